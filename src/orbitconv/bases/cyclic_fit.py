@@ -1,0 +1,217 @@
+"""The best real orthogonal map M with M^N = 1 whose quarter turn is the exact one.
+
+Written in its eigenvectors, `M = sum over j of exp(2 pi i k_j / N) v_j v_j^H`, the fit to images is
+`sum over j of v_j^H T[k_j] v_j` with the Fourier transform `T[k]` of the cross moments. Every `v_j` lies in the
+eigenspace of the exact turn that fits `k_j`. Two steps, neither of which lowers the fit, alternate until it
+stands still:
+
+- two frequencies k, l share the space they hold in closed form: the positive and negative eigenspaces of `T[k] - T[l]`;
+- all vectors move at once to the unitary matrix nearest to the vectors `T[k_j] v_j` (T shifted to be positive).
+
+M is real where conjugation takes the space of frequency k to that of -k. So vectors come as *pairs* (a vector and
+its conjugate, frequencies k and -k) and, for the frequencies 0 and N/2, as *lines* (real up to a phase). Mirrors add
+one condition, `mirror(conj(v)) = v`, which both steps keep when the start has it.
+"""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Complex, Float
+
+Vectors = Complex[np.ndarray, "p n"]
+
+
+class Split(NamedTuple):
+    """A split of the pixel space by frequency.
+
+    Args:
+        spaces: Orthonormal columns that carry each frequency; those of -k are the conjugates of those of k.
+        fit: The value of the fit.
+    """
+
+    spaces: dict[int, Vectors]
+    fit: float
+
+    @property
+    def dimension(self) -> int:
+        """Dimension of the space that is split; below the number of pixels if directions had to be dropped."""
+        return sum(v.shape[1] for v in self.spaces.values())
+
+    def power(self, g: int, num_rotations: int) -> Float[np.ndarray, "p p"]:
+        """M^g, a real matrix on flattened filters; zero on directions that were dropped."""
+        return sum((np.exp(2j * np.pi * k * g / num_rotations) * v @ v.conj().T for k, v in self.spaces.items())).real
+
+
+def fit_cyclic_unitary(
+    cross: Float[np.ndarray, "n p p"],
+    turn: Float[np.ndarray, "p p"],
+    turn_order: int,
+    mirror: Float[np.ndarray, "p p"] | None = None,
+    restarts: int = 4,
+) -> Split:
+    """Fit eigenvectors and frequencies of M to cross moments.
+
+    Args:
+        cross: `cross[g]` couples patches of the image turned by g steps with the turned response maps. It
+            commutes with `turn`, and `mirror cross[g] mirror = cross[-g]` where there is a mirror.
+        turn: Permutation matrix of the exact turn that M^(N / turn_order) must equal.
+        turn_order: Order of the exact turn: 1, 2 or 4, a divisor of N.
+        mirror: Permutation matrix of a mirror that M must fit: `mirror M mirror = M^-1`.
+        restarts: Starts with other frequencies beside the first, where a choice is not in closed form.
+
+    Returns:
+        The best split found. Its dimension falls short of the number of pixels if some real direction can be no half
+        of a pair and carry neither frequency 0 nor N/2.
+    """
+    n = len(cross)
+    steps = np.arange(n)
+    cross = (cross + cross[-steps % n].transpose(0, 2, 1)) / 2  # the fit sees no more of it than this
+    fourier = np.einsum("kg,gpq->kpq", np.exp(-2j * np.pi * np.outer(steps, steps) / n), cross)
+    fourier -= min(float(np.linalg.eigvalsh(fourier).min()), 0.0) * np.eye(len(turn))
+    rng = np.random.default_rng(0)
+    splits = []
+    for trial in range(restarts + 1 if n > 2 * turn_order else 1):
+        spaces = _start(cross[1 % n], turn, turn_order, n, mirror, rng if trial else None)
+        splits.append(_ascend(fourier, spaces, turn_order, mirror))
+    return max(splits, key=lambda split: (split.dimension, split.fit))
+
+
+def _ascend(fourier: np.ndarray, spaces: dict[int, Vectors], turn_order: int, mirror: np.ndarray | None) -> Split:
+    """Alternate the two steps until the fit stands still."""
+    fit = previous = -np.inf
+    for _ in range(500):
+        _share_pairwise(fourier, spaces, turn_order, mirrored=mirror is not None)
+        fit = _move_together(fourier, spaces, mirror)
+        if fit <= previous + 1e-10 * abs(fit):
+            break
+        previous = fit
+    return Split(spaces, fit)
+
+
+def _share_pairwise(fourier: np.ndarray, spaces: dict[int, Vectors], turn_order: int, *, mirrored: bool) -> None:
+    """Let every two frequencies share the space they hold in the best way."""
+    n = len(fourier)
+    for k, m in itertools.combinations(range(n), 2):
+        if (k - m) % turn_order or _is_line(k, n) != _is_line(m, n):
+            continue
+        both = np.concatenate([spaces[k], spaces[m]], axis=1)
+        difference = both.conj().T @ (fourier[k] - fourier[m]) @ both
+        real_coordinates = mirrored or _is_line(k, n)
+        values, mixing = np.linalg.eigh(np.real(difference) if real_coordinates else difference)
+        keep = len(values) - spaces[k].shape[1] if (k + m) % n == 0 else int((values <= 0).sum())
+        spaces[m], spaces[k] = np.split(both @ mixing, [keep], axis=1)
+        for frequency in (k,) if (k + m) % n == 0 else (k, m):
+            if not _is_line(frequency, n):
+                spaces[-frequency % n] = spaces[frequency].conj()
+
+
+def _move_together(fourier: np.ndarray, spaces: dict[int, Vectors], mirror: np.ndarray | None) -> float:
+    """Move all vectors to the nearest orthonormal ones along the gradient; returns the fit before the move."""
+    n = len(fourier)
+    widths = np.cumsum([spaces[k].shape[1] for k in spaces])[:-1]
+    gradient = np.concatenate([fourier[k] @ v for k, v in spaces.items()], axis=1)
+    fit = sum(np.vdot(v, fourier[k] @ v).real for k, v in spaces.items())
+    left, _, right = np.linalg.svd(gradient, full_matrices=False)
+    spaces.update(zip(list(spaces), np.split(left @ right, widths, axis=1), strict=True))
+    # The move keeps conjugation and mirror; saying so again keeps rounding from growing over many moves.
+    for k in range(n // 2 + 1):
+        if mirror is not None:
+            spaces[k] = (spaces[k] + mirror @ spaces[k].conj()) / 2
+        if _is_line(k, n):
+            real, imaginary = np.real(spaces[k]), np.imag(spaces[k])
+            spaces[k] = np.where(np.abs(real).max(0) >= np.abs(imaginary).max(0), real, 1j * imaginary)
+        else:
+            spaces[-k % n] = spaces[k].conj()
+    return float(fit)
+
+
+def _start(
+    step: np.ndarray,
+    turn: np.ndarray,
+    turn_order: int,
+    n: int,
+    mirror: np.ndarray | None,
+    rng: np.random.Generator | None,
+) -> dict[int, Vectors]:
+    """Eigenvectors of the orthogonal map nearest to one step, each with the nearest (or a random) frequency."""
+    # Directions that no partner answers to may see nothing at all of the step: leave them where they are.
+    left, _, right = np.linalg.svd(step + 1e-9 * np.linalg.norm(step) * np.eye(len(step)))
+    unitary = left @ right
+    parts = [part for m in (unitary, turn) for part in ((m + m.T) / 2, (m - m.T) / 2j)]
+    joint = sum(w * part for w, part in zip((1.0, 0.61, 0.37, 0.23), parts, strict=True))
+    vectors = np.linalg.eigh(joint)[1]
+    phases = np.angle(np.einsum("pj,pq,qj->j", vectors.conj(), unitary, vectors))
+    turned = np.angle(np.einsum("pj,pq,qj->j", vectors.conj(), turn, vectors))
+    classes = np.rint(turned * turn_order / (2 * np.pi)).astype(int) % turn_order
+    own_conjugate = (2 * classes) % turn_order == 0
+    real = own_conjugate & (np.abs(np.sin(phases)) < 1e-6)
+
+    found: dict[int, list[np.ndarray]] = {k: [] for k in range(n)}
+    for own in range(turn_order):
+        allowed = [k for k in range(n) if k % turn_order == own]
+        lines = [k for k in allowed if _is_line(k, n)]
+        pairs = [k for k in allowed if not _is_line(k, n)]
+        singles = []
+        for sign in (1, -1):
+            span = vectors[:, real & (classes == own) & (np.cos(phases) * sign > 0)]
+            for v in _real_basis(span, mirror):
+                if lines:
+                    found[_choose(lines, 0.0 if sign > 0 else np.pi, n, rng)].append(v)
+                else:
+                    singles.append(v)
+        reps = [
+            (v, p) for v, p in zip(vectors.T[(classes == own) & ~real], phases[(classes == own) & ~real], strict=True)
+        ]
+        if 2 * own % turn_order == 0:  # both of a conjugate pair are here: keep one
+            reps = [(v, p) for v, p in reps if p > 0]
+        elif 2 * own > turn_order:  # the conjugates of another eigenspace
+            continue
+        reps += [(v, np.pi / 2) for v in _pair_up(singles, mirror)]
+        for v, phase in reps:
+            v = _fix_phase(v, mirror)
+            k = _choose(allowed if pairs == allowed or rng is None else pairs or allowed, phase, n, rng)
+            if _is_line(k, n):
+                halves = np.sqrt(2) * np.real(v), np.sqrt(2) * np.imag(v)
+                found[k] += [_fix_phase(half + 0j, mirror) for half in halves]
+            else:
+                found[k].append(v)
+                found[-k % n].append(v.conj())
+    return {k: np.stack(v, axis=1) if v else np.zeros((len(turn), 0), complex) for k, v in found.items()}
+
+
+def _real_basis(span: Vectors, mirror: np.ndarray | None) -> list[np.ndarray]:
+    """Real vectors, even or odd under the mirror, that span a space closed under conjugation."""
+    projector = np.real(span @ span.conj().T)
+    if mirror is not None:
+        projector = projector + 0.25 * projector @ mirror @ projector
+    values, vectors = np.linalg.eigh(projector)
+    return [_fix_phase(v + 0j, mirror) for v in vectors.T[values > 0.5]]
+
+
+def _pair_up(singles: list[np.ndarray], mirror: np.ndarray | None) -> list[np.ndarray]:
+    """Join real vectors two by two to vectors orthogonal to their conjugates; leaves out what finds no partner."""
+    if mirror is None:
+        return [(a + 1j * b) / np.sqrt(2) for a, b in zip(singles[::2], singles[1::2], strict=False)]
+    even = [v for v in singles if np.abs(np.imag(v)).max() < 1e-9]
+    odd = [v for v in singles if np.abs(np.imag(v)).max() >= 1e-9]
+    return [(a + b) / np.sqrt(2) for a, b in zip(even, odd, strict=False)]
+
+
+def _fix_phase(v: np.ndarray, mirror: np.ndarray | None) -> np.ndarray:
+    """Turn the phase of a vector so that mirror and conjugation together leave it alone."""
+    if mirror is None:
+        return v
+    return v * np.exp(0.5j * np.angle(np.vdot(v, mirror @ v.conj())))
+
+
+def _choose(frequencies: list[int], phase: float, n: int, rng: np.random.Generator | None) -> int:
+    """The frequency nearest to a phase, or a random one."""
+    if rng is not None:
+        return int(rng.choice(frequencies))
+    return min(frequencies, key=lambda k: abs(np.exp(1j * phase) - np.exp(2j * np.pi * k / n)))
+
+
+def _is_line(k: int, n: int) -> bool:
+    """Whether a frequency is its own negative: 0 or N/2."""
+    return 2 * k % n == 0

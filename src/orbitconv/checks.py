@@ -1,0 +1,65 @@
+"""Argument checks shared by the whole library, so that every refusal reads alike."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Size2 = int | tuple[int, int]
+
+
+def check_positive(owner: str, **values: int) -> None:
+    """Refuse counts and sizes that are not integers of one or more.
+
+    Args:
+        owner: Who refuses, as the user knows it (`"GroupConv2d"`).
+        **values: Named values to check.
+
+    Raises:
+        TypeError: If a value is not an integer.
+        ValueError: If a value is below one.
+    """
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise TypeError(f"{owner} expects {name} to be an integer, got {value!r} ({type(value).__name__}).")
+        if value < 1:
+            raise ValueError(f"{owner} expects {name} >= 1, got {value}.")
+
+
+def as_pair(owner: str, name: str, value: Size2) -> tuple[int, int]:
+    """Return `value` as (height, width), each one or more.
+
+    Args:
+        owner: Who refuses.
+        name: Name of the argument.
+        value: One integer for both sides, or a pair.
+
+    Returns:
+        The pair (height, width).
+
+    Raises:
+        ValueError: If there are not exactly two values, or one is below one.
+    """
+    pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    if len(pair) != 2:
+        raise ValueError(f"{owner} expects {name} as one integer or a pair (height, width), got {value!r}.")
+    check_positive(owner, **{f"{name}[0]": pair[0], f"{name}[1]": pair[1]})
+    return int(pair[0]), int(pair[1])
+
+
+def check_finite(owner: str, name: str, values: Tensor) -> None:
+    """Refuse tensors that hold NaN or infinity.
+
+    Args:
+        owner: Who refuses.
+        name: Name of the tensor.
+        values: Tensor of any shape.
+
+    Raises:
+        ValueError: If a value is not finite; says how many.
+    """
+    bad = int((~torch.isfinite(values)).sum())
+    if bad:
+        raise ValueError(
+            f"{owner} expects finite {name}, got {bad} NaN or infinite values among {values.numel()}. "
+            "Remove or repair these images first."
+        )

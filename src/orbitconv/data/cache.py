@@ -1,0 +1,57 @@
+"""The folder where fetched data stays, and how files get into it whole or not at all."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from orbitconv.data.errors import require
+
+
+def cache_root() -> Path:
+    """Return the cache folder of the user; it may not exist yet.
+
+    Returns:
+        `ORBITCONV_CACHE` if set, else the place the operating system intends.
+    """
+    if chosen := os.environ.get("ORBITCONV_CACHE"):
+        return Path(chosen).expanduser()
+    return Path(require("pooch").os_cache("orbitconv"))
+
+
+@contextmanager
+def locked(root: Path, name: str) -> Iterator[None]:
+    """Let one process at a time fetch a data set; the lock falls when its holder ends, however it ends.
+
+    Args:
+        root: Cache folder, created if needed.
+        name: Name of the data set.
+
+    Yields:
+        Nothing.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # not on Windows; there two processes may both download
+        yield
+        return
+    with (root / f".{name}.lock").open("w") as file:
+        with suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def install(staging: Path, folder: Path, names: Iterable[str]) -> None:
+    """Move complete files into place, each by one atomic rename on the same file system.
+
+    Args:
+        staging: Where the files are now.
+        folder: Where they go, created if needed.
+        names: Which files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        with (staging / name).open("rb+") as file:
+            os.fsync(file.fileno())
+        (staging / name).replace(folder / name)

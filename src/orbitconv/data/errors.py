@@ -1,0 +1,75 @@
+"""What goes wrong with data: one error the user sees, one that lets the next route be tried."""
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+
+class DataError(ValueError):
+    """Data that is missing, damaged, or cannot be written; the message says what to do."""
+
+
+class RouteError(Exception):
+    """One way to the data is closed; the next one may be open."""
+
+
+def require(module: str) -> ModuleType:
+    """Import an optional module on first use.
+
+    Args:
+        module: Name of the module.
+
+    Returns:
+        The module.
+
+    Raises:
+        ModuleNotFoundError: If it is not installed; says which extra brings it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"orbitconv.data needs the module {error.name} to fetch data, which is not installed. "
+            "Run pip install 'orbitconv[train]'.",
+            name=error.name,
+        ) from error
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn a failed write below `folder` into a `DataError`.
+
+    Args:
+        folder: Folder that is written to.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        DataError: If the operating system refuses a write: no permission, no space, no folder.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"orbitconv.data expects to write to {folder}, got: {error.strerror or error}. Free some space "
+            "or name another folder in ORBITCONV_CACHE; no file was left half-written."
+        ) from error
+
+
+def unreadable(path: Path, error: OSError) -> DataError:
+    """Return the error for a file that the operating system refuses to read.
+
+    Args:
+        path: The file.
+        error: What the operating system says.
+
+    Returns:
+        Error to raise.
+    """
+    return DataError(
+        f"orbitconv.data expects a readable file at {path}, got: {error.strerror or error}. "
+        "Correct its permissions, or remove it and load the set again."
+    )

@@ -1,0 +1,178 @@
+"""A labelled set of images that fits in memory, as bytes, on whatever device it is moved to."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import final
+
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
+
+from orbitconv.checks import check_positive
+
+LUMINANCE = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in Rec. 601."""
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ImageSet:
+    """Images and labels, kept as bytes so that a whole set is resident on the device.
+
+    Args:
+        images: Pixels from 0 to 255.
+        labels: Class of each image, from 0 to `len(classes) - 1`.
+        classes: Name of each class.
+        name: Name of the data set.
+        split: Which part of it this is.
+
+    Raises:
+        ValueError: If types, lengths or devices disagree, or a label has no class.
+    """
+
+    images: UInt8[Tensor, "n c h w"]
+    labels: Int64[Tensor, " n"]
+    classes: tuple[str, ...]
+    name: str
+    split: str
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != torch.uint8 or self.images.ndim != 4:
+            raise ValueError(
+                "ImageSet expects images as uint8 of shape (n, channels, height, width), "
+                f"got {self.images.dtype} of shape {tuple(self.images.shape)}."
+            )
+        if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
+            raise ValueError(
+                f"ImageSet expects one int64 label for each of {self.images.shape[0]} images, "
+                f"got {self.labels.dtype} of shape {tuple(self.labels.shape)}."
+            )
+        if self.labels.device != self.images.device:
+            raise ValueError(
+                f"ImageSet expects images and labels on one device, got {self.images.device} and "
+                f"{self.labels.device}. Move both first."
+            )
+        known = len(self) > 0 and not self.labels.is_meta
+        if known and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.classes):
+            raise ValueError(
+                f"ImageSet expects labels from 0 to {len(self.classes) - 1}, "
+                f"got {int(self.labels.min())} to {int(self.labels.max())}."
+            )
+
+    def __len__(self) -> int:
+        return self.images.shape[0]
+
+    def floats(self, dtype: torch.dtype = torch.float32) -> Float[Tensor, "n c h w"]:
+        """Return the images as numbers from 0 to 1.
+
+        Args:
+            dtype: Floating-point type of the result.
+
+        Returns:
+            The pixels divided by 255.
+        """
+        return self.images.to(dtype) / 255
+
+    def grey(self, dtype: torch.dtype = torch.float32) -> Float[Tensor, "n 1 h w"]:
+        """Return the luminance of the images, from 0 to 1; grey images keep their values.
+
+        Args:
+            dtype: Floating-point type of the result.
+
+        Returns:
+            One channel: 0.299 red + 0.587 green + 0.114 blue (Rec. 601).
+
+        Raises:
+            ValueError: If there are neither one nor three channels.
+        """
+        channels = self.images.shape[1]
+        if channels == 1:
+            return self.floats(dtype)
+        if channels != 3:
+            raise ValueError(f"ImageSet.grey expects one or three channels, got {channels}.")
+        red, green, blue = (
+            weight * self.images[:, [i]].to(dtype) for i, weight in enumerate(LUMINANCE)
+        )  # one channel at a time, so that the whole set is never held as floats
+        return (red + green + blue) / 255
+
+    def to(self, device: torch.device | str) -> "ImageSet":
+        """Return this set on `device`.
+
+        Args:
+            device: Where images and labels shall live.
+
+        Returns:
+            A set that shares memory with this one if nothing had to move.
+        """
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+
+    def take(self, n: int, seed: int | None = None) -> "ImageSet":
+        """Return a smaller set.
+
+        Args:
+            n: How many images.
+            seed: Seed of a random choice without repeats, the same on every machine; None takes the first.
+
+        Returns:
+            A set of `n` images.
+
+        Raises:
+            ValueError: If there are fewer than `n` images.
+        """
+        check_positive("ImageSet.take", n=n)
+        if n > len(self):
+            raise ValueError(
+                f"ImageSet.take expects n <= {len(self)}, the images in {self.name} ({self.split}), got {n}."
+            )
+        if seed is None:
+            return replace(self, images=self.images[:n], labels=self.labels[:n])
+        return self._pick(_order(len(self), seed)[:n])
+
+    def hold_out(self, validation: int, seed: int) -> "tuple[ImageSet, ImageSet]":
+        """Part the set at random into one to train on and one to validate on.
+
+        Args:
+            validation: How many images to hold out.
+            seed: Seed of the choice, the same on every machine.
+
+        Returns:
+            The rest, and the held-out images with `split` set to `"validation"`.
+
+        Raises:
+            ValueError: If nothing would be left to train on.
+        """
+        check_positive("ImageSet.hold_out", validation=validation)
+        if validation >= len(self):
+            raise ValueError(
+                f"ImageSet.hold_out expects validation < {len(self)}, the images in {self.name} "
+                f"({self.split}), got {validation}."
+            )
+        order = _order(len(self), seed)
+        return self._pick(order[validation:]), replace(self._pick(order[:validation]), split="validation")
+
+    def batches(
+        self, batch_size: int, *, shuffle_seed: int | None = None
+    ) -> Iterator[tuple[UInt8[Tensor, "b c h w"], Int64[Tensor, " b"]]]:
+        """Iterate once over the set, in batches that are already on its device.
+
+        Args:
+            batch_size: Images in each batch; the last may hold fewer.
+            shuffle_seed: Seed of a random order, the same on every machine; None keeps the order.
+
+        Returns:
+            Iterator of (images, labels).
+        """
+        check_positive("ImageSet.batches", batch_size=batch_size)
+        if shuffle_seed is None:
+            return zip(self.images.split(batch_size), self.labels.split(batch_size), strict=True)
+        order = _order(len(self), shuffle_seed).to(self.images.device)
+        return ((self.images[index], self.labels[index]) for index in order.split(batch_size))
+
+    def _pick(self, index: Int64[Tensor, " m"]) -> "ImageSet":
+        index = index.to(self.images.device)
+        return replace(self, images=self.images[index], labels=self.labels[index])
+
+
+def _order(n: int, seed: int) -> Int64[Tensor, " n"]:
+    """Return the numbers below `n` in random order, drawn on the CPU to be equal on every device."""
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed))

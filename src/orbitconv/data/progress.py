@@ -1,0 +1,54 @@
+"""Progress of anything slow: a callback, or a bar on the terminal that appears after two seconds."""
+
+import importlib.util
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+ProgressCallback = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and the total (0 when unknown)."""
+
+PATIENCE = 2.0
+"""Seconds before a bar appears."""
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Show nothing.
+
+    Args:
+        what: What is being done.
+        done: How much of it.
+        total: Of how much; 0 when unknown.
+    """
+
+
+@contextmanager
+def terminal_progress() -> Iterator[ProgressCallback]:
+    """Show progress on the terminal, if standard error is one and rich is installed.
+
+    Yields:
+        A callback for `load(progress=...)`.
+    """
+    if not sys.stderr.isatty() or importlib.util.find_spec("rich") is None:
+        yield silent
+        return
+    start = time.monotonic()
+    tasks = {}
+    bar = None
+    with ExitStack() as stack:
+
+        def update(what: str, done: int, total: int) -> None:
+            nonlocal bar
+            if bar is None:
+                if time.monotonic() - start < PATIENCE:
+                    return
+                from rich.console import Console
+                from rich.progress import Progress
+
+                bar = stack.enter_context(Progress(console=Console(stderr=True), transient=True))
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=None)
+            bar.update(tasks[what], completed=done, total=total or None)
+
+        yield update

@@ -1,0 +1,237 @@
+"""Second moments of images and their turned copies: all that a filter basis needs to know about data.
+
+For one group element g let X hold the patches of the turned image and Y the turned response maps of the one-pixel
+filters, both at the points of the disc that every rotation keeps in view. Then
+
+    Q_g = X^T X,    C_g = X^T Y,    S_g = Y^T Y
+
+give the equivariance error of any filter pair (psi_g, psi_0): the mean square of `X psi_g - Y psi_0`. They are sums
+over images, so they need one pass and constant memory, and they add up over batches, processes and machines.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from orbitconv.bases.orbits import factor_exact
+from orbitconv.checks import Size2, as_pair, check_finite
+from orbitconv.groups import Group, grid_permutation
+from orbitconv.groups.spline import sample_spline, spline_coefficients
+
+# Bytes that one step over a batch may take for its patches.
+_WORKING_MEMORY = 2**28
+
+
+class Moments:
+    """Running sums of second moments; feed it batches of images with `update`.
+
+    Only the few elements that no exact move of the grid can supply are measured (0 and 1 for C8); `Q`, `C` and `S`
+    complete the rest exactly.
+
+    Args:
+        group: The group.
+        kernel_size: Height and width of the filters, in pixels.
+        order: Order of the spline that turns the images: 3 or 5.
+        standardize: Give every image zero mean and unit variance, so that each counts alike and contrast does not.
+        device: Where the sums live and the work is done.
+
+    Raises:
+        ValueError: If a size is below one.
+    """
+
+    def __init__(
+        self,
+        group: Group,
+        kernel_size: Size2,
+        *,
+        order: int = 3,
+        standardize: bool = True,
+        device: torch.device | str | None = None,
+    ) -> None:
+        self.group = group
+        self.kernel_size = as_pair("Moments", "kernel_size", kernel_size)
+        self.order = order
+        self.standardize = standardize
+        self._factors = factor_exact(group, *self.kernel_size)
+        self.measured = sorted({rest for _, rest in self._factors})
+        pixels = math.prod(self.kernel_size)
+        self.sums = torch.zeros(3, len(self.measured), pixels, pixels, dtype=torch.float64, device=device)
+        self.num_images = 0
+        self.num_points = 0
+
+    def update(self, images: Float[Tensor, "b c h w"]) -> Self:
+        """Add a batch of images; every channel counts as a grey image.
+
+        Args:
+            images: Images, of any size that leaves room for the disc. Batches may differ in size.
+
+        Returns:
+            These moments.
+
+        Raises:
+            TypeError: If the images are not floating point.
+            ValueError: If the rank is wrong, a value is not finite, or the images are too small or constant.
+        """
+        images = self._prepare(images)
+        height, width = images.shape[-2:]
+        points, offsets = _disc_points(height, width, self.kernel_size), _offsets(self.kernel_size)
+        if not points.shape[1]:
+            least = math.ceil(2 * math.hypot(*((k - 1) / 2 for k in self.kernel_size)) + 1)
+            raise ValueError(
+                f"Moments expects images of at least {least} pixels a side for a kernel of {self.kernel_size}, so "
+                f"that every turned patch stays in view, got images of {height}x{width}."
+            )
+        per_image = 2 * 4 * points.shape[1] * offsets.shape[1]
+        for chunk in images.split(max(1, _WORKING_MEMORY // per_image)):
+            coefficients = spline_coefficients(chunk, self.order)
+            for slot, g in enumerate(self.measured):
+                inverse = torch.as_tensor(self.group.matrix(g).T.copy())
+                # Patch of the turned image at t: f(g^-1 (t + x)). Turned response map of pixel x: f(g^-1 t + x).
+                x = self._sample(coefficients, inverse @ (points[:, None] + offsets[:, :, None]).flatten(1))
+                y = self._sample(coefficients, ((inverse @ points)[:, None] + offsets[:, :, None]).flatten(1))
+                for row, (a, b) in enumerate(((x, x), (x, y), (y, y))):
+                    self.sums[row, slot] += (a @ b.T).to(self.sums)
+        self.num_images += len(images)
+        self.num_points += len(images) * points.shape[1]
+        return self
+
+    def __add__(self, other: "Moments") -> "Moments":
+        """Moments of both streams together.
+
+        Args:
+            other: Moments for the same group, kernel, spline and standardization.
+
+        Returns:
+            New moments.
+
+        Raises:
+            ValueError: If the two do not describe the same thing.
+        """
+        mine, theirs = ((m.group, m.kernel_size, m.order, m.standardize) for m in (self, other))
+        if mine != theirs:
+            raise ValueError(f"Moments can be added for the same settings only, got {mine} and {theirs}.")
+        total = Moments(self.group, self.kernel_size, order=self.order, standardize=self.standardize)
+        total.sums = self.sums + other.sums.to(self.sums.device)
+        total.num_images = self.num_images + other.num_images
+        total.num_points = self.num_points + other.num_points
+        return total
+
+    @property
+    def patches(self) -> Float[Tensor, "g p p"]:
+        """Q: patches of the turned image with themselves, a mean over points."""
+        return self._complete(0, permute=(True, True))
+
+    @property
+    def cross(self) -> Float[Tensor, "g p p"]:
+        """C: patches of the turned image with the turned response maps, a mean over points."""
+        return self._complete(1, permute=(True, False))
+
+    @property
+    def responses(self) -> Float[Tensor, "g p p"]:
+        """S: the turned response maps with themselves, a mean over points."""
+        return self._complete(2, permute=(False, False))
+
+    def _complete(self, row: int, permute: tuple[bool, bool]) -> Float[Tensor, "g p p"]:
+        """Every element from the measured ones: an exact move permutes the pixels of a patch, and no response map."""
+        if not self.num_points:
+            raise ValueError("Moments hold no images yet: call update with a batch first.")
+        full = []
+        for exact, rest in self._factors:
+            matrix = self.sums[row, self.measured.index(rest)] / self.num_points
+            index = torch.from_numpy(grid_permutation(self.group, exact, *self.kernel_size).copy())
+            for axis in (0, 1):
+                if permute[axis]:
+                    matrix = matrix.index_select(axis, index.to(matrix.device))
+            full.append(matrix)
+        return torch.stack(full)
+
+    def _prepare(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 1 h w"]:
+        """Check a batch, make its channels grey images, standardize them."""
+        if images.ndim != 4:
+            raise ValueError(
+                f"Moments expects images of shape (batch, channels, height, width), got {tuple(images.shape)}."
+            )
+        if not images.is_floating_point():
+            raise TypeError(f"Moments expects floating-point images, got {images.dtype}. Divide them by 255 first.")
+        check_finite("Moments", "images", images)
+        images = images.detach().to(self.sums.device).flatten(0, 1)[:, None]
+        images = images if images.dtype == torch.float64 else images.float()
+        if not self.standardize:
+            return images
+        centred = images - images.mean((-2, -1), keepdim=True)
+        spread = centred.square().mean((-2, -1), keepdim=True).sqrt()
+        constant = (spread < 1e-6).flatten()
+        if constant.all():
+            raise ValueError(
+                f"Moments expects images with some contrast, got {len(images)} constant ones. Nothing can be learned "
+                "about how filters turn from them."
+            )
+        return (centred / spread)[~constant]
+
+    def _sample(self, coefficients: Float[Tensor, "b 1 h w"], at: Float[Tensor, "2 n"]) -> Float[Tensor, "p n"]:
+        """Values of all images at points given from the centre, one row for each pixel of the kernel."""
+        height, width = coefficients.shape[-2:]
+        rows, cols = at.to(coefficients)
+        values = sample_spline(coefficients, rows[None] + (height - 1) / 2, cols[None] + (width - 1) / 2, self.order)
+        pixels = math.prod(self.kernel_size)
+        return values.reshape(len(coefficients), pixels, -1).transpose(0, 1).flatten(1)
+
+
+def measure_moments(
+    images: Float[Tensor, "b c h w"] | Iterable[Float[Tensor, "b c h w"]],
+    group: Group,
+    kernel_size: Size2,
+    *,
+    order: int = 3,
+    standardize: bool = True,
+) -> Moments:
+    """Measure the second moments of images in one pass.
+
+    Args:
+        images: One batch of images, or any iterable of batches.
+        group: The group.
+        kernel_size: Height and width of the filters, in pixels.
+        order: Order of the spline that turns the images: 3 or 5.
+        standardize: Give every image zero mean and unit variance.
+
+    Returns:
+        The moments.
+
+    Raises:
+        ValueError: If there are fewer independent patches than pixels in a filter.
+    """
+    batches = [images] if isinstance(images, Tensor) else images
+    moments: Moments | None = None
+    for batch in batches:
+        if moments is None:
+            moments = Moments(group, kernel_size, order=order, standardize=standardize, device=batch.device)
+        moments.update(batch)
+    if moments is None:
+        raise ValueError("measure_moments expects at least one batch of images, got an empty iterable.")
+    pixels = math.prod(moments.kernel_size)
+    if moments.num_points < 2 * pixels:
+        raise ValueError(
+            f"measure_moments expects at least {2 * pixels} patches to tell {pixels} pixels apart, got "
+            f"{moments.num_points} from {moments.num_images} images. Use more or larger images."
+        )
+    return moments
+
+
+def _offsets(kernel_size: tuple[int, int]) -> Float[Tensor, "2 p"]:
+    """Pixels of a filter, as (row, column) from its centre."""
+    height, width = kernel_size
+    rows = torch.arange(height, dtype=torch.float64) - (height - 1) / 2
+    cols = torch.arange(width, dtype=torch.float64) - (width - 1) / 2
+    return torch.stack(torch.meshgrid(rows, cols, indexing="ij")).flatten(1)
+
+
+def _disc_points(height: int, width: int, kernel_size: tuple[int, int]) -> Float[Tensor, "2 t"]:
+    """Centres of filters, from the centre of the image, whose pixels every rotation keeps inside the image."""
+    centres = _offsets((max(height - kernel_size[0] + 1, 0), max(width - kernel_size[1] + 1, 0)))
+    reach = math.hypot((kernel_size[0] - 1) / 2, (kernel_size[1] - 1) / 2)
+    inside = torch.hypot(*centres) + reach <= (min(height, width) - 1) / 2 + 1e-9
+    return centres[:, inside]

@@ -1,0 +1,113 @@
+"""Errors of a filter basis. Mixing or scaling its atoms changes none of them."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from orbitconv.bases import FilterBasis
+from orbitconv.learn.moments import Moments
+
+# Directions whose mean Gram eigenvalue is below this share of the largest are dropped.
+_RANK_TOLERANCE = 1e-6
+
+
+class NormalizedAtoms(NamedTuple):
+    """Atoms made orthonormal on average over the group.
+
+    Args:
+        atoms: `G^(-1/2) B_g` with the mean Gram matrix `G = mean over g of B_g B_g^T`, flattened, float64.
+        rank: Number of directions kept.
+    """
+
+    atoms: Float[Tensor, "g d p"]
+    rank: int
+
+
+def normalize_atoms(basis: FilterBasis) -> NormalizedAtoms:
+    """Atoms in the coordinates in which every error is measured.
+
+    Args:
+        basis: The basis.
+
+    Returns:
+        The normalized atoms and how many directions remain.
+    """
+    flat = basis(torch.float64).detach().flatten(2)
+    values, vectors = torch.linalg.eigh(torch.einsum("gdp,gep->de", flat, flat) / len(flat))
+    keep = values > _RANK_TOLERANCE * values[-1]
+    whitening = vectors[:, keep] / values[keep].sqrt()
+    return NormalizedAtoms(torch.einsum("de,gdp->gep", whitening, flat), int(keep.sum()))
+
+
+def unitarity_error(basis: FilterBasis) -> Float[Tensor, " g"]:
+    """How far each element is from keeping inner products: ||A A^T - I||_F / sqrt(D).
+
+    Args:
+        basis: The basis.
+
+    Returns:
+        One error for each group element, no unit, float64.
+    """
+    atoms, rank = normalize_atoms(basis)
+    gram = atoms @ atoms.mT
+    return torch.linalg.matrix_norm(gram - torch.eye(rank, dtype=gram.dtype, device=gram.device)) / rank**0.5
+
+
+def group_law_error(basis: FilterBasis) -> Float[Tensor, "g h"]:
+    """How far the maps `psi_g = M_g psi_0` are from obeying `M_g M_h = M_gh`: Frobenius norm over sqrt(P).
+
+    Args:
+        basis: A complete basis; only there is `M_g` defined by the atoms.
+
+    Returns:
+        One error for each pair of elements, no unit, float64.
+
+    Raises:
+        ValueError: If the basis is not complete.
+    """
+    flat = basis(torch.float64).detach().flatten(2)
+    pixels = flat.shape[2]
+    if flat.shape[1] != pixels or torch.linalg.matrix_rank(flat[0]) < pixels:
+        raise ValueError(
+            f"group_law_error expects a complete basis, {pixels} independent atoms for {pixels} pixels, got "
+            f"{flat.shape[1]} atoms. See unitarity_error and basis_equivariance_error for smaller ones."
+        )
+    maps = torch.linalg.solve(flat[0], flat).mT
+    product = torch.as_tensor(basis.group.product, device=maps.device)
+    return torch.linalg.matrix_norm(maps[:, None] @ maps - maps[product]) / pixels**0.5
+
+
+def basis_equivariance_error(basis: FilterBasis, moments: Moments) -> Float[Tensor, " g"]:
+    """How far filtering the turned image is from turning the filtered image, over real images.
+
+    `sqrt( E ||(T_g f) * psi_g - T_g (f * psi_0)||^2 / E ||T_g (f * psi_0)||^2 )`, the mean taken over images, points
+    and random filters of the span.
+
+    Args:
+        basis: The basis.
+        moments: Second moments of images that were not used to fit it, for its group and window.
+
+    Returns:
+        One error for each group element, no unit, float64. State `num_atoms` beside it: a basis of few, smooth
+        atoms has a small error for that reason alone.
+
+    Raises:
+        ValueError: If the moments are for another group or window.
+    """
+    if (moments.group, moments.kernel_size) != (basis.group, basis.kernel_size):
+        raise ValueError(
+            f"basis_equivariance_error expects moments for {basis.group} and {basis.kernel_size}, got moments for "
+            f"{moments.group} and {moments.kernel_size}."
+        )
+    atoms = normalize_atoms(basis).atoms.to(moments.sums.device)
+    identity = atoms[:1]
+
+    def energy(left: Tensor, matrix: Tensor, right: Tensor) -> Float[Tensor, " g"]:
+        return ((left @ matrix) * right).sum((1, 2))
+
+    turned = energy(identity, moments.responses, identity)
+    mixed = energy(atoms, moments.cross, identity)
+    filtered = energy(atoms, moments.patches, atoms)
+    return ((filtered - 2 * mixed + turned) / turned).clamp(min=0).sqrt()

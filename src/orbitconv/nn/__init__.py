@@ -1,0 +1,13 @@
+"""Layers: plain tensors in and out, the group axis right after the channels."""
+
+from orbitconv.nn.conv import BasisConv2d as BasisConv2d
+from orbitconv.nn.conv import keeps_centre as keeps_centre
+from orbitconv.nn.dropout import GroupDropout as GroupDropout
+from orbitconv.nn.dropout import GroupDropout2d as GroupDropout2d
+from orbitconv.nn.group_conv import GroupConv2d as GroupConv2d
+from orbitconv.nn.lifting import LiftingConv2d as LiftingConv2d
+from orbitconv.nn.norm import GroupBatchNorm2d as GroupBatchNorm2d
+from orbitconv.nn.pooling import GroupAvgPool2d as GroupAvgPool2d
+from orbitconv.nn.pooling import GroupBlurPool2d as GroupBlurPool2d
+from orbitconv.nn.pooling import GroupMaxPool2d as GroupMaxPool2d
+from orbitconv.nn.pooling import GroupPool as GroupPool

@@ -1,0 +1,206 @@
+"""What lifting and group convolutions share: the arguments of `torch.nn.Conv2d` around an expanded weight."""
+
+import copy
+import math
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from orbitconv.bases import FilterBasis
+from orbitconv.checks import Size2, as_pair, check_positive
+from orbitconv.nn.initialisation import mean_square_gain
+
+PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
+Padding = Size2 | Literal["same", "valid"]
+
+
+class BasisConv2d(nn.Module, ABC):
+    """A convolution whose filters are coefficients in a basis, one copy for every group element.
+
+    A basis without parameters is copied into the layer, so that layers and models share no state; a basis that
+    trains stays shared between the layers it was given to.
+
+    Args:
+        in_channels: Channels of the input (fields, for an input on the group).
+        out_channels: Channels of the output for each group element.
+        basis: Filter basis; it brings the group and the kernel size.
+        stride: Step of the output grid, in pixels.
+        padding: Padding on every side in pixels, one number or (height, width); `"same"` or `"valid"`.
+        dilation: Distance between the pixels of a filter.
+        groups: Number of blocks that channels are divided into; blocks do not see each other.
+        bias: Whether to add a bias for each output channel, the same at all group elements.
+        padding_mode: `"zeros"`, `"reflect"`, `"replicate"` or `"circular"`.
+        device: Device of the parameters.
+        dtype: Dtype of the parameters.
+
+    Raises:
+        TypeError: If the basis is not a FilterBasis, or a count is not an integer.
+        ValueError: If a count is below one, `groups` does not divide the channels, or padding does not fit.
+    """
+
+    # Layers that the input is taken to have gone through, for the initialisation.
+    _layers_before: ClassVar[int]
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        basis: FilterBasis,
+        stride: Size2 = 1,
+        padding: Padding = 0,
+        dilation: Size2 = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: PaddingMode = "zeros",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        owner = type(self).__name__
+        if not isinstance(basis, FilterBasis):
+            raise TypeError(
+                f"{owner} expects a FilterBasis as third argument, got {type(basis).__name__}. "
+                "Build one first, for example ExactBasis(Cyclic(4), kernel_size=3)."
+            )
+        check_positive(owner, in_channels=in_channels, out_channels=out_channels, groups=groups)
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"{owner} expects groups to divide in_channels and out_channels, got groups={groups} for "
+                f"{in_channels} and {out_channels} channels."
+            )
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.group, self.kernel_size = basis.group, basis.kernel_size
+        self.stride = as_pair(owner, "stride", stride)
+        self.dilation = as_pair(owner, "dilation", dilation)
+        self.padding = _resolve_padding(owner, padding, self)
+        if padding_mode not in {"zeros", "reflect", "replicate", "circular"}:
+            raise ValueError(
+                f"{owner} expects padding_mode 'zeros', 'reflect', 'replicate' or 'circular', got {padding_mode!r}."
+            )
+        self.padding_mode = padding_mode
+        device = torch.get_default_device() if device is None else torch.device(device)
+        shares = any(True for _ in basis.parameters())
+        self.basis = basis if shares else copy.deepcopy(basis).to(device)
+        shape = self._coefficient_shape(in_channels // groups)
+        self.coefficients = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+        self.bias = nn.Parameter(torch.empty(out_channels, device=device, dtype=dtype)) if bias else None
+        self.reset_parameters()
+
+    @abstractmethod
+    def _coefficient_shape(self, in_channels: int) -> tuple[int, ...]:
+        """Shape of the coefficients for the channels of one block."""
+
+    @abstractmethod
+    def filters(self) -> Float[Tensor, "og i ky kx"]:
+        """The expanded filters: the weight of the one `conv2d` this layer is.
+
+        Returns:
+            Weight of shape (out_channels * |G|, input planes / groups, height, width).
+        """
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draw coefficients so that activations keep their mean square through layers with ReLU, for any basis.
+
+        Raises:
+            ValueError: If the basis has no finite atoms.
+        """
+        if not self.coefficients.is_meta:
+            gain = mean_square_gain(self.basis(torch.float64).detach(), self._layers_before)
+            if not math.isfinite(gain) or gain <= 0:
+                raise ValueError(
+                    f"{type(self).__name__} expects a basis of finite atoms, got one that amplifies by {gain}. A basis "
+                    "that was built on the meta device has no atoms until a state dict is loaded."
+                )
+            fan_in = self.coefficients[0, ..., 0].numel()
+            self.coefficients.normal_(std=math.sqrt(2 / (fan_in * gain)))
+        if self.bias is not None:
+            self.bias.zero_()
+
+    def convolve(self, x: Float[Tensor, "b i h w"]) -> Float[Tensor, "b og h2 w2"]:
+        """Correlate planes with the filters of every group element, in one convolution.
+
+        Args:
+            x: Input planes.
+
+        Returns:
+            Output planes, channels and group flattened in this order.
+        """
+        with torch.autocast(x.device.type, enabled=False):
+            weight = self.filters()
+        bias = None if self.bias is None else self.bias.repeat_interleave(self.group.order)
+        top, bottom, left, right = self.padding
+        if self.padding_mode != "zeros":
+            x = F.pad(x, (left, right, top, bottom), mode=self.padding_mode)
+        elif (top, left) != (bottom, right):
+            x = F.pad(x, (left, right, top, bottom))
+        inner = (top, left) if self.padding_mode == "zeros" and (top, left) == (bottom, right) else 0
+        return F.conv2d(x, weight, bias, self.stride, inner, self.dilation, self.groups)
+
+    def check_dtype(self, x: Tensor) -> None:
+        """Refuse input of another dtype than the coefficients, unless autocast takes care of it.
+
+        Args:
+            x: Input.
+
+        Raises:
+            TypeError: If the dtypes differ.
+        """
+        if x.dtype != self.coefficients.dtype and not torch.is_autocast_enabled(x.device.type):
+            raise TypeError(
+                f"{type(self).__name__} expects input of its own dtype {self.coefficients.dtype}, got {x.dtype}. "
+                f"Convert the input with x.to({self.coefficients.dtype}), or the layer with .to(x.dtype)."
+            )
+
+    def extra_repr(self) -> str:
+        """Channels and options, for `print`."""
+        parts = [f"{self.in_channels}, {self.out_channels}, stride={self.stride}, padding={self.padding}"]
+        if self.dilation != (1, 1):
+            parts.append(f"dilation={self.dilation}")
+        if self.groups != 1:
+            parts.append(f"groups={self.groups}")
+        if self.bias is None:
+            parts.append("bias=False")
+        if self.padding_mode != "zeros":
+            parts.append(f"padding_mode={self.padding_mode}")
+        return ", ".join(parts)
+
+
+def keeps_centre(size: int, kernel_size: int, *, stride: int = 1, padding: int = 0, dilation: int = 1) -> bool:
+    """Whether the output grid of a convolution or pooling is centred on the input grid.
+
+    Only then do quarter turns of the input turn the output exactly. With stride 1 that holds at every size. With stride
+    2, a 3x3 kernel and padding 1 it holds for odd sizes, and 2x2 pooling holds for even ones.
+
+    Args:
+        size: Side of the input, in pixels.
+        kernel_size: Side of the kernel.
+        stride: Step of the output grid.
+        padding: Padding on every side, in pixels.
+        dilation: Distance between the pixels of the kernel.
+
+    Returns:
+        True if no pixels are left over at one side.
+    """
+    return (size + 2 * padding - dilation * (kernel_size - 1) - 1) % stride == 0
+
+
+def _resolve_padding(owner: str, padding: Padding, layer: BasisConv2d) -> tuple[int, int, int, int]:
+    """Padding at (top, bottom, left, right) in pixels."""
+    if padding == "valid":
+        return 0, 0, 0, 0
+    if padding == "same":
+        if layer.stride != (1, 1):
+            raise ValueError(f"{owner} supports padding='same' with stride 1 only, got stride {layer.stride}.")
+        height, width = (d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True))
+        return height // 2, height - height // 2, width // 2, width - width // 2
+    if isinstance(padding, str):
+        raise ValueError(f"{owner} expects padding in pixels, 'same' or 'valid', got {padding!r}.")  # noqa: TRY004
+    pair = tuple(padding) if isinstance(padding, tuple | list) else (padding, padding)
+    if len(pair) != 2 or any(not isinstance(p, int) or p < 0 for p in pair):
+        raise ValueError(f"{owner} expects padding of zero or more pixels, one or (height, width), got {padding!r}.")
+    return pair[0], pair[0], pair[1], pair[1]

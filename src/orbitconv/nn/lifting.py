@@ -1,0 +1,71 @@
+"""From the plane to the group."""
+
+from typing import final
+
+from jaxtyping import Float
+from torch import Tensor
+
+from orbitconv.nn.conv import BasisConv2d
+from orbitconv.nn.expansion import expand_lifting
+
+
+@final
+class LiftingConv2d(BasisConv2d):
+    """Lift a planar image to feature maps on the group: correlate it with every transformed copy of a filter.
+
+    y[b, o, g] = sum over i of x[b, i] correlated with filter[o, g, i], and
+    filter[o, g, i] = sum over d of coefficients[o, i, d] * basis[g, d].
+
+    Equivariant to the group as far as its basis is: transforming the input transforms every output plane and permutes
+    the group axis (`orbitconv.groups.act_features`). Exactly so for the elements that map the pixel grid to itself, if
+    the output grid keeps the centre (see `keeps_centre`) and padding is the same on all sides.
+
+    The arguments are those of `torch.nn.Conv2d`, with the basis in place of the kernel size.
+
+    Args:
+        in_channels: Channels of the planar input.
+        out_channels: Channels of the output for each group element.
+        basis: Filter basis; it brings the group and the kernel size.
+        stride: Step of the output grid, in pixels.
+        padding: Padding in pixels, one number or (height, width); `"same"` or `"valid"`. `"same"` pads even kernels
+            more on one side, as torch does, which breaks exact equivariance.
+        dilation: Distance between the pixels of a filter.
+        groups: Number of blocks that channels are divided into.
+        bias: Whether to add a bias for each output channel.
+        padding_mode: `"zeros"`, `"reflect"`, `"replicate"` or `"circular"`.
+        device: Device of the parameters.
+        dtype: Dtype of the parameters.
+
+    Shapes:
+        (batch, in_channels, height, width) -> (batch, out_channels, group, height', width')
+
+    Raises:
+        TypeError: If the basis is not a FilterBasis; at call time, if the input has another dtype.
+        ValueError: If an argument is out of range; at call time, if the input has another shape.
+
+    Source: Cohen & Welling (2016), section 6; Diaconu & Worrall (2019), section 2.2.
+    """
+
+    _layers_before = 0
+
+    def _coefficient_shape(self, in_channels: int) -> tuple[int, ...]:
+        return self.out_channels, in_channels, self.basis.num_atoms
+
+    def filters(self) -> Float[Tensor, "og i ky kx"]:
+        """The expanded filters.
+
+        Returns:
+            Weight of shape (out_channels * |G|, in_channels / groups, height, width).
+        """
+        return expand_lifting(self.coefficients, self.basis(self.coefficients.dtype))
+
+    def forward(self, x: Float[Tensor, "b i h w"]) -> Float[Tensor, "b o g h2 w2"]:
+        """Correlate `x` with the filter at every group element."""
+        if x.ndim != 4 or x.shape[1] != self.in_channels:
+            hint = " It is on a group already: use GroupConv2d." if x.ndim == 5 else ""
+            raise ValueError(
+                f"LiftingConv2d expects input of shape (batch, {self.in_channels}, height, width), got "
+                f"{tuple(x.shape)}.{hint}"
+            )
+        self.check_dtype(x)
+        return self.convolve(x).unflatten(1, (self.out_channels, self.group.order))

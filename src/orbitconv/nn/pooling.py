@@ -1,0 +1,151 @@
+"""Pooling: over the plane of feature maps on the group, and over the group itself."""
+
+from typing import Literal, final
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from orbitconv.checks import Size2, as_pair
+
+
+def check_on_group(owner: str, x: Tensor) -> None:
+    """Refuse what is no feature map on a group.
+
+    Args:
+        owner: Who refuses.
+        x: Input.
+
+    Raises:
+        ValueError: If the rank is not five.
+    """
+    if x.ndim != 5:
+        raise ValueError(
+            f"{owner} expects input of shape (batch, channels, group, height, width), got {tuple(x.shape)}."
+        )
+
+
+class _PlanePool2d(nn.Module):
+    """Pool every plane of feature maps on the group."""
+
+    def __init__(self, kernel_size: Size2, stride: Size2 | None = None, padding: int | tuple[int, int] = 0) -> None:
+        super().__init__()
+        owner = type(self).__name__
+        self.kernel_size = as_pair(owner, "kernel_size", kernel_size)
+        self.stride = self.kernel_size if stride is None else as_pair(owner, "stride", stride)
+        self.padding = padding
+
+    def extra_repr(self) -> str:
+        """Options, for `print`."""
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+@final
+class GroupMaxPool2d(_PlanePool2d):
+    """Maximum over windows of every plane; group elements stay apart.
+
+    Equivariant to the elements that map the grid to itself where `keeps_centre` holds: 2x2 windows on even sizes.
+
+    Args:
+        kernel_size: Side of the window, in pixels.
+        stride: Step between windows; the kernel size by default.
+        padding: Padding on every side, in pixels.
+
+    Shapes:
+        (batch, channels, group, height, width) -> (batch, channels, group, height', width')
+    """
+
+    def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b c g h2 w2"]:
+        """Pool `x`."""
+        check_on_group("GroupMaxPool2d", x)
+        y = F.max_pool2d(x.flatten(1, 2), self.kernel_size, self.stride, self.padding)
+        return y.unflatten(1, x.shape[1:3])
+
+
+@final
+class GroupAvgPool2d(_PlanePool2d):
+    """Mean over windows of every plane; group elements stay apart.
+
+    Equivariant to the elements that map the grid to itself where `keeps_centre` holds: 2x2 windows on even sizes.
+
+    Args:
+        kernel_size: Side of the window, in pixels.
+        stride: Step between windows; the kernel size by default.
+        padding: Padding on every side, in pixels.
+
+    Shapes:
+        (batch, channels, group, height, width) -> (batch, channels, group, height', width')
+    """
+
+    def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b c g h2 w2"]:
+        """Pool `x`."""
+        check_on_group("GroupAvgPool2d", x)
+        y = F.avg_pool2d(x.flatten(1, 2), self.kernel_size, self.stride, self.padding)
+        return y.unflatten(1, x.shape[1:3])
+
+
+@final
+class GroupBlurPool2d(nn.Module):
+    """Anti-aliased down-sampling by two: a binomial low-pass, then every second pixel.
+
+    Exact under quarter turns and mirrors at *every* size: even sizes take the four weights (1, 3, 3, 1) / 8, whose
+    output lies between the pixels, odd sizes the five weights (1, 4, 6, 4, 1) / 16, whose output lies on them.
+    Borders reflect.
+
+    Shapes:
+        (batch, channels, group, height, width) -> (batch, channels, group, ceil(height / 2), ceil(width / 2))
+
+    Raises:
+        ValueError: At call time, if a side is below three pixels.
+
+    Source: Zhang (2019), Making convolutional networks shift-invariant again.
+    """
+
+    def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b c g h2 w2"]:
+        """Down-sample `x`."""
+        check_on_group("GroupBlurPool2d", x)
+        if min(x.shape[-2:]) < 3:
+            raise ValueError(f"GroupBlurPool2d expects planes of at least 3x3 pixels, got {tuple(x.shape[-2:])}.")
+        planes = x.flatten(0, 2)[:, None]
+        (tall, rows), (wide, cols) = (_binomial(size) for size in x.shape[-2:])
+        planes = F.pad(planes, (wide, wide, tall, tall), mode="reflect")
+        down = torch.tensor(rows, dtype=x.dtype, device=x.device).reshape(1, 1, -1, 1)
+        across = torch.tensor(cols, dtype=x.dtype, device=x.device).reshape(1, 1, 1, -1)
+        y = F.conv2d(F.conv2d(planes, down, stride=(2, 1)), across, stride=(1, 2))
+        return y.squeeze(1).unflatten(0, x.shape[:3])
+
+
+def _binomial(size: int) -> tuple[int, list[float]]:
+    """Padding and weights that keep the centre of an axis when every second pixel is taken."""
+    return (2, [1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16]) if size % 2 else (1, [1 / 8, 3 / 8, 3 / 8, 1 / 8])
+
+
+@final
+class GroupPool(nn.Module):
+    """Pool over the group axis: what remains is planar, and invariant but for the turn of the plane.
+
+    Args:
+        reduction: `"max"` or `"mean"`.
+
+    Shapes:
+        (batch, channels, group, height, width) -> (batch, channels, height, width)
+
+    Raises:
+        ValueError: If the reduction is unknown; at call time, if the rank is not five.
+    """
+
+    def __init__(self, reduction: Literal["max", "mean"] = "max") -> None:
+        super().__init__()
+        if reduction not in {"max", "mean"}:
+            raise ValueError(f"GroupPool expects reduction 'max' or 'mean', got {reduction!r}.")
+        self.reduction = reduction
+
+    def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b c h w"]:
+        """Pool `x` over the group."""
+        check_on_group("GroupPool", x)
+        return x.amax(2) if self.reduction == "max" else x.mean(2)
+
+    def extra_repr(self) -> str:
+        """The reduction, for `print`."""
+        return self.reduction

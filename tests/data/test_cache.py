@@ -1,0 +1,37 @@
+import pooch
+import pytest
+
+from orbitconv.data.cache import cache_root, install, locked
+
+
+def test_cache_is_where_the_environment_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("ORBITCONV_CACHE", str(tmp_path / "mine"))
+    assert cache_root() == tmp_path / "mine"
+
+
+def test_cache_is_where_the_system_intends_otherwise(monkeypatch):
+    monkeypatch.delenv("ORBITCONV_CACHE")
+    assert cache_root() == pooch.os_cache("orbitconv")
+
+
+def test_lock_keeps_others_out_until_it_is_left(tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    with locked(tmp_path, "mnist"), (tmp_path / ".mnist.lock").open() as other:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with locked(tmp_path, "cifar10"):
+            assert (tmp_path / ".cifar10.lock").exists()
+    with (tmp_path / ".mnist.lock").open() as other:
+        assert fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB) is None
+
+
+def test_installing_replaces_old_files_and_moves_only_those_named(tmp_path):
+    staging, folder = tmp_path / "staging", tmp_path / "folder"
+    staging.mkdir()
+    folder.mkdir()
+    (folder / "a").write_text("old")
+    for name in "ab":
+        (staging / name).write_text("new")
+    install(staging, folder, ["a"])
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {"a": "new"}
+    assert [path.name for path in staging.iterdir()] == ["b"]

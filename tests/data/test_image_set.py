@@ -1,0 +1,146 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orbitconv.data import ImageSet
+
+
+def make(n=7, channels=3):
+    """Images whose first pixel is their number, so that each can be recognised."""
+    images = torch.randint(0, 256, (n, channels, 2, 5), generator=torch.Generator().manual_seed(0)).byte()
+    images[:, 0, 0, 0] = torch.arange(n)
+    labels = torch.arange(n) % 4
+    return ImageSet(images=images, labels=labels, classes=tuple("abcd"), name="toy", split="train")
+
+
+def numbers(images):
+    return images[:, 0, 0, 0].tolist()
+
+
+def test_floats_are_the_pixels_divided_by_255():
+    images = make()
+    expected = torch.from_numpy(images.images.numpy().astype("float64") / 255)
+    torch.testing.assert_close(images.floats(torch.float64), expected, rtol=0, atol=0)
+    assert images.floats().dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("colour", "luminance"),
+    [
+        ((255, 0, 0), 0.299),
+        ((0, 255, 0), 0.587),
+        ((0, 0, 255), 0.114),
+        ((255, 255, 255), 1),
+        ((51, 51, 51), 0.2),
+    ],
+)
+def test_grey_is_the_luminance_of_rec_601(colour, luminance):
+    plane = torch.tensor(colour, dtype=torch.uint8).reshape(1, 3, 1, 1).expand(2, 3, 4, 5)
+    images = ImageSet(images=plane, labels=torch.zeros(2, dtype=torch.int64), classes=("a",), name="x", split="y")
+    expected = torch.full((2, 1, 4, 5), luminance, dtype=torch.float64)
+    torch.testing.assert_close(images.grey(torch.float64), expected, rtol=0, atol=1e-15)
+
+
+def test_grey_leaves_the_values_of_grey_images_alone():
+    images = make(channels=1)
+    torch.testing.assert_close(images.grey(), images.floats(), rtol=0, atol=0)
+
+
+def test_grey_refuses_two_channels():
+    with pytest.raises(ValueError, match=r"ImageSet\.grey expects one or three channels, got 2"):
+        make(channels=2).grey()
+
+
+def test_take_without_a_seed_keeps_the_first_ones():
+    assert numbers(make().take(3).images) == [0, 1, 2]
+
+
+def test_take_with_a_seed_picks_distinct_images_with_their_labels_and_repeats():
+    picked = make(100).take(30, seed=5)
+    again = make(100).take(30, seed=5)
+    other = make(100).take(30, seed=6)
+    assert len(set(numbers(picked.images))) == 30
+    assert picked.labels.tolist() == [i % 4 for i in numbers(picked.images)]
+    assert numbers(picked.images) == numbers(again.images)
+    assert numbers(picked.images) != numbers(other.images)
+
+
+def test_random_order_of_a_seed_is_fixed_across_machines():
+    assert numbers(make().take(7, seed=0).images) == [4, 0, 5, 3, 2, 6, 1]
+
+
+@pytest.mark.parametrize("seed", [None, 0])
+def test_take_refuses_more_images_than_there_are(seed):
+    with pytest.raises(ValueError, match=r"n <= 7, the images in toy \(train\), got 8"):
+        make().take(8, seed=seed)
+
+
+def test_hold_out_parts_the_set():
+    rest, held = make(50).hold_out(12, seed=3)
+    assert (len(rest), len(held)) == (38, 12)
+    assert sorted(numbers(rest.images) + numbers(held.images)) == list(range(50))
+    assert held.labels.tolist() == [i % 4 for i in numbers(held.images)]
+    assert (rest.split, held.split) == ("train", "validation")
+
+
+def test_hold_out_refuses_to_leave_nothing():
+    with pytest.raises(ValueError, match=r"validation < 7.*got 7"):
+        make().hold_out(7, seed=0)
+
+
+@given(n=st.integers(1, 40), batch_size=st.integers(1, 50), seed=st.none() | st.integers(0, 2**31))
+def test_batches_cover_the_set_exactly_once(n, batch_size, seed):
+    batches = list(make(n).batches(batch_size, shuffle_seed=seed))
+    seen = [i for images, _ in batches for i in numbers(images)]
+    assert sorted(seen) == list(range(n))
+    assert [i for _, labels in batches for i in labels.tolist()] == [i % 4 for i in seen]
+    assert all(len(images) == batch_size for images, _ in batches[:-1])
+    if seed is None:
+        assert seen == list(range(n))
+
+
+def test_shuffled_batches_depend_on_the_seed_alone():
+    def order(seed):
+        torch.rand(3)  # the global generator must not matter
+        return [i for images, _ in make(60).batches(8, shuffle_seed=seed) for i in numbers(images)]
+
+    assert order(1) == order(1)
+    assert order(1) != order(2)
+
+
+def test_batches_refuse_a_wrong_size_before_the_first_one_is_asked_for():
+    with pytest.raises(ValueError, match=r"ImageSet\.batches expects batch_size >= 1, got 0"):
+        make().batches(0)
+
+
+def test_to_moves_images_and_labels():
+    moved = make().to("meta")
+    assert (moved.images.device.type, moved.labels.device.type) == ("meta", "meta")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"images": torch.zeros(7, 3, 2, 5)},
+            r"images as uint8 .*, got torch\.float32 of shape \(7, 3, 2, 5\)",
+        ),
+        (
+            {"images": torch.zeros(7, 2, 5).byte()},
+            r"images as uint8 .*, got torch\.uint8 of shape \(7, 2, 5\)",
+        ),
+        ({"labels": torch.zeros(6).long()}, r"one int64 label for each of 7 images, got .* \(6,\)"),
+        ({"labels": torch.zeros(7)}, r"one int64 label for each of 7 images, got torch\.float32"),
+        ({"labels": torch.zeros(7, device="meta").long()}, r"on one device, got cpu and meta"),
+        ({"labels": torch.full((7,), 4)}, r"labels from 0 to 3, got 4 to 4"),
+        ({"labels": torch.full((7,), -1)}, r"labels from 0 to 3, got -1 to -1"),
+    ],
+    ids=["type", "rank", "count", "label-type", "device", "too-high", "negative"],
+)
+def test_parts_that_do_not_fit_are_refused(changes, message):
+    bad = object.__new__(ImageSet)  # past the constructor, where run-time type checks would refuse first
+    for name in ("images", "labels", "classes", "name", "split"):
+        object.__setattr__(bad, name, changes.get(name, getattr(make(), name)))
+    with pytest.raises(ValueError, match=message):
+        bad.__post_init__()
