@@ -8,4 +8,5 @@ from orbitconv.bases.interpolated import BilinearBasis as BilinearBasis
 from orbitconv.bases.interpolated import GaussianBasis as GaussianBasis
 from orbitconv.bases.interpolated import InterpolatedBasis as InterpolatedBasis
 from orbitconv.bases.interpolated import NearestBasis as NearestBasis
+from orbitconv.bases.spectral import SpectralBasis as SpectralBasis
 from orbitconv.bases.unitary import UnitaryBasis as UnitaryBasis

@@ -19,6 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Complex, Float
 
+from orbitconv.bases.second_moments import SymmetricMoments
+
 Vectors = Complex[np.ndarray, "p n"]
 
 
@@ -40,40 +42,30 @@ class Split(NamedTuple):
 
     def power(self, g: int, num_rotations: int) -> Float[np.ndarray, "p p"]:
         """M^g, a real matrix on flattened filters; zero on directions that were dropped."""
-        return sum((np.exp(2j * np.pi * k * g / num_rotations) * v @ v.conj().T for k, v in self.spaces.items())).real
+        vectors = np.concatenate(list(self.spaces.values()), axis=1)
+        frequencies = np.repeat(list(self.spaces), [v.shape[1] for v in self.spaces.values()])
+        return np.real((vectors * np.exp(2j * np.pi * frequencies * g / num_rotations)) @ vectors.conj().T)
 
 
-def fit_cyclic_unitary(
-    cross: Float[np.ndarray, "n p p"],
-    turn: Float[np.ndarray, "p p"],
-    turn_order: int,
-    mirror: Float[np.ndarray, "p p"] | None = None,
-    restarts: int = 4,
-) -> Split:
+def fit_cyclic_unitary(moments: SymmetricMoments, restarts: int = 4) -> Split:
     """Fit eigenvectors and frequencies of M to cross moments.
 
     Args:
-        cross: `cross[g]` couples patches of the image turned by g steps with the turned response maps. It
-            commutes with `turn`, and `mirror cross[g] mirror = cross[-g]` where there is a mirror.
-        turn: Permutation matrix of the exact turn that M^(N / turn_order) must equal.
-        turn_order: Order of the exact turn: 1, 2 or 4, a divisor of N.
-        mirror: Permutation matrix of a mirror that M must fit: `mirror M mirror = M^-1`.
+        moments: Symmetric moments; M fits their exact turn and mirror: `mirror M mirror = M^-1`.
         restarts: Starts with other frequencies beside the first, where a choice is not in closed form.
 
     Returns:
         The best split found. Its dimension falls short of the number of pixels if some real direction can be no half
         of a pair and carry neither frequency 0 nor N/2.
     """
-    n = len(cross)
-    steps = np.arange(n)
-    cross = (cross + cross[-steps % n].transpose(0, 2, 1)) / 2  # the fit sees no more of it than this
-    fourier = np.einsum("kg,gpq->kpq", np.exp(-2j * np.pi * np.outer(steps, steps) / n), cross)
-    fourier -= min(float(np.linalg.eigvalsh(fourier).min()), 0.0) * np.eye(len(turn))
+    n, turn_order = len(moments.cross), moments.turn_order
+    fourier = moments.fourier
+    fourier = fourier - min(float(np.linalg.eigvalsh(fourier).min()), 0.0) * np.eye(len(moments.turn))
     rng = np.random.default_rng(0)
     splits = []
     for trial in range(restarts + 1 if n > 2 * turn_order else 1):
-        spaces = _start(cross[1 % n], turn, turn_order, n, mirror, rng if trial else None)
-        splits.append(_ascend(fourier, spaces, turn_order, mirror))
+        spaces = _start(moments, rng if trial else None)
+        splits.append(_ascend(fourier, spaces, turn_order, moments.mirror))
     return max(splits, key=lambda split: (split.dimension, split.fit))
 
 
@@ -126,15 +118,10 @@ def _move_together(fourier: np.ndarray, spaces: dict[int, Vectors], mirror: np.n
     return float(fit)
 
 
-def _start(
-    step: np.ndarray,
-    turn: np.ndarray,
-    turn_order: int,
-    n: int,
-    mirror: np.ndarray | None,
-    rng: np.random.Generator | None,
-) -> dict[int, Vectors]:
+def _start(moments: SymmetricMoments, rng: np.random.Generator | None) -> dict[int, Vectors]:
     """Eigenvectors of the orthogonal map nearest to one step, each with the nearest (or a random) frequency."""
+    n, turn, turn_order, mirror = len(moments.cross), moments.turn, moments.turn_order, moments.mirror
+    step = moments.cross[1 % n]
     # Directions that no partner answers to may see nothing at all of the step: leave them where they are.
     left, _, right = np.linalg.svd(step + 1e-9 * np.linalg.norm(step) * np.eye(len(step)))
     unitary = left @ right

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 
 from orbitconv.bases.filter_basis import FixedBasis
-from orbitconv.bases.orbits import complete_orbit, normalize_by_mean_gram
+from orbitconv.bases.orbits import complete_orbit
 from orbitconv.checks import check_positive
 from orbitconv.groups import Group
 
@@ -28,7 +28,7 @@ class HarmonicBasis(FixedBasis):
         max_frequency: Highest angular frequency of every ring, or one value for each ring from the inside out.
             By default 1 below radius 1, 2 for rings up to radius 2, and the radius, rounded down, beyond. A ring
             at the centre holds frequency 0 only, whatever is asked.
-        sigma: Width of the rings, in pixels.
+        sigma: Width of the rings, in pixels; the default turns natural images best.
 
     Raises:
         ValueError: If sigma is not above zero, a frequency is negative, there is not one frequency per ring, or
@@ -43,7 +43,7 @@ class HarmonicBasis(FixedBasis):
         kernel_size: int,
         max_frequency: int | Sequence[int] | None = None,
         *,
-        sigma: float = 0.6,
+        sigma: float = 0.45,
     ) -> None:
         check_positive("HarmonicBasis", kernel_size=kernel_size)
         if not sigma > 0:
@@ -65,9 +65,9 @@ class HarmonicBasis(FixedBasis):
                     atoms += [np.where(radius > 0, profile * f(k * source), 0) for f in (np.cos, np.sin)]
             return np.stack(atoms)
 
-        atoms = complete_orbit(group, (kernel_size, kernel_size), turn)
-        _check_independent(atoms, kernel_size)
-        super().__init__(group, kernel_size, torch.from_numpy(normalize_by_mean_gram(atoms)))
+        _check_independent(turn(0), kernel_size)
+        atoms = complete_orbit(group, (kernel_size, kernel_size), turn, normalize=True)
+        super().__init__(group, kernel_size, torch.from_numpy(atoms))
         self.max_frequency = frequencies
         self.sigma = sigma
 
@@ -88,9 +88,8 @@ def _frequencies(radii: list[float], max_frequency: int | Sequence[int] | None) 
     return tuple(0 if radius == 0 else frequency for radius, frequency in zip(radii, chosen, strict=True))
 
 
-def _check_independent(atoms: Float[np.ndarray, "g d ky kx"], kernel_size: int) -> None:
+def _check_independent(flat: Float[np.ndarray, "d p"], kernel_size: int) -> None:
     """Refuse atoms that are linearly dependent at the identity."""
-    flat = atoms[0].reshape(atoms.shape[1], -1)
     rank = int(np.linalg.matrix_rank(flat / np.linalg.norm(flat, axis=1, keepdims=True).clip(1e-12), tol=1e-6))
     if rank < len(flat):
         raise ValueError(

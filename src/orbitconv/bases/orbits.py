@@ -29,7 +29,11 @@ def factor_exact(group: Group, height: int, width: int) -> list[tuple[int, int]]
 
 
 def complete_orbit(
-    group: Group, window: tuple[int, int], transform: Callable[[int], Float[np.ndarray, "d p"]]
+    group: Group,
+    window: tuple[int, int],
+    transform: Callable[[int], Float[np.ndarray, "d p"]],
+    *,
+    normalize: bool = False,
 ) -> Float[np.ndarray, "g d ky kx"]:
     """Atoms at every element from the atoms at the rests of `factor_exact`, by exact moves of the grid.
 
@@ -39,28 +43,18 @@ def complete_orbit(
         group: The group.
         window: Height and width of the atoms.
         transform: Gives the flattened atoms transformed by one element.
+        normalize: Mix the atoms by `G^(-1/2)` with their mean Gram matrix G over the group. They are then orthonormal
+            on average, each as near to itself as can be, so that coefficients of equal size make filters of equal
+            norm. The span, the orbits and every error stay what they are.
 
     Returns:
         Atoms of shape (|G|, D, height, width).
     """
     factors = factor_exact(group, *window)
     made = {rest: transform(rest) for rest in sorted({rest for _, rest in factors})}
+    if normalize:
+        gram = np.mean([made[rest] @ made[rest].T for _, rest in factors], axis=0)
+        values, vectors = np.linalg.eigh(gram)
+        made = {rest: (vectors / np.sqrt(values)) @ vectors.T @ atoms for rest, atoms in made.items()}
     orbit = [made[rest][:, grid_permutation(group, exact, *window)] for exact, rest in factors]
     return np.stack(orbit).reshape(group.order, -1, *window)
-
-
-def normalize_by_mean_gram(atoms: Float[np.ndarray, "g d ky kx"]) -> Float[np.ndarray, "g d ky kx"]:
-    """Mix atoms so that they are orthonormal on average over the group, each staying as near to itself as it can.
-
-    The mean Gram matrix is the same for every element's copy of the basis, so the span, the orbits and every error
-    stay what they are, while coefficients of equal size make filters of equal norm.
-
-    Args:
-        atoms: Linearly independent atoms.
-
-    Returns:
-        `G^(-1/2)` times the atoms, with the mean Gram matrix G.
-    """
-    flat = atoms.reshape(*atoms.shape[:2], -1)
-    values, vectors = np.linalg.eigh(np.einsum("gdp,gep->de", flat, flat) / len(flat))
-    return np.einsum("de,gepq->gdpq", (vectors / np.sqrt(values)) @ vectors.T, atoms)

@@ -1,29 +1,16 @@
 """The learned basis: complete, unitary, a representation of the group, exact at quarter turns."""
 
-from typing import Protocol, final
+from typing import final
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from orbitconv.bases.cyclic_fit import fit_cyclic_unitary
 from orbitconv.bases.filter_basis import FixedBasis
 from orbitconv.bases.orbits import complete_orbit
-from orbitconv.checks import check_finite, check_positive
-from orbitconv.groups import Group, exact_elements, grid_permutation
-
-
-class CrossMoments(Protocol):
-    """What the fit needs to know of images; `orbitconv.learn.Moments` measures it."""
-
-    group: Group
-    kernel_size: tuple[int, int]
-
-    @property
-    def cross(self) -> Float[Tensor, "g p p"]:
-        """For each element, patches of the turned image times the turned response maps."""
-        ...
+from orbitconv.bases.second_moments import SecondMoments, symmetrize
+from orbitconv.checks import check_positive
+from orbitconv.groups import Group
 
 
 @final
@@ -53,47 +40,16 @@ class UnitaryBasis(FixedBasis):
     Source: Diaconu & Worrall (2019), section 3, for the aim; the closed form is described in docs/concepts.md.
     """
 
-    def __init__(self, group: Group, kernel_size: int, moments: CrossMoments | None = None) -> None:
+    def __init__(self, group: Group, kernel_size: int, moments: SecondMoments | None = None) -> None:
         check_positive("UnitaryBasis", kernel_size=kernel_size)
         window = (kernel_size, kernel_size)
         pixels = np.eye(kernel_size**2)
         if kernel_size == 1 or 4 % group.num_rotations == 0:
             atoms = complete_orbit(group, window, lambda _: pixels)
         else:
-            split = fit_cyclic_unitary(*_constraints(group, kernel_size, _cross(group, window, moments)))
+            split = fit_cyclic_unitary(symmetrize("UnitaryBasis", group, kernel_size, moments))
             if split.dimension < len(pixels):
                 values, vectors = np.linalg.eigh(split.power(0, group.num_rotations))
                 pixels = vectors.T[values > 0.5]
             atoms = complete_orbit(group, window, lambda g: pixels @ split.power(g, group.num_rotations).T)
         super().__init__(group, kernel_size, torch.from_numpy(atoms))
-
-
-def _cross(group: Group, window: tuple[int, int], moments: CrossMoments | None) -> Float[np.ndarray, "g p p"]:
-    """The cross moments, if they fit the question."""
-    if moments is None:
-        raise TypeError(
-            f"UnitaryBasis expects moments of real images to learn how filters turn under {group}, got none. "
-            f"Measure them: orbitconv.learn.measure_moments(images, {type(group).__name__}("
-            f"{group.num_rotations}), {window[0]})."
-        )
-    if (moments.group, tuple(moments.kernel_size)) != (group, window):
-        raise ValueError(
-            f"UnitaryBasis expects moments for {group} and kernel size {window[0]}, got moments for "
-            f"{moments.group} and {tuple(moments.kernel_size)}. Measure them for this group and size."
-        )
-    check_finite("UnitaryBasis", "moments", moments.cross)
-    return moments.cross.detach().cpu().double().numpy()
-
-
-def _constraints(
-    group: Group, side: int, cross: Float[np.ndarray, "g p p"]
-) -> tuple[np.ndarray, np.ndarray, int, np.ndarray | None]:
-    """Arguments of the fit: moments made symmetric under the exact moves, the exact turn, its order, the mirror."""
-    n = group.num_rotations
-    moves = {g: np.eye(side**2)[grid_permutation(group, g, side, side)] for g in exact_elements(group, side, side)}
-    symmetric = np.zeros((n, side**2, side**2))
-    for e, move in moves.items():
-        conjugated = group.product[group.product[group.inverse[e], np.arange(n)], e]
-        symmetric += move @ cross[conjugated] @ move.T / len(moves)
-    turns = sum(1 for e in moves if e < n)
-    return symmetric, moves[n // turns % n], turns, moves.get(n) if group.order > n else None

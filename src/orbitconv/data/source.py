@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from orbitconv.data.errors import DataError
 from orbitconv.data.image_set import ImageSet
-from orbitconv.data.progress import ProgressCallback
+from orbitconv.progress import ProgressCallback
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 """Images (n, channels, height, width) and labels (n)."""

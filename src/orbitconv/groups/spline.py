@@ -46,10 +46,15 @@ def rotate_images(
         (batch, channels, height, width) -> (batch, channels, height, width)
 
     Raises:
+        TypeError: If the images are not floating point.
         ValueError: If the rank, the number of angles, the order or the padding mode is not one of those above.
     """
     if images.ndim != 4:
         raise ValueError(f"rotate_images expects (batch, channels, height, width), got shape {tuple(images.shape)}.")
+    if not images.is_floating_point():
+        raise TypeError(f"rotate_images expects floating-point images, got {images.dtype}. Divide them by 255 first.")
+    _check_order(order)
+    _check_padding_mode(padding_mode)
     per_image = isinstance(angles, Tensor) and angles.ndim > 0
     angles = angles if isinstance(angles, Tensor) else torch.tensor(float(angles), dtype=torch.float64)
     if per_image and angles.shape != images.shape[:1]:
@@ -57,11 +62,11 @@ def rotate_images(
             f"rotate_images expects one angle, or one for each of {images.shape[0]} images, "
             f"got angles of shape {tuple(angles.shape)}."
         )
-    if not per_image:
+    if not per_image and not angles.requires_grad:
         quarters = float(angles) / (math.pi / 2)
         if quarters == round(quarters) and (round(quarters) % 2 == 0 or images.shape[-1] == images.shape[-2]):
             return torch.rot90(images, round(quarters), (-2, -1))
-    elif images.shape[0] > _CHUNK:  # the weights of every image at once would not fit the caches
+    elif per_image and images.shape[0] > _CHUNK:  # the weights of every image at once would not fit the caches
         chunks = zip(images.split(_CHUNK), angles.split(_CHUNK), strict=True)
         return torch.cat([rotate_images(x, a, order=order, padding_mode=padding_mode) for x, a in chunks])
     theta = torch.as_tensor(angles, dtype=images.dtype, device=images.device).reshape(-1, 1)
@@ -89,8 +94,7 @@ def spline_coefficients(images: Float[Tensor, "*b h w"], order: int) -> Float[Te
     Raises:
         ValueError: If the order is not supported.
     """
-    if order not in _SAMPLES:
-        raise ValueError(f"Spline interpolation has the orders {sorted(_SAMPLES)}, got {order}.")
+    _check_order(order)
     if order == 1:
         return images
     solve_rows, solve_cols = (
@@ -121,8 +125,7 @@ def sample_spline(
     Raises:
         ValueError: If the padding mode is unknown.
     """
-    if padding_mode not in {"zeros", "reflect"}:
-        raise ValueError(f"padding_mode is 'zeros' or 'reflect', got {padding_mode!r}.")
+    _check_padding_mode(padding_mode)
     height, width = coefficients.shape[-2:]
     row_index, row_weight = _taps(rows, height, order)
     col_index, col_weight = _taps(cols, width, order)
@@ -143,6 +146,16 @@ def sample_spline(
         for index, weight in zip(indices, weights, strict=True)
     )
     return sum(taps, start=torch.zeros((), dtype=flat.dtype, device=flat.device))
+
+
+def _check_order(order: int) -> None:
+    if order not in _SAMPLES:
+        raise ValueError(f"Spline interpolation has the orders {sorted(_SAMPLES)}, got {order}.")
+
+
+def _check_padding_mode(padding_mode: str) -> None:
+    if padding_mode not in {"zeros", "reflect"}:
+        raise ValueError(f"padding_mode is 'zeros' or 'reflect', got {padding_mode!r}.")
 
 
 def _taps(

@@ -1,0 +1,122 @@
+"""What a closed-form basis reads of images, made symmetric under the exact moves of the pixel grid."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from orbitconv.checks import check_finite
+from orbitconv.groups import Group, exact_elements, grid_permutation
+
+
+class SecondMoments(Protocol):
+    """Second moments of images and their turned copies; `orbitconv.learn.Moments` measures them."""
+
+    group: Group
+    kernel_size: tuple[int, int]
+
+    @property
+    def patches(self) -> Float[Tensor, "g p p"]:
+        """Q: patches of the turned image with themselves."""
+        ...
+
+    @property
+    def cross(self) -> Float[Tensor, "g p p"]:
+        """C: patches of the turned image with the turned response maps."""
+        ...
+
+    @property
+    def responses(self) -> Float[Tensor, "g p p"]:
+        """S: the turned response maps with themselves."""
+        ...
+
+
+@dataclass(frozen=True)
+class SymmetricMoments:
+    """Moments of the rotations of a group, averaged over the moves that map the filter's grid to itself.
+
+    Args:
+        patches: Q for each rotation.
+        cross: C for each rotation; `C[-g] = C[g]^T`, as the fits see no more of it.
+        responses: S for each rotation.
+        turn: Permutation matrix of the smallest exact turn.
+        turn_order: How many exact turns make a full one: 1, 2 or 4.
+        mirror: Permutation matrix of the left-right mirror, for groups that hold it.
+    """
+
+    patches: Float[np.ndarray, "n p p"]
+    cross: Float[np.ndarray, "n p p"]
+    responses: Float[np.ndarray, "n p p"]
+    turn: Float[np.ndarray, "p p"]
+    turn_order: int
+    mirror: Float[np.ndarray, "p p"] | None
+
+    @property
+    def fourier(self) -> Complex[np.ndarray, "n p p"]:
+        """T[k], the Fourier transform of C over the rotations: Hermitian."""
+        n = len(self.cross)
+        steps = np.arange(n)
+        return np.einsum("kg,gpq->kpq", np.exp(-2j * np.pi * np.outer(steps, steps) / n), self.cross)
+
+    def eigenspace(self, frequency: int) -> Complex[np.ndarray, "p n"]:
+        """Orthonormal columns of the exact turn's eigenspace that fits an angular frequency.
+
+        Args:
+            frequency: Angular frequency k of a filter under the group.
+
+        Returns:
+            Columns v with `turn v = exp(2 pi i k / turn_order) v`; real where that factor is.
+        """
+        powers = [np.linalg.matrix_power(self.turn, m) for m in range(self.turn_order)]
+        phases = np.exp(-2j * np.pi * frequency * np.arange(self.turn_order) / self.turn_order)
+        projector = np.einsum("m,mpq->pq", phases, np.stack(powers)) / self.turn_order
+        real = 2 * frequency % self.turn_order == 0
+        values, vectors = np.linalg.eigh(np.real(projector) if real else projector)
+        return vectors[:, values > 0.5]
+
+
+def symmetrize(owner: str, group: Group, kernel_size: int, moments: SecondMoments | None) -> SymmetricMoments:
+    """Check moments against what a basis asks for, and average them over the exact moves.
+
+    Args:
+        owner: Who asks, for error messages.
+        group: The group of the basis.
+        kernel_size: Side of its square kernel.
+        moments: What was measured.
+
+    Returns:
+        Moments in numpy.
+
+    Raises:
+        TypeError: If there are none.
+        ValueError: If they are for another group or kernel size, or not finite.
+    """
+    if moments is None:
+        raise TypeError(
+            f"{owner} expects moments of real images to learn how filters turn under {group}, got none. Measure "
+            f"them: orbitconv.learn.measure_moments(images, {type(group).__name__}({group.num_rotations}), "
+            f"{kernel_size})."
+        )
+    if (moments.group, tuple(moments.kernel_size)) != (group, (kernel_size, kernel_size)):
+        raise ValueError(
+            f"{owner} expects moments for {group} and kernel size {kernel_size}, got moments for {moments.group} "
+            f"and {tuple(moments.kernel_size)}. Measure them for this group and size."
+        )
+    n, side = group.num_rotations, kernel_size
+    moves = {g: np.eye(side**2)[grid_permutation(group, g, side, side)] for g in exact_elements(group, side, side)}
+    averaged = []
+    for tensor in (moments.patches, moments.cross, moments.responses):
+        check_finite(owner, "moments", tensor)
+        matrices = tensor.detach().cpu().double().numpy()
+        mean = np.zeros((n, side**2, side**2))
+        for e, move in moves.items():
+            conjugated = group.product[group.product[group.inverse[e], np.arange(n)], e]
+            mean += move @ matrices[conjugated] @ move.T / len(moves)
+        averaged.append(mean)
+    patches, cross, responses = averaged
+    cross = (cross + cross[-np.arange(n) % n].transpose(0, 2, 1)) / 2
+    turns = sum(1 for e in moves if e < n)
+    mirror = moves[n] if group.order > n else None
+    return SymmetricMoments(patches, cross, responses, moves[n // turns % n], turns, mirror)

@@ -1,0 +1,39 @@
+"""From the words on the command line to a job, and from an error to one clear line."""
+
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line.
+
+    Exits with 0 when the work is done, with 2 after a wrong argument or bad input (one message, no traceback; set
+    ORBITCONV_DEBUG=1 to see where it came from), and with 130 after Ctrl-C.
+
+    Args:
+        arguments: Words after the program's name; those of the process by default.
+    """
+    missing = [name for name in ("tyro", "rich") if importlib.util.find_spec(name) is None]
+    if missing:
+        _stop(f"the command line needs {' and '.join(missing)}: pip install 'orbitconv[all]'")
+    from orbitconv.cli.commands import parse
+
+    try:
+        parse(sys.argv[1:] if arguments is None else arguments).run()
+    except KeyboardInterrupt:
+        print("\norbitconv: stopped; nothing half-written was left behind", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+    except (ValueError, TypeError, OSError, ArithmeticError, ImportError) as error:
+        if os.environ.get("ORBITCONV_DEBUG"):
+            traceback.print_exception(error)
+        _stop(str(error) or type(error).__name__)
+
+
+def _stop(message: str) -> NoReturn:
+    """Exit with 2 and a message."""
+    print(f"orbitconv: {message}", file=sys.stderr)  # noqa: T201
+    sys.exit(2)

@@ -1,0 +1,91 @@
+"""What a person sees while a command works, and when it is done."""
+
+import statistics
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from orbitconv.experiments.record import Record
+from orbitconv.progress import ProgressCallback
+
+NAMES = {
+    "plain": "plain CNN",
+    "exact": "exact C4",
+    "bilinear": "bilinear C8",
+    "unitary": "learned C8 (unitary)",
+}
+
+
+class Terminal:
+    """The terminal, through rich: bars where it is one, one line per finished job where it is a file."""
+
+    def __init__(self) -> None:
+        self.console = Console()
+
+    @contextmanager
+    def progress(self) -> Iterator[ProgressCallback]:
+        """Show progress.
+
+        Yields:
+            Callback (what, done, total).
+        """
+        live = self.console.is_terminal
+        columns = (
+            TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+            TextColumn("left"), TimeRemainingColumn(),
+        )  # fmt: skip
+        with Progress(*columns, console=self.console, disable=not live) as bars:
+            tasks = {}
+
+            def update(what: str, done: int, total: int) -> None:
+                if what not in tasks:
+                    tasks[what] = bars.add_task(what, total=None)
+                    if not live:
+                        self.console.print(f"{what} ...")
+                bars.update(tasks[what], completed=done, total=total or None)
+
+            yield update
+
+    def show_demo(self, record: Record, folder: Path) -> None:
+        """Print the demo's tables and where its report lies.
+
+        Args:
+            record: What was measured.
+            folder: Folder of the report.
+        """
+        fit = Table(title=f"How filters turn, learned from {record.extra['fit_images']} digits "
+                    f"in {record.extra['fit_seconds']:.1f} s")  # fmt: skip
+        for column in ("basis", "atoms", "error at 45°", "error at 90°", "unitarity error", "group-law error"):
+            fit.add_column(column, justify="left" if column == "basis" else "right")
+        for row in record.extra["bases"]:
+            fit.add_row(
+                NAMES[row["family"]], str(row["num_atoms"]), f"{row['error_45_degrees']:.3f}",
+                f"{row['error_90_degrees']:.1e}", f"{row['unitarity_error']:.1e}", f"{row['group_law_error']:.1e}",
+            )  # fmt: skip
+        self.console.print(fit)
+        table = Table(title=f"Test error after training on {record.config['train_images']} upright digits, in %")
+        for column in ("network", "parameters", "upright", "at random angles", "training, s"):
+            table.add_column(column, justify="left" if column == "network" else "right")
+        for family in dict.fromkeys(str(row["family"]) for row in record.rows):
+            rows = [row for row in record.rows if row["family"] == family]
+            errors = {
+                test: [float(r["test_error_percent"] or 0) for r in rows if r["test"] == test]
+                for test in ("upright", "rotated")
+            }
+            seconds = statistics.mean(float(r["seconds"] or 0) for r in rows)
+            table.add_row(
+                NAMES[family], f"{rows[0]['parameters']:,}", _mean(errors["upright"]), _mean(errors["rotated"]),
+                f"{seconds:.0f}",
+            )  # fmt: skip
+        self.console.print(table)
+        self.console.print(f"Report with pictures: {folder / 'report.html'}", soft_wrap=True)
+
+
+def _mean(values: list[float]) -> str:
+    """Mean, and spread where there are several values."""
+    mean = f"{statistics.mean(values):.1f}"
+    return f"{mean} ± {statistics.stdev(values):.1f}" if len(values) > 1 else mean
