@@ -11,7 +11,7 @@ from PIL import Image
 from orbitconv.data import DataError, load
 from orbitconv.data.errors import RouteError
 from orbitconv.data.loading import load_source
-from orbitconv.data.progress import silent
+from orbitconv.progress import silent
 from orbitconv.data.source import Package
 
 

@@ -8,7 +8,7 @@ import pytest
 from orbitconv.data import download
 from orbitconv.data.download import fetch_file
 from orbitconv.data.errors import RouteError
-from orbitconv.data.progress import silent
+from orbitconv.progress import silent
 
 CONTENT = bytes(range(256)) * 2000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -9,7 +9,7 @@ import pytest
 from orbitconv.data import SOURCES, load
 from orbitconv.data.errors import RouteError
 from orbitconv.data.loading import load_source
-from orbitconv.data.progress import silent
+from orbitconv.progress import silent
 from orbitconv.data.source import Package
 
 

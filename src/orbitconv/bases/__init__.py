@@ -1,6 +1,9 @@
 """Filter bases: for each group element, a set of sampled functions."""
 
 from orbitconv.bases.exact import ExactBasis as ExactBasis
+from orbitconv.bases.files import TabulatedBasis as TabulatedBasis
+from orbitconv.bases.files import read_basis as read_basis
+from orbitconv.bases.files import save_basis as save_basis
 from orbitconv.bases.filter_basis import FilterBasis as FilterBasis
 from orbitconv.bases.filter_basis import FixedBasis as FixedBasis
 from orbitconv.bases.harmonic import HarmonicBasis as HarmonicBasis
@@ -8,5 +11,7 @@ from orbitconv.bases.interpolated import BilinearBasis as BilinearBasis
 from orbitconv.bases.interpolated import GaussianBasis as GaussianBasis
 from orbitconv.bases.interpolated import InterpolatedBasis as InterpolatedBasis
 from orbitconv.bases.interpolated import NearestBasis as NearestBasis
+from orbitconv.bases.library import list_bases as list_bases
+from orbitconv.bases.library import load_basis as load_basis
 from orbitconv.bases.spectral import SpectralBasis as SpectralBasis
 from orbitconv.bases.unitary import UnitaryBasis as UnitaryBasis

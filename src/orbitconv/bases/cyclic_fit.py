@@ -21,7 +21,7 @@ from jaxtyping import Complex, Float
 
 from orbitconv.bases.second_moments import SymmetricMoments
 
-Vectors = Complex[np.ndarray, "p n"]
+Vectors = Complex[np.ndarray, "p _"]
 
 
 class Split(NamedTuple):
@@ -65,16 +65,16 @@ def fit_cyclic_unitary(moments: SymmetricMoments, restarts: int = 4) -> Split:
     splits = []
     for trial in range(restarts + 1 if n > 2 * turn_order else 1):
         spaces = _start(moments, rng if trial else None)
-        splits.append(_ascend(fourier, spaces, turn_order, moments.mirror))
+        splits.append(_ascend(fourier, spaces, moments))
     return max(splits, key=lambda split: (split.dimension, split.fit))
 
 
-def _ascend(fourier: np.ndarray, spaces: dict[int, Vectors], turn_order: int, mirror: np.ndarray | None) -> Split:
+def _ascend(fourier: np.ndarray, spaces: dict[int, Vectors], moments: SymmetricMoments) -> Split:
     """Alternate the two steps until the fit stands still."""
     fit = previous = -np.inf
     for _ in range(500):
-        _share_pairwise(fourier, spaces, turn_order, mirrored=mirror is not None)
-        fit = _move_together(fourier, spaces, mirror)
+        _share_pairwise(fourier, spaces, moments.turn_order, mirrored=moments.mirror is not None)
+        fit = _move_together(fourier, spaces, moments)
         if fit <= previous + 1e-10 * abs(fit):
             break
         previous = fit
@@ -98,16 +98,17 @@ def _share_pairwise(fourier: np.ndarray, spaces: dict[int, Vectors], turn_order:
                 spaces[-frequency % n] = spaces[frequency].conj()
 
 
-def _move_together(fourier: np.ndarray, spaces: dict[int, Vectors], mirror: np.ndarray | None) -> float:
+def _move_together(fourier: np.ndarray, spaces: dict[int, Vectors], moments: SymmetricMoments) -> float:
     """Move all vectors to the nearest orthonormal ones along the gradient; returns the fit before the move."""
-    n = len(fourier)
+    n, mirror = len(fourier), moments.mirror
     widths = np.cumsum([spaces[k].shape[1] for k in spaces])[:-1]
     gradient = np.concatenate([fourier[k] @ v for k, v in spaces.items()], axis=1)
     fit = sum(np.vdot(v, fourier[k] @ v).real for k, v in spaces.items())
     left, _, right = np.linalg.svd(gradient, full_matrices=False)
     spaces.update(zip(list(spaces), np.split(left @ right, widths, axis=1), strict=True))
-    # The move keeps conjugation and mirror; saying so again keeps rounding from growing over many moves.
+    # The move keeps turn, conjugation and mirror; saying so again keeps rounding from growing over many moves.
     for k in range(n // 2 + 1):
+        spaces[k] = moments.project(k, spaces[k])
         if mirror is not None:
             spaces[k] = (spaces[k] + mirror @ spaces[k].conj()) / 2
         if _is_line(k, n):

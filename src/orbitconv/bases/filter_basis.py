@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Self
 
 import torch
 from jaxtyping import Float
@@ -114,7 +113,7 @@ class FixedBasis(FilterBasis):
         """
         return self.atoms.to(dtype or self.dtype)
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:  # noqa: ARG002
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "FixedBasis":  # noqa: ARG002
         """Follow moves between devices, remember the dtype, and keep the float64 atoms.
 
         Atoms that come back from the meta device are NaN until a state dict is loaded, so that no one trains on

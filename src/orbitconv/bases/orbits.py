@@ -43,9 +43,9 @@ def complete_orbit(
         group: The group.
         window: Height and width of the atoms.
         transform: Gives the flattened atoms transformed by one element.
-        normalize: Mix the atoms by `G^(-1/2)` with their mean Gram matrix G over the group. They are then orthonormal
-            on average, each as near to itself as can be, so that coefficients of equal size make filters of equal
-            norm. The span, the orbits and every error stay what they are.
+        normalize: Make the atoms orthonormal on average over the group, by Gram-Schmidt in their order: with the mean
+            Gram matrix `G = L L^T` they become `L^-1` times what they were. Coefficients of equal size then make
+            filters of equal norm; the span of the first D atoms, for every D, and every error stay what they are.
 
     Returns:
         Atoms of shape (|G|, D, height, width).
@@ -54,7 +54,7 @@ def complete_orbit(
     made = {rest: transform(rest) for rest in sorted({rest for _, rest in factors})}
     if normalize:
         gram = np.mean([made[rest] @ made[rest].T for _, rest in factors], axis=0)
-        values, vectors = np.linalg.eigh(gram)
-        made = {rest: (vectors / np.sqrt(values)) @ vectors.T @ atoms for rest, atoms in made.items()}
+        triangle = np.linalg.cholesky(gram)
+        made = {rest: np.linalg.solve(triangle, atoms) for rest, atoms in made.items()}
     orbit = [made[rest][:, grid_permutation(group, exact, *window)] for exact, rest in factors]
     return np.stack(orbit).reshape(group.order, -1, *window)

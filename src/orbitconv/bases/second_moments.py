@@ -1,16 +1,17 @@
 """What a closed-form basis reads of images, made symmetric under the exact moves of the pixel grid."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Inexact
 from torch import Tensor
 
 from orbitconv.checks import check_finite
 from orbitconv.groups import Group, exact_elements, grid_permutation
 
 
+@runtime_checkable
 class SecondMoments(Protocol):
     """Second moments of images and their turned copies; `orbitconv.learn.Moments` measures them."""
 
@@ -60,7 +61,7 @@ class SymmetricMoments:
         steps = np.arange(n)
         return np.einsum("kg,gpq->kpq", np.exp(-2j * np.pi * np.outer(steps, steps) / n), self.cross)
 
-    def eigenspace(self, frequency: int) -> Complex[np.ndarray, "p n"]:
+    def eigenspace(self, frequency: int) -> Inexact[np.ndarray, "p n"]:
         """Orthonormal columns of the exact turn's eigenspace that fits an angular frequency.
 
         Args:
@@ -69,12 +70,26 @@ class SymmetricMoments:
         Returns:
             Columns v with `turn v = exp(2 pi i k / turn_order) v`; real where that factor is.
         """
-        powers = [np.linalg.matrix_power(self.turn, m) for m in range(self.turn_order)]
-        phases = np.exp(-2j * np.pi * frequency * np.arange(self.turn_order) / self.turn_order)
-        projector = np.einsum("m,mpq->pq", phases, np.stack(powers)) / self.turn_order
+        projector = self.project(frequency, np.eye(len(self.turn)))
         real = 2 * frequency % self.turn_order == 0
         values, vectors = np.linalg.eigh(np.real(projector) if real else projector)
         return vectors[:, values > 0.5]
+
+    def project(self, frequency: int, vectors: Inexact[np.ndarray, "p n"]) -> Complex[np.ndarray, "p n"]:
+        """The part of vectors that lies in the eigenspace of the exact turn that fits an angular frequency.
+
+        Args:
+            frequency: Angular frequency k of a filter under the group.
+            vectors: Columns.
+
+        Returns:
+            Their projections.
+        """
+        total = np.zeros_like(vectors, dtype=complex)
+        for m in range(self.turn_order):  # undo m exact turns, here and in the phase
+            phase = np.exp(-2j * np.pi * (frequency * m % self.turn_order) / self.turn_order)
+            total += phase * (np.linalg.matrix_power(self.turn, m) @ vectors)
+        return total / self.turn_order
 
 
 def symmetrize(owner: str, group: Group, kernel_size: int, moments: SecondMoments | None) -> SymmetricMoments:

@@ -107,6 +107,37 @@ class SpectralBasis(FixedBasis):
         self.errors = tuple(float(e) for e in np.repeat([orbit.error**0.5 for orbit in chosen], sizes))
         self.frequencies = tuple(int(k) for k in np.repeat([orbit.frequency for orbit in chosen], sizes))
 
+    @classmethod
+    def near(cls, group: Group, kernel_size: int, moments: SecondMoments, dimension: int) -> "SpectralBasis":
+        """The basis whose dimension is nearest to a wanted one, the smaller of two.
+
+        Args:
+            group: The group.
+            kernel_size: Side of the kernel.
+            moments: Second moments.
+            dimension: Wanted number of atoms.
+
+        Returns:
+            The basis.
+        """
+        n = group.num_rotations
+        orbits = independent_orbits(solve_orbits(symmetrize("SpectralBasis", group, kernel_size, moments)), n)
+        nearest = min(spectral_dimensions(orbits, n), key=lambda total: abs(total - dimension))
+        return cls(group, kernel_size, moments, dimension=nearest)
+
+
+def spectral_dimensions(orbits: list[Orbit], n: int) -> list[int]:
+    """Numbers of atoms that the first orbits make up, for one, two, three, ... orbits.
+
+    Args:
+        orbits: Orbits, best first.
+        n: Number of rotations.
+
+    Returns:
+        Ascending dimensions.
+    """
+    return [int(total) for total in np.cumsum([_size(orbit, n) for orbit in orbits])]
+
 
 def solve_orbits(moments: SymmetricMoments) -> list[Orbit]:
     """All orbits, best first: for each frequency as many as its eigenspace of the exact turn has dimensions.
@@ -173,13 +204,13 @@ def independent_orbits(orbits: list[Orbit], n: int) -> list[Orbit]:
 
 def _first(orbits: list[Orbit], n: int, dimension: int) -> list[Orbit]:
     """The first orbits that make up a dimension, or an error that names the dimensions there are."""
-    totals = np.cumsum([_size(orbit, n) for orbit in orbits])
+    totals = spectral_dimensions(orbits, n)
     if dimension not in totals:
         raise ValueError(
             f"SpectralBasis cannot have {dimension} atoms, as pairs of atoms that turn as one stay together. "
             f"Choose from {', '.join(map(str, totals))}."
         )
-    return orbits[: int(np.searchsorted(totals, dimension)) + 1]
+    return orbits[: totals.index(dimension) + 1]
 
 
 def _size(orbit: Orbit, n: int) -> int:

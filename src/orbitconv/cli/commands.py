@@ -9,7 +9,7 @@ import tyro
 from orbitconv.cli.terminal import Terminal
 from orbitconv.experiments.demo import Demo, run_demo
 from orbitconv.experiments.files import check_free, whole_folder
-from orbitconv.experiments.report import write_report
+from orbitconv.experiments.report import check_libraries, write_report
 
 
 class Command(Protocol):
@@ -30,6 +30,7 @@ class DemoCommand(Demo):
     def run(self) -> None:
         """Run the main job and show what came of it."""
         check_free(self.out, overwrite=self.overwrite)
+        check_libraries()
         terminal = Terminal()
         with whole_folder(self.out, overwrite=self.overwrite) as folder:
             with terminal.progress() as progress:

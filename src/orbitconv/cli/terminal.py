@@ -9,15 +9,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from orbitconv.experiments.figures import family_name
+from orbitconv.experiments.findings import results
 from orbitconv.experiments.record import Record
 from orbitconv.progress import ProgressCallback
-
-NAMES = {
-    "plain": "plain CNN",
-    "exact": "exact C4",
-    "bilinear": "bilinear C8",
-    "unitary": "learned C8 (unitary)",
-}
 
 
 class Terminal:
@@ -62,25 +57,22 @@ class Terminal:
         for column in ("basis", "atoms", "error at 45°", "error at 90°", "unitarity error", "group-law error"):
             fit.add_column(column, justify="left" if column == "basis" else "right")
         for row in record.extra["bases"]:
+            law = row["group_law_error"]
             fit.add_row(
-                NAMES[row["family"]], str(row["num_atoms"]), f"{row['error_45_degrees']:.3f}",
-                f"{row['error_90_degrees']:.1e}", f"{row['unitarity_error']:.1e}", f"{row['group_law_error']:.1e}",
-            )  # fmt: skip
+                family_name(row["family"], row["group"]),
+                str(row["num_atoms"]),
+                f"{row['error_45_degrees']:.3f}",
+                f"{row['error_90_degrees']:.1e}",
+                f"{row['unitarity_error']:.1e}",
+                "n/a" if law is None else f"{law:.1e}",
+            )
         self.console.print(fit)
-        table = Table(title=f"Test error after training on {record.config['train_images']} upright digits, in %")
+        table = Table(title=f"Test error after training on {record.config['train_images']:,} upright digits, in %")
         for column in ("network", "parameters", "upright", "at random angles", "training, s"):
             table.add_column(column, justify="left" if column == "network" else "right")
-        for family in dict.fromkeys(str(row["family"]) for row in record.rows):
-            rows = [row for row in record.rows if row["family"] == family]
-            errors = {
-                test: [float(r["test_error_percent"] or 0) for r in rows if r["test"] == test]
-                for test in ("upright", "rotated")
-            }
-            seconds = statistics.mean(float(r["seconds"] or 0) for r in rows)
-            table.add_row(
-                NAMES[family], f"{rows[0]['parameters']:,}", _mean(errors["upright"]), _mean(errors["rotated"]),
-                f"{seconds:.0f}",
-            )  # fmt: skip
+        for one in results(record.rows):
+            seconds = statistics.fmean(one.seconds)
+            table.add_row(one.name, f"{one.parameters:,}", _mean(one.upright), _mean(one.turned), f"{seconds:.0f}")
         self.console.print(table)
         self.console.print(f"Report with pictures: {folder / 'report.html'}", soft_wrap=True)
 

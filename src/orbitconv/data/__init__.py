@@ -4,6 +4,9 @@ from orbitconv.data.errors import DataError as DataError
 from orbitconv.data.image_set import ImageSet as ImageSet
 from orbitconv.data.loading import SOURCES as SOURCES
 from orbitconv.data.loading import load as load
+from orbitconv.data.pictures import grey_tiles as grey_tiles
+from orbitconv.data.pictures import pictures_in as pictures_in
+from orbitconv.data.pictures import sample_pictures as sample_pictures
 from orbitconv.data.rotation import RotatedImages as RotatedImages
 from orbitconv.data.rotation import rotated as rotated
 from orbitconv.progress import silent as silent

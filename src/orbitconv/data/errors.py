@@ -31,8 +31,7 @@ def require(module: str) -> ModuleType:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"orbitconv.data needs the module {error.name} to fetch data, which is not installed. "
-            "Run pip install 'orbitconv[train]'.",
+            f"orbitconv.data needs the module {error.name} which is not installed. Run pip install 'orbitconv[train]'.",
             name=error.name,
         ) from error
 

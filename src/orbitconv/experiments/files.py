@@ -92,8 +92,13 @@ def whole_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
         OSError: If the folder cannot be written.
     """
     check_free(folder, overwrite=overwrite)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp"))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp"))
+    except OSError as error:
+        raise OSError(
+            f"{folder.parent} cannot be written ({error.strerror}). Choose another folder with --out."
+        ) from error
     try:
         work.chmod(0o755)
         yield work

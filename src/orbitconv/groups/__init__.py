@@ -9,4 +9,5 @@ from orbitconv.groups.grid import exact_elements as exact_elements
 from orbitconv.groups.grid import grid_permutation as grid_permutation
 from orbitconv.groups.grid import is_exact as is_exact
 from orbitconv.groups.group import Group as Group
+from orbitconv.groups.names import parse_group as parse_group
 from orbitconv.groups.spline import rotate_images as rotate_images

@@ -10,13 +10,13 @@ from orbitconv.groups.spline import PaddingMode, rotate_images
 
 
 def act_image(
-    images: Float[Tensor, "*b h w"],
+    images: Shaped[Tensor, "*b h w"],
     group: Group,
     g: int,
     *,
     order: int = 3,
     padding_mode: PaddingMode = "zeros",
-) -> Float[Tensor, "*b h w"]:
+) -> Shaped[Tensor, "*b h w"]:
     """Transform the plane: (T_g f)(x) = f(g^-1 x), about the centre of the array.
 
     Exact, a permutation of pixels, wherever `g` maps the grid to itself; a spline elsewhere.

@@ -24,7 +24,7 @@ _CHUNK = 256
 
 def rotate_images(
     images: Float[Tensor, "b c h w"],
-    angles: float | Float[Tensor, " b"],
+    angles: float | Float[Tensor, ""] | Float[Tensor, " b"],
     *,
     order: int = 3,
     padding_mode: PaddingMode = "zeros",

@@ -11,7 +11,6 @@ over images, so they need one pass and constant memory, and they add up over bat
 
 import math
 from collections.abc import Iterable
-from typing import Self
 
 import torch
 from jaxtyping import Float
@@ -21,6 +20,7 @@ from orbitconv.bases.orbits import factor_exact
 from orbitconv.checks import Size2, as_pair, check_finite
 from orbitconv.groups import Group, grid_permutation
 from orbitconv.groups.spline import sample_spline, spline_coefficients
+from orbitconv.learn.whitening import whiten_images
 
 # Bytes that one step over a batch may take for its patches.
 _WORKING_MEMORY = 2**28
@@ -37,6 +37,7 @@ class Moments:
         kernel_size: Height and width of the filters, in pixels.
         order: Order of the spline that turns the images: 3 or 5.
         standardize: Give every image zero mean and unit variance, so that each counts alike and contrast does not.
+        whiten: Whiten the images first, so that all spatial frequencies count alike (see `whiten_images`).
         device: Where the sums live and the work is done.
 
     Raises:
@@ -50,12 +51,14 @@ class Moments:
         *,
         order: int = 3,
         standardize: bool = True,
+        whiten: bool = False,
         device: torch.device | str | None = None,
     ) -> None:
         self.group = group
         self.kernel_size = as_pair("Moments", "kernel_size", kernel_size)
         self.order = order
         self.standardize = standardize
+        self.whiten = whiten
         self._factors = factor_exact(group, *self.kernel_size)
         self.measured = sorted({rest for _, rest in self._factors})
         pixels = math.prod(self.kernel_size)
@@ -63,7 +66,7 @@ class Moments:
         self.num_images = 0
         self.num_points = 0
 
-    def update(self, images: Float[Tensor, "b c h w"]) -> Self:
+    def update(self, images: Float[Tensor, "b c h w"]) -> "Moments":
         """Add a batch of images; every channel counts as a grey image.
 
         Args:
@@ -111,10 +114,12 @@ class Moments:
         Raises:
             ValueError: If the two do not describe the same thing.
         """
-        mine, theirs = ((m.group, m.kernel_size, m.order, m.standardize) for m in (self, other))
+        mine, theirs = ((m.group, m.kernel_size, m.order, m.standardize, m.whiten) for m in (self, other))
         if mine != theirs:
             raise ValueError(f"Moments can be added for the same settings only, got {mine} and {theirs}.")
-        total = Moments(self.group, self.kernel_size, order=self.order, standardize=self.standardize)
+        total = Moments(
+            self.group, self.kernel_size, order=self.order, standardize=self.standardize, whiten=self.whiten
+        )
         total.sums = self.sums + other.sums.to(self.sums.device)
         total.num_images = self.num_images + other.num_images
         total.num_points = self.num_points + other.num_points
@@ -149,7 +154,7 @@ class Moments:
             full.append(matrix)
         return torch.stack(full)
 
-    def _prepare(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 1 h w"]:
+    def _prepare(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "n 1 h w"]:
         """Check a batch, make its channels grey images, standardize them."""
         if images.ndim != 4:
             raise ValueError(
@@ -160,11 +165,12 @@ class Moments:
         check_finite("Moments", "images", images)
         images = images.detach().to(self.sums.device).flatten(0, 1)[:, None]
         images = images if images.dtype == torch.float64 else images.float()
+        images = whiten_images(images) if self.whiten else images
         if not self.standardize:
             return images
         centred = images - images.mean((-2, -1), keepdim=True)
         spread = centred.square().mean((-2, -1), keepdim=True).sqrt()
-        constant = (spread < 1e-6).flatten()
+        constant = (spread <= 1e-6 * images.abs().amax((-2, -1), keepdim=True)).flatten()  # but for rounding
         if constant.all():
             raise ValueError(
                 f"Moments expects images with some contrast, got {len(images)} constant ones. Nothing can be learned "
@@ -172,7 +178,7 @@ class Moments:
             )
         return (centred / spread)[~constant]
 
-    def _sample(self, coefficients: Float[Tensor, "b 1 h w"], at: Float[Tensor, "2 n"]) -> Float[Tensor, "p n"]:
+    def _sample(self, coefficients: Float[Tensor, "b 1 h w"], at: Float[Tensor, "2 t"]) -> Float[Tensor, "p n"]:
         """Values of all images at points given from the centre, one row for each pixel of the kernel."""
         height, width = coefficients.shape[-2:]
         rows, cols = at.to(coefficients)
@@ -188,6 +194,7 @@ def measure_moments(
     *,
     order: int = 3,
     standardize: bool = True,
+    whiten: bool = False,
 ) -> Moments:
     """Measure the second moments of images in one pass.
 
@@ -197,6 +204,7 @@ def measure_moments(
         kernel_size: Height and width of the filters, in pixels.
         order: Order of the spline that turns the images: 3 or 5.
         standardize: Give every image zero mean and unit variance.
+        whiten: Whiten the images first, so that all spatial frequencies count alike.
 
     Returns:
         The moments.
@@ -208,7 +216,9 @@ def measure_moments(
     moments: Moments | None = None
     for batch in batches:
         if moments is None:
-            moments = Moments(group, kernel_size, order=order, standardize=standardize, device=batch.device)
+            moments = Moments(
+                group, kernel_size, order=order, standardize=standardize, whiten=whiten, device=batch.device
+            )
         moments.update(batch)
     if moments is None:
         raise ValueError("measure_moments expects at least one batch of images, got an empty iterable.")

@@ -79,7 +79,19 @@ def group_law_error(basis: FilterBasis) -> Float[Tensor, "g h"]:
     return torch.linalg.matrix_norm(maps[:, None] @ maps - maps[product]) / pixels**0.5
 
 
-def basis_equivariance_error(basis: FilterBasis, moments: Moments) -> Float[Tensor, " g"]:
+def condition_number(basis: FilterBasis) -> Float[Tensor, " g"]:
+    """Largest over smallest singular value of the normalized atoms at each element.
+
+    Args:
+        basis: The basis.
+
+    Returns:
+        One number of 1 or more for each group element, no unit, float64; 1 for a unitary basis.
+    """
+    return torch.linalg.cond(normalize_atoms(basis).atoms)
+
+
+def basis_equivariance_error(basis: FilterBasis, moments: Moments, *, zero_mean: bool = False) -> Float[Tensor, " g"]:
     """How far filtering the turned image is from turning the filtered image, over real images.
 
     `sqrt( E ||(T_g f) * psi_g - T_g (f * psi_0)||^2 / E ||T_g (f * psi_0)||^2 )`, the mean taken over images, points
@@ -88,6 +100,7 @@ def basis_equivariance_error(basis: FilterBasis, moments: Moments) -> Float[Tens
     Args:
         basis: The basis.
         moments: Second moments of images that were not used to fit it, for its group and window.
+        zero_mean: Take only filters whose pixels sum to zero, which do not see brightness.
 
     Returns:
         One error for each group element, no unit, float64. State `num_atoms` beside it: a basis of few, smooth
@@ -102,6 +115,10 @@ def basis_equivariance_error(basis: FilterBasis, moments: Moments) -> Float[Tens
             f"{moments.group} and {moments.kernel_size}."
         )
     atoms = normalize_atoms(basis).atoms.to(moments.sums.device)
+    if zero_mean:
+        sums = atoms[0].sum(1)
+        direction = sums / torch.linalg.vector_norm(sums).clamp(min=1e-12)
+        atoms = atoms - direction[:, None] * (direction @ atoms)[:, None]
     identity = atoms[:1]
 
     def energy(left: Tensor, matrix: Tensor, right: Tensor) -> Float[Tensor, " g"]:

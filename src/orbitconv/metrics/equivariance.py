@@ -1,11 +1,12 @@
 """Is this network still equivariant? Measured layer by layer, for any network."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from orbitconv.bases import FilterBasis
 from orbitconv.groups import Group, act_features, act_image
 from orbitconv.groups.spline import PaddingMode
 
@@ -58,8 +59,8 @@ def equivariance_error(
         images: Batch of images, on the device of the network.
         group: The group to test, which must be the network's own where it has a group axis.
         elements: Group elements to test; all by default.
-        layers: Names of the submodules to report, as in `named_modules`; by default all without children that put
-            out one tensor of rank 2, 4 or 5, and the network itself under the name "".
+        layers: Names of the submodules to report, as in `named_modules`; by default all without children (but a filter
+            basis) that put out one tensor of rank 2, 4 or 5, and the network itself under the name "".
         padding_mode: What lies outside the images as they turn.
 
     Returns:
@@ -73,7 +74,7 @@ def equivariance_error(
     unknown = [name for name in layers or () if name not in named]
     if unknown:
         raise ValueError(f"equivariance_error knows no layer {unknown[0]!r}; named_modules lists {list(named)}.")
-    watched = list(layers) if layers is not None else [n for n, m in named.items() if n == "" or not list(m.children())]
+    watched = list(layers) if layers is not None else [n for n in dict.fromkeys(["", *_layers(module)]) if n in named]
     was_training = {name: m.training for name, m in named.items()}
     module.eval()
     try:
@@ -92,6 +93,19 @@ def equivariance_error(
     if not errors:
         raise ValueError("equivariance_error found no layer whose output is a tensor of rank 2, 4 or 5.")
     return {name: torch.stack(values) for name, values in errors.items()}
+
+
+def _layers(module: nn.Module, name: str = "") -> Iterator[str]:
+    """Names of the modules that no other layer is inside of; bases and parametrizations make weights, not features."""
+    inside = {
+        child_name: child
+        for child_name, child in module.named_children()
+        if not isinstance(child, FilterBasis) and child_name != "parametrizations"
+    }
+    if not inside:
+        yield name
+    for child_name, child in inside.items():
+        yield from _layers(child, f"{name}.{child_name}" if name else child_name)
 
 
 def _outputs(module: nn.Module, watched: list[str], images: Tensor) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from orbitconv.bases import FilterBasis
+from orbitconv.bases import FilterBasis, load_basis
 from orbitconv.checks import Size2, as_pair, check_positive
 from orbitconv.nn.initialisation import mean_square_gain
 
@@ -27,7 +27,7 @@ class BasisConv2d(nn.Module, ABC):
     Args:
         in_channels: Channels of the input (fields, for an input on the group).
         out_channels: Channels of the output for each group element.
-        basis: Filter basis; it brings the group and the kernel size.
+        basis: Filter basis, or the name of one that comes with the package; it brings the group and the kernel size.
         stride: Step of the output grid, in pixels.
         padding: Padding on every side in pixels, one number or (height, width); `"same"` or `"valid"`.
         dilation: Distance between the pixels of a filter.
@@ -49,7 +49,7 @@ class BasisConv2d(nn.Module, ABC):
         self,
         in_channels: int,
         out_channels: int,
-        basis: FilterBasis,
+        basis: FilterBasis | str,
         stride: Size2 = 1,
         padding: Padding = 0,
         dilation: Size2 = 1,
@@ -61,9 +61,10 @@ class BasisConv2d(nn.Module, ABC):
     ) -> None:
         super().__init__()
         owner = type(self).__name__
+        basis = load_basis(basis) if isinstance(basis, str) else basis
         if not isinstance(basis, FilterBasis):
             raise TypeError(
-                f"{owner} expects a FilterBasis as third argument, got {type(basis).__name__}. "
+                f"{owner} expects a FilterBasis, or the name of one, as third argument, got {type(basis).__name__}. "
                 "Build one first, for example ExactBasis(Cyclic(4), kernel_size=3)."
             )
         check_positive(owner, in_channels=in_channels, out_channels=out_channels, groups=groups)

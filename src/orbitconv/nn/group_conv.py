@@ -1,7 +1,7 @@
 """From the group to the group."""
 
 from collections.abc import Callable
-from typing import Any, Self, final
+from typing import Any, final
 
 import torch
 from jaxtyping import Float
@@ -29,7 +29,8 @@ class GroupConv2d(BasisConv2d):
     Args:
         in_channels: Channels of the input for each group element.
         out_channels: Channels of the output for each group element.
-        basis: Filter basis; it brings the group and the kernel size.
+        basis: Filter basis, or the name of one that comes with the package (`orbitconv.bases.list_bases`); it brings
+            the group and the kernel size.
         stride: Step of the output grid, in pixels.
         padding: Padding in pixels, one number or (height, width); `"same"` or `"valid"`. `"same"` pads even kernels
             more on one side, as torch does, which breaks exact equivariance.
@@ -53,12 +54,14 @@ class GroupConv2d(BasisConv2d):
     _layers_before = 2
     quotient: Tensor
 
-    def __init__(self, in_channels: int, out_channels: int, basis: FilterBasis, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, basis: FilterBasis | str, *args: Any, **kwargs: Any
+    ) -> None:
         super().__init__(in_channels, out_channels, basis, *args, **kwargs)
         self.register_buffer("quotient", torch.from_numpy(self.group.quotient.copy()), persistent=False)
-        self._apply(lambda tensor: tensor)
+        self._write_table()
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "GroupConv2d":
         """Move the layer, and write the group table anew beside its coefficients, also after a stay on meta.
 
         Args:
@@ -69,8 +72,16 @@ class GroupConv2d(BasisConv2d):
             This module.
         """
         super()._apply(fn, recurse)
-        self.quotient = torch.from_numpy(self.group.quotient.copy()).to(self.coefficients.device)
+        self._write_table()
         return self
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        """Load coefficients, and bring the group table to where they are: `assign=True` may take them off meta."""
+        super()._load_from_state_dict(*args, **kwargs)
+        self._write_table()
+
+    def _write_table(self) -> None:
+        self.quotient = torch.from_numpy(self.group.quotient.copy()).to(self.coefficients.device)
 
     def _coefficient_shape(self, in_channels: int) -> tuple[int, ...]:
         return self.out_channels, in_channels, self.group.order, self.basis.num_atoms

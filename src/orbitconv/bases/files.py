@@ -1,0 +1,180 @@
+"""Bases as files: one safetensors file each, which says what it holds and whether it is whole.
+
+The format is read and written here, so that the core needs no further dependency; any safetensors library opens them.
+Only the elements that no exact move of the grid can supply are stored (two of eight for C8).
+"""
+
+import hashlib
+import json
+import os
+import struct
+import tempfile
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from orbitconv.bases.filter_basis import FixedBasis
+from orbitconv.bases.orbits import complete_orbit, factor_exact
+from orbitconv.groups import Group, parse_group
+
+FORMAT = "orbitconv-basis"
+FORMAT_VERSION = 1
+
+
+@final
+class TabulatedBasis(FixedBasis):
+    """A basis from a table of atoms: what a file holds.
+
+    Args:
+        group: The group.
+        kernel_size: Height and width of the atoms, in pixels.
+        atoms: The atoms at every group element.
+        metadata: What is known about them: family, data, errors, ...
+
+    Raises:
+        ValueError: If the atoms do not have the shape (|G|, D, height, width).
+    """
+
+    def __init__(
+        self,
+        group: Group,
+        kernel_size: tuple[int, int],
+        atoms: Float[torch.Tensor, "g d ky kx"],
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(group, kernel_size, atoms)
+        self.metadata = dict(metadata or {})
+
+    def extra_repr(self) -> str:
+        """Family, group, size and dimension, for `print`."""
+        return f"{self.metadata.get('family', 'table')}, {super().extra_repr()}"
+
+
+def save_basis(basis: FixedBasis, path: Path | str, **metadata: Any) -> None:
+    """Write a basis as one safetensors file, in one step: the file is whole or not there.
+
+    Args:
+        basis: The basis.
+        path: File to write.
+        **metadata: What shall be known about it, as JSON can hold it: data, errors, frequencies, ...
+
+    Raises:
+        OSError: If the file cannot be written; a file that was there stays as it was.
+    """
+    group, window = basis.group, basis.kernel_size
+    atoms = basis.atoms.detach().cpu().double().numpy()
+    flat = atoms.reshape(*atoms.shape[:2], -1)
+    rests = sorted({rest for _, rest in factor_exact(group, *window)})
+    if not np.array_equal(complete_orbit(group, window, lambda g: flat[g]), atoms):
+        rests = list(range(group.order))  # its exact moves are not exact: keep every element
+    stored = np.ascontiguousarray(atoms[rests], dtype="<f8")
+    family = type(basis).__name__.removesuffix("Basis").lower()
+    described = {
+        "family": family, **getattr(basis, "metadata", {}), **metadata, "group": group.name, "kernel_size": window,
+        "dimension": basis.num_atoms, "elements": rests,
+    }  # fmt: skip
+    header = {
+        "__metadata__": {
+            "format": FORMAT,
+            "version": str(FORMAT_VERSION),
+            "sha256": hashlib.sha256(stored.tobytes()).hexdigest(),
+            "basis": json.dumps(described, allow_nan=False, sort_keys=True),
+        },
+        "atoms": {"dtype": "F64", "shape": stored.shape, "data_offsets": [0, stored.nbytes]},
+    }
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path = Path(path)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(struct.pack("<Q", len(text)) + text + stored.tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def read_basis(path: Path | str, dimension: int | None = None) -> TabulatedBasis:
+    """Read a basis that `save_basis` wrote.
+
+    Args:
+        path: File to read.
+        dimension: Number of atoms to keep, from the first on; a pair of atoms that turns as one is never cut in two.
+
+    Returns:
+        The basis, with its metadata.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is no basis, truncated, damaged or of a newer version, or cannot be cut there.
+    """
+    path = Path(path)
+    described, stored = _parse(path, path.read_bytes())
+    group = parse_group(described["group"])
+    height, width = described["kernel_size"]
+    if dimension is not None:
+        _check_cut(path.stem, described, dimension)
+        stored = stored[:, :dimension]
+        for key in ("errors", "frequencies"):
+            if key in described:
+                described[key] = described[key][:dimension]
+    flat = stored.reshape(*stored.shape[:2], -1)
+    if len(flat) == group.order:
+        atoms = stored
+    else:
+        slots = {g: slot for slot, g in enumerate(described["elements"])}
+        atoms = complete_orbit(group, (height, width), lambda g: flat[slots[g]])
+    described["dimension"] = stored.shape[1]
+    return TabulatedBasis(group, (height, width), torch.from_numpy(atoms.copy()), described)
+
+
+def _parse(path: Path, content: bytes) -> tuple[dict[str, Any], Float[np.ndarray, "e d ky kx"]]:
+    """The description and the table of a file, or a refusal."""
+    again = "Get the file again, or fit the basis anew."
+    try:
+        (length,) = struct.unpack("<Q", content[:8])
+        header = json.loads(content[8 : 8 + length])
+        facts, table = header["__metadata__"], header["atoms"]
+        kind, version = facts["format"], int(facts["version"])
+    except (struct.error, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no basis file, or its head is damaged. {again}") from error
+    if kind != FORMAT:
+        raise ValueError(f"{path} is no basis file: its format is {kind!r}, expected {FORMAT!r}.")
+    if version > FORMAT_VERSION:
+        raise ValueError(
+            f"{path} has format version {version}; this orbitconv reads up to {FORMAT_VERSION}. Update orbitconv."
+        )
+    data = content[8 + length :]
+    start, end = table["data_offsets"]
+    if len(data) != end - start or 8 * int(np.prod(table["shape"])) != end - start:
+        raise ValueError(f"{path} is truncated: expected {end - start} bytes of atoms, got {len(data)}. {again}")
+    if hashlib.sha256(data).hexdigest() != facts["sha256"]:
+        raise ValueError(f"{path} is damaged: the checksum of its atoms differs from the one it names. {again}")
+    return json.loads(facts["basis"]), np.frombuffer(data, dtype="<f8").reshape(table["shape"])
+
+
+def _check_cut(name: str, described: dict[str, Any], dimension: int) -> None:
+    """Refuse to keep a number of atoms that would cut a pair in two."""
+    full = described["dimension"]
+    frequencies = described.get("frequencies")
+    if frequencies is None:
+        allowed = [full]
+    else:
+        n = int(described["group"][1:])
+        sizes, at = [], 0
+        while at < full:
+            at += 1 if 2 * frequencies[at] % n == 0 else 2
+            sizes.append(at)
+        allowed = sizes
+    if dimension not in allowed:
+        raise ValueError(
+            f"{name} cannot be cut to {dimension} atoms: atoms that turn as one stay together. Choose from "
+            f"{', '.join(map(str, allowed))}."
+        )

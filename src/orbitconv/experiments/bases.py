@@ -1,0 +1,178 @@
+"""All basis families side by side, on images that none of them was fitted to."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from orbitconv.bases import (
+    BilinearBasis,
+    ExactBasis,
+    FilterBasis,
+    GaussianBasis,
+    HarmonicBasis,
+    NearestBasis,
+    SpectralBasis,
+    UnitaryBasis,
+)
+from orbitconv.checks import check_positive
+from orbitconv.data import grey_tiles, load, sample_pictures
+from orbitconv.experiments.record import Record
+from orbitconv.groups import Group, parse_group
+from orbitconv.learn import Moments, measure_moments
+from orbitconv.metrics import basis_equivariance_error, condition_number, group_law_error, unitarity_error
+from orbitconv.progress import ProgressCallback, silent
+
+# Dimensions of the circular harmonics, and of the more detailed sets, that spectral bases are shown at.
+_DIMENSIONS = {3: (6, 9), 5: (11, 17), 7: (18, 33)}
+_PICTURES = ("photographs", "textures")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareBases:
+    """Compare all basis families on held-out images."""
+
+    group: str = "c8"
+    """Group: c8, d6, ..."""
+    kernel_sizes: tuple[int, ...] = (3, 5, 7)
+    """Sides of the kernels, in pixels."""
+    fit_images: int = 2000
+    """CIFAR-10 training images to fit the learned bases to."""
+    test_images: int = 2000
+    """CIFAR-10 test images to measure on."""
+    photographs: bool = True
+    """Measure on photographs and on pictures of textures of 96 pixels too (they come with scikit-image)."""
+    out: Path = Path("runs/bases")
+    """Folder for bases.json, bases.csv and the figure."""
+    overwrite: bool = False
+    """Replace a result that is there."""
+    data_dir: Path | None = None
+    """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
+    results: Path | None = None
+    """Write the record to this JSON file too."""
+
+    def __post_init__(self) -> None:
+        check_positive("compare-bases", fit_images=self.fit_images, test_images=self.test_images)
+        check_positive("compare-bases", **{f"kernel_sizes[{i}]": k for i, k in enumerate(self.kernel_sizes)})
+        parse_group(self.group)
+
+
+def compare_bases(config: CompareBases, progress: ProgressCallback = silent) -> Record:
+    """Fit every family and measure it.
+
+    Args:
+        config: Settings.
+        progress: Called as the work goes on.
+
+    Returns:
+        One row for each family, dimension and set of test images.
+    """
+    group = parse_group(config.group)
+    train = load("cifar10", "train", data_dir=config.data_dir, progress=progress).take(config.fit_images).grey()
+    test = load("cifar10", "test", data_dir=config.data_dir, progress=progress).take(config.test_images).grey()
+    settings = {k: v for k, v in asdict(config).items() if k not in {"out", "overwrite", "data_dir", "results"}}
+    record = Record(study="bases", command=_command(config), config={**settings, "data": "cifar10", "spline": 3})
+    photographs = {name: list(grey_tiles(sample_pictures(name))) for name in _PICTURES if config.photographs}
+    for k in config.kernel_sizes:
+        tests = {"cifar10-test": measure_moments(test, group, k)}
+        tests["cifar10-test, whitened"] = measure_moments(test, group, k, whiten=True)
+        for name, tiles in photographs.items():
+            tests[name] = measure_moments(tiles, group, k, order=5)
+            tests[f"{name}, whitened"] = measure_moments(tiles, group, k, order=5, whiten=True)
+        start = time.perf_counter()
+        natural = measure_moments(train, group, k)
+        seconds = time.perf_counter() - start
+        whitened = measure_moments(train, group, k, whiten=True)
+        built = list(families(group, k, natural, whitened))
+        for done, (family, fit, basis, fit_seconds) in enumerate(built, start=1):
+            for name, moments in tests.items():
+                learned = fit != "none"
+                record.add(
+                    family=family,
+                    group=group.name.lower(),
+                    kernel=k,
+                    num_atoms=basis.num_atoms,
+                    seed=0,
+                    train=fit,
+                    test=name,
+                    test_error_percent=None,
+                    parameters=0,
+                    seconds=round(fit_seconds + (seconds if learned else 0.0), 4),
+                    **measure_basis(basis, moments),
+                )
+            progress(f"{k}x{k} bases", done, len(built))
+    return record
+
+
+def families(
+    group: Group, kernel_size: int, natural: Moments, whitened: Moments
+) -> Iterator[tuple[str, str, FilterBasis, float]]:
+    """Every family that this group and kernel allow.
+
+    Args:
+        group: The group.
+        kernel_size: Side of the kernel.
+        natural: Moments of the images to fit to.
+        whitened: Moments of the same images, whitened.
+
+    Yields:
+        Name, what it was fitted to ("none" for hand-made ones), basis, seconds it took to build.
+    """
+    recipes: list[tuple[str, str, Any]] = [
+        ("nearest", "none", lambda: NearestBasis(group, kernel_size)),
+        ("nearest, grid-constant", "none", lambda: NearestBasis(group, kernel_size, border="grid-constant")),
+        ("bilinear", "none", lambda: BilinearBasis(group, kernel_size)),
+        ("bilinear, grid-constant", "none", lambda: BilinearBasis(group, kernel_size, border="grid-constant")),
+        ("gaussian, sigma 0.3", "none", lambda: GaussianBasis(group, kernel_size, 0.3)),
+        ("gaussian, sigma 0.5", "none", lambda: GaussianBasis(group, kernel_size, 0.5)),
+        ("harmonic", "none", lambda: HarmonicBasis(group, kernel_size)),
+        ("unitary", "cifar10", lambda: UnitaryBasis(group, kernel_size, natural)),
+        ("unitary", "cifar10, whitened", lambda: UnitaryBasis(group, kernel_size, whitened)),
+    ]
+    if 4 % group.num_rotations == 0:
+        recipes.insert(0, ("exact", "none", lambda: ExactBasis(group, kernel_size)))
+    for dimension in _DIMENSIONS.get(kernel_size, (kernel_size**2,)):
+        for fit, moments in (("cifar10", natural), ("cifar10, whitened", whitened)):
+            recipes.append(
+                ("spectral", fit, lambda d=dimension, m=moments: SpectralBasis.near(group, kernel_size, m, d))
+            )
+    for name, fit, build in recipes:
+        start = time.perf_counter()
+        basis = build()
+        yield name, fit, basis, time.perf_counter() - start
+
+
+def measure_basis(basis: FilterBasis, moments: Moments) -> dict[str, float | None]:
+    """Every figure of merit of a basis, flat.
+
+    Args:
+        basis: The basis.
+        moments: Moments of held-out images.
+
+    Returns:
+        Columns for a record: errors at each angle up to a quarter turn, and the rest.
+    """
+    errors = basis_equivariance_error(basis, moments)
+    restricted = basis_equivariance_error(basis, moments, zero_mean=True)
+    n = basis.group.num_rotations
+    columns: dict[str, float | None] = {
+        f"error_{360 * g / n:g}": float(errors[g]) for g in range(1, n) if 360 * g / n <= 90
+    }
+    columns["error_worst"] = float(errors.max())
+    columns["error_zero_mean_worst"] = float(restricted.max())
+    columns["unitarity_error"] = float(unitarity_error(basis).max())
+    pixels = basis.kernel_size[0] * basis.kernel_size[1]
+    identity = basis(torch.float64)[0].flatten(1)
+    complete = basis.num_atoms == pixels and int(torch.linalg.matrix_rank(identity)) == pixels
+    columns["group_law_error"] = float(group_law_error(basis).max()) if complete else None
+    columns["condition_number"] = float(condition_number(basis).max())
+    return columns
+
+
+def _command(config: CompareBases) -> str:
+    """The command that reproduces a comparison."""
+    sizes = " ".join(map(str, config.kernel_sizes))
+    return f"orbitconv compare-bases --group {config.group} --kernel-sizes {sizes} --results results/bases.json"

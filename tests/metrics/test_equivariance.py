@@ -1,0 +1,133 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from orbitconv.bases import BilinearBasis, ExactBasis
+from orbitconv.groups import Cyclic, Dihedral
+from orbitconv.metrics import equivariance_error
+from orbitconv.nn import GroupConv2d, GroupPool, LiftingConv2d
+from references import network, transform
+
+C8 = Cyclic(8)
+
+
+def exact(group) -> nn.Sequential:
+    basis = ExactBasis(group, 3)
+    return nn.Sequential(
+        LiftingConv2d(1, 3, basis, padding=1),
+        nn.ReLU(),
+        GroupConv2d(3, 2, basis, padding=1),
+        GroupPool(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    ).double()
+
+
+def plain() -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1)).double()
+
+
+@pytest.mark.parametrize("group", [Cyclic(4), Dihedral(4), Cyclic(2)], ids=str)
+def test_exact_network_has_no_error_in_any_layer(group, smooth):
+    errors = equivariance_error(exact(group), smooth[:4], group)
+    assert list(errors) == ["0", "1", "2", "3", "4", "5", ""]
+    for error in errors.values():
+        assert error.shape == (group.order,)
+        assert error.max() < 1e-13
+
+
+def test_layers_inside_blocks_are_found_and_weights_are_no_layers(smooth):
+    convolution = nn.utils.parametrizations.weight_norm(nn.Conv2d(1, 2, 3))
+    net = nn.Sequential(nn.Sequential(convolution, nn.ReLU()), LiftingConv2d(2, 2, ExactBasis(Cyclic(4), 3))).double()
+    assert list(equivariance_error(net, smooth[:2], Cyclic(4))) == ["0.0", "0.1", "1", ""]
+
+
+def test_learned_angles_err_between_the_quarters(smooth):
+    net = nn.Sequential(LiftingConv2d(1, 3, BilinearBasis(C8, 3), padding=1)).double()
+    error = equivariance_error(net, smooth[:4], C8)["0"]
+    assert error[::2].max() < 1e-13
+    assert error[1::2].min() > 0.05
+
+
+def test_plain_network_errs_a_lot(smooth):
+    error = equivariance_error(plain(), smooth[:4], Cyclic(4))[""]
+    assert error[0] == 0
+    assert error[1:].min() > 0.3
+
+
+def test_error_is_the_relative_distance_inside_the_disc(smooth):
+    layer = LiftingConv2d(1, 2, BilinearBasis(C8, 3), padding=1).double()
+    x = smooth[:3]
+    found = equivariance_error(layer, x, C8, elements=[1, 3])[""]
+    rows, cols = np.indices((24, 24)) - 11.5
+    disc = np.hypot(rows, cols) <= 12
+    with torch.no_grad():
+        y = layer(x).numpy()
+        for slot, g in enumerate((1, 3)):
+            turned = np.stack([transform(image, C8, g, order=3)[None] for image in x[:, 0].numpy()])
+            after = layer(torch.from_numpy(turned)).numpy()
+            expected = np.empty_like(y)
+            for b, o, h in np.ndindex(y.shape[:3]):
+                expected[b, o, (h + g) % 8] = transform(y[b, o, h], C8, g, order=3, mode="mirror")
+            error = np.linalg.norm((after - expected) * disc) / np.linalg.norm(expected * disc)
+            assert float(found[slot]) == pytest.approx(error, rel=1e-10)
+
+
+def test_what_has_no_plane_is_compared_as_it_is(smooth):
+    net = nn.Sequential(plain(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    x = smooth[:4]
+    found = equivariance_error(net, x, Cyclic(4), elements=[1])["2"]
+    with torch.no_grad():
+        y, after = net(x), net(torch.rot90(x, 1, (-2, -1)))
+    assert float(found) == pytest.approx(float((after - y).norm() / y.norm()), rel=1e-10)
+
+
+def test_modes_are_restored_and_hooks_removed(smooth):
+    net = network(ExactBasis(Cyclic(4), 3)).double()
+    net.train()
+    net[1].eval()
+    modes = [m.training for m in net.modules()]
+    state = {key: value.clone() for key, value in net.state_dict().items()}
+    equivariance_error(net, smooth[:2], Cyclic(4))
+    assert [m.training for m in net.modules()] == modes
+    assert not any(m._forward_hooks for m in net.modules())
+    assert all(torch.equal(value, net.state_dict()[key]) for key, value in state.items())
+
+
+def test_modes_and_hooks_are_restored_after_a_failure(smooth):
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Linear(7, 2)).train()
+    with pytest.raises(RuntimeError):
+        equivariance_error(net, smooth[:2].float(), Cyclic(4))
+    assert net.training
+    assert not any(m._forward_hooks for m in net.modules())
+
+
+def test_measures_in_eval_mode(smooth):
+    net = nn.Sequential(exact(Cyclic(4)), nn.Dropout(0.5)).train()
+    assert equivariance_error(net, smooth[:2], Cyclic(4))["1"].max() < 1e-13
+
+
+def test_reports_the_layers_and_elements_asked_for(smooth):
+    errors = equivariance_error(exact(Cyclic(4)), smooth[:2], Cyclic(4), layers=["2", "0"], elements=[3, 1])
+    assert list(errors) == ["0", "2"]  # in the order of execution
+    assert all(error.shape == (2,) for error in errors.values())
+
+
+def test_in_place_layers_do_not_change_what_was_measured(smooth):
+    net = nn.Sequential(LiftingConv2d(1, 3, ExactBasis(Cyclic(4), 3)), nn.ReLU(inplace=True)).double()
+    separate = nn.Sequential(net[0], nn.ReLU())
+    before, after = (equivariance_error(n, smooth[:2], Cyclic(4), layers=["0"], elements=[1]) for n in (net, separate))
+    assert torch.equal(before["0"], after["0"])
+    assert before["0"] < 1e-13
+
+
+def test_refuses_unknown_layers(smooth):
+    with pytest.raises(ValueError, match="equivariance_error knows no layer 'head'; named_modules lists"):
+        equivariance_error(plain(), smooth[:2], Cyclic(4), layers=["0", "head"])
+
+
+def test_refuses_networks_without_comparable_output(smooth):
+    net = nn.Sequential(nn.Flatten(0))
+    with pytest.raises(ValueError, match="found no layer whose output is a tensor of rank 2, 4 or 5"):
+        equivariance_error(net, smooth[:2], Cyclic(4))

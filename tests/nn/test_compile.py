@@ -1,0 +1,78 @@
+"""torch.compile and torch.export take a network of every kind of layer in one graph."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from orbitconv.bases import ExactBasis
+from orbitconv.groups import Cyclic, Dihedral
+from references import images, network, unitary
+
+pytestmark = [
+    pytest.mark.compile,
+    # Torch's compiler and exporter warn about their own internals, differently in each release.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore:.*torch.jit.*:UserWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def net() -> nn.Sequential:
+    torch.manual_seed(0)
+    return network(unitary(Cyclic(8), 3)).eval()
+
+
+def test_compiles_in_one_graph_forward_and_backward(net):
+    torch._dynamo.reset()
+    compiled = torch.compile(net, fullgraph=True, backend="aot_eager", dynamic=True)
+    for batch in (2, 5):  # another batch size needs no other graph
+        x = images(batch)
+        net.zero_grad()
+        expected = net(x)
+        expected.square().mean().backward()
+        gradients = [p.grad.clone() for p in net.parameters()]
+        net.zero_grad()
+        found = compiled(x)
+        found.square().mean().backward()
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+        for p, gradient in zip(net.parameters(), gradients, strict=True):
+            torch.testing.assert_close(p.grad, gradient, rtol=1e-4, atol=1e-5)
+
+
+def test_compiles_in_training_mode_too(net):
+    torch._dynamo.reset()
+    training = copy.deepcopy(net).train()
+    training[5].p = 0.0  # dropout draws its own numbers when compiled
+    other = copy.deepcopy(training)
+    compiled = torch.compile(other, fullgraph=True, backend="aot_eager")
+    x = images(4)
+    torch.testing.assert_close(compiled(x), training(x), rtol=0, atol=1e-5)
+    for key, value in training.state_dict().items():
+        torch.testing.assert_close(other.state_dict()[key], value, rtol=0, atol=1e-6)
+
+
+def test_compiled_network_sees_weights_edited_in_place(net):
+    torch._dynamo.reset()
+    edited = copy.deepcopy(net)
+    compiled = torch.compile(edited, fullgraph=True, backend="aot_eager")
+    x = images(2)
+    before = compiled(x)
+    with torch.no_grad():
+        edited[0].coefficients.mul_(1.5)
+    after = compiled(x)
+    assert not torch.equal(before, after)
+    torch.testing.assert_close(after, edited(x), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("basis", [lambda: unitary(Cyclic(8), 3), lambda: ExactBasis(Dihedral(4), 2)])
+def test_exports_with_the_head_and_a_free_batch_size(basis, tmp_path):
+    net = network(basis()).eval()
+    batch = torch.export.Dim("batch", min=1, max=64)
+    program = torch.export.export(net, (images(2),), dynamic_shapes={"input": {0: batch}})
+    torch.export.save(program, tmp_path / "net.pt2")
+    loaded = torch.export.load(tmp_path / "net.pt2").module()
+    for size in (2, 7):
+        x = images(size)
+        torch.testing.assert_close(loaded(x), net(x), rtol=0, atol=1e-6)

@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from orbitconv.nn import GroupAvgPool2d, GroupBlurPool2d, GroupMaxPool2d, GroupPool
+from references import correlate, turn
+
+POOLS = [(GroupMaxPool2d, F.max_pool2d), (GroupAvgPool2d, F.avg_pool2d)]
+
+
+@pytest.mark.parametrize(("pool", "plane_pool"), POOLS)
+@pytest.mark.parametrize("arguments", [(2,), (3,), (3, 2), (3, 2, 1), ((2, 3),), ((2, 3), (1, 2), (1, 1))], ids=str)
+def test_pools_every_plane_by_itself(pool, plane_pool, arguments):
+    x = torch.randn(2, 3, 4, 7, 8, dtype=torch.float64)
+    y = pool(*arguments)(x)
+    for b, c, g in np.ndindex(2, 3, 4):
+        assert torch.equal(y[b, c, g], plane_pool(x[b, c, g][None, None], *arguments)[0, 0])
+
+
+@pytest.mark.parametrize("size", [(3, 3), (8, 8), (9, 9), (7, 10), (4, 3), (32, 15)])
+def test_blur_pool_is_a_binomial_low_pass_that_keeps_the_centre(size):
+    x = torch.randn(1, 2, 3, *size, dtype=torch.float64)
+    y = GroupBlurPool2d()(x)
+    assert y.shape == (1, 2, 3, *((side + 1) // 2 for side in size))
+    weights = {0: np.poly1d([1, 1]) ** 3, 1: np.poly1d([1, 1]) ** 4}  # (1 + z)^n has the binomial coefficients
+    rows, cols = (weights[side % 2].coeffs / weights[side % 2].coeffs.sum() for side in size)
+    padding = [(2, 2) if side % 2 else (1, 1) for side in size]
+    for c, g in np.ndindex(2, 3):
+        plane = np.pad(x[0, c, g].numpy(), padding, mode="reflect")
+        np.testing.assert_allclose(y[0, c, g], correlate(plane, np.outer(rows, cols), (2, 2)), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 9), (7, 10), (4, 3), (6, 12)])
+@pytest.mark.parametrize("quarters", range(4))
+@pytest.mark.parametrize("mirror", [False, True])
+def test_blur_pool_is_exact_under_turns_and_mirrors_at_every_size(size, quarters, mirror):
+    x = torch.randn(2, 2, 3, *size, dtype=torch.float64)
+    pool = GroupBlurPool2d()
+    torch.testing.assert_close(
+        pool(turn(x, quarters, mirror=mirror)), turn(pool(x), quarters, mirror=mirror), rtol=0, atol=1e-14
+    )
+
+
+def test_blur_pool_keeps_constants_and_removes_the_checkerboard():
+    pool = GroupBlurPool2d()
+    ones = torch.ones(1, 1, 2, 8, 9, dtype=torch.float64)
+    torch.testing.assert_close(pool(ones), torch.ones(1, 1, 2, 4, 5, dtype=torch.float64), rtol=0, atol=1e-15)
+    rows, cols = torch.meshgrid(torch.arange(8), torch.arange(9), indexing="ij")
+    checkerboard = (1 - 2 * ((rows + cols) % 2)).double()[None, None, None]
+    assert pool(checkerboard).abs().max() < 1e-15
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_blur_pool_keeps_the_dtype(dtype):
+    assert GroupBlurPool2d()(torch.randn(1, 1, 2, 6, 6).to(dtype)).dtype == dtype
+
+
+@pytest.mark.parametrize("size", [(2, 5), (5, 2), (1, 1)])
+def test_blur_pool_refuses_planes_that_are_too_small(size):
+    with pytest.raises(ValueError, match=r"GroupBlurPool2d expects planes of at least 3x3 pixels, got"):
+        GroupBlurPool2d()(torch.zeros(1, 1, 2, *size))
+
+
+@pytest.mark.parametrize("reduction", ["max", "mean"])
+def test_group_pool_reduces_the_group_axis_alone(reduction):
+    x = torch.randn(2, 3, 5, 4, 6, dtype=torch.float64)
+    expected = getattr(np, reduction)(x.numpy(), axis=2)
+    np.testing.assert_allclose(GroupPool(reduction)(x), expected, rtol=0, atol=1e-15)
+
+
+def test_group_pool_refuses_unknown_reductions():
+    with pytest.raises(ValueError, match="GroupPool expects reduction 'max' or 'mean', got 'sum'"):
+        GroupPool("sum")
+
+
+@pytest.mark.parametrize("pool", [GroupMaxPool2d(2), GroupAvgPool2d(2), GroupBlurPool2d(), GroupPool()], ids=str)
+def test_refuses_planar_features(pool):
+    with pytest.raises(ValueError, match=rf"{type(pool).__name__} expects input of shape \(batch, channels, group"):
+        pool(torch.zeros(1, 2, 6, 6))
+
+
+@pytest.mark.parametrize("pool", [GroupMaxPool2d, GroupAvgPool2d])
+def test_refuses_sizes_below_one(pool):
+    with pytest.raises(ValueError, match=rf"{pool.__name__} expects kernel_size\[0\] >= 1, got 0"):
+        pool(0)
+    with pytest.raises(ValueError, match=rf"{pool.__name__} expects stride\[1\] >= 1, got 0"):
+        pool(2, (1, 0))
+
+
+def test_options_show_in_print():
+    assert repr(GroupMaxPool2d(3, 2, 1)) == "GroupMaxPool2d(kernel_size=(3, 3), stride=(2, 2), padding=1)"
+    assert repr(GroupPool("mean")) == "GroupPool(mean)"

@@ -1,0 +1,240 @@
+"""What users do to modules, and other equivariant libraries break under."""
+
+import copy
+import io
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from orbitconv.bases import BilinearBasis, ExactBasis
+from orbitconv.groups import Cyclic, Dihedral
+from orbitconv.nn import (
+    GroupConv2d,
+    LiftingConv2d,
+)
+from references import FAMILIES, images, network, unitary
+
+
+@pytest.fixture(params=["exact-D4-2", "unitary-C8-3", "harmonic-C8-3", "bilinear-C6-3x5"])
+def net(request) -> nn.Sequential:
+    return network(FAMILIES[request.param]())
+
+
+def trained(net: nn.Module) -> nn.Module:
+    """One step of training, so that nothing is at its initial value."""
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    net.train()(images(4)).square().mean().backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    return net
+
+
+@pytest.mark.parametrize("saved_in_training", [True, False])
+def test_state_dict_loads_strictly_across_modes(net, saved_in_training):
+    trained(net).train(saved_in_training)
+    file = io.BytesIO()
+    torch.save(net.state_dict(), file)
+    file.seek(0)
+    other = trained(copy.deepcopy(net)).train(not saved_in_training)
+    result = other.load_state_dict(torch.load(file, weights_only=True), strict=True)
+    assert result.missing_keys == result.unexpected_keys == []
+    x = images(2)
+    assert torch.equal(other.eval()(x), net.eval()(x))
+
+
+def test_state_dict_is_the_same_in_both_modes(net):
+    before = copy.deepcopy(net.state_dict())
+    after = net.eval().state_dict()
+    assert list(before) == list(after)
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+@pytest.mark.parametrize("layer", [0, 4])
+def test_nothing_is_stale_after_an_edit_in_eval_mode(net, layer):
+    net.eval()
+    x = images(2)
+    with torch.no_grad():
+        before = net[layer](net[:layer](x))
+        net[layer].coefficients.mul_(2)
+        net[layer].bias.zero_()
+        after = net[layer](net[:layer](x))
+    torch.testing.assert_close(after, 2 * before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))], ids=["deepcopy", "pickle"])
+def test_copies_compute_the_same_and_share_nothing(net, again):
+    trained(net).eval()
+    other = again(net)
+    x = images(2)
+    expected = net(x).detach()
+    assert torch.equal(other(x).detach(), expected)
+    with torch.no_grad():
+        for tensor in (*other.parameters(), *other.buffers()):
+            tensor.zero_()
+    assert torch.equal(net(x).detach(), expected)
+
+
+def test_casting_one_model_leaves_another_alone():
+    basis = unitary(Cyclic(8), 3)  # shared by both
+    first, second = network(basis).eval(), network(basis).eval()
+    x = images(2)
+    before = first(x).detach()
+    second.double()
+    assert torch.equal(first(x).detach(), before)
+    assert second(x.double()).dtype == torch.float64
+    second.half()
+    assert torch.equal(first(x).detach(), before)
+    assert basis().dtype == torch.float32
+
+
+def test_layers_share_no_state_through_the_basis():
+    basis = BilinearBasis(Cyclic(8), 3)
+    a, b = LiftingConv2d(1, 1, basis), GroupConv2d(1, 1, basis)
+    pointers = {t.data_ptr() for module in (a, b, basis) for t in module.state_dict().values()}
+    assert len(pointers) == len(a.state_dict()) + len(b.state_dict()) + len(basis.state_dict())
+    with torch.no_grad():
+        a.basis.atoms.zero_()
+    assert b.basis.atoms.any()
+    assert basis.atoms.any()
+
+
+def test_a_saved_network_carries_its_basis():
+    saved = network(unitary(Cyclic(8), 3)).eval()
+    other = network(BilinearBasis(Cyclic(8), 3)).eval()
+    x = images(2)
+    assert not torch.equal(other(x), saved(x))
+    other.load_state_dict(saved.state_dict())
+    assert torch.equal(other(x), saved(x))
+
+
+def test_functional_call_and_grad_equal_autograd(net):
+    net.eval().double()
+    parameters = {name: p.detach() for name, p in net.named_parameters()}
+    x = images(2, dtype=torch.float64)
+
+    def loss(parameters):
+        return torch.func.functional_call(net, parameters, (x,)).square().mean()
+
+    functional = torch.func.grad(loss)(parameters)
+    net(x).square().mean().backward()
+    for name, parameter in net.named_parameters():
+        torch.testing.assert_close(functional[name], parameter.grad, rtol=0, atol=1e-14)
+
+
+def test_gradients_for_each_image_by_vmap():
+    net = nn.Sequential(
+        LiftingConv2d(1, 2, ExactBasis(Cyclic(4), 3)), nn.ReLU(), GroupConv2d(2, 2, ExactBasis(Cyclic(4), 3))
+    )
+    net.double()
+    parameters = {name: p.detach() for name, p in net.named_parameters()}
+    x = images(3, dtype=torch.float64)
+
+    def loss(parameters, image):
+        return torch.func.functional_call(net, parameters, (image[None],)).square().mean()
+
+    each = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(parameters, x)
+    for i in range(3):
+        alone = torch.func.grad(loss)(parameters, x[i])
+        for name in parameters:
+            torch.testing.assert_close(each[name][i], alone[name], rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("assign", [False, True])
+@pytest.mark.parametrize("how", ["argument", "context", "to"])
+def test_a_network_built_on_meta_becomes_the_saved_one(how, assign):
+    def build(**factory):
+        return network(ExactBasis(Dihedral(4), 3), **factory)
+
+    saved = trained(build()).eval()
+    if how == "argument":
+        net = build(device="meta")
+    elif how == "context":
+        with torch.device("meta"):
+            net = build()
+    else:
+        net = build().to("meta")
+    assert all(p.is_meta for p in net.parameters())
+    if not assign:
+        net.to_empty(device="cpu")
+    net.load_state_dict(saved.state_dict(), assign=assign)
+    x = images(2)
+    assert torch.equal(net.eval()(x), saved(x))
+
+
+def test_double_is_a_double_computation(net):
+    net.eval().double()
+    x = images(2, dtype=torch.float64)
+    y = net(x)
+    assert y.dtype == torch.float64
+    rounded = copy.deepcopy(net).float().double()
+    with torch.no_grad():
+        for a, b in zip(net.parameters(), rounded.parameters(), strict=True):
+            b.copy_(a)
+    torch.testing.assert_close(rounded(x), y, rtol=0, atol=0)  # the atoms came back exactly
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_low_precision_is_close_to_float32(net, dtype):
+    net.eval()
+    x = images(4)
+    expected = net(x).detach()
+    low = net.to(dtype)(x.to(dtype)).detach()
+    assert low.dtype == dtype
+    error = torch.linalg.vector_norm(low.float() - expected) / torch.linalg.vector_norm(expected)
+    assert error < (0.05 if dtype == torch.bfloat16 else 0.01)
+
+
+def test_autocast_expands_filters_in_float32_and_correlates_in_bfloat16(monkeypatch):
+    layer = GroupConv2d(2, 2, unitary(Cyclic(8), 3), padding=1)
+    x = torch.randn(2, 2, 8, 6, 6)
+    seen = []
+    conv2d = torch.nn.functional.conv2d
+    monkeypatch.setattr(torch.nn.functional, "conv2d", lambda x, w, *rest: seen.append(w) or conv2d(x, w, *rest))
+    with torch.autocast("cpu", torch.bfloat16):
+        y = layer(x)
+    assert torch.equal(seen[0], layer.filters())
+    assert seen[0].dtype == torch.float32
+    assert y.dtype == torch.bfloat16
+    y.float().square().mean().backward()
+    assert layer.coefficients.grad.dtype == torch.float32
+    torch.testing.assert_close(y.float(), layer(x), rtol=0, atol=0.05)
+
+
+def test_autocast_takes_the_output_of_a_layer_before(net):
+    with torch.autocast("cpu", torch.bfloat16):
+        y = net.eval()(images(4))
+    expected = net(images(4))
+    assert y.dtype == torch.bfloat16
+    assert expected.dtype == torch.float32
+
+
+@pytest.mark.parametrize("kernel_size", [2, 4, (3, 5)])
+@pytest.mark.parametrize("family", [ExactBasis, BilinearBasis])
+def test_even_and_rectangular_kernels(family, kernel_size):
+    net = nn.Sequential(
+        LiftingConv2d(1, 2, family(Cyclic(4), kernel_size), padding=2),
+        GroupConv2d(2, 2, family(Cyclic(4), kernel_size), padding=2),
+    ).double()
+    x = images(2, dtype=torch.float64)
+    with torch.no_grad():
+        expected = torch.rot90(net(x), 1, (-2, -1)).roll(1, 2)
+        torch.testing.assert_close(net(torch.rot90(x, 1, (-2, -1))), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("side", [2, 4])
+def test_even_kernels_of_the_learned_basis(side):
+    layer = LiftingConv2d(1, 2, unitary(Cyclic(8), side), padding=side - 1).double()
+    x = images(2, dtype=torch.float64)
+    with torch.no_grad():
+        expected = torch.rot90(layer(x), 1, (-2, -1)).roll(2, 2)
+        torch.testing.assert_close(layer(torch.rot90(x, 1, (-2, -1))), expected, rtol=0, atol=1e-12)
+
+
+def test_plain_tensors_can_be_cut_and_joined_between_layers():
+    basis = ExactBasis(Cyclic(4), 3)
+    lift, conv = LiftingConv2d(1, 2, basis), GroupConv2d(4, 2, basis)
+    y = lift(images(2))
+    assert type(y) is torch.Tensor
+    assert conv(torch.cat([y, y[:, :1], y[:, 1:] * 2], dim=1)).shape[:3] == (2, 2, 4)

@@ -1,0 +1,50 @@
+"""What importing the package costs and brings."""
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+from importlib.resources import files
+
+import pytest
+
+import orbitconv
+
+PROBE = """
+import json, sys, time, torch
+settings = lambda: [str(torch.get_default_dtype()), torch.get_num_threads(), int(torch.get_rng_state().sum())]
+modules, before = set(sys.modules), settings()
+start = time.perf_counter()
+import orbitconv
+seconds = time.perf_counter() - start
+print(json.dumps([seconds, sorted(set(sys.modules) - modules), before == settings()]))
+"""
+
+
+@pytest.fixture(scope="module")
+def imports() -> list[tuple[float, list[str], bool]]:
+    """Seconds, new modules and whether all settings stayed, for three fresh interpreters."""
+    command = [sys.executable, "-c", PROBE]
+    return [json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(3)]
+
+
+def test_imports_in_under_a_third_of_a_second_beyond_torch(imports):
+    assert min(seconds for seconds, _, _ in imports) < 0.3
+
+
+def test_brings_no_optional_dependency(imports):
+    brought = {name.partition(".")[0] for name in imports[0][1]}
+    assert "orbitconv" in brought
+    assert brought & {"matplotlib", "rich", "tyro", "pooch", "PIL", "scipy", "skimage", "pandas"} == set()
+
+
+def test_import_changes_no_global_setting(imports):
+    assert imports[0][2]
+
+
+def test_version_is_that_of_the_distribution():
+    assert orbitconv.__version__ == importlib.metadata.version("orbitconv")
+
+
+def test_is_marked_as_typed():
+    assert files("orbitconv").joinpath("py.typed").is_file()

@@ -1,0 +1,93 @@
+import pytest
+import torch
+from torch import nn
+
+from orbitconv.bases import BilinearBasis, ExactBasis, FixedBasis
+from orbitconv.groups import Cyclic, Dihedral
+from orbitconv.nn import GroupConv2d, GroupPool, LiftingConv2d
+from orbitconv.testing import assert_equivariant, assert_unitary
+from references import unitary
+
+C4, D4 = Cyclic(4), Dihedral(4)
+
+
+def planar(size: int = 8) -> torch.Tensor:
+    return torch.randn(2, 1, size, size, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("group", [C4, D4], ids=str)
+def test_passes_exact_layers(group):
+    lift = LiftingConv2d(1, 2, ExactBasis(group, 3), padding=1).double()
+    assert_equivariant(lift, planar(), group)
+    assert_equivariant(nn.Sequential(lift, GroupPool()), planar(), group)
+    assert_equivariant(GroupConv2d(2, 3, ExactBasis(group, 3)).double(), lift(planar()).detach(), group)
+
+
+def test_passes_the_exact_elements_of_a_finer_group():
+    basis = unitary(Cyclic(8), 3)
+    assert_equivariant(LiftingConv2d(1, 2, basis, padding=1).double(), planar(), Cyclic(8))
+
+
+@pytest.mark.parametrize(
+    ("group", "message"),
+    [
+        (C4, r"not equivariant to element 1 of C4 \(90 degrees\)"),
+        (Dihedral(1), r"element 1 of D1 \(mirror, then 0 deg"),
+    ],
+)
+def test_fails_a_plain_convolution_and_names_the_element(group, message):
+    with pytest.raises(AssertionError, match=message):
+        assert_equivariant(nn.Conv2d(1, 2, 3, padding=1).double(), planar(), group)
+
+
+def test_fails_a_stride_that_loses_the_centre():
+    layer = LiftingConv2d(1, 2, ExactBasis(C4, 3), stride=2, padding=1).double()
+    assert_equivariant(layer, planar(9), C4)
+    with pytest.raises(AssertionError, match="not equivariant"):
+        assert_equivariant(layer, planar(8), C4)
+
+
+def test_fails_the_wrong_permutation_of_the_group_axis():
+    lift = LiftingConv2d(1, 2, ExactBasis(C4, 3), padding=1).double()
+
+    class Reversed(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return lift(x).flip(2)
+
+    with pytest.raises(AssertionError, match="element 1 of C4"):
+        assert_equivariant(Reversed(), planar(), C4)
+
+
+def test_other_angles_are_tested_when_named_with_a_tolerance(smooth):
+    layer = LiftingConv2d(1, 2, BilinearBasis(Cyclic(8), 3), padding=1).double()
+    with pytest.raises(AssertionError, match=r"element 3 of C8 \(135 degrees\)"):
+        assert_equivariant(layer, smooth[:2], Cyclic(8), elements=[3])
+    assert_equivariant(layer, smooth[:2], Cyclic(8), elements=[3], atol=100.0)
+
+
+def test_refuses_to_test_nothing():
+    with pytest.raises(ValueError, match="nothing to test: no element of C5 but the identity maps a 8x8 grid"):
+        assert_equivariant(nn.Identity(), planar(), Cyclic(5))
+    with pytest.raises(ValueError, match="nothing to test"):
+        assert_equivariant(nn.Identity(), planar(), C4, elements=[])
+    assert_equivariant(nn.Identity(), planar(), Cyclic(1))
+
+
+def test_refuses_other_ranks():
+    with pytest.raises(ValueError, match=r"input of rank 4 or 5, got shape \(8, 8\)"):
+        assert_equivariant(nn.Identity(), torch.zeros(8, 8), C4)
+
+
+def test_unitary_bases_pass():
+    assert_unitary(ExactBasis(D4, 3))
+    assert_unitary(unitary(Cyclic(8), 3))
+
+
+def test_bases_that_are_not_unitary_fail_and_name_the_element():
+    with pytest.raises(AssertionError, match=r"not unitary: element \d of C8 has error 0\.\d+, allowed 1e-12"):
+        assert_unitary(BilinearBasis(Cyclic(8), 3))
+    atoms = ExactBasis(C4, 2)(torch.float64).clone()
+    atoms[2, 0] *= 1.01
+    with pytest.raises(AssertionError, match="element 2 of C4"):
+        assert_unitary(FixedBasis(C4, 2, atoms))
+    assert_unitary(FixedBasis(C4, 2, atoms), atol=0.1)
