@@ -11,8 +11,8 @@ from PIL import Image
 from orbitconv.data import DataError, load
 from orbitconv.data.errors import RouteError
 from orbitconv.data.loading import load_source
-from orbitconv.progress import silent
 from orbitconv.data.source import Package
+from orbitconv.progress import silent
 
 
 def tar(path, members):

@@ -9,8 +9,8 @@ import pytest
 from orbitconv.data import SOURCES, load
 from orbitconv.data.errors import RouteError
 from orbitconv.data.loading import load_source
-from orbitconv.progress import silent
 from orbitconv.data.source import Package
+from orbitconv.progress import silent
 
 
 def csv(images, labels, header=True):

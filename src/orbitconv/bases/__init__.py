@@ -11,6 +11,8 @@ from orbitconv.bases.interpolated import BilinearBasis as BilinearBasis
 from orbitconv.bases.interpolated import GaussianBasis as GaussianBasis
 from orbitconv.bases.interpolated import InterpolatedBasis as InterpolatedBasis
 from orbitconv.bases.interpolated import NearestBasis as NearestBasis
+from orbitconv.bases.learned import LearnedBasis as LearnedBasis
+from orbitconv.bases.learned import OvercompleteBasis as OvercompleteBasis
 from orbitconv.bases.library import list_bases as list_bases
 from orbitconv.bases.library import load_basis as load_basis
 from orbitconv.bases.spectral import SpectralBasis as SpectralBasis

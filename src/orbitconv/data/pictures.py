@@ -102,10 +102,12 @@ def grey_tiles(
         picture = picture.resize(size, image_module.Resampling.LANCZOS) if factor > 1 else picture
         pixels = _smooth(torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255), low_pass)
         rows, cols = (length // side for length in pixels.shape)
+        if not rows * cols:
+            continue
         tiles = (
             pixels[: rows * side, : cols * side].unfold(0, side, side).unfold(1, side, side).reshape(-1, 1, side, side)
         )
-        yield from (batch for batch in tiles.split(tiles_per_batch) if len(batch))
+        yield from tiles.split(tiles_per_batch)
     if min(largest) < side:
         raise DataError(
             f"grey_tiles expects pictures of at least {side}x{side} pixels, got none larger than "

@@ -156,8 +156,8 @@ def error_against_angle(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     Returns:
         The figure.
     """
-    figure = new_figure(8.6, 4.2)
-    axes = figure.add_axes((0.06, 0.125, 0.915, 0.795))
+    figure = new_figure(8.6, 4.5)
+    axes = figure.add_axes((0.06, 0.115, 0.915, 0.75))
     names = {str(row["family"]): family_name(str(row["family"]), str(row["group"])) for row in rows}
     curves = error_curves(rows)
     for quarter in QUARTERS:
@@ -199,7 +199,7 @@ def _tidy_curves(axes: "Axes") -> None:
     axes.spines["bottom"].set_color(_FAINT)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(
-            loc="lower right", bbox_to_anchor=(1.01, 0.995), ncols=4, frameon=False, fontsize=10, handlelength=3.2,
+            loc="lower right", bbox_to_anchor=(1.01, 0.995), ncols=3, frameon=False, fontsize=10, handlelength=3.2,
             columnspacing=1.8, borderaxespad=0.2,
         )  # fmt: skip
 

@@ -2,37 +2,11 @@
 
 import contextlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file in one step: a reader sees the old content or the new, never a part.
-
-    Args:
-        path: File to write; its folder is made if needed.
-        text: Content.
-
-    Raises:
-        OSError: If the folder cannot be written or is full; the old file is then untouched.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
 
 
 def to_json(value: Any) -> str:
@@ -92,6 +66,7 @@ def whole_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
         OSError: If the folder cannot be written.
     """
     check_free(folder, overwrite=overwrite)
+    made_parent = not folder.parent.exists()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp"))
@@ -111,3 +86,6 @@ def whole_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
             work.rename(folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+        if made_parent:
+            with contextlib.suppress(OSError):  # it holds the result
+                folder.parent.rmdir()

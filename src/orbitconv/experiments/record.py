@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from orbitconv.experiments.files import to_json, write_atomically
+from orbitconv.experiments.files import to_json
+from orbitconv.files import write_atomically
 
 Row = dict[str, str | int | float | None]
 
@@ -29,6 +30,7 @@ class Record:
         config: Settings, as JSON can hold them.
         rows: One flat row per measurement; `add` checks that none lacks a required column.
         extra: Further facts at the top level, such as the time a fit took.
+        source: Commit of the code, taken when the study begins: files may change while it runs.
     """
 
     study: str
@@ -36,6 +38,7 @@ class Record:
     config: dict[str, Any]
     rows: list[Row] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
+    source: str | None = field(default_factory=lambda: commit())
 
     def add(self, **columns: str | float | None) -> None:
         """Add a measurement.
@@ -61,7 +64,7 @@ class Record:
         return {
             "study": self.study,
             "command": self.command,
-            "commit": commit(),
+            "commit": self.source,
             "versions": versions(),
             "machine": machine(),
             "config": self.config,

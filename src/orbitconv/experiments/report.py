@@ -15,9 +15,9 @@ from torch import Tensor
 
 from orbitconv.experiments import figures, pictures
 from orbitconv.experiments.demo import Outcome
-from orbitconv.experiments.files import write_atomically
 from orbitconv.experiments.findings import Result, caution, curve_caption, film_caption, finding, listed, results
 from orbitconv.experiments.page import image, number, prose, table
+from orbitconv.files import write_atomically
 from orbitconv.progress import ProgressCallback, silent
 
 # Digits on which the equivariance of layers is measured.

@@ -75,7 +75,7 @@ def train(
             progress(what, step, total)
         if not torch.isfinite(loss):
             raise FloatingPointError(
-                f"The loss became {float(loss)} by step {step} of {total}. Lower the learning rate "
+                f"The loss became {float(loss.detach())} by step {step} of {total}. Lower the learning rate "
                 f"({config.learning_rate:g})."
             )
     return time.perf_counter() - start

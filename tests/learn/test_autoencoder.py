@@ -1,0 +1,195 @@
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from orbitconv.bases import GaussianBasis, LearnedBasis
+from orbitconv.groups import Cyclic, Dihedral
+from orbitconv.learn import BasisTraining, train_basis
+from orbitconv.metrics import basis_equivariance_error
+from references import smooth_images, smooth_moments
+
+GROUP = Cyclic(8)
+SHORT = BasisTraining(steps=12, batch_size=6, check_every=4, start="random")
+
+
+def stop_at(step):
+    def progress(what, done, total):
+        if done == step:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+def test_learns_to_turn_better_than_gaussian_interpolation(norm):
+    trained = train_basis(
+        smooth_images(count=80), GROUP, 3, BasisTraining(norm=norm, start="turned", steps=250, batch_size=12)
+    )
+    moments = smooth_moments(GROUP, 3, seed=1)
+    learned, interpolated = (
+        basis_equivariance_error(basis, moments)[1] for basis in (trained.basis, GaussianBasis(GROUP, 3))
+    )
+    assert learned < interpolated
+    assert basis_equivariance_error(trained.basis.average(), moments)[2] < 1e-6
+
+
+@pytest.mark.parametrize("orthogonal", [False, True])
+@pytest.mark.parametrize("stopped_at", [3, 8, 11])
+def test_resumed_run_ends_at_the_same_bits(stopped_at, orthogonal, tmp_path):
+    config = replace(SHORT, orthogonal=orthogonal, num_atoms=5, decay=stopped_at > 3)
+    images = smooth_images()
+    whole = train_basis(images, GROUP, 3, config, out=tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train_basis(images, GROUP, 3, config, out=tmp_path / "cut", progress=stop_at(stopped_at))
+    torch.randn(5)  # nothing depends on the global generator
+    resumed = train_basis(images, GROUP, 3, config, out=tmp_path / "cut", resume=True)
+    assert torch.equal(resumed.basis(), whole.basis())
+    assert resumed.metrics == whole.metrics
+    assert (resumed.steps, resumed.held_out_error) == (12, whole.held_out_error)
+    for file in ("metrics.jsonl", "config.json"):
+        assert (tmp_path / "cut" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+    again = train_basis(images, GROUP, 3, config, out=tmp_path / "cut", resume=True)  # nothing left to do
+    assert torch.equal(again.basis(), whole.basis())
+
+
+def test_folder_does_not_change_the_outcome_and_runs_repeat(tmp_path):
+    alone = train_basis(smooth_images(), GROUP, 3, SHORT)
+    assert torch.equal(train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path / "run").basis(), alone.basis())
+    assert not torch.equal(train_basis(smooth_images(), GROUP, 3, replace(SHORT, seed=1)).basis(), alone.basis())
+
+
+def test_record_holds_settings_and_one_line_a_step(tmp_path):
+    train_basis(smooth_images(), Dihedral(3), 2, SHORT, out=tmp_path)
+    settings = json.loads((tmp_path / "config.json").read_text())
+    assert (settings["group"], settings["kernel_size"], settings["config"]["steps"]) == ("D3", 2, 12)
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == list(range(1, 13))
+    assert [row["step"] for row in rows if "held_out_error" in row] == [4, 8, 12]
+    for row in rows:
+        total = 30 * row["equivariance"] + row["reconstruction"] + row["orthogonality"]
+        assert row["loss"] == pytest.approx(total, rel=1e-12)
+
+
+def test_checkpoint_holds_no_pickled_code(tmp_path):
+    train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path)
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 12
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint.pt", "config.json", "metrics.jsonl"]
+
+
+def test_gives_the_best_basis_met():
+    # A learning rate this high only does harm, so the start stays the best.
+    start = LearnedBasis(GROUP, 3, start="interpolated").double()
+    trained = train_basis(smooth_images(), GROUP, 3, replace(SHORT, learning_rate=3.0), start=start)
+    assert torch.equal(trained.basis(), start())
+    assert all(row["held_out_error"] > trained.held_out_error for row in trained.metrics if "held_out_error" in row)
+
+
+def test_stops_early_when_patience_ends():
+    start = LearnedBasis(GROUP, 3, start="interpolated").double()
+    config = replace(SHORT, learning_rate=3.0, steps=40, patience=2)
+    assert train_basis(smooth_images(), GROUP, 3, config, start=start).steps == 8
+
+
+def test_orthogonal_training_stays_unitary():
+    atoms = train_basis(smooth_images().float(), GROUP, 3, replace(SHORT, orthogonal=True)).basis().double().flatten(2)
+    torch.testing.assert_close(atoms @ atoms.mT, torch.eye(9).double().expand(8, 9, 9), rtol=0, atol=2e-6)
+
+
+def test_bytes_and_sets_of_images_are_taken_as_grey_floats():
+    pixels = (smooth_images() * 100 + 128).clamp(0, 255).to(torch.uint8)
+
+    class Pictures:
+        def grey(self):
+            return pixels.float() / 255
+
+    first, second = (train_basis(images, GROUP, 3, SHORT).basis() for images in (pixels, Pictures()))
+    assert torch.equal(first, second)
+
+
+def test_start_is_left_alone():
+    start = LearnedBasis(GROUP, 3).double()
+    before = start().detach().clone()
+    train_basis(smooth_images(), GROUP, 3, SHORT, start=start)
+    assert torch.equal(start(), before)
+
+
+def test_one_element_groups_train():
+    assert train_basis(smooth_images(), Cyclic(1), 3, SHORT).held_out_error == 0
+
+
+def test_loss_that_is_no_number_names_the_step():
+    with pytest.raises(FloatingPointError, match=r"became (inf|nan) at step [2-9] of 12\. Lower the learning rate"):
+        train_basis(smooth_images(), GROUP, 3, replace(SHORT, learning_rate=1e200, norm="l2", decay=False))
+
+
+def test_refuses_to_write_over_a_record_or_to_go_on_with_another(tmp_path):
+    train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path)
+    with pytest.raises(FileExistsError, match="resume=True"):
+        train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path)
+    with pytest.raises(ValueError, match=r"another run: seed differ \(seed: 0 there, 7 here\)"):
+        train_basis(smooth_images(), GROUP, 3, replace(SHORT, seed=7), out=tmp_path, resume=True)
+    with pytest.raises(ValueError, match="another run: images differ"):
+        train_basis(smooth_images(seed=5), GROUP, 3, SHORT, out=tmp_path, resume=True)
+    (tmp_path / "checkpoint.pt").write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match=r"checkpoint\.pt cannot be read"):
+        train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path, resume=True)
+
+
+def test_tensorboard_that_is_missing_is_named_with_its_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ModuleNotFoundError, match=r"orbitconv\[train\]"):
+        train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path / "run", tensorboard=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_tensorboard_gets_every_figure(tmp_path, monkeypatch):
+    import sys
+    from types import SimpleNamespace
+
+    written = []
+
+    class Writer:
+        def __init__(self, folder):
+            assert folder == str(tmp_path / "run")
+
+        def add_scalar(self, name, value, step):
+            written.append((name, value, step))
+
+        def close(self):
+            written.append("closed")
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=Writer))
+    trained = train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path / "run", tensorboard=True)
+    expected = [(name, value, row["step"]) for row in trained.metrics for name, value in row.items() if name != "step"]
+    assert written == [*expected, "closed"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"held_out": 0.0}, "held_out between 0 and 1"),
+        ({"contrast": 0.0}, "contrast above zero"),
+        ({"patience": -1}, "patience of zero or more"),
+        ({"equivariance_weight": float("nan")}, "equivariance_weight of zero or more"),
+        ({"steps": 0}, "steps >= 1"),
+        ({"batch_size": 40}, "more images than one batch of 40"),
+    ],
+)
+def test_refuses_settings_that_make_no_sense(changes, message):
+    with pytest.raises(ValueError, match=message):
+        train_basis(smooth_images(), GROUP, 3, replace(SHORT, **changes))
+
+
+def test_refuses_images_it_cannot_learn_from():
+    with pytest.raises(ValueError, match=r"shape \(n, channels, height, width\)"):
+        train_basis(smooth_images()[0], GROUP, 3, SHORT)
+    with pytest.raises(ValueError, match="finite images"):
+        train_basis(smooth_images().clone().fill_(float("nan")), GROUP, 3, SHORT)
+    with pytest.raises(ValueError, match="more images than one batch"):
+        train_basis(torch.ones(40, 1, 8, 8), GROUP, 3, SHORT)
+    with pytest.raises(ValueError, match="expects a folder"):
+        train_basis(smooth_images(), GROUP, 3, SHORT, resume=True)
+    with pytest.raises(ValueError, match="expects a start for C8"):
+        train_basis(smooth_images(), GROUP, 3, SHORT, start=LearnedBasis(Cyclic(4), 3))
