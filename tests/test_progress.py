@@ -3,7 +3,8 @@ import sys
 
 import pytest
 
-from orbitconv.data import progress, silent, terminal_progress
+from orbitconv import progress
+from orbitconv.progress import silent, terminal_progress
 
 
 @pytest.fixture
