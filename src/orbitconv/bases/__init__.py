@@ -16,4 +16,5 @@ from orbitconv.bases.learned import OvercompleteBasis as OvercompleteBasis
 from orbitconv.bases.library import list_bases as list_bases
 from orbitconv.bases.library import load_basis as load_basis
 from orbitconv.bases.spectral import SpectralBasis as SpectralBasis
+from orbitconv.bases.spectral import available_dimensions as available_dimensions
 from orbitconv.bases.unitary import UnitaryBasis as UnitaryBasis

@@ -6,9 +6,7 @@ Only the elements that no exact move of the grid can supply are stored (two of e
 
 import hashlib
 import json
-import os
 import struct
-import tempfile
 from pathlib import Path
 from typing import Any, final
 
@@ -18,6 +16,7 @@ from jaxtyping import Float
 
 from orbitconv.bases.filter_basis import FixedBasis
 from orbitconv.bases.orbits import complete_orbit, factor_exact
+from orbitconv.files import write_atomically
 from orbitconv.groups import Group, parse_group
 
 FORMAT = "orbitconv-basis"
@@ -87,18 +86,7 @@ def save_basis(basis: FixedBasis, path: Path | str, **metadata: Any) -> None:
     }
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    path = Path(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(struct.pack("<Q", len(text)) + text + stored.tobytes())
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_atomically(Path(path), struct.pack("<Q", len(text)) + text + stored.tobytes())
 
 
 def read_basis(path: Path | str, dimension: int | None = None) -> TabulatedBasis:

@@ -107,35 +107,25 @@ class SpectralBasis(FixedBasis):
         self.errors = tuple(float(e) for e in np.repeat([orbit.error**0.5 for orbit in chosen], sizes))
         self.frequencies = tuple(int(k) for k in np.repeat([orbit.frequency for orbit in chosen], sizes))
 
-    @classmethod
-    def near(cls, group: Group, kernel_size: int, moments: SecondMoments, dimension: int) -> "SpectralBasis":
-        """The basis whose dimension is nearest to a wanted one, the smaller of two.
 
-        Args:
-            group: The group.
-            kernel_size: Side of the kernel.
-            moments: Second moments.
-            dimension: Wanted number of atoms.
-
-        Returns:
-            The basis.
-        """
-        n = group.num_rotations
-        orbits = independent_orbits(solve_orbits(symmetrize("SpectralBasis", group, kernel_size, moments)), n)
-        nearest = min(spectral_dimensions(orbits, n), key=lambda total: abs(total - dimension))
-        return cls(group, kernel_size, moments, dimension=nearest)
-
-
-def spectral_dimensions(orbits: list[Orbit], n: int) -> list[int]:
-    """Numbers of atoms that the first orbits make up, for one, two, three, ... orbits.
+def available_dimensions(group: Group, kernel_size: int, moments: SecondMoments) -> list[int]:
+    """Dimensions that a spectral basis can have.
 
     Args:
-        orbits: Orbits, best first.
-        n: Number of rotations.
+        group: The group.
+        kernel_size: Side of the square kernel, in pixels.
+        moments: Second moments of real images for both.
 
     Returns:
-        Ascending dimensions.
+        Ascending numbers of atoms.
     """
+    n = group.num_rotations
+    orbits = independent_orbits(solve_orbits(symmetrize("SpectralBasis", group, kernel_size, moments)), n)
+    return _dimensions(orbits, n)
+
+
+def _dimensions(orbits: list[Orbit], n: int) -> list[int]:
+    """Numbers of atoms that the first orbits make up, for one, two, three, ... orbits."""
     return [int(total) for total in np.cumsum([_size(orbit, n) for orbit in orbits])]
 
 
@@ -204,7 +194,7 @@ def independent_orbits(orbits: list[Orbit], n: int) -> list[Orbit]:
 
 def _first(orbits: list[Orbit], n: int, dimension: int) -> list[Orbit]:
     """The first orbits that make up a dimension, or an error that names the dimensions there are."""
-    totals = spectral_dimensions(orbits, n)
+    totals = _dimensions(orbits, n)
     if dimension not in totals:
         raise ValueError(
             f"SpectralBasis cannot have {dimension} atoms, as pairs of atoms that turn as one stay together. "

@@ -17,9 +17,11 @@ from orbitconv.groups import Group
 class UnitaryBasis(FixedBasis):
     """How filters turn, learned from images: orthogonal maps `M_g` with `M_g M_h = M_gh`, to machine precision.
 
-    Of all such sets whose quarter turns and mirrors are the exact ones, this one brings the filtered turned image
-    nearest to the turned filtered image. The atoms at the identity are the pixels of the kernel, so the
-    coefficients of a filter are its pixels and any existing filter carries over.
+    Among such sets whose quarter turns and mirrors are the exact ones, the fit looks for the one that brings the
+    filtered turned image nearest to the turned filtered image. For N up to 2 gcd(N, 4), C8 among them, it is found in
+    closed form in the eigenspaces of the exact turn; beyond that by a search that climbs from several starts. The
+    atoms at the identity are the pixels of the kernel, so the coefficients of a filter are its pixels and any existing
+    filter carries over.
 
     For N divisible by 8 and kernels of side 2, 6, 10, ... no complete set exists: a checkerboard changes sign
     under the quarter turn, its eighth turn would have to be another such pattern, and their number is odd. Dihedral

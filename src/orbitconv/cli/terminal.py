@@ -76,6 +76,41 @@ class Terminal:
         self.console.print(table)
         self.console.print(f"Report with pictures: {folder / 'report.html'}", soft_wrap=True)
 
+    def show_bases(self, record: Record, folder: Path) -> None:
+        """Print the comparison of bases, for each kernel the families on CIFAR-10's test images.
+
+        Args:
+            record: What was measured.
+            folder: Folder of the files.
+        """
+        numbers = {
+            "error_worst": "error", "error_zero_mean_worst": "zero-mean", "unitarity_error": "unitarity",
+            "group_law_error": "group law", "condition_number": "condition", "seconds": "fit, s",
+        }  # fmt: skip
+        for kernel in dict.fromkeys(row["kernel"] for row in record.rows):
+            table = Table(title=f"{str(record.config['group']).upper()}, {kernel}x{kernel}, on CIFAR-10's test images")
+            for column in ("basis", "fitted to", "atoms", *numbers.values()):
+                table.add_column(column, justify="left" if column in {"basis", "fitted to"} else "right")
+            for row in record.rows:
+                if (row["kernel"], row["test"]) == (kernel, "cifar10-test"):
+                    cells = ["n/a" if row[name] is None else f"{row[name]:.3g}" for name in numbers]
+                    table.add_row(str(row["family"]), str(row["train"]), str(row["num_atoms"]), *cells)
+            self.console.print(table)
+        self.console.print(f"All test images, CSV and figure: {folder}", soft_wrap=True)
+
+    def show_facts(self, title: str, facts: dict[str, object]) -> None:
+        """Print what is known about something, one fact a line.
+
+        Args:
+            title: What it is.
+            facts: Names and values; long lists are left out.
+        """
+        table = Table(title=title, show_header=False)
+        for name, value in facts.items():
+            if not isinstance(value, list | tuple):
+                table.add_row(name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
+        self.console.print(table)
+
 
 def _mean(values: list[float]) -> str:
     """Mean, and spread where there are several values."""

@@ -9,9 +9,7 @@ from typing import Any, Literal
 from jaxtyping import Float
 from torch import Tensor
 
-from orbitconv.bases import FixedBasis, SpectralBasis, UnitaryBasis, save_basis
-from orbitconv.bases.second_moments import symmetrize
-from orbitconv.bases.spectral import independent_orbits, solve_orbits, spectral_dimensions
+from orbitconv.bases import FixedBasis, SpectralBasis, UnitaryBasis, available_dimensions, save_basis
 from orbitconv.checks import check_positive
 from orbitconv.data import grey_tiles, load, pictures_in
 from orbitconv.groups import parse_group
@@ -101,9 +99,7 @@ def fit(family: str, moments: Moments) -> tuple[FixedBasis, dict[str, Any]]:
     if family == "unitary":
         unitary = UnitaryBasis(group, side, moments)
         return unitary, {"equivariance_error": float(basis_equivariance_error(unitary, moments).max())}
-    n = group.num_rotations
-    orbits = independent_orbits(solve_orbits(symmetrize("SpectralBasis", group, side, moments)), n)
-    dimensions = spectral_dimensions(orbits, n)
+    dimensions = available_dimensions(group, side, moments)
     spectral = SpectralBasis(group, side, moments, dimension=dimensions[-1])
     recommended = min(dimensions, key=lambda d: abs(d - RECOMMENDED.get(side, side * side // 2)))
     cut = SpectralBasis(group, side, moments, dimension=recommended)
