@@ -1,5 +1,6 @@
 """All basis families side by side, on images that none of them was fitted to."""
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -161,7 +162,8 @@ def measure_basis(basis: FilterBasis, moments: Moments) -> dict[str, float | Non
         f"error_{360 * g / n:g}": float(errors[g]) for g in range(1, n) if 360 * g / n <= 90
     }
     columns["error_worst"] = float(errors.max())
-    columns["error_zero_mean_worst"] = float(restricted.max())
+    worst = float(restricted.max())
+    columns["error_zero_mean_worst"] = worst if math.isfinite(worst) else None  # no filter of the span sums to zero
     columns["unitarity_error"] = float(unitarity_error(basis).max())
     pixels = basis.kernel_size[0] * basis.kernel_size[1]
     identity = basis(torch.float64)[0].flatten(1)

@@ -104,7 +104,7 @@ def basis_equivariance_error(basis: FilterBasis, moments: Moments, *, zero_mean:
 
     Returns:
         One error for each group element, no unit, float64. State `num_atoms` beside it: a basis of few, smooth
-        atoms has a small error for that reason alone.
+        atoms has a small error for that reason alone. NaN if `zero_mean` leaves no filter (a single atom).
 
     Raises:
         ValueError: If the moments are for another group or window.
