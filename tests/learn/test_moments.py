@@ -208,3 +208,12 @@ def test_refuses_to_add_what_does_not_fit(other):
 def test_refuses_unknown_spline_orders(smooth):
     with pytest.raises(ValueError, match=r"orders .*got 2"):
         measure_moments(smooth, C8, 3, order=2)
+
+
+def test_the_size_of_batches_does_not_show_in_float32_either(smooth):
+    images = smooth.float().repeat(30, 1, 1, 1)
+    whole = Moments(Cyclic(8), 3).update(images)
+    parts = Moments(Cyclic(8), 3)
+    for batch in images.split(7):
+        parts.update(batch)
+    torch.testing.assert_close(parts.cross, whole.cross, rtol=0, atol=1e-12 * float(whole.cross.abs().max()))

@@ -121,8 +121,44 @@ def _move_together(fourier: np.ndarray, spaces: dict[int, Vectors], moments: Sym
 
 def _start(moments: SymmetricMoments, rng: np.random.Generator | None) -> dict[int, Vectors]:
     """Eigenvectors of the orthogonal map nearest to one step, each with the nearest (or a random) frequency."""
-    n, turn, turn_order, mirror = len(moments.cross), moments.turn, moments.turn_order, moments.mirror
-    step = moments.cross[1 % n]
+    n, turn_order, mirror = len(moments.cross), moments.turn_order, moments.mirror
+    vectors, phases, classes = _step_eigenvectors(moments)
+    real = (2 * classes % turn_order == 0) & (np.abs(np.sin(phases)) < 1e-6)
+    found: dict[int, list[np.ndarray]] = {k: [] for k in range(n)}
+    for own in range(turn_order // 2 + 1):  # the other eigenspaces are the conjugates of these
+        allowed = [k for k in range(n) if k % turn_order == own % turn_order]
+        lines = [k for k in allowed if _is_line(k, n)]
+        pairs = [k for k in allowed if not _is_line(k, n)]
+        here = classes == own
+        singles = []
+        for sign in (1, -1):
+            for v in _real_basis(vectors[:, real & here & (np.cos(phases) * sign > 0)], mirror):
+                if lines:
+                    found[_choose(lines, 0.0 if sign > 0 else np.pi, n, rng)].append(v)
+                else:
+                    singles.append(v)
+        own_conjugate = 2 * own % turn_order == 0  # then both of a conjugate pair are here: keep one
+        halves = here & ~real & ((phases > 0) | (not own_conjugate))
+        ones = [
+            *zip(vectors.T[halves], phases[halves], strict=True),
+            *((v, np.pi / 2) for v in _pair_up(singles, mirror)),
+        ]
+        for one, phase in ones:
+            v = _fix_phase(one, mirror)
+            k = _choose(allowed if rng is None else pairs or allowed, phase, n, rng)
+            if _is_line(k, n):
+                real_parts = np.sqrt(2) * np.real(v), np.sqrt(2) * np.imag(v)
+                found[k] += [_fix_phase(part + 0j, mirror) for part in real_parts]
+            else:
+                found[k].append(v)
+                found[-k % n].append(v.conj())
+    pixels = len(moments.turn)
+    return {k: np.stack(v, axis=1) if v else np.zeros((pixels, 0), complex) for k, v in found.items()}
+
+
+def _step_eigenvectors(moments: SymmetricMoments) -> tuple[Vectors, np.ndarray, np.ndarray]:
+    """Eigenvectors of the orthogonal map nearest to one step, their phases, and their eigenspaces of the exact turn."""
+    turn, step = moments.turn, moments.cross[1 % len(moments.cross)]
     # Directions that no partner answers to may see nothing at all of the step: leave them where they are.
     left, _, right = np.linalg.svd(step + 1e-9 * np.linalg.norm(step) * np.eye(len(step)))
     unitary = left @ right
@@ -131,41 +167,8 @@ def _start(moments: SymmetricMoments, rng: np.random.Generator | None) -> dict[i
     vectors = np.linalg.eigh(joint)[1]
     phases = np.angle(np.einsum("pj,pq,qj->j", vectors.conj(), unitary, vectors))
     turned = np.angle(np.einsum("pj,pq,qj->j", vectors.conj(), turn, vectors))
-    classes = np.rint(turned * turn_order / (2 * np.pi)).astype(int) % turn_order
-    own_conjugate = (2 * classes) % turn_order == 0
-    real = own_conjugate & (np.abs(np.sin(phases)) < 1e-6)
-
-    found: dict[int, list[np.ndarray]] = {k: [] for k in range(n)}
-    for own in range(turn_order):
-        allowed = [k for k in range(n) if k % turn_order == own]
-        lines = [k for k in allowed if _is_line(k, n)]
-        pairs = [k for k in allowed if not _is_line(k, n)]
-        singles = []
-        for sign in (1, -1):
-            span = vectors[:, real & (classes == own) & (np.cos(phases) * sign > 0)]
-            for v in _real_basis(span, mirror):
-                if lines:
-                    found[_choose(lines, 0.0 if sign > 0 else np.pi, n, rng)].append(v)
-                else:
-                    singles.append(v)
-        reps = [
-            (v, p) for v, p in zip(vectors.T[(classes == own) & ~real], phases[(classes == own) & ~real], strict=True)
-        ]
-        if 2 * own % turn_order == 0:  # both of a conjugate pair are here: keep one
-            reps = [(v, p) for v, p in reps if p > 0]
-        elif 2 * own > turn_order:  # the conjugates of another eigenspace
-            continue
-        reps += [(v, np.pi / 2) for v in _pair_up(singles, mirror)]
-        for v, phase in reps:
-            v = _fix_phase(v, mirror)
-            k = _choose(allowed if pairs == allowed or rng is None else pairs or allowed, phase, n, rng)
-            if _is_line(k, n):
-                halves = np.sqrt(2) * np.real(v), np.sqrt(2) * np.imag(v)
-                found[k] += [_fix_phase(half + 0j, mirror) for half in halves]
-            else:
-                found[k].append(v)
-                found[-k % n].append(v.conj())
-    return {k: np.stack(v, axis=1) if v else np.zeros((len(turn), 0), complex) for k, v in found.items()}
+    classes = np.rint(turned * moments.turn_order / (2 * np.pi)).astype(int) % moments.turn_order
+    return vectors, phases, classes
 
 
 def _real_basis(span: Vectors, mirror: np.ndarray | None) -> list[np.ndarray]:

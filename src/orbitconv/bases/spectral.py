@@ -150,6 +150,8 @@ def solve_orbits(moments: SymmetricMoments) -> list[Orbit]:
             f"{int((spread > 1e-10 * spread[-1]).sum())} for {len(spread)} pixels. Use more images, with more detail."
         )
     base, fourier = (moments.patches + moments.responses).sum(0), moments.fourier
+    if n == moments.turn_order:  # no orbit has an error: those that images hold most of come first
+        base, fourier = np.eye(len(energy)), np.zeros((n, 1, 1))
     orbits = []
     for k in range(n // 2 + 1):
         space = moments.eigenspace(k)
@@ -167,7 +169,8 @@ def solve_orbits(moments: SymmetricMoments) -> list[Orbit]:
             if 2 * k % n == 0:
                 unit = max(np.real(unit), np.imag(unit), key=np.linalg.norm)
             orbits.append(Orbit(max(float(value), 0.0), k, unit))
-    return sorted(orbits, key=lambda orbit: orbit.error)
+    orbits.sort(key=lambda orbit: orbit.error)
+    return [orbit._replace(error=0.0) for orbit in orbits] if n == moments.turn_order else orbits
 
 
 def independent_orbits(orbits: list[Orbit], n: int) -> list[Orbit]:

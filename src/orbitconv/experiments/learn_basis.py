@@ -85,20 +85,22 @@ def learn_basis(config: LearnBasis, progress: ProgressCallback = silent) -> dict
     return facts
 
 
-def fit(family: str, moments: Moments) -> tuple[FixedBasis, dict[str, Any]]:
+def fit(family: str, moments: Moments, held_out: Moments | None = None) -> tuple[FixedBasis, dict[str, Any]]:
     """Fit a basis of as many atoms as there can be, best first.
 
     Args:
         family: "spectral" or "unitary".
         moments: Moments of the images.
+        held_out: Moments of the images to state the error on; those of the fit by default.
 
     Returns:
         The basis, and what a file should say about it.
     """
+    judge = moments if held_out is None else held_out
     group, side = moments.group, moments.kernel_size[0]
     if family == "unitary":
         unitary = UnitaryBasis(group, side, moments)
-        return unitary, {"equivariance_error": float(basis_equivariance_error(unitary, moments).max())}
+        return unitary, {"equivariance_error": float(basis_equivariance_error(unitary, judge).max())}
     dimensions = available_dimensions(group, side, moments)
     spectral = SpectralBasis(group, side, moments, dimension=dimensions[-1])
     recommended = min(dimensions, key=lambda d: abs(d - RECOMMENDED.get(side, side * side // 2)))
@@ -107,7 +109,7 @@ def fit(family: str, moments: Moments) -> tuple[FixedBasis, dict[str, Any]]:
         "errors": spectral.errors,
         "frequencies": spectral.frequencies,
         "recommended_dimension": recommended,
-        "equivariance_error": float(basis_equivariance_error(cut, moments).max()),
+        "equivariance_error": float(basis_equivariance_error(cut, judge).max()),
     }
 
 

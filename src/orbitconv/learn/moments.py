@@ -23,7 +23,7 @@ from orbitconv.groups.spline import sample_spline, spline_coefficients
 from orbitconv.learn.whitening import whiten_images
 
 # Bytes that one step over a batch may take for its patches.
-_WORKING_MEMORY = 2**28
+_WORKING_MEMORY = 2**26
 
 
 class Moments:
@@ -97,7 +97,7 @@ class Moments:
                 x = self._sample(coefficients, inverse @ (points[:, None] + offsets[:, :, None]).flatten(1))
                 y = self._sample(coefficients, ((inverse @ points)[:, None] + offsets[:, :, None]).flatten(1))
                 for row, (a, b) in enumerate(((x, x), (x, y), (y, y))):
-                    self.sums[row, slot] += (a @ b.T).to(self.sums)
+                    self.sums[row, slot] += a @ b.T
         self.num_images += len(images)
         self.num_points += len(images) * points.shape[1]
         return self
@@ -184,7 +184,8 @@ class Moments:
         rows, cols = at.to(coefficients)
         values = sample_spline(coefficients, rows[None] + (height - 1) / 2, cols[None] + (width - 1) / 2, self.order)
         pixels = math.prod(self.kernel_size)
-        return values.reshape(len(coefficients), pixels, -1).transpose(0, 1).flatten(1)
+        # Errors are small differences of these sums: sum in float64, whatever the images are.
+        return values.reshape(len(coefficients), pixels, -1).transpose(0, 1).flatten(1).to(self.sums)
 
 
 def measure_moments(
