@@ -21,7 +21,7 @@ from orbitconv.models import SmallCNN, SmallGroupCNN
 pytest.importorskip("matplotlib")
 pytest.importorskip("PIL")
 
-GROUPS = {"plain": "c1", "exact": "c4", "bilinear": "c8", "unitary": "c8"}
+GROUPS = {"plain": "c1", "exact": "c4", "bilinear": "c8", "unitary": "c8", "spectral": "c8"}
 TURNED = {"plain": 55.7, "exact": 17.1, "bilinear": 18.0, "unitary": 13.8}
 VOID = {"meta", "img", "source", "br", "link"}
 
@@ -253,3 +253,10 @@ def test_layer_error_is_none_for_a_turn_the_group_lacks(outcome):
     digits = outcome.digits.floats()
     assert pictures.layer_error(outcome.networks["exact"], digits, 45) is None
     assert pictures.layer_error(outcome.networks["exact"], digits, 90) < 1e-5
+
+
+def test_a_learned_winner_is_held_against_the_best_that_is_not_learned():
+    turned = {"plain": 58.0, "exact": 18.5, "unitary": 12.9, "spectral": 8.5}
+    text = findings.finding(findings.results(make_record(turned).rows))
+    assert "10.0 percentage points below the exact C4 network (18.5 %)" in text
+    assert "The learned C8 (unitary) network is second, with 12.9 %." in text

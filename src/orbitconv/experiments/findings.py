@@ -81,10 +81,11 @@ def finding(found: Sequence[Result]) -> str:
         f"Trained on upright digits alone, {names} {'share' if tied else 'has'} the lowest error on digits turned by "
         f"random angles, {low:.1f} %"
     )
+    rivals = [r for r in behind if r.family not in figures.LEARNED] if best[0].family in figures.LEARNED else behind
     gaps = [
         f"{r.shown - low:.1f} percentage points below {_the(r)} ({r.shown:.1f} %)"
         for r in behind
-        if r is behind[0] or r.family == "plain"
+        if r in rivals[:1] or r.family == "plain"
     ]
     text += f": {listed(gaps)}." if gaps else "."
     for r in behind:
