@@ -1,7 +1,7 @@
 """Convolutions that learn how their filters turn.
 
-The parts, each importing only from those before it: `orbitconv.groups`, `orbitconv.bases`, `orbitconv.nn`,
-`orbitconv.learn`, `orbitconv.metrics`, `orbitconv.testing`, `orbitconv.data`, `orbitconv.experiments`.
+The parts, each importing only from those before it: `orbitconv.groups`, `orbitconv.bases`, `orbitconv.metrics`,
+`orbitconv.testing`, `orbitconv.nn`, `orbitconv.learn`, `orbitconv.models`, `orbitconv.data`, `orbitconv.experiments`.
 """
 
 from importlib.metadata import version as _version

@@ -197,3 +197,15 @@ def test_blocks_do_not_see_each_other():
         before, after = layer(x), layer(changed)
     assert torch.equal(before[:, :2], after[:, :2])
     assert (before[:, 2:] != after[:, 2:]).all()
+
+
+def test_gradients_are_the_same_bits_every_time():
+    layer = GroupConv2d(8, 8, ExactBasis(Cyclic(4), 3), padding=1)
+    x = torch.randn(8, 8, 4, 12, 12)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        gradients = [torch.autograd.grad(layer(x).square().sum(), layer.coefficients)[0] for _ in range(10)]
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(gradient, gradients[0]) for gradient in gradients)

@@ -16,7 +16,6 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from orbitconv import metrics
 from orbitconv.bases.learned import LearnedBasis, Start
 from orbitconv.checks import check_finite, check_positive
 from orbitconv.groups import Group
@@ -24,6 +23,7 @@ from orbitconv.learn.checkpoints import Row, TrainingFolder, fingerprint
 from orbitconv.learn.losses import Norm, draw_pair, orthogonality_loss
 from orbitconv.learn.moments import Moments, measure_moments
 from orbitconv.learn.rotators import Rotator, image_rotator
+from orbitconv.metrics import basis_equivariance_error
 from orbitconv.progress import ProgressCallback, silent
 
 
@@ -306,7 +306,7 @@ class _Run:
         return {"step": step, **dict(zip(names, values, strict=True))}
 
     def _held_out_error(self) -> float:
-        errors = metrics.basis_equivariance_error(self.basis, self.moments)
+        errors = basis_equivariance_error(self.basis, self.moments)
         return float(errors[1:].mean()) if len(errors) > 1 else float(errors.mean())
 
     def _atoms(self) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from orbitconv.bases import FilterBasis
-from orbitconv.learn.moments import Moments
+from orbitconv.bases.second_moments import SecondMoments
 
 # Directions whose mean Gram eigenvalue is below this share of the largest are dropped.
 _RANK_TOLERANCE = 1e-6
@@ -91,7 +91,9 @@ def condition_number(basis: FilterBasis) -> Float[Tensor, " g"]:
     return torch.linalg.cond(normalize_atoms(basis).atoms)
 
 
-def basis_equivariance_error(basis: FilterBasis, moments: Moments, *, zero_mean: bool = False) -> Float[Tensor, " g"]:
+def basis_equivariance_error(
+    basis: FilterBasis, moments: SecondMoments, *, zero_mean: bool = False
+) -> Float[Tensor, " g"]:
     """How far filtering the turned image is from turning the filtered image, over real images.
 
     `sqrt( E ||(T_g f) * psi_g - T_g (f * psi_0)||^2 / E ||T_g (f * psi_0)||^2 )`, the mean taken over images, points
@@ -99,7 +101,8 @@ def basis_equivariance_error(basis: FilterBasis, moments: Moments, *, zero_mean:
 
     Args:
         basis: The basis.
-        moments: Second moments of images that were not used to fit it, for its group and window.
+        moments: Second moments of images that were not used to fit it, for its group and window, from
+            `orbitconv.learn.measure_moments`.
         zero_mean: Take only filters whose pixels sum to zero, which do not see brightness.
 
     Returns:
@@ -114,7 +117,8 @@ def basis_equivariance_error(basis: FilterBasis, moments: Moments, *, zero_mean:
             f"basis_equivariance_error expects moments for {basis.group} and {basis.kernel_size}, got moments for "
             f"{moments.group} and {moments.kernel_size}."
         )
-    atoms = normalize_atoms(basis).atoms.to(moments.sums.device)
+    patches, cross, responses = moments.patches, moments.cross, moments.responses
+    atoms = normalize_atoms(basis).atoms.to(cross)
     if zero_mean:
         sums = atoms[0].sum(1)
         direction = sums / torch.linalg.vector_norm(sums).clamp(min=1e-12)
@@ -124,7 +128,7 @@ def basis_equivariance_error(basis: FilterBasis, moments: Moments, *, zero_mean:
     def energy(left: Tensor, matrix: Tensor, right: Tensor) -> Float[Tensor, " g"]:
         return ((left @ matrix) * right).sum((1, 2))
 
-    turned = energy(identity, moments.responses, identity)
-    mixed = energy(atoms, moments.cross, identity)
-    filtered = energy(atoms, moments.patches, atoms)
+    turned = energy(identity, responses, identity)
+    mixed = energy(atoms, cross, identity)
+    filtered = energy(atoms, patches, atoms)
     return ((filtered - 2 * mixed + turned) / turned).clamp(min=0).sqrt()

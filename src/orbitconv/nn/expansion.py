@@ -39,7 +39,8 @@ def expand_group(
     """
     order, num_atoms = atoms.shape[:2]
     out_channels, in_channels = coefficients.shape[:2]
-    turned = coefficients[:, :, quotient].permute(2, 0, 1, 3, 4)
+    # index_select rather than indexing: its gradient is added up in one order, so that training can be repeated.
+    turned = coefficients.index_select(2, quotient.flatten()).unflatten(2, (order, order)).permute(2, 0, 1, 3, 4)
     filters = torch.bmm(turned.reshape(order, -1, num_atoms), atoms.flatten(2))
     filters = filters.reshape(order, out_channels, in_channels * order, *atoms.shape[2:])
     return filters.transpose(0, 1).flatten(0, 1)
