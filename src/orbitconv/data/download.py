@@ -10,7 +10,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, final
 
-from orbitconv.data.errors import RouteError, require
+from orbitconv.data.errors import RouteError
+from orbitconv.optional import import_optional
 from orbitconv.progress import ProgressCallback
 
 FIRST_ANSWER = 6.0
@@ -43,7 +44,7 @@ def fetch_file(
     Raises:
         RouteError: If every mirror fails; lists why.
     """
-    pooch = require("pooch")
+    pooch = import_optional("pooch", "train", "orbitconv.data")
     failures = []
     for mirror in mirrors:
         downloader = ResumableDownloader(folder / f"{name}.part", FIRST_ANSWER / len(mirrors), progress)
@@ -106,7 +107,7 @@ class ResumableDownloader:
 
     def _carry_on(self, url: str, start: int) -> None:
         """Ask for everything from byte `start` on and append it."""
-        urllib3 = require("urllib3")
+        urllib3 = import_optional("urllib3", "train", "orbitconv.data")
         with closing(_first_answer(url, start, self.first_answer)) as response:
             if start and response.status_code == 416:
                 if response.headers.get("Content-Range") == f"bytes */{start}":
@@ -149,7 +150,7 @@ def _start_of(response: Any, asked: int) -> int:
 
 def _first_answer(url: str, start: int, seconds: float) -> Any:
     """Open `url`, waiting at most `seconds` in all: slow name lookups outlast every socket timeout."""
-    requests = require("requests")
+    requests = import_optional("requests", "train", "orbitconv.data")
     answers: queue.Queue[Any] = queue.Queue()
     waiting = threading.Event()
     waiting.set()

@@ -1,10 +1,8 @@
 """What goes wrong with data: one error the user sees, one that lets the next route be tried."""
 
-import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 
 
 class DataError(ValueError):
@@ -13,27 +11,6 @@ class DataError(ValueError):
 
 class RouteError(Exception):
     """One way to the data is closed; the next one may be open."""
-
-
-def require(module: str) -> ModuleType:
-    """Import an optional module on first use.
-
-    Args:
-        module: Name of the module.
-
-    Returns:
-        The module.
-
-    Raises:
-        ModuleNotFoundError: If it is not installed; says which extra brings it.
-    """
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"orbitconv.data needs the module {error.name} which is not installed. Run pip install 'orbitconv[train]'.",
-            name=error.name,
-        ) from error
 
 
 @contextmanager

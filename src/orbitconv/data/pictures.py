@@ -13,7 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from orbitconv.checks import check_positive
-from orbitconv.data.errors import DataError, require
+from orbitconv.data.errors import DataError
+from orbitconv.optional import import_optional
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif"})
 # Pictures that scikit-image carries in its wheel.
@@ -88,7 +89,7 @@ def grey_tiles(
         DataError: If a file is no picture, or no picture has room for a tile.
     """
     check_positive("grey_tiles", side=side, shrink=shrink, tiles_per_batch=tiles_per_batch)
-    image_module = require("PIL.Image")
+    image_module = import_optional("PIL.Image", "train", "orbitconv.data")
     largest = (0, 0)
     for path in pictures:
         try:

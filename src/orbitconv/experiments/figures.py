@@ -1,6 +1,5 @@
 """The figures of a report, drawn with matplotlib from numbers and arrays alone; no global state is touched."""
 
-import importlib
 import io
 import statistics
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
+
+from orbitconv.optional import import_optional
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,19 +84,18 @@ def import_plotting(module: str) -> ModuleType:
 
     Returns:
         The module.
+    """
+    return import_optional(module, "train" if module.startswith("PIL") else "plot", "A figure")
+
+
+def check_libraries() -> None:
+    """Fail now rather than after the work, if pictures could not be drawn.
 
     Raises:
-        ModuleNotFoundError: If it is not installed; says which extra brings it.
+        ModuleNotFoundError: If matplotlib or Pillow is missing; says which extra brings it.
     """
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        extra = "train" if module.startswith("PIL") else "plot"
-        raise ModuleNotFoundError(
-            f"The report draws its pictures with {error.name}, which is not installed. "
-            f"Run pip install 'orbitconv[{extra}]'.",
-            name=error.name,
-        ) from error
+    import_plotting("matplotlib")
+    import_plotting("PIL.Image")
 
 
 def render(figure: "Figure", file_format: str) -> bytes:

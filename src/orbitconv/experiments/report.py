@@ -24,16 +24,6 @@ from orbitconv.progress import ProgressCallback, silent
 _DIGITS = 100
 
 
-def check_libraries() -> None:
-    """Fail now rather than after the work, if the report's pictures could not be drawn.
-
-    Raises:
-        ModuleNotFoundError: If matplotlib or Pillow is missing; says which extra brings it.
-    """
-    figures.import_plotting("matplotlib")
-    figures.import_plotting("PIL.Image")
-
-
 def write_report(outcome: Outcome, folder: Path, progress: ProgressCallback = silent) -> Path:
     """Write report.html, demo.json and the pictures as files.
 
@@ -49,7 +39,7 @@ def write_report(outcome: Outcome, folder: Path, progress: ProgressCallback = si
         ModuleNotFoundError: If matplotlib or Pillow is missing; says which extra brings it.
         OSError: If the folder cannot be written.
     """
-    check_libraries()
+    figures.check_libraries()
     outcome.record.write(folder / "demo.json")
     parts = (_result_parts, _orbit_parts, _turning_parts, _layer_parts, _basis_parts, _record_parts)
     places: dict[str, str] = {}

@@ -1,0 +1,69 @@
+"""`orbitconv demo`."""
+
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from orbitconv.cli.folder import fill_folder
+from orbitconv.cli.terminal import Terminal, mean_and_spread
+from orbitconv.experiments.demo import Demo, run_demo
+from orbitconv.experiments.figures import family_name
+from orbitconv.experiments.findings import results
+from orbitconv.experiments.record import Record
+from orbitconv.experiments.report import write_report
+from orbitconv.progress import ProgressCallback
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoCommand(Demo):
+    """Learn how filters turn, train on upright digits, test on digits at any angle.
+
+    Takes about four minutes on two cores. Writes a report with pictures to runs/demo/report.html.
+    """
+
+    def run(self) -> None:
+        """Run the main job and show what came of it."""
+
+        def work(folder: Path, progress: ProgressCallback) -> Record:
+            outcome = run_demo(self, progress)
+            write_report(outcome, folder, progress)
+            return outcome.record
+
+        terminal = Terminal()
+        record = fill_folder(self, terminal, work)
+        terminal.console.print(_bases_table(record))
+        terminal.console.print(_networks_table(record))
+        terminal.say(f"Report with pictures: {self.out / 'report.html'}")
+
+
+def _bases_table(record: Record) -> Table:
+    """What was learned about how filters turn."""
+    table = Table(title=f"How filters turn, learned from {record.extra['fit_images']} digits "
+                  f"in {record.extra['fit_seconds']:.1f} s")  # fmt: skip
+    for column in ("basis", "atoms", "error at 45°", "error at 90°", "unitarity error", "group-law error"):
+        table.add_column(column, justify="left" if column == "basis" else "right")
+    for row in record.extra["bases"]:
+        law = row["group_law_error"]
+        table.add_row(
+            family_name(row["family"], row["group"]),
+            str(row["num_atoms"]),
+            f"{row['error_45_degrees']:.3f}",
+            f"{row['error_90_degrees']:.1e}",
+            f"{row['unitarity_error']:.1e}",
+            "n/a" if law is None else f"{law:.1e}",
+        )
+    return table
+
+
+def _networks_table(record: Record) -> Table:
+    """What the networks make of it."""
+    table = Table(title=f"Test error after training on {record.config['train_images']:,} upright digits, in %")
+    for column in ("network", "parameters", "upright", "at random angles", "training, s"):
+        table.add_column(column, justify="left" if column == "network" else "right")
+    for one in results(record.rows):
+        seconds = statistics.fmean(one.seconds)
+        cells = (mean_and_spread(one.upright), mean_and_spread(one.turned), f"{seconds:.0f}")
+        table.add_row(one.name, f"{one.parameters:,}", *cells)
+    return table

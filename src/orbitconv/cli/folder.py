@@ -1,0 +1,55 @@
+"""The frame of every command that fills a folder with a study: nothing half-written, a bar, the record."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from orbitconv.cli.terminal import Terminal
+from orbitconv.experiments.figures import check_libraries
+from orbitconv.experiments.files import check_free, whole_folder
+from orbitconv.experiments.record import Record
+from orbitconv.progress import ProgressCallback
+
+
+class Settings(Protocol):
+    """Where a study goes."""
+
+    @property
+    def out(self) -> Path:
+        """Folder of the result."""
+        ...
+
+    @property
+    def overwrite(self) -> bool:
+        """Whether a result that is there may be replaced."""
+        ...
+
+    @property
+    def results(self) -> Path | None:
+        """JSON file that gets the record too."""
+        ...
+
+
+def fill_folder(settings: Settings, terminal: Terminal, work: Callable[[Path, ProgressCallback], Record]) -> Record:
+    """Run a study into its folder, which appears when all of it is done.
+
+    Args:
+        settings: Where it goes.
+        terminal: Shows progress.
+        work: Gets the folder to write into and a progress callback, returns the record.
+
+    Returns:
+        The record.
+
+    Raises:
+        FileExistsError: If a result is there and may not be replaced.
+        ModuleNotFoundError: If a library for the figures is not installed.
+    """
+    check_free(settings.out, overwrite=settings.overwrite)
+    check_libraries()
+    with whole_folder(settings.out, overwrite=settings.overwrite) as folder:
+        with terminal.progress() as progress:
+            record = work(folder, progress)
+        if settings.results is not None:
+            record.write(settings.results)
+    return record

@@ -1,0 +1,27 @@
+"""Libraries that an extra brings: imported on first use, with an error that says which extra."""
+
+import importlib
+from types import ModuleType
+
+
+def import_optional(module: str, extra: str, owner: str) -> ModuleType:
+    """Import a module that may not be installed.
+
+    Args:
+        module: Name of the module.
+        extra: Extra of orbitconv that brings it.
+        owner: Who needs it, as the user knows it.
+
+    Returns:
+        The module.
+
+    Raises:
+        ModuleNotFoundError: If it is not installed; says which extra brings it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{owner} needs the module {error.name}, which is not installed. Run pip install 'orbitconv[{extra}]'.",
+            name=error.name,
+        ) from error
