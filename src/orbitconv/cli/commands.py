@@ -7,6 +7,7 @@ import tyro
 
 from orbitconv.cli.bases import CompareBasesCommand, LearnBasisCommand
 from orbitconv.cli.demo import DemoCommand
+from orbitconv.cli.studies import TrainedBasesCommand
 
 
 class Command(Protocol):
@@ -19,6 +20,7 @@ class Command(Protocol):
 
 COMMANDS: dict[str, type[Command]] = {
     "demo": DemoCommand,
+    "study bases-trained": TrainedBasesCommand,
     "compare-bases": CompareBasesCommand,
     "learn-basis": LearnBasisCommand,
 }

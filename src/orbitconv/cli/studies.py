@@ -1,0 +1,77 @@
+"""`orbitconv study NAME`: long studies that go on where they were stopped."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from orbitconv.cli.terminal import Terminal, mean_and_spread
+from orbitconv.experiments.figures import check_libraries, render
+from orbitconv.experiments.record import Record
+from orbitconv.experiments.trained_bases import TrainedBases, compare_trained_bases
+from orbitconv.experiments.trained_figure import errors_by_kernel
+from orbitconv.files import write_atomically
+from orbitconv.progress import ProgressCallback
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedBasesCommand(TrainedBases):
+    """Train networks on learned and on hand-made bases of one kernel and dimension; test them on turned digits.
+
+    Takes about half an hour on two cores for three seeds; a study that was stopped goes on.
+    """
+
+    def run(self) -> None:
+        """Train, measure, show."""
+        terminal = Terminal()
+        record = run_study(self.out, self.results, terminal, lambda progress: compare_trained_bases(self, progress))
+        figure = errors_by_kernel(record.rows)
+        for file_format in ("png", "svg"):
+            write_atomically(self.out / f"{record.study}.{file_format}", render(figure, file_format))
+        terminal.console.print(_table(record))
+        terminal.say(f"Record and figure: {self.out}")
+
+
+def run_study(
+    out: Path, results: Path | None, terminal: Terminal, work: Callable[[ProgressCallback], Record]
+) -> Record:
+    """Run a study that keeps its own parts, and write its record when it is whole.
+
+    Args:
+        out: Folder of the study.
+        results: JSON file that gets the record too.
+        terminal: Shows progress.
+        work: Gets a progress callback, returns the record.
+
+    Returns:
+        The record.
+
+    Raises:
+        ModuleNotFoundError: If a library for the figures is not installed.
+    """
+    check_libraries()
+    with terminal.progress() as progress:
+        record = work(progress)
+    for path in (out / f"{record.study}.json", results):
+        if path is not None:
+            record.write(path)
+    return record
+
+
+def _table(record: Record) -> Table:
+    """Errors by kernel and basis, mean and spread over seeds."""
+    table = Table(title=f"Test error after training on {record.config['train_images']:,} upright digits, in %")
+    for column in ("kernel", "basis", "atoms", "basis error", "parameters", "upright", "at random angles"):
+        table.add_column(column, justify="left" if column == "basis" else "right")
+    for kernel, family in dict.fromkeys((row["kernel"], row["family"]) for row in record.rows):
+        own = [row for row in record.rows if (row["kernel"], row["family"]) == (kernel, family)]
+        errors = {
+            test: [float(row["test_error_percent"] or 0) for row in own if row["test"] == test]
+            for test in ("upright", "rotated")
+        }
+        table.add_row(
+            f"{kernel}x{kernel}", str(family), str(own[0]["num_atoms"]), f"{own[0]['basis_error_worst']:.3g}",
+            f"{own[0]['parameters']:,}", mean_and_spread(errors["upright"]), mean_and_spread(errors["rotated"]),
+        )  # fmt: skip
+    return table

@@ -1,0 +1,91 @@
+"""Do smaller basis errors make better networks? Learned against hand-made bases of the same kernel and dimension."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from orbitconv.bases import FilterBasis, HarmonicBasis, SpectralBasis
+from orbitconv.checks import check_positive
+from orbitconv.data import ImageSet, load
+from orbitconv.experiments.journal import Journal
+from orbitconv.experiments.record import Record, Row
+from orbitconv.experiments.upright import UprightStudy, build, measure
+from orbitconv.groups import parse_group
+from orbitconv.learn import measure_moments
+from orbitconv.metrics import basis_equivariance_error
+from orbitconv.progress import ProgressCallback, silent
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedBases(UprightStudy):
+    """Compare learned and hand-made bases of one kernel and dimension by the networks they make."""
+
+    out: Path = Path("runs/bases-trained")
+    """Folder of the result; a study that was stopped goes on from what is in it."""
+    seeds: int = 3
+    """Networks of each kind, from different seeds; the table shows their mean."""
+    group: str = "c8"
+    """Group: c8, d6, ..."""
+    kernel_sizes: tuple[int, ...] = (3, 5, 7)
+    """Sides of the kernels, in pixels."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive("bases-trained", **{f"kernel_sizes[{i}]": k for i, k in enumerate(self.kernel_sizes)})
+        parse_group(self.group)
+
+
+def compare_trained_bases(config: TrainedBases, progress: ProgressCallback = silent) -> Record:
+    """Train one network for each basis, kernel and seed; a part that is done already is not done again.
+
+    Args:
+        config: Settings.
+        progress: Called as the work goes on.
+
+    Returns:
+        Rows as the demo has them, with the basis's own worst equivariance error on the test digits.
+
+    Raises:
+        FileExistsError: If the folder holds a study with other settings.
+    """
+    journal = Journal(config.out, config.settings(), overwrite=config.overwrite)
+    digits = load("mnist", "train", data_dir=config.data_dir, progress=progress)
+    test = load("mnist", "test", data_dir=config.data_dir, progress=progress)
+    group = parse_group(config.group)
+    record = Record(
+        study="bases_trained",
+        command=f"orbitconv study bases-trained --seeds {config.seeds} --results results/bases_trained.json",
+        config={**config.settings(), "data": "mnist"},
+    )
+    for kernel in config.kernel_sizes:
+        fit = digits.take(config.fit_images).floats()
+        held_out = measure_moments(test.take(min(config.fit_images, len(test))).floats(), group, kernel)
+        hand_made = HarmonicBasis(group, kernel)
+        bases: dict[str, FilterBasis] = {"harmonic": hand_made}
+        for family, whiten in (("spectral", False), ("spectral, whitened", True)):
+            moments = measure_moments(fit, group, kernel, whiten=whiten)
+            bases[family] = SpectralBasis(group, kernel, moments, dimension=hand_made.num_atoms)
+        for seed in range(config.seeds):
+            for family, basis in bases.items():
+                part = f"{family}, {kernel}x{kernel}, seed {seed}"
+                rows = journal.rows(part, partial(_train, family, basis, seed, digits, test, config, progress, part))
+                error = float(basis_equivariance_error(basis, held_out).max())
+                for row in rows:
+                    record.add(**row, basis_error_worst=error)
+    record.source = journal.source
+    return record
+
+
+def _train(
+    family: str,
+    basis: FilterBasis,
+    seed: int,
+    digits: ImageSet,
+    test: ImageSet,
+    config: TrainedBases,
+    progress: ProgressCallback,
+    part: str,
+) -> list[Row]:
+    """Build, train and measure one network."""
+    network = build(family, basis, config.parameters, seed)
+    return measure(family, basis, network, seed, digits, test, config, progress, part)
