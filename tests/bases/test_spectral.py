@@ -6,8 +6,8 @@ import scipy.linalg
 import torch
 
 from orbitconv.bases import FixedBasis, HarmonicBasis, SpectralBasis
+from orbitconv.bases.orbit_spectrum import solve_orbits
 from orbitconv.bases.second_moments import symmetrize
-from orbitconv.bases.spectral import solve_orbits
 from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.metrics import basis_equivariance_error
 from references import smooth_moments

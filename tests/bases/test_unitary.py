@@ -173,3 +173,47 @@ def test_targets_on_real_photographs(data_dir):
     torch.testing.assert_close(atoms[2], turn(atoms[0], 1), rtol=0, atol=1e-6)
     torch.testing.assert_close(M @ M.mT, torch.eye(9).expand(8, -1, -1), rtol=0, atol=1e-6)
     torch.testing.assert_close(M[1] @ M[1], M[2], rtol=0, atol=1e-6)
+
+
+REDUCED = [(Cyclic(8), 3), (Cyclic(8), 5), (Cyclic(6), 3), (Cyclic(5), 4), (Cyclic(4), 3), (Dihedral(8), 3)]
+
+
+@pytest.mark.parametrize(("group", "side"), REDUCED, ids=str)
+def test_reduced_set_is_orthonormal_a_representation_and_exact_where_the_grid_is(group, side):
+    moments = smooth_moments(group, side)
+    with pytest.raises(ValueError, match="UnitaryBasis cannot have 1000 atoms") as refusal:
+        UnitaryBasis(group, side, moments, dimension=1000)
+    for dimension in map(int, str(refusal.value).partition("Choose from ")[2].rstrip(".").split(", ")):
+        basis = UnitaryBasis(group, side, moments, dimension=dimension)
+        flat = basis(torch.float64).flatten(2)
+        identity = torch.eye(dimension, dtype=torch.float64).expand(group.order, -1, -1)
+        torch.testing.assert_close(flat @ flat.mT, identity, rtol=0, atol=1e-12)
+        M = torch.einsum("gdp,dq->gpq", flat, flat[0])  # partial isometries: psi_g = M_g psi_0 on the span
+        torch.testing.assert_close(M[:, None] @ M, M[torch.as_tensor(group.product)], rtol=0, atol=1e-12)
+        for g in exact_elements(group, side, side):
+            quarters = int(group.rotation_steps[g]) * 4 // group.num_rotations
+            expected = turn(basis(torch.float64)[0], quarters, mirror=bool(group.mirrors[g]))
+            torch.testing.assert_close(basis(torch.float64)[g], expected, rtol=0, atol=1e-12)
+
+
+def test_all_atoms_of_the_reduced_set_span_what_the_complete_one_turns():
+    moments = smooth_moments(Cyclic(8), 3)
+    complete, ordered = UnitaryBasis(Cyclic(8), 3, moments), UnitaryBasis(Cyclic(8), 3, moments, dimension=9)
+    flat = ordered(torch.float64).flatten(2)
+    M = torch.einsum("gdp,dq->gpq", flat, flat[0])
+    torch.testing.assert_close(M, torch.from_numpy(maps(complete)), rtol=0, atol=1e-12)
+
+
+def test_dropping_the_worst_atoms_lowers_the_error():
+    moments = smooth_moments(Cyclic(8), 3)
+    bases = [UnitaryBasis(Cyclic(8), 3, moments, dimension=d) for d in (1, 4, 9)]
+    errors = [float(basis_equivariance_error(basis, moments).max()) for basis in bases]
+    assert errors[0] < 0.5 * errors[1] < errors[1] < 0.8 * errors[2]
+    for basis in bases:
+        assert len(basis.errors) == len(basis.frequencies) == basis.num_atoms
+        assert list(basis.errors) == sorted(basis.errors)
+
+
+def test_no_pair_of_atoms_is_cut_in_two():
+    with pytest.raises(ValueError, match=r"UnitaryBasis cannot have 2 atoms, as pairs .* Choose from 1, 3, 4"):
+        UnitaryBasis(Cyclic(8), 3, smooth_moments(Cyclic(8), 3), dimension=2)

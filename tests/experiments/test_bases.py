@@ -115,3 +115,34 @@ def test_a_file_that_is_there_is_refused(tmp_path):
 def test_bad_settings_are_refused(field, value):
     with pytest.raises(ValueError, match=r"C8 or D4|kernel_size >= 1|\.safetensors"):
         LearnBasis(**({"out": Path("a.safetensors")} | {field: value}))
+
+
+@pytest.mark.parametrize("family", ["spectral", "unitary"])
+def test_the_table_reproduces_what_a_shipped_file_says_of_itself(real, family):
+    record = compare_bases(
+        CompareBases(kernel_sizes=(3,), fit_images=50, test_images=2000, photographs=False, data_dir=real)
+    )
+    (row,) = (r for r in record.rows if (r["family"], r["train"], r["test"]) == (family, "shipped", "cifar10-test"))
+    recorded = load_basis(f"{family}-c8-k3").metadata["equivariance_error"]
+    assert row["error_worst"] == pytest.approx(recorded, rel=1e-5)
+
+
+def test_the_unitary_basis_of_every_order_is_exact_and_near_procrustes(real):
+    record = compare_bases(
+        CompareBases(
+            kernel_sizes=(3,),
+            fit_images=50,
+            test_images=50,
+            photographs=False,
+            orders=9,
+            orders_images=200,
+            data_dir=real,
+        )
+    )
+    rows = {(r["family"], r["group"]): r for r in record.rows if "error_rms" in r}
+    assert len(rows) == 18
+    for n in range(1, 10):
+        row, bound = rows["unitary", f"c{n}"], rows["procrustes", f"c{n}"]
+        assert max(row["unitarity_error"], row["group_law_error"], row["quarter_turn_error"]) <= 1e-6
+        assert row["error_rms"] <= 1.05 * bound["error_rms"]
+        assert (row["error_rms"] < 1e-6) == (n in {1, 2, 4})

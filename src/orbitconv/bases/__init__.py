@@ -17,4 +17,6 @@ from orbitconv.bases.library import list_bases as list_bases
 from orbitconv.bases.library import load_basis as load_basis
 from orbitconv.bases.spectral import SpectralBasis as SpectralBasis
 from orbitconv.bases.spectral import available_dimensions as available_dimensions
+from orbitconv.bases.unconstrained import LeastSquaresBasis as LeastSquaresBasis
+from orbitconv.bases.unconstrained import ProcrustesBasis as ProcrustesBasis
 from orbitconv.bases.unitary import UnitaryBasis as UnitaryBasis

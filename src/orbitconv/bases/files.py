@@ -6,6 +6,7 @@ Only the elements that no exact move of the grid can supply are stored (two of e
 
 import hashlib
 import json
+import math
 import struct
 from pathlib import Path
 from typing import Any, final
@@ -61,10 +62,16 @@ def save_basis(basis: FixedBasis, path: Path | str, **metadata: Any) -> None:
         **metadata: What shall be known about it, as JSON can hold it: data, errors, frequencies, ...
 
     Raises:
+        ValueError: If an atom is not finite, or JSON cannot hold what shall be known.
         OSError: If the file cannot be written; a file that was there stays as it was.
     """
     group, window = basis.group, basis.kernel_size
     atoms = basis.atoms.detach().cpu().double().numpy()
+    if not np.isfinite(atoms).all():
+        raise ValueError(
+            f"save_basis expects finite atoms, got {int((~np.isfinite(atoms)).sum())} NaN or infinite values in "
+            f"{basis}. A basis that was on the meta device holds NaN until a state dict is loaded."
+        )
     flat = atoms.reshape(*atoms.shape[:2], -1)
     rests = sorted({rest for _, rest in factor_exact(group, *window)})
     if not np.array_equal(complete_orbit(group, window, lambda g: flat[g]), atoms):
@@ -75,18 +82,23 @@ def save_basis(basis: FixedBasis, path: Path | str, **metadata: Any) -> None:
         "family": family, **getattr(basis, "metadata", {}), **metadata, "group": group.name, "kernel_size": window,
         "dimension": basis.num_atoms, "elements": rests,
     }  # fmt: skip
+    try:
+        text = json.dumps(described, allow_nan=False, sort_keys=True)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"save_basis expects metadata that JSON can hold, got {described}: {error}.") from error
     header = {
         "__metadata__": {
             "format": FORMAT,
             "version": str(FORMAT_VERSION),
             "sha256": hashlib.sha256(stored.tobytes()).hexdigest(),
-            "basis": json.dumps(described, allow_nan=False, sort_keys=True),
+            "basis_sha256": hashlib.sha256(text.encode()).hexdigest(),
+            "basis": text,
         },
         "atoms": {"dtype": "F64", "shape": stored.shape, "data_offsets": [0, stored.nbytes]},
     }
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    write_atomically(Path(path), struct.pack("<Q", len(text)) + text + stored.tobytes())
+    head = json.dumps(header).encode()
+    head += b" " * (-len(head) % 8)
+    write_atomically(Path(path), struct.pack("<Q", len(head)) + head + stored.tobytes())
 
 
 def read_basis(path: Path | str, dimension: int | None = None) -> TabulatedBasis:
@@ -129,7 +141,7 @@ def _parse(path: Path, content: bytes) -> tuple[dict[str, Any], Float[np.ndarray
     try:
         (length,) = struct.unpack("<Q", content[:8])
         header = json.loads(content[8 : 8 + length])
-        facts, table = header["__metadata__"], header["atoms"]
+        facts = header["__metadata__"]
         kind, version = facts["format"], int(facts["version"])
     except (struct.error, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is no basis file, or its head is damaged. {again}") from error
@@ -140,12 +152,26 @@ def _parse(path: Path, content: bytes) -> tuple[dict[str, Any], Float[np.ndarray
             f"{path} has format version {version}; this orbitconv reads up to {FORMAT_VERSION}. Update orbitconv."
         )
     data = content[8 + length :]
-    start, end = table["data_offsets"]
-    if len(data) != end - start or 8 * int(np.prod(table["shape"])) != end - start:
+    try:
+        text, shape, (start, end) = facts["basis"], tuple(header["atoms"]["shape"]), header["atoms"]["data_offsets"]
+        described, checksum = json.loads(text), facts["sha256"]
+        parse_group(described["group"])
+        own = hashlib.sha256(text.encode()).hexdigest()
+        sound = (
+            facts.get("basis_sha256", own) == own  # files of the first release name no checksum of their description
+            and header["atoms"]["dtype"] == "F64"
+            and 8 * math.prod(shape) == end - start
+            and (shape[0], *shape[2:]) == (len(described["elements"]), *described["kernel_size"])
+        )
+        if not sound:
+            raise ValueError("the parts of its head contradict each other")
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise ValueError(f"{path} is damaged: its head does not describe a basis. {again}") from error
+    if len(data) < end - start:
         raise ValueError(f"{path} is truncated: expected {end - start} bytes of atoms, got {len(data)}. {again}")
-    if hashlib.sha256(data).hexdigest() != facts["sha256"]:
+    if hashlib.sha256(data).hexdigest() != checksum:
         raise ValueError(f"{path} is damaged: the checksum of its atoms differs from the one it names. {again}")
-    return json.loads(facts["basis"]), np.frombuffer(data, dtype="<f8").reshape(table["shape"])
+    return described, np.frombuffer(data, dtype="<f8").reshape(shape)
 
 
 def _check_cut(name: str, described: dict[str, Any], dimension: int) -> None:

@@ -18,7 +18,7 @@ def list_bases() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.safetensors"))
 
 
-def load_basis(name: str, dimension: int | None = None) -> TabulatedBasis:
+def load_basis(name: str | Path, dimension: int | None = None) -> TabulatedBasis:
     """Load a basis by its name, or from a file.
 
     Args:
@@ -31,16 +31,21 @@ def load_basis(name: str, dimension: int | None = None) -> TabulatedBasis:
         The basis, with its metadata: family, data, errors and angular frequencies of the atoms.
 
     Raises:
-        ValueError: If there is no basis of this name (suggests the nearest), it cannot be cut there, or its file is
-            damaged.
+        ValueError: If there is no basis of this name (suggests the nearest), it cannot be cut there, two dimensions
+            are asked for, or its file is damaged.
     """
+    name = str(name)
     if name.endswith(".safetensors"):
         return read_basis(Path(name), dimension)
     match = re.fullmatch(r"(.+)-d(\d+)", name)
     stem, asked = (match[1], int(match[2])) if match and match[1] in list_bases() else (name, dimension)
+    if dimension not in (None, asked):
+        raise ValueError(
+            f"load_basis expects one dimension, got {asked} in the name {name!r} and {dimension} beside it."
+        )
     path = FOLDER / f"{stem}.safetensors"
     if stem not in list_bases():
-        near = difflib.get_close_matches(stem, list_bases(), n=3, cutoff=0.5)
+        near = difflib.get_close_matches(stem.lower(), list_bases(), n=3, cutoff=0.5)
         hint = f"Did you mean {' or '.join(near)}?" if near else "See list_bases()."
         raise ValueError(f"There is no basis named {name!r} in the package. {hint}")
     if asked is None:

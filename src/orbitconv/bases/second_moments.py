@@ -92,8 +92,8 @@ class SymmetricMoments:
         return total / self.turn_order
 
 
-def symmetrize(owner: str, group: Group, kernel_size: int, moments: SecondMoments | None) -> SymmetricMoments:
-    """Check moments against what a basis asks for, and average them over the exact moves.
+def check_moments(owner: str, group: Group, kernel_size: int, moments: SecondMoments | None) -> SecondMoments:
+    """Refuse moments that are not what a basis asks for.
 
     Args:
         owner: Who asks, for error messages.
@@ -102,7 +102,7 @@ def symmetrize(owner: str, group: Group, kernel_size: int, moments: SecondMoment
         moments: What was measured.
 
     Returns:
-        Moments in numpy.
+        The moments.
 
     Raises:
         TypeError: If there are none.
@@ -119,11 +119,32 @@ def symmetrize(owner: str, group: Group, kernel_size: int, moments: SecondMoment
             f"{owner} expects moments for {group} and kernel size {kernel_size}, got moments for {moments.group} "
             f"and {tuple(moments.kernel_size)}. Measure them for this group and size."
         )
+    for tensor in (moments.patches, moments.cross, moments.responses):
+        check_finite(owner, "moments", tensor)
+    return moments
+
+
+def symmetrize(owner: str, group: Group, kernel_size: int, moments: SecondMoments | None) -> SymmetricMoments:
+    """Check moments against what a basis asks for, and average them over the exact moves.
+
+    Args:
+        owner: Who asks, for error messages.
+        group: The group of the basis.
+        kernel_size: Side of its square kernel.
+        moments: What was measured.
+
+    Returns:
+        Moments in numpy.
+
+    Raises:
+        TypeError: If there are none.
+        ValueError: If they are for another group or kernel size, or not finite.
+    """
+    checked = check_moments(owner, group, kernel_size, moments)
     n, side = group.num_rotations, kernel_size
     moves = {g: np.eye(side**2)[grid_permutation(group, g, side, side)] for g in exact_elements(group, side, side)}
     averaged = []
-    for tensor in (moments.patches, moments.cross, moments.responses):
-        check_finite(owner, "moments", tensor)
+    for tensor in (checked.patches, checked.cross, checked.responses):
         matrices = tensor.detach().cpu().double().numpy()
         mean = np.zeros((n, side**2, side**2))
         for e, move in moves.items():

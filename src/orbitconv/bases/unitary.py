@@ -7,8 +7,9 @@ import torch
 
 from orbitconv.bases.cyclic_fit import fit_cyclic_unitary
 from orbitconv.bases.filter_basis import FixedBasis
+from orbitconv.bases.orbit_spectrum import Orbit, first_orbits, solve_orbits
 from orbitconv.bases.orbits import complete_orbit
-from orbitconv.bases.second_moments import SecondMoments, symmetrize
+from orbitconv.bases.second_moments import SecondMoments, SymmetricMoments, symmetrize
 from orbitconv.checks import check_positive
 from orbitconv.groups import Group
 
@@ -28,30 +29,74 @@ class UnitaryBasis(FixedBasis):
     groups need as many such patterns that are even under the mirror as odd ones, which even sides do not have. The
     patterns without a partner are left out; `is_complete` tells, and the atoms are then an orthonormal set.
 
+    With `dimension` the directions that turn worst are dropped: a dial between detail and stability. What is left is
+    orthonormal at every element and a representation of the group, best orbit first, and quarter turns stay exact.
+
     Args:
         group: Cyclic or dihedral, of any order.
         kernel_size: Side of the square kernel, in pixels. Rectangles are not supported: no turn maps a rectangle
             to itself but the half turn.
         moments: Second moments of real images for the same group and kernel size, from
-            `orbitconv.learn.measure_moments`. Groups of quarter turns need none.
+            `orbitconv.learn.measure_moments`. Groups of quarter turns need none for the complete set.
+        dimension: Number of atoms; all by default. A pair of atoms that turns as one is never cut in two.
+
+    Attributes:
+        errors: With `dimension`, the relative equivariance error of every atom's orbit on the images of the fit.
+        frequencies: With `dimension`, the angular frequency of every atom.
 
     Raises:
         TypeError: If moments are needed and missing.
-        ValueError: If the moments are for another group or kernel size, or not finite.
+        ValueError: If the moments are for another group or kernel size, or not finite; if no set of the best orbits
+            has this dimension (says which have).
 
     Source: Diaconu & Worrall (2019), section 3, for the aim; the closed form is described in docs/concepts.md.
     """
 
-    def __init__(self, group: Group, kernel_size: int, moments: SecondMoments | None = None) -> None:
+    def __init__(
+        self,
+        group: Group,
+        kernel_size: int,
+        moments: SecondMoments | None = None,
+        *,
+        dimension: int | None = None,
+    ) -> None:
         check_positive("UnitaryBasis", kernel_size=kernel_size)
-        window = (kernel_size, kernel_size)
+        window, n = (kernel_size, kernel_size), group.num_rotations
         pixels = np.eye(kernel_size**2)
-        if kernel_size == 1 or 4 % group.num_rotations == 0:
+        orbits: list[Orbit] = []
+        if dimension is not None:
+            check_positive("UnitaryBasis", dimension=dimension)
+            orbits = _best_orbits(symmetrize("UnitaryBasis", group, kernel_size, moments), dimension)
+            atoms = complete_orbit(
+                group, window, lambda g: np.concatenate([o.atoms(int(group.rotation_steps[g]), n) for o in orbits])
+            )
+        elif kernel_size == 1 or 4 % n == 0:
             atoms = complete_orbit(group, window, lambda _: pixels)
         else:
             split = fit_cyclic_unitary(symmetrize("UnitaryBasis", group, kernel_size, moments))
             if split.dimension < len(pixels):
-                values, vectors = np.linalg.eigh(split.power(0, group.num_rotations))
+                values, vectors = np.linalg.eigh(split.power(0, n))
                 pixels = vectors.T[values > 0.5]
-            atoms = complete_orbit(group, window, lambda g: pixels @ split.power(g, group.num_rotations).T)
+            atoms = complete_orbit(group, window, lambda g: pixels @ split.power(g, n).T)
         super().__init__(group, kernel_size, torch.from_numpy(atoms))
+        self.errors = tuple(orbit.error**0.5 for orbit in orbits for _ in range(orbit.size(n)))
+        self.frequencies = tuple(orbit.frequency for orbit in orbits for _ in range(orbit.size(n)))
+
+
+def _best_orbits(moments: SymmetricMoments, dimension: int) -> list[Orbit]:
+    """The orbits of the best orthogonal map that turn best, orthonormal to each other."""
+    n = len(moments.cross)
+    if n == moments.turn_order:  # the map is the exact turn itself
+        spaces = {k: moments.eigenspace(k) for k in range(n)}
+    else:
+        spaces = dict(fit_cyclic_unitary(moments).spaces)
+        for k in (k for k in spaces if 2 * k % n == 0):  # columns are real or imaginary: take them as real
+            spaces[k] = np.real(spaces[k]) + np.imag(spaces[k])
+    orbits = first_orbits("UnitaryBasis", solve_orbits(moments, spaces), n, dimension)
+    for k in range(n // 2 + 1):
+        own = [index for index, orbit in enumerate(orbits) if orbit.frequency == k]
+        if own:
+            columns, _ = np.linalg.qr(np.stack([orbits[index].vector for index in own], axis=1))
+            for index, v in zip(own, columns.T, strict=True):
+                orbits[index] = orbits[index]._replace(vector=v)
+    return orbits

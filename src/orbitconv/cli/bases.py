@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.markup import escape
 from rich.table import Table
 
 from orbitconv.cli.folder import fill_folder
@@ -11,6 +12,7 @@ from orbitconv.cli.terminal import Terminal
 from orbitconv.experiments.bases import CompareBases, compare_bases
 from orbitconv.experiments.compare import write_comparison
 from orbitconv.experiments.learn_basis import LearnBasis, learn_basis
+from orbitconv.experiments.peers import describe_skipped
 from orbitconv.experiments.record import Record
 from orbitconv.progress import ProgressCallback
 
@@ -31,8 +33,11 @@ class CompareBasesCommand(CompareBases):
             return record
 
         terminal = Terminal()
-        for table in _tables(fill_folder(self, terminal, work)):
+        record = fill_folder(self, terminal, work)
+        for table in (*_tables(record), *_orders_table(record)):
             terminal.console.print(table)
+        if skipped := record.extra.get("skipped"):
+            terminal.say(escape(describe_skipped(skipped)))
         terminal.say(f"All test images, CSV and figure: {self.out}")
 
 
@@ -53,16 +58,42 @@ class LearnBasisCommand(LearnBasis):
 
 def _tables(record: Record) -> Iterator[Table]:
     """For each kernel, the families on CIFAR-10's test images."""
-    numbers = {
-        "error_worst": "error", "error_zero_mean_worst": "zero-mean", "unitarity_error": "unitarity",
-        "group_law_error": "group law", "condition_number": "condition", "seconds": "fit, s",
+    numbers = {  # name of the column, format
+        "error_worst": ("error", ".3g"), "error_zero_mean_worst": ("zero-mean", ".3g"),
+        "unitarity_error": ("unitarity", ".1e"), "group_law_error": ("group law", ".1e"),
+        "condition_number": ("condition", ".2f"), "seconds": ("fit, s", ".2f"),
     }  # fmt: skip
     for kernel in dict.fromkeys(row["kernel"] for row in record.rows):
         table = Table(title=f"{str(record.config['group']).upper()}, {kernel}x{kernel}, on CIFAR-10's test images")
-        for column in ("basis", "fitted to", "atoms", *numbers.values()):
+        for column in ("basis", "fitted to", "atoms", *(title for title, _ in numbers.values())):
             table.add_column(column, justify="left" if column in {"basis", "fitted to"} else "right")
         for row in record.rows:
             if (row["kernel"], row["test"]) == (kernel, "cifar10-test"):
-                cells = ["n/a" if row[name] is None else f"{row[name]:.3g}" for name in numbers]
+                cells = ["n/a" if row[name] is None else format(row[name], f) for name, (_, f) in numbers.items()]
                 table.add_row(str(row["family"]), str(row["train"]), str(row["num_atoms"]), *cells)
         yield table
+
+
+def _orders_table(record: Record) -> Iterator[Table]:
+    """The unitary basis of every order in a line for each kernel: the worst of each figure, and at which order."""
+    rows = [row for row in record.rows if "error_rms" in row]
+    if not rows:
+        return
+    table = Table(title=f"Unitary bases of C1 to C{record.config['orders']}, in float32: the worst of all")
+    for column in ("kernel", "unitarity", "group law", "quarter turn", "error over Procrustes"):
+        table.add_column(column, justify="right")
+    for kernel in dict.fromkeys(row["kernel"] for row in rows):
+        own = {(row["family"], row["group"]): row for row in rows if row["kernel"] == kernel}
+        unitary = {group: row for (family, group), row in own.items() if family == "unitary"}
+        worst = [
+            max(float(row[name] or 0) for row in unitary.values())
+            for name in ("unitarity_error", "group_law_error", "quarter_turn_error")
+        ]
+        ratios = {
+            group: float(row["error_rms"] or 0) / float(own["procrustes", group]["error_rms"] or 1)
+            for group, row in unitary.items()
+        }
+        group = max(ratios, key=lambda name: ratios[name])
+        most = f"{ratios[group]:.3f} ({str(group).upper()})"
+        table.add_row(f"{kernel}x{kernel}", *(f"{value:.1e}" for value in worst), most)
+    yield table

@@ -15,7 +15,8 @@ class Terminal:
     """The terminal, through rich: bars where it is one, one line per finished job where it is a file."""
 
     def __init__(self) -> None:
-        self.console = Console()
+        console = Console()
+        self.console = console if console.is_terminal else Console(width=120)
 
     @contextmanager
     def progress(self) -> Iterator[ProgressCallback]:

@@ -2,28 +2,19 @@
 
 import math
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from orbitconv.bases import (
-    BilinearBasis,
-    ExactBasis,
-    FilterBasis,
-    GaussianBasis,
-    HarmonicBasis,
-    NearestBasis,
-    SpectralBasis,
-    UnitaryBasis,
-    available_dimensions,
-)
+from orbitconv.bases import FilterBasis
 from orbitconv.checks import check_positive
 from orbitconv.data import grey_tiles, load, sample_pictures
+from orbitconv.experiments.families import families
+from orbitconv.experiments.peers import peer_bases
 from orbitconv.experiments.record import Record
-from orbitconv.groups import Group, parse_group
+from orbitconv.experiments.unitary_orders import compare_orders
+from orbitconv.groups import parse_group
 from orbitconv.learn import Moments, measure_moments
 from orbitconv.metrics import basis_equivariance_error, condition_number, group_law_error, unitarity_error
 from orbitconv.progress import ProgressCallback, silent
@@ -43,6 +34,10 @@ class CompareBases:
     """CIFAR-10 training images to fit the learned bases to."""
     test_images: int = 2000
     """CIFAR-10 test images to measure on."""
+    orders: int = 0
+    """Compare the unitary basis with plain Procrustes for every cyclic group up to this order, too."""
+    orders_images: int = 500
+    """Images to fit to, and images to measure on, in that comparison."""
     photographs: bool = True
     """Measure on photographs and on pictures of textures of 96 pixels too (they come with scikit-image)."""
     out: Path = Path("runs/bases")
@@ -55,7 +50,12 @@ class CompareBases:
     """Write the record to this JSON file too."""
 
     def __post_init__(self) -> None:
-        check_positive("compare-bases", fit_images=self.fit_images, test_images=self.test_images)
+        check_positive(
+            "compare-bases",
+            fit_images=self.fit_images,
+            test_images=self.test_images,
+            orders_images=self.orders_images,
+        )
         check_positive("compare-bases", **{f"kernel_sizes[{i}]": k for i, k in enumerate(self.kernel_sizes)})
         parse_group(self.group)
 
@@ -86,7 +86,9 @@ def compare_bases(config: CompareBases, progress: ProgressCallback = silent) -> 
         natural = measure_moments(train, group, k)
         seconds = time.perf_counter() - start
         whitened = measure_moments(train, group, k, whiten=True)
-        built = list(families(group, k, natural, whitened))
+        peers, skipped = peer_bases(group, k)
+        record.extra["skipped"] = record.extra.get("skipped", {}) | skipped
+        built = [*families(group, k, natural, whitened), *peers]
         for done, (family, fit, basis, fit_seconds) in enumerate(built, start=1):
             for name, moments in tests.items():
                 learned = fit != "none"
@@ -104,45 +106,9 @@ def compare_bases(config: CompareBases, progress: ProgressCallback = silent) -> 
                     **measure_basis(basis, moments),
                 )
             progress(f"{k}x{k} bases", done, len(built))
+    small = train[: config.orders_images], test[: config.orders_images]
+    compare_orders(record, config.orders, config.kernel_sizes, *small, progress)
     return record
-
-
-def families(
-    group: Group, kernel_size: int, natural: Moments, whitened: Moments
-) -> Iterator[tuple[str, str, FilterBasis, float]]:
-    """Every family that this group and kernel allow.
-
-    Args:
-        group: The group.
-        kernel_size: Side of the kernel.
-        natural: Moments of the images to fit to.
-        whitened: Moments of the same images, whitened.
-
-    Yields:
-        Name, what it was fitted to ("none" for hand-made ones), basis, seconds it took to build.
-    """
-    recipes: list[tuple[str, str, Any]] = [
-        ("nearest", "none", lambda: NearestBasis(group, kernel_size)),
-        ("nearest, grid-constant", "none", lambda: NearestBasis(group, kernel_size, border="grid-constant")),
-        ("bilinear", "none", lambda: BilinearBasis(group, kernel_size)),
-        ("bilinear, grid-constant", "none", lambda: BilinearBasis(group, kernel_size, border="grid-constant")),
-        ("gaussian, sigma 0.3", "none", lambda: GaussianBasis(group, kernel_size, 0.3)),
-        ("gaussian, sigma 0.5", "none", lambda: GaussianBasis(group, kernel_size, 0.5)),
-        ("harmonic", "none", lambda: HarmonicBasis(group, kernel_size)),
-        ("unitary", "cifar10", lambda: UnitaryBasis(group, kernel_size, natural)),
-        ("unitary", "cifar10, whitened", lambda: UnitaryBasis(group, kernel_size, whitened)),
-    ]
-    if 4 % group.num_rotations == 0:
-        recipes.insert(0, ("exact", "none", lambda: ExactBasis(group, kernel_size)))
-    for fit, moments in (("cifar10", natural), ("cifar10, whitened", whitened)):
-        recipes += [
-            ("spectral", fit, lambda d=dimension, m=moments: SpectralBasis(group, kernel_size, m, dimension=d))
-            for dimension in available_dimensions(group, kernel_size, moments)
-        ]
-    for name, fit, build in recipes:
-        start = time.perf_counter()
-        basis = build()
-        yield name, fit, basis, time.perf_counter() - start
 
 
 def measure_basis(basis: FilterBasis, moments: Moments) -> dict[str, float | None]:
@@ -177,4 +143,5 @@ def measure_basis(basis: FilterBasis, moments: Moments) -> dict[str, float | Non
 def _command(config: CompareBases) -> str:
     """The command that reproduces a comparison."""
     sizes = " ".join(map(str, config.kernel_sizes))
-    return f"orbitconv compare-bases --group {config.group} --kernel-sizes {sizes} --results results/bases.json"
+    orders = f" --orders {config.orders}" if config.orders else ""
+    return f"orbitconv compare-bases --group {config.group} --kernel-sizes {sizes}{orders} --results results/bases.json"

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _MARKERS = {
     "nearest": ("#5f6368", "x"), "bilinear": ("#00806a", "s"), "gaussian": ("#b85c00", "D"), "exact": ("#5f6368", "o"),
     "harmonic": ("#a0306b", "^"), "unitary": ("#0057b8", "o"), "spectral": ("#8a2d8f", "o"),
+    "least squares": ("#7a1f1f", "P"), "procrustes": ("#3d4a00", "*"),
+    "escnn": ("#8a6d00", "v"), "e2cnn": ("#1f2328", "1"),
 }  # fmt: skip
 
 # Errors below this are those of constants, which every turn keeps.

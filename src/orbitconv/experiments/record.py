@@ -109,7 +109,7 @@ def versions() -> dict[str, str]:
         Name and version of each one installed.
     """
     found = {"python": platform.python_version()}
-    for name in ("orbitconv", "torch", "numpy"):
+    for name in ("orbitconv", "torch", "numpy", "escnn", "e2cnn"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
