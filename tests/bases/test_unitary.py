@@ -217,3 +217,9 @@ def test_dropping_the_worst_atoms_lowers_the_error():
 def test_no_pair_of_atoms_is_cut_in_two():
     with pytest.raises(ValueError, match=r"UnitaryBasis cannot have 2 atoms, as pairs .* Choose from 1, 3, 4"):
         UnitaryBasis(Cyclic(8), 3, smooth_moments(Cyclic(8), 3), dimension=2)
+
+
+def test_refuses_images_without_detail():
+    moments = measure_moments(torch.ones(4, 1, 24, 24), Cyclic(8), 3, standardize=False)
+    with pytest.raises(ValueError, match=r"UnitaryBasis expects images that excite every direction.*rank 1 for 9"):
+        UnitaryBasis(Cyclic(8), 3, moments)

@@ -147,9 +147,31 @@ def test_constant_images_are_left_out(smooth):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("value", [0.0, 0.7, 200.1, -1234.567])
-def test_refuses_constant_images(value, dtype):
+@pytest.mark.parametrize(("size", "whiten"), [(24, False), (24, True), (23, True)])
+def test_refuses_constant_images(value, dtype, size, whiten):
     with pytest.raises(ValueError, match="Moments expects images with some contrast, got 4 constant ones"):
-        measure_moments(torch.full((4, 1, 24, 24), value, dtype=dtype), C8, 3)
+        measure_moments(torch.full((4, 1, size, size), value, dtype=dtype), C8, 3, whiten=whiten)
+
+
+def test_a_batch_without_contrast_does_not_stop_the_stream(smooth):
+    blank = torch.full((3, 1, 24, 24), 0.7, dtype=torch.float64)
+    moments = measure_moments([blank, smooth, blank[:1]], C8, 3)
+    same(moments, measure_moments(smooth, C8, 3))
+    assert moments.num_constant == 4
+    with pytest.raises(ValueError, match="some contrast, got 3 constant ones"):
+        _ = Moments(C8, 3).update(blank).cross
+
+
+@pytest.mark.parametrize("options", [{}, {"whiten": True}, {"whiten": True, "standardize": False}], ids=str)
+def test_an_empty_batch_adds_nothing(smooth, options):
+    moments = Moments(C8, 3, **options).update(smooth[:0]).update(smooth).update(smooth[:0])
+    same(moments, measure_moments(smooth, C8, 3, **options))
+
+
+def test_tells_how_many_images_it_has_seen(smooth):
+    told = []
+    measure_moments(smooth.split(15), C8, 3, progress=lambda *what: told.append(what))
+    assert told == [("measure moments", 15, 0), ("measure moments", 30, 0), ("measure moments", 40, 0)]
 
 
 def test_faint_images_are_not_taken_for_constant_ones(smooth):
@@ -199,7 +221,9 @@ def test_refuses_to_answer_before_the_first_batch():
         _ = Moments(C8, 3).cross
 
 
-@pytest.mark.parametrize("other", [Moments(C8, 5), Moments(Cyclic(4), 3), Moments(C8, 3, order=5)])
+@pytest.mark.parametrize(
+    "other", [Moments(C8, 5), Moments(Cyclic(4), 3), Moments(C8, 3, order=5), Moments(C8, 3, whiten=True)]
+)
 def test_refuses_to_add_what_does_not_fit(other):
     with pytest.raises(ValueError, match="added for the same settings only"):
         _ = Moments(C8, 3) + other

@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Complex, Float, Inexact
 
-from orbitconv.bases.second_moments import SymmetricMoments
+from orbitconv.bases.second_moments import SymmetricMoments, check_excited
 
-# Atoms of unit norm must stay this far from linear dependence at every element.
+# Atoms of unit root-mean-square norm over the group must stay this far from linear dependence at every element.
 _LEAST_SINGULAR_VALUE = 0.05
 
 
@@ -65,34 +65,50 @@ def solve_orbits(
     """
     n = len(moments.cross)
     energy = moments.responses.sum(0)
-    spread = np.linalg.eigvalsh(energy)
-    if not spread[0] > 1e-10 * spread[-1]:
-        raise ValueError(
-            f"A closed-form basis expects images that excite every direction of a filter, got moments of rank "
-            f"{int((spread > 1e-10 * spread[-1]).sum())} for {len(spread)} pixels. Use more images, with more detail."
-        )
+    check_excited("A closed-form basis", energy)
     base, fourier = (moments.patches + moments.responses).sum(0), moments.fourier
     if n == moments.turn_order:  # no orbit has an error: those that images hold most of come first
         base, fourier = np.eye(len(energy)), np.zeros((n, 1, 1))
     orbits = []
     for k in range(n // 2 + 1):
         space = moments.eigenspace(k) if spaces is None else spaces[k]
-        if not space.shape[1]:
-            continue
-        form = base - 2 * (np.real(fourier[k]) if 2 * k % n == 0 else fourier[k])
-        root = np.linalg.cholesky(space.conj().T @ energy @ space)
-        whitened = np.linalg.solve(root, np.linalg.solve(root, space.conj().T @ form @ space).conj().T)
-        values, mixing = np.linalg.eigh((whitened + whitened.conj().T) / 2)
-        vectors = space @ np.linalg.solve(root.conj().T, mixing)
-        for value, v in zip(values, vectors.T, strict=True):
-            unit = v / np.linalg.norm(v)
-            if moments.mirror is not None:  # the phase at which mirror and conjugation together leave it alone
-                unit = unit * np.exp(0.5j * np.angle(np.vdot(unit, moments.mirror @ unit.conj())))
-            if 2 * k % n == 0:
-                unit = max(np.real(unit), np.imag(unit), key=np.linalg.norm)
-            orbits.append(Orbit(max(float(value), 0.0), k, unit))
+        line = 2 * k % n == 0
+        form = base - 2 * (np.real(fourier[k]) if line else fourier[k])
+        for part in _symmetric_parts(space, moments.mirror, line=line):
+            weight, cost = (part.conj().T @ matrix @ part for matrix in (energy, form))
+            if line or moments.mirror is not None:
+                weight, cost = np.real(weight), np.real(cost)
+            root = np.linalg.cholesky(weight)
+            whitened = np.linalg.solve(root, np.linalg.solve(root, cost).conj().T)
+            values, mixing = np.linalg.eigh((whitened + whitened.conj().T) / 2)
+            vectors = part @ np.linalg.solve(root.conj().T, mixing)
+            for value, v in zip(values, vectors.T, strict=True):
+                orbits.append(Orbit(max(float(value), 0.0), k, v / np.linalg.norm(v)))
     orbits.sort(key=lambda orbit: orbit.error)
     return [orbit._replace(error=0.0) for orbit in orbits] if n == moments.turn_order else orbits
+
+
+def _symmetric_parts(
+    space: Inexact[np.ndarray, "p n"], mirror: Float[np.ndarray, "p p"] | None, *, line: bool
+) -> list[Inexact[np.ndarray, "p _"]]:
+    """Columns whose real combinations are mirrored exactly.
+
+    A mirror reverses turns and so does conjugation: both together keep the space of a frequency. A real filter must be
+    even or odd; a complex one is left alone by both together, as are the columns given here.
+    """
+    if mirror is None or not space.shape[1]:
+        parts = [space]
+    elif line:
+        signs, mixing = np.linalg.eigh(space.T @ mirror @ space)
+        parts = [space @ mixing[:, signs > 0], space @ mixing[:, signs < 0]]
+        parts = [(part + sign * mirror @ part) / 2 for part, sign in zip(parts, (1, -1), strict=True)]
+    else:
+        mirrored = mirror @ space.conj()
+        fixed = np.concatenate([space + mirrored, 1j * (space - mirrored)], axis=1)
+        values, mixing = np.linalg.eigh(np.real(fixed.conj().T @ fixed))
+        own = slice(-space.shape[1], None)  # the others are zero: the columns of `fixed` are twice as many
+        parts = [fixed @ mixing[:, own] / np.sqrt(values[own])]
+    return [part for part in parts if part.shape[1]]
 
 
 def independent_orbits(orbits: list[Orbit], n: int) -> list[Orbit]:
@@ -111,7 +127,7 @@ def independent_orbits(orbits: list[Orbit], n: int) -> list[Orbit]:
         grown = [np.concatenate([span, orbit.atoms(step, n)]) for step, span in enumerate(spans)]
         if len(grown[0]) > grown[0].shape[1]:
             continue
-        if min(np.linalg.svd(_unit_rows(atoms), compute_uv=False)[-1] for atoms in grown) > _LEAST_SINGULAR_VALUE:
+        if min(np.linalg.svd(atoms, compute_uv=False)[-1] for atoms in grown) > _LEAST_SINGULAR_VALUE:
             kept.append(orbit)
             spans = grown
     return kept
@@ -152,9 +168,3 @@ def dimensions(orbits: list[Orbit], n: int) -> list[int]:
         Ascending numbers.
     """
     return [int(total) for total in np.cumsum([orbit.size(n) for orbit in orbits])]
-
-
-def _unit_rows(atoms: Float[np.ndarray, "d p"]) -> Float[np.ndarray, "d p"]:
-    """Rows of unit norm; rows of (almost) no norm stay small, as they are no atoms at all."""
-    norms = np.linalg.norm(atoms, axis=1, keepdims=True)
-    return atoms / np.maximum(norms, 1e-3)

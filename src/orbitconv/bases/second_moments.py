@@ -124,6 +124,25 @@ def check_moments(owner: str, group: Group, kernel_size: int, moments: SecondMom
     return moments
 
 
+def check_excited(owner: str, energy: Float[np.ndarray, "p p"]) -> None:
+    """Refuse moments of images that leave directions of a filter unseen, such as constant images.
+
+    Args:
+        owner: Who asks, for error messages.
+        energy: Q, S or a sum of them.
+
+    Raises:
+        ValueError: If the matrix is singular; says its rank.
+    """
+    spread = np.linalg.eigvalsh(energy)
+    rank = int((spread > 1e-10 * spread[-1]).sum())
+    if not spread[-1] > 0 or rank < len(spread):
+        raise ValueError(
+            f"{owner} expects images that excite every direction of a filter, got moments of rank {rank} for "
+            f"{len(spread)} pixels. Use more images, with more detail."
+        )
+
+
 def symmetrize(owner: str, group: Group, kernel_size: int, moments: SecondMoments | None) -> SymmetricMoments:
     """Check moments against what a basis asks for, and average them over the exact moves.
 

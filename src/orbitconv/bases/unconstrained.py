@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from orbitconv.bases.filter_basis import FixedBasis
 from orbitconv.bases.orbits import complete_orbit
-from orbitconv.bases.second_moments import SecondMoments, check_moments
+from orbitconv.bases.second_moments import SecondMoments, check_excited, check_moments
 from orbitconv.checks import check_positive
 from orbitconv.groups import Group
 
@@ -60,12 +60,7 @@ class LeastSquaresBasis(UnconstrainedBasis):
 
     def __init__(self, group: Group, kernel_size: int, moments: SecondMoments | None = None) -> None:
         def least_squares(patches: np.ndarray, cross: np.ndarray) -> np.ndarray:
-            spread = np.linalg.eigvalsh(patches)
-            if not spread[0] > 1e-10 * spread[-1]:
-                raise ValueError(
-                    f"LeastSquaresBasis expects images that excite every direction of a filter, got moments of rank "
-                    f"{int((spread > 1e-10 * spread[-1]).sum())} for {len(spread)} pixels. Use more images."
-                )
+            check_excited("LeastSquaresBasis", patches)
             return np.linalg.solve(patches, cross)
 
         super().__init__(group, kernel_size, moments, least_squares)

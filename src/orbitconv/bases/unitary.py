@@ -9,7 +9,7 @@ from orbitconv.bases.cyclic_fit import fit_cyclic_unitary
 from orbitconv.bases.filter_basis import FixedBasis
 from orbitconv.bases.orbit_spectrum import Orbit, first_orbits, solve_orbits
 from orbitconv.bases.orbits import complete_orbit
-from orbitconv.bases.second_moments import SecondMoments, SymmetricMoments, symmetrize
+from orbitconv.bases.second_moments import SecondMoments, SymmetricMoments, check_excited, symmetrize
 from orbitconv.checks import check_positive
 from orbitconv.groups import Group
 
@@ -46,8 +46,8 @@ class UnitaryBasis(FixedBasis):
 
     Raises:
         TypeError: If moments are needed and missing.
-        ValueError: If the moments are for another group or kernel size, or not finite; if no set of the best orbits
-            has this dimension (says which have).
+        ValueError: If the moments are for another group or kernel size, not finite, or singular; if no set of the
+            best orbits has this dimension (says which have).
 
     Source: Diaconu & Worrall (2019), section 3, for the aim; the closed form is described in docs/concepts.md.
     """
@@ -73,7 +73,9 @@ class UnitaryBasis(FixedBasis):
         elif kernel_size == 1 or 4 % n == 0:
             atoms = complete_orbit(group, window, lambda _: pixels)
         else:
-            split = fit_cyclic_unitary(symmetrize("UnitaryBasis", group, kernel_size, moments))
+            symmetric = symmetrize("UnitaryBasis", group, kernel_size, moments)
+            check_excited("UnitaryBasis", symmetric.responses.sum(0))
+            split = fit_cyclic_unitary(symmetric)
             if split.dimension < len(pixels):
                 values, vectors = np.linalg.eigh(split.power(0, n))
                 pixels = vectors.T[values > 0.5]

@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterable
 
 import torch
+import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor
 
@@ -20,7 +21,9 @@ from orbitconv.bases.orbits import factor_exact
 from orbitconv.checks import Size2, as_pair, check_finite
 from orbitconv.groups import Group, grid_permutation
 from orbitconv.groups.spline import sample_spline, spline_coefficients
+from orbitconv.learn.processes import sum_over_processes
 from orbitconv.learn.whitening import whiten_images
+from orbitconv.progress import ProgressCallback, silent
 
 # Bytes that one step over a batch may take for its patches.
 _WORKING_MEMORY = 2**26
@@ -39,6 +42,12 @@ class Moments:
         standardize: Give every image zero mean and unit variance, so that each counts alike and contrast does not.
         whiten: Whiten the images first, so that all spatial frequencies count alike (see `whiten_images`).
         device: Where the sums live and the work is done.
+
+    Attributes:
+        num_images: Images added so far; every channel counts as one.
+        num_points: Patches added so far.
+        num_constant: Images left out, as they had no contrast to standardize.
+        is_total: Whether these are sums over processes, from `all_reduce`.
 
     Raises:
         ValueError: If a size is below one.
@@ -65,19 +74,23 @@ class Moments:
         self.sums = torch.zeros(3, len(self.measured), pixels, pixels, dtype=torch.float64, device=device)
         self.num_images = 0
         self.num_points = 0
+        self.num_constant = 0
+        self.is_total = False
 
     def update(self, images: Float[Tensor, "b c h w"]) -> "Moments":
         """Add a batch of images; every channel counts as a grey image.
 
+        Images without contrast cannot be standardized and are left out.
+
         Args:
-            images: Images, of any size that leaves room for the disc. Batches may differ in size.
+            images: Images, of any size that leaves room for the disc. Batches may differ in size, and may be empty.
 
         Returns:
             These moments.
 
         Raises:
             TypeError: If the images are not floating point.
-            ValueError: If the rank is wrong, a value is not finite, or the images are too small or constant.
+            ValueError: If the rank is wrong, a value is not finite, or the images are too small.
         """
         images = self._prepare(images)
         height, width = images.shape[-2:]
@@ -88,6 +101,8 @@ class Moments:
                 f"Moments expects images of at least {least} pixels a side for a kernel of {self.kernel_size}, so "
                 f"that every turned patch stays in view, got images of {height}x{width}."
             )
+        if not len(images):
+            return self
         per_image = 2 * 4 * points.shape[1] * offsets.shape[1]
         for chunk in images.split(max(1, _WORKING_MEMORY // per_image)):
             coefficients = spline_coefficients(chunk, self.order)
@@ -114,16 +129,71 @@ class Moments:
         Raises:
             ValueError: If the two do not describe the same thing.
         """
-        mine, theirs = ((m.group, m.kernel_size, m.order, m.standardize, m.whiten) for m in (self, other))
-        if mine != theirs:
-            raise ValueError(f"Moments can be added for the same settings only, got {mine} and {theirs}.")
-        total = Moments(
-            self.group, self.kernel_size, order=self.order, standardize=self.standardize, whiten=self.whiten
-        )
-        total.sums = self.sums + other.sums.to(self.sums.device)
+        if self._settings != other._settings:
+            raise ValueError(
+                f"Moments can be added for the same settings only, got {self._settings} and {other._settings}."
+            )
+        total = self._replace_sums(self.sums + other.sums.to(self.sums.device))
         total.num_images = self.num_images + other.num_images
         total.num_points = self.num_points + other.num_points
+        total.num_constant = self.num_constant + other.num_constant
+        total.is_total = self.is_total or other.is_total
         return total
+
+    def all_reduce(self, process_group: "dist.ProcessGroup | None" = None) -> "Moments":
+        """Moments of the images of all processes together, to the same bits on each; these stay what they are.
+
+        Every process measures its share of the images, none or many, and all call this. With Lightning Fabric, on
+        CPUs, GPUs or several machines:
+
+            moments = Moments(Cyclic(8), 5, device=fabric.device)
+            moments.update(images[fabric.global_rank :: fabric.world_size])
+            basis = SpectralBasis(Cyclic(8), 5, moments.all_reduce(), dimension=11)
+
+        Args:
+            process_group: Processes of `torch.distributed`; by default all. A process on its own gets a copy.
+
+        Returns:
+            New moments, on the device of these.
+
+        Raises:
+            ValueError: If the processes do not describe the same thing, or hold sums over processes already, which
+                would count twice. All of them raise, and none is left waiting.
+        """
+        counts = torch.tensor([self.num_images, self.num_points, self.num_constant]).to(self.sums)
+        settings = self._settings + (", already summed over processes" if self.is_total else "")
+        summed = sum_over_processes("Moments", settings, torch.cat([self.sums.flatten(), counts]), process_group)
+        if self.is_total:
+            raise ValueError(
+                "Moments.all_reduce expects the moments of one process, got sums over processes: they would count "
+                "twice. Keep the moments of each process, update those, and sum them anew."
+            )
+        total = self._replace_sums(summed[:-3].reshape(self.sums.shape))
+        total.num_images, total.num_points, total.num_constant = (int(count) for count in summed[-3:])
+        total.is_total = True
+        return total
+
+    @property
+    def _settings(self) -> str:
+        """All that moments must have in common to be added."""
+        height, width = self.kernel_size
+        return (
+            f"{self.group}, kernel_size={height}x{width}, order={self.order}, standardize={self.standardize}, "
+            f"whiten={self.whiten}"
+        )
+
+    def _replace_sums(self, sums: Float[Tensor, "3 m p p"]) -> "Moments":
+        """Moments of the same settings with other sums, and no counts yet."""
+        moments = Moments(
+            self.group,
+            self.kernel_size,
+            order=self.order,
+            standardize=self.standardize,
+            whiten=self.whiten,
+            device=sums.device,
+        )
+        moments.sums = sums
+        return moments
 
     @property
     def patches(self) -> Float[Tensor, "g p p"]:
@@ -143,7 +213,7 @@ class Moments:
     def _complete(self, row: int, permute: tuple[bool, bool]) -> Float[Tensor, "g p p"]:
         """Every element from the measured ones: an exact move permutes the pixels of a patch, and no response map."""
         if not self.num_points:
-            raise ValueError("Moments hold no images yet: call update with a batch first.")
+            raise ValueError(_nothing(self.num_constant))
         full = []
         for exact, rest in self._factors:
             matrix = self.sums[row, self.measured.index(rest)] / self.num_points
@@ -165,18 +235,13 @@ class Moments:
         check_finite("Moments", "images", images)
         images = images.detach().to(self.sums.device).flatten(0, 1)[:, None]
         images = images if images.dtype == torch.float64 else images.float()
-        images = whiten_images(images) if self.whiten else images
-        if not self.standardize:
-            return images
-        centred = images - images.mean((-2, -1), keepdim=True)
-        spread = centred.square().mean((-2, -1), keepdim=True).sqrt()
-        constant = (spread <= 1e-6 * images.abs().amax((-2, -1), keepdim=True)).flatten()  # but for rounding
-        if constant.all():
-            raise ValueError(
-                f"Moments expects images with some contrast, got {len(images)} constant ones. Nothing can be learned "
-                "about how filters turn from them."
-            )
-        return (centred / spread)[~constant]
+        if self.standardize:
+            constant = _spread(images) <= 1e-6 * images.abs().amax((-2, -1), keepdim=True)  # but for rounding
+            self.num_constant += int(constant.sum())
+            images = images[~constant.flatten()]
+        if self.whiten and len(images):  # there is no Fourier transform of nothing
+            images = whiten_images(images)
+        return (images - images.mean((-2, -1), keepdim=True)) / _spread(images) if self.standardize else images
 
     def _sample(self, coefficients: Float[Tensor, "b 1 h w"], at: Float[Tensor, "2 t"]) -> Float[Tensor, "p n"]:
         """Values of all images at points given from the centre, one row for each pixel of the kernel."""
@@ -196,6 +261,7 @@ def measure_moments(
     order: int = 3,
     standardize: bool = True,
     whiten: bool = False,
+    progress: ProgressCallback = silent,
 ) -> Moments:
     """Measure the second moments of images in one pass.
 
@@ -206,12 +272,13 @@ def measure_moments(
         order: Order of the spline that turns the images: 3 or 5.
         standardize: Give every image zero mean and unit variance.
         whiten: Whiten the images first, so that all spatial frequencies count alike.
+        progress: Called after every batch with the number of images so far; how many will come is unknown (0).
 
     Returns:
-        The moments.
+        The moments, on the device of the first batch.
 
     Raises:
-        ValueError: If there are fewer independent patches than pixels in a filter.
+        ValueError: If there are no images, or only constant ones, or fewer patches than twice the pixels of a filter.
     """
     batches = [images] if isinstance(images, Tensor) else images
     moments: Moments | None = None
@@ -221,8 +288,11 @@ def measure_moments(
                 group, kernel_size, order=order, standardize=standardize, whiten=whiten, device=batch.device
             )
         moments.update(batch)
+        progress("measure moments", moments.num_images, 0)
     if moments is None:
         raise ValueError("measure_moments expects at least one batch of images, got an empty iterable.")
+    if not moments.num_images and moments.num_constant:
+        raise ValueError(_nothing(moments.num_constant))
     pixels = math.prod(moments.kernel_size)
     if moments.num_points < 2 * pixels:
         raise ValueError(
@@ -246,3 +316,18 @@ def _disc_points(height: int, width: int, kernel_size: tuple[int, int]) -> Float
     reach = math.hypot((kernel_size[0] - 1) / 2, (kernel_size[1] - 1) / 2)
     inside = torch.hypot(*centres) + reach <= (min(height, width) - 1) / 2 + 1e-9
     return centres[:, inside]
+
+
+def _nothing(num_constant: int) -> str:
+    """Why there is nothing to read from moments."""
+    if num_constant:
+        return (
+            f"Moments expects images with some contrast, got {num_constant} constant ones. Nothing can be learned "
+            "about how filters turn from them."
+        )
+    return "Moments hold no images yet: call update with a batch first."
+
+
+def _spread(images: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n 1 1 1"]:
+    """Standard deviation of each image."""
+    return (images - images.mean((-2, -1), keepdim=True)).square().mean((-2, -1), keepdim=True).sqrt()

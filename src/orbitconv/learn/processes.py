@@ -1,0 +1,62 @@
+"""Sums over the processes of `torch.distributed`."""
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float
+from torch import Tensor
+
+
+def sum_over_processes(
+    owner: str,
+    settings: str,
+    values: Float[Tensor, " n"],
+    process_group: "dist.ProcessGroup | None" = None,
+) -> Float[Tensor, " n"]:
+    """Add up a tensor over processes, once they agree on what they add.
+
+    Every process of the group must call this. The settings travel first, so that processes that disagree refuse
+    together and none waits for the others.
+
+    Args:
+        owner: Who asks, for error messages.
+        settings: What the values are, in words; must be the same on every process.
+        values: Values of this process, of the same shape and dtype wherever the settings are the same.
+        process_group: The processes; by default all of them. Without `torch.distributed` this process is alone.
+
+    Returns:
+        The sum, a new tensor on the device of `values`: the same bits on every process.
+
+    Raises:
+        ValueError: If the settings differ (on every process), or this process is not of the group.
+    """
+    if not (dist.is_available() and dist.is_initialized()):
+        return values.clone()
+    if dist.get_rank(process_group) < 0:
+        raise ValueError(
+            f"{owner} expects a process of the process group, got process {dist.get_rank()}, which is none of it. Call "
+            "all_reduce on the processes of the group only."
+        )
+    told: list[str] = [""] * dist.get_world_size(process_group)
+    dist.all_gather_object(told, settings, group=process_group)
+    if len(set(told)) > 1:
+        each = "; ".join(
+            f"{said} on {', '.join(str(rank) for rank, other in enumerate(told) if other == said)}"
+            for said in dict.fromkeys(told)
+        )
+        raise ValueError(f"{owner} can be summed over processes for the same settings only, got {each}.")
+    total = values.to(_meeting_place(process_group), copy=True)
+    dist.all_reduce(total, group=process_group)
+    return total.to(values.device)
+
+
+def _meeting_place(process_group: "dist.ProcessGroup | None") -> torch.device:
+    """A device whose tensors the processes can exchange: the CPU where they can, as for gloo, but not for nccl."""
+    if "cpu:" in dist.get_backend_config(process_group):
+        return torch.device("cpu")
+    accelerator = torch.accelerator.current_accelerator()
+    if accelerator is None:
+        raise RuntimeError(
+            f"The backend {dist.get_backend(process_group)} needs an accelerator, and torch sees none here. Initialise "
+            "the process group with gloo."
+        )
+    return torch.device(accelerator.type, torch.accelerator.current_device_index())

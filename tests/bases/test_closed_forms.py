@@ -1,0 +1,215 @@
+"""The two closed-form bases over groups, orders and sizes of kernels; their files; what they refuse."""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+import torch
+
+from orbitconv.bases import (
+    FixedBasis,
+    HarmonicBasis,
+    SpectralBasis,
+    UnitaryBasis,
+    available_dimensions,
+    list_bases,
+    load_basis,
+    read_basis,
+    save_basis,
+)
+from orbitconv.bases.library import FOLDER
+from orbitconv.data import load
+from orbitconv.groups import Cyclic, Dihedral
+from orbitconv.learn import measure_moments
+from orbitconv.metrics import condition_number
+from references import smooth_images, smooth_moments
+
+C8 = Cyclic(8)
+# Every order once, with sides that go round; large ones where quarter turns save work.
+CASES = [(Cyclic(n), [2, 5, 4, 3][n % 4] if n % 4 else [4, 7, 5, 8, 6, 4][n // 4 % 6]) for n in range(1, 25)]
+CASES += [(Dihedral(n), [3, 4, 5, 2][n % 4] if n % 4 else [6, 9, 7][n // 4 % 3]) for n in range(1, 13)]
+CASES += [(C8, side) for side in range(2, 10)] + [(Cyclic(5), 4), (Cyclic(3), 5), (Cyclic(6), 6), (Dihedral(6), 4)]
+
+
+def check_representation(basis: FixedBasis) -> None:
+    """Quarter turns and mirrors of the grid, and a span that the whole group maps to itself by its own law."""
+    group, atoms = basis.group, basis(torch.float64).numpy()
+    n = group.num_rotations
+    for g in range(group.order):
+        for quarters in (k for k in range(4) if k * n % 4 == 0):
+            turned = atoms[group.product[quarters * n // 4, g]]
+            np.testing.assert_array_equal(turned, np.rot90(atoms[g], quarters, (-2, -1)))
+        if group.order > n:
+            np.testing.assert_array_equal(atoms[group.product[n, g]], atoms[g][..., ::-1])
+    flat = atoms.reshape(*atoms.shape[:2], -1)
+    maps = np.stack([np.linalg.lstsq(flat[0].T, turned.T, rcond=None)[0].T for turned in flat])
+    for h in range(group.order):  # h = 0: the span is kept
+        np.testing.assert_allclose(maps @ flat[h], flat[group.product[h]], rtol=0, atol=1e-12)
+
+
+@pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}-{case[1]}")
+def case(request):
+    return *request.param, smooth_moments(*request.param, 15)
+
+
+def test_spectral_basis_is_a_representation_of_independent_atoms(case):
+    group, side, moments = case
+    dimensions = available_dimensions(group, side, moments)
+    assert dimensions[-1] <= side**2
+    for dimension in (dimensions[len(dimensions) // 2], dimensions[-1]):
+        basis = SpectralBasis(group, side, moments, dimension=dimension)
+        assert basis.num_atoms == dimension == len(basis.errors) == len(basis.frequencies)
+        check_representation(basis)
+        assert condition_number(basis).max() < 100
+
+
+def test_unitary_basis_is_a_representation_by_orthonormal_atoms(case):
+    group, side, moments = case
+    basis = UnitaryBasis(group, side, moments)
+    assert side**2 - side <= basis.num_atoms <= side**2
+    check_representation(basis)
+    flat = basis(torch.float64).flatten(2)
+    identity = torch.eye(basis.num_atoms, dtype=torch.float64).expand(group.order, -1, -1)
+    torch.testing.assert_close(flat @ flat.mT, identity, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("side", "dimensions"), [(3, [6]), (5, [11, 17]), (7, [18, 33])])
+@pytest.mark.parametrize("whiten", [False, True])
+def test_spectral_bases_of_photographs_are_well_conditioned(data_dir, side, dimensions, whiten):
+    photographs = load("cifar10", "train", data_dir=data_dir).take(500).grey()
+    moments = measure_moments(photographs, C8, side, whiten=whiten)
+    for dimension in dimensions:
+        basis = SpectralBasis(C8, side, moments, dimension=dimension)
+        assert condition_number(basis).max() <= 1.7
+        atoms = basis(torch.float32)
+        for g in range(8):
+            torch.testing.assert_close(atoms[(g + 2) % 8], torch.rot90(atoms[g], 1, (-2, -1)), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", list_bases())
+def test_every_shipped_basis_reloads_to_the_same_bits(name, tmp_path):
+    for basis in (load_basis(name), read_basis(FOLDER / f"{name}.safetensors")):
+        path = tmp_path / "copy.safetensors"
+        save_basis(basis, path)
+        for again in (read_basis(path), load_basis(path)):
+            assert torch.equal(again.atoms, basis.atoms)
+            assert (again.group, again.kernel_size, again.metadata) == (basis.group, basis.kernel_size, basis.metadata)
+
+
+@pytest.mark.parametrize("name", [n for n in list_bases() if n.startswith("spectral")])
+def test_shipped_spectral_bases_obey_the_group_law(name):
+    check_representation(load_basis(name))
+    check_representation(read_basis(FOLDER / f"{name}.safetensors"))
+
+
+@pytest.fixture
+def whole(tmp_path):
+    path = tmp_path / "basis.safetensors"
+    save_basis(HarmonicBasis(C8, 3), path, frequencies=[0, 0, 1, 1, 2, 2])
+    return path
+
+
+def split(content: bytes) -> tuple[dict, bytes]:
+    (length,) = struct.unpack("<Q", content[:8])
+    return json.loads(content[8 : 8 + length]), content[8 + length :]
+
+
+def join(header: dict, data: bytes) -> bytes:
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def test_any_flipped_bit_is_noticed_or_makes_no_difference(whole):
+    content, expected = whole.read_bytes(), read_basis(whole)
+    for at in range(0, len(content), 3):
+        flipped = bytes([content[at] ^ (1 << at % 8)])
+        whole.write_bytes(content[:at] + flipped + content[at + 1 :])
+        try:
+            found = read_basis(whole)
+        except ValueError as error:
+            assert "basis.safetensors" in str(error)  # noqa: PT017
+        else:
+            assert torch.equal(found.atoms, expected.atoms)
+            assert found.metadata == expected.metadata
+
+
+def test_a_file_cut_anywhere_is_refused(whole):
+    content = whole.read_bytes()
+    for length in range(0, len(content), 17):
+        whole.write_bytes(content[:length])
+        with pytest.raises(ValueError, match=r"basis\.safetensors (is truncated|is no basis file)"):
+            read_basis(whole)
+
+
+def test_a_newer_file_of_another_layout_is_said_to_be_newer(whole):
+    header, data = split(whole.read_bytes())
+    header["__metadata__"]["version"] = "2"
+    header["coefficients"] = header.pop("atoms")
+    whole.write_bytes(join(header, data))
+    with pytest.raises(ValueError, match=r"format version 2; this orbitconv reads up to 1. Update orbitconv"):
+        read_basis(whole)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header: header["__metadata__"].pop("sha256"),
+        lambda header: header["__metadata__"].update(basis="{}", basis_sha256=""),
+        lambda header: header["atoms"].update(shape=[2, 6, 9]),
+        lambda header: header["atoms"].update(dtype="F32"),
+        lambda header: header["__metadata__"].update(basis=header["__metadata__"]["basis"].replace("C8", "C6")),
+    ],
+    ids=["no checksum", "no description", "shape", "dtype", "group"],
+)
+def test_a_head_that_does_not_fit_its_atoms_is_refused(whole, change):
+    header, data = split(whole.read_bytes())
+    change(header)
+    whole.write_bytes(join(header, data))
+    with pytest.raises(ValueError, match=r"basis\.safetensors is damaged: its head does not describe a basis"):
+        read_basis(whole)
+
+
+@pytest.mark.parametrize("metadata", [{"error": float("nan")}, {"tags": {1, 2}}], ids=["NaN", "set"])
+def test_refuses_metadata_that_json_cannot_hold(tmp_path, metadata):
+    with pytest.raises(ValueError, match="save_basis expects metadata that JSON can hold, got"):
+        save_basis(HarmonicBasis(C8, 3), tmp_path / "basis.safetensors", **metadata)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_refuses_to_save_atoms_that_are_not_finite(tmp_path):
+    empty = HarmonicBasis(C8, 3).to("meta").to_empty(device="cpu")
+    with pytest.raises(ValueError, match="save_basis expects finite atoms, got 432 NaN or infinite values in Harmonic"):
+        save_basis(empty, tmp_path / "basis.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_refuses_two_dimensions():
+    assert load_basis("spectral-c8-k5-d17", dimension=17).num_atoms == 17
+    with pytest.raises(
+        ValueError, match="expects one dimension, got 17 in the name 'spectral-c8-k5-d17' and 11 beside"
+    ):
+        load_basis("spectral-c8-k5-d17", dimension=11)
+
+
+def test_a_name_in_capitals_suggests_the_right_one_first():
+    with pytest.raises(ValueError, match=r"no basis named 'Spectral-C8-K5' .* Did you mean spectral-c8-k5 or"):
+        load_basis("Spectral-C8-K5")
+
+
+def test_refuses_images_that_say_nothing_about_most_directions():
+    constant = torch.full((40, 1, 24, 24), 0.7)
+    moments = measure_moments(constant, C8, 3, standardize=False)
+    with pytest.raises(ValueError, match="images that excite every direction of a filter, got moments of rank 1 for 9"):
+        SpectralBasis(C8, 3, moments, dimension=6)
+
+
+def test_refuses_too_few_images_for_the_size_of_the_kernel():
+    with pytest.raises(ValueError, match="at least 98 patches to tell 49 pixels apart, got 32 from 2 images"):
+        measure_moments(smooth_images(2, 14), C8, 7)
+
+
+@pytest.mark.parametrize("max_error", [0.0, -1.0])
+def test_refuses_a_budget_that_no_orbit_meets(max_error):
+    with pytest.raises(ValueError, match=r"no orbit of relative error .* or less; the best of a 3x3 kernel under C5"):
+        SpectralBasis(Cyclic(5), 3, smooth_moments(Cyclic(5), 3), max_error=max_error)
