@@ -7,7 +7,9 @@ import tyro
 
 from orbitconv.cli.bases import CompareBasesCommand, LearnBasisCommand
 from orbitconv.cli.demo import DemoCommand
+from orbitconv.cli.show_basis import ShowBasisCommand
 from orbitconv.cli.studies import TrainedBasesCommand
+from orbitconv.cli.train_basis import LearnedBasisCommand, TrainBasisCommand, TrainPaperBasisCommand
 
 
 class Command(Protocol):
@@ -23,6 +25,10 @@ COMMANDS: dict[str, type[Command]] = {
     "study bases-trained": TrainedBasesCommand,
     "compare-bases": CompareBasesCommand,
     "learn-basis": LearnBasisCommand,
+    "train-basis": TrainBasisCommand,
+    "train-basis --paper": TrainPaperBasisCommand,
+    "study learned-basis": LearnedBasisCommand,
+    "show-basis": ShowBasisCommand,
 }
 
 
@@ -38,6 +44,8 @@ def parse(arguments: Sequence[str]) -> Command:
     words = list(arguments)
     if words[:1] == ["study"] and words[1:]:  # one entry for each study in the list of commands
         words = [" ".join(words[:2]), *words[2:]]
+    if words[:1] == ["train-basis"] and "--paper" in words:  # other defaults, so an entry of its own
+        words = ["train-basis --paper", *(word for word in words[1:] if word != "--paper")]
     return tyro.extras.subcommand_cli_from_dict(
         dict(COMMANDS),
         prog="orbitconv",

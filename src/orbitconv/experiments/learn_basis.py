@@ -1,5 +1,6 @@
 """Learn one basis from a data set or a folder of pictures, and write it as one file."""
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from orbitconv.bases import FixedBasis, SpectralBasis, UnitaryBasis, available_d
 from orbitconv.checks import check_positive
 from orbitconv.data import grey_tiles, load, pictures_in
 from orbitconv.groups import parse_group
-from orbitconv.learn import Moments
+from orbitconv.learn import Moments, measure_moments
 from orbitconv.metrics import basis_equivariance_error
 from orbitconv.progress import ProgressCallback, silent
 
@@ -33,6 +34,10 @@ class LearnBasis:
     """Group: c8, d6, ..."""
     kernel_size: int = 3
     """Side of the kernel, in pixels."""
+    dimension: int | None = None
+    """Keep this many atoms (spectral only); by default the file holds all, and says how many to use."""
+    max_error: float | None = None
+    """Keep the atoms that turn with no more than this relative error (spectral only)."""
     images: Path | None = None
     """Folder of pictures of any size to learn from; by default CIFAR-10's training images."""
     max_images: int = 10_000
@@ -49,6 +54,17 @@ class LearnBasis:
         parse_group(self.group)
         if self.out.suffix != ".safetensors":
             raise ValueError(f"learn-basis expects --out to end in .safetensors, got {self.out}.")
+        if self.dimension is not None:
+            check_positive("learn-basis", dimension=self.dimension)
+        if self.max_error is not None and not self.max_error > 0:
+            raise ValueError(f"learn-basis expects --max-error above zero, got {self.max_error}.")
+        if self.dimension is not None and self.max_error is not None:
+            raise ValueError("learn-basis expects one of --dimension and --max-error, not both.")
+        if self.family != "spectral" and (self.dimension is not None or self.max_error is not None):
+            raise ValueError(
+                f"learn-basis cuts spectral bases only: a {self.family} basis is complete. Drop --dimension and "
+                "--max-error, or choose --family spectral."
+            )
 
 
 def learn_basis(config: LearnBasis, progress: ProgressCallback = silent) -> dict[str, Any]:
@@ -63,18 +79,16 @@ def learn_basis(config: LearnBasis, progress: ProgressCallback = silent) -> dict
 
     Raises:
         FileExistsError: If the file is there and may not be replaced.
+        ValueError: If there are too few images, or they are too small or constant; if no basis has the dimension or
+            meets the error budget.
     """
     if config.out.exists() and not config.overwrite:
         raise FileExistsError(f"{config.out} exists already. Choose another --out, or replace it with --overwrite.")
     group = parse_group(config.group)
     start = time.perf_counter()
-    moments = Moments(group, config.kernel_size, whiten=config.whiten)
-    for batch in _stream(config, progress):
-        moments.update(batch[: config.max_images - moments.num_images])
-        progress("measure moments", moments.num_images, config.max_images)
-        if moments.num_images >= config.max_images:
-            break
-    basis, facts = fit(config.family, moments)
+    images = grey_images(config.images, config.max_images, config.kernel_size, config.data_dir, progress)
+    moments = measure_moments(images, group, config.kernel_size, whiten=config.whiten)
+    basis, facts = fit(config.family, moments, dimension=config.dimension, max_error=config.max_error)
     facts |= {
         "data": "pictures" if config.images else "CIFAR-10 training images",
         "images": moments.num_images,
@@ -85,13 +99,22 @@ def learn_basis(config: LearnBasis, progress: ProgressCallback = silent) -> dict
     return facts
 
 
-def fit(family: str, moments: Moments, held_out: Moments | None = None) -> tuple[FixedBasis, dict[str, Any]]:
-    """Fit a basis of as many atoms as there can be, best first.
+def fit(
+    family: str,
+    moments: Moments,
+    held_out: Moments | None = None,
+    *,
+    dimension: int | None = None,
+    max_error: float | None = None,
+) -> tuple[FixedBasis, dict[str, Any]]:
+    """Fit a basis of as many atoms as there can be, best first, or as are asked for.
 
     Args:
         family: "spectral" or "unitary".
         moments: Moments of the images.
         held_out: Moments of the images to state the error on; those of the fit by default.
+        dimension: Number of atoms of a spectral basis.
+        max_error: Largest relative equivariance error of an atom of a spectral basis.
 
     Returns:
         The basis, and what a file should say about it.
@@ -101,22 +124,65 @@ def fit(family: str, moments: Moments, held_out: Moments | None = None) -> tuple
     if family == "unitary":
         unitary = UnitaryBasis(group, side, moments)
         return unitary, {"equivariance_error": float(basis_equivariance_error(unitary, judge).max())}
+    if dimension is not None or max_error is not None:
+        asked = SpectralBasis(group, side, moments, dimension=dimension, max_error=max_error)
+        return asked, _spectral_facts(asked, asked, judge)
     dimensions = available_dimensions(group, side, moments)
     spectral = SpectralBasis(group, side, moments, dimension=dimensions[-1])
     recommended = min(dimensions, key=lambda d: abs(d - RECOMMENDED.get(side, side * side // 2)))
     cut = SpectralBasis(group, side, moments, dimension=recommended)
-    return spectral, {
-        "errors": spectral.errors,
-        "frequencies": spectral.frequencies,
-        "recommended_dimension": recommended,
-        "equivariance_error": float(basis_equivariance_error(cut, judge).max()),
+    return spectral, _spectral_facts(spectral, cut, judge)
+
+
+def grey_images(
+    pictures: Path | None,
+    max_images: int,
+    kernel_size: int,
+    data_dir: Path | None = None,
+    progress: ProgressCallback = silent,
+) -> Iterator[Float[Tensor, "b 1 h w"]]:
+    """Images to learn from, in batches.
+
+    Args:
+        pictures: Folder of pictures of any size, cut into tiles; CIFAR-10's training images if None.
+        max_images: How many images or tiles at most.
+        kernel_size: Side of the kernel that shall have room in them at every angle.
+        data_dir: Folder with the data sets.
+        progress: Called as the images go out.
+
+    Yields:
+        Grey images from 0 to 1.
+
+    Raises:
+        DataError: If there are no pictures, or none is large enough.
+        ValueError: If the kernel is too large.
+    """
+    least = math.ceil(math.sqrt(2) * (kernel_size - 1) + 1)
+    if pictures is not None:
+        batches = grey_tiles(pictures_in(pictures))
+    else:
+        train = load("cifar10", "train", data_dir=data_dir, progress=progress)
+        batches = iter(train.take(min(max_images, len(train))).grey().split(1000))
+    count = 0
+    for batch in batches:
+        if min(batch.shape[-2:]) < least:
+            raise ValueError(
+                f"A kernel of {kernel_size}x{kernel_size} needs images of at least {least} pixels a side to turn in, "
+                f"got images of {batch.shape[-2]}x{batch.shape[-1]}. Choose a smaller --kernel-size."
+            )
+        taken = batch[: max_images - count]
+        count += len(taken)
+        yield taken
+        progress("look at images", count, max_images)
+        if count >= max_images:
+            return
+
+
+def _spectral_facts(basis: SpectralBasis, recommended: SpectralBasis, judge: Moments) -> dict[str, Any]:
+    """What a file should say about a spectral basis and the part of it to use."""
+    return {
+        "errors": basis.errors,
+        "frequencies": basis.frequencies,
+        "recommended_dimension": recommended.num_atoms,
+        "equivariance_error": float(basis_equivariance_error(recommended, judge).max()),
     }
-
-
-def _stream(config: LearnBasis, progress: ProgressCallback) -> Iterator[Float[Tensor, "b 1 h w"]]:
-    """Grey images in batches."""
-    if config.images is not None:
-        yield from grey_tiles(pictures_in(config.images))
-        return
-    train = load("cifar10", "train", data_dir=config.data_dir, progress=progress)
-    yield from train.take(min(config.max_images, len(train))).grey().split(1000)

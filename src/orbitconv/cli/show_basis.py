@@ -1,0 +1,45 @@
+"""`orbitconv show-basis`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.table import Table
+
+from orbitconv.cli.terminal import Terminal
+from orbitconv.experiments.figures import check_libraries
+from orbitconv.experiments.files import check_free, whole_folder
+from orbitconv.experiments.show_basis import ShowBasis, show_basis
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShowBasisCommand(ShowBasis):
+    """Draw how filter bases turn: every orbit, a filter that turns in all of them, spectra, inner products.
+
+    Writes PNG, SVG and an animation to runs/show-basis, in seconds.
+    """
+
+    def run(self) -> None:
+        """Draw, and say where."""
+        check_free(self.out, overwrite=self.overwrite)
+        check_libraries()
+        terminal = Terminal()
+        with whole_folder(self.out, overwrite=self.overwrite) as folder:
+            with terminal.progress() as progress:
+                rows = show_basis(self, folder, progress)
+            names = sorted(path.stem for path in folder.glob("*.png"))
+        terminal.console.print(_table(rows))
+        terminal.say(f"Pictures in {self.out}: {', '.join(f'{name}.png' for name in names)} (and .svg)")
+        terminal.say(f"A filter that turns: {self.out / f'turning.{self.animation}'}")
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> Table:
+    """The bases and their errors, the worst over the group."""
+    numbers = {"unitarity_error": "unitarity", "group_law_error": "group law", "condition_number": "condition"}
+    table = Table(title="How filters turn: worst errors over the group")
+    for column in ("basis", "group", "kernel", "atoms", *numbers.values()):
+        table.add_column(column, justify="left" if column in {"basis", "group", "kernel"} else "right")
+    for row in rows:
+        cells = ["n/a" if row[name] is None else f"{row[name]:.3g}" for name in numbers]
+        table.add_row(row["basis"], row["group"].upper(), row["kernel"], str(row["num_atoms"]), *cells)
+    return table
