@@ -1,13 +1,21 @@
 """Learning how filters turn, from images."""
 
+from orbitconv.learn.action import LearnedAction as LearnedAction
+from orbitconv.learn.action import fit_action as fit_action
+from orbitconv.learn.action_files import read_action as read_action
+from orbitconv.learn.action_files import save_action as save_action
 from orbitconv.learn.autoencoder import BasisTraining as BasisTraining
 from orbitconv.learn.autoencoder import TrainedBasis as TrainedBasis
 from orbitconv.learn.autoencoder import train_basis as train_basis
+from orbitconv.learn.generators import ClosedGroup as ClosedGroup
+from orbitconv.learn.generators import close_group as close_group
 from orbitconv.learn.losses import equivariance_loss as equivariance_loss
 from orbitconv.learn.losses import orthogonality_loss as orthogonality_loss
 from orbitconv.learn.losses import reconstruction_loss as reconstruction_loss
 from orbitconv.learn.moments import Moments as Moments
 from orbitconv.learn.moments import measure_moments as measure_moments
+from orbitconv.learn.pair_moments import PairMoments as PairMoments
+from orbitconv.learn.pair_moments import measure_pairs as measure_pairs
 from orbitconv.learn.refine import FineTuning as FineTuning
 from orbitconv.learn.refine import fine_tune_basis as fine_tune_basis
 from orbitconv.learn.refine import share_learned_basis as share_learned_basis

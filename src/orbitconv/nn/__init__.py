@@ -7,6 +7,9 @@ from orbitconv.nn.dropout import GroupDropout2d as GroupDropout2d
 from orbitconv.nn.group_conv import GroupConv2d as GroupConv2d
 from orbitconv.nn.lifting import LiftingConv2d as LiftingConv2d
 from orbitconv.nn.norm import GroupBatchNorm2d as GroupBatchNorm2d
+from orbitconv.nn.orbit_layout import OrbitLayout as OrbitLayout
+from orbitconv.nn.orbit_layout import orbit_layout as orbit_layout
+from orbitconv.nn.orbit_linear import OrbitLinear as OrbitLinear
 from orbitconv.nn.pooling import GroupAvgPool2d as GroupAvgPool2d
 from orbitconv.nn.pooling import GroupBlurPool2d as GroupBlurPool2d
 from orbitconv.nn.pooling import GroupMaxPool2d as GroupMaxPool2d

@@ -1,0 +1,77 @@
+"""Orthogonal factors of matrices, whole and partial, that do not fail on repeated singular values."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def singular_vectors(matrix: Float[Tensor, "m n"]) -> tuple[Tensor, Tensor, Tensor]:
+    """Singular value decomposition `U diag(s) V^T` of a small matrix.
+
+    The usual routine (divide and conquer) may fail on matrices with many equal singular values, as orthogonal ones
+    are. A random rotation of the columns, undone afterwards, then helps.
+
+    Args:
+        matrix: Any real matrix.
+
+    Returns:
+        U, s and V, with the smaller side of the matrix as number of columns of U and V.
+    """
+    try:
+        U, s, Vh = torch.linalg.svd(matrix, full_matrices=False)
+    except RuntimeError:  # torch.linalg.LinAlgError
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.randn(matrix.shape[1], matrix.shape[1], generator=generator, dtype=matrix.dtype)
+        rotation = torch.linalg.qr(noise.to(matrix.device)).Q
+        U, s, Vh = torch.linalg.svd(matrix @ rotation, full_matrices=False)
+        Vh = Vh @ rotation.T
+    return U, s, Vh.T
+
+
+def split_domain(
+    matrix: Float[Tensor, "p p"], threshold: float, rank: int | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Where a square matrix keeps norms from shrinking below a threshold, and where it loses them.
+
+    Args:
+        matrix: A.
+        threshold: Smallest singular value that counts.
+        rank: Largest number of singular values that count; None counts all.
+
+    Returns:
+        Orthonormal columns: the directions that A keeps, their images, and the directions that it loses.
+    """
+    squares, V = torch.linalg.eigh(matrix.T @ matrix)  # ascending
+    lost = int((squares <= threshold**2).sum())
+    lost = max(lost, 0 if rank is None else len(squares) - rank)
+    kept = V[:, lost:]
+    return kept, torch.linalg.qr(matrix @ kept).Q, V[:, :lost]
+
+
+def complement(columns: Float[Tensor, "p r"]) -> Float[Tensor, "p s"]:
+    """Orthonormal columns that, with the given orthonormal ones, span the whole space.
+
+    Args:
+        columns: Orthonormal columns.
+
+    Returns:
+        The other `p - r` columns.
+    """
+    p, r = columns.shape
+    projector = torch.eye(p, dtype=columns.dtype, device=columns.device) - columns @ columns.T
+    return torch.linalg.eigh(projector).eigenvectors[:, r:]
+
+
+def partial_isometry(matrix: Float[Tensor, "p p"], threshold: float = 0.5) -> Float[Tensor, "p p"]:
+    """The nearest matrix with singular values 1 and 0: orthogonal, where the given one has full rank.
+
+    Args:
+        matrix: Any square matrix.
+        threshold: Singular values above it become 1, the others 0.
+
+    Returns:
+        The orthogonal polar factor on the directions that are kept, zero on the others.
+    """
+    squares, V = torch.linalg.eigh(matrix.T @ matrix)
+    kept = squares > threshold**2
+    return matrix @ (V[:, kept] / squares[kept].sqrt()) @ V[:, kept].T

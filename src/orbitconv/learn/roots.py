@@ -1,0 +1,148 @@
+"""The nearest commuting matrices whose powers are exactly the identity: signed permutations, or rounded eigenvalues."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from orbitconv.learn.chains import join_chains
+from orbitconv.learn.walk import complete_by_walking
+
+# Relative distance to a permutation that needs no noise to explain it.
+_CLEAN = 1e-3
+
+# Share of the determined directions that must be single features moved to single features. Features that light up
+# together only, as rarely lit corners may, are not told apart by data.
+_CLEAR = 0.9
+
+
+def round_to_permutations(
+    matrices: Sequence[Float[Tensor, "p p"]], orders: Sequence[int], noise: float
+) -> tuple[list[Float[Tensor, "p p"]], Float[Tensor, " p"] | None] | None:
+    """Find the signed permutations of features that hide in learned matrices.
+
+    Entries that are the largest of their row and column become 1 or -1; where some directions are lost, the chains of
+    these entries are joined or, where no data excite some features, the gaps are filled (`complete_by_walking`). An
+    answer that commutes and has exactly the orders asked for is no accident.
+
+    Args:
+        matrices: Partial isometries, but for noise.
+        orders: Order that each shall have: the least power that is the identity.
+        noise: How far the matrices are from commuting and closing as they are, `||...||_F / sqrt(P)`. A matrix that
+            closes as it is must not be moved: a small rotation is not a noisy identity.
+
+    Returns:
+        Signed permutations that commute and have exactly these orders, and the one feature that none of the matrices
+        moves another to, if there is one; or None.
+    """
+    partials = []
+    for matrix in matrices:
+        size, rank = len(matrix), round(float(matrix.square().sum()))
+        sizes = matrix.abs()
+        largest = (sizes == sizes.amax(0)) & (sizes == sizes.amax(1, keepdim=True)) & (sizes > 0.5)
+        partial = torch.where(largest, matrix.sign(), 0)
+        distance = float((matrix - partial).norm()) / math.sqrt(size)
+        if int(largest.sum()) < _CLEAR * rank or distance > max(noise, _CLEAN):
+            return None
+        partials.append(partial)
+    joined = [join_chains(partial, order) for partial, order in zip(partials, orders, strict=True)]
+    closes = all(_order(matrix, order) == order for matrix, order in zip(joined, orders, strict=True))
+    if closes and all(torch.equal(a @ b, b @ a) for i, a in enumerate(joined) for b in joined[:i]):
+        unreached = ~torch.stack(partials).any(2).any(0)
+        return joined, unreached.to(joined[0]) if int(unreached.sum()) == 1 else None
+    return complete_by_walking(partials, orders)
+
+
+def _order(permutation: Tensor, at_most: int) -> int | None:
+    """Least power of a signed permutation that is the identity."""
+    one = torch.arange(1, len(permutation) + 1, dtype=permutation.dtype, device=permutation.device)
+    moved = one
+    for power in range(1, at_most + 1):
+        moved = permutation @ moved
+        if torch.equal(moved, one):
+            return power
+    return None
+
+
+@dataclass(frozen=True)
+class _Space:
+    """A joint eigenspace: orthonormal columns, real if it is its own conjugate, else half of a conjugate pair."""
+
+    columns: Tensor
+    phases: tuple[int, ...] = ()
+
+    @property
+    def is_real(self) -> bool:
+        return not self.columns.is_complex()
+
+
+def round_to_roots(matrices: Sequence[Float[Tensor, "p p"]], orders: Sequence[int]) -> list[Float[Tensor, "p p"]]:
+    """Diagonalise nearly commuting orthogonal matrices together and round their eigenvalues to roots of unity.
+
+    Each matrix is diagonalised inside the joint eigenspaces of those before it. Of a conjugate pair of spaces one is
+    kept, so that the results are real. To first order in how far the matrices are from commuting and closing, the
+    results are the nearest ones.
+
+    Args:
+        matrices: Nearly commuting orthogonal matrices M.
+        orders: Order N of each: eigenvalues become `exp(2 pi i k / N)`.
+
+    Returns:
+        Real orthogonal matrices that commute, with `M^N = 1`, to machine precision.
+    """
+    first = matrices[0]
+    spaces = [_Space(torch.eye(len(first), dtype=first.dtype, device=first.device))]
+    for matrix, order in zip(matrices, orders, strict=True):
+        spaces = [part for space in spaces for part in _split(space, matrix, order)]
+    rounded = []
+    for which, order in enumerate(orders):
+        total = torch.zeros_like(first)
+        for space in spaces:
+            angle = 2 * math.pi * space.phases[which] / order
+            V = space.columns
+            if space.is_real:
+                total += round(math.cos(angle)) * V @ V.T
+            else:  # with its conjugate: twice the real part
+                real, imag = V.real, V.imag
+                total += 2 * math.cos(angle) * (real @ real.T + imag @ imag.T)
+                total -= 2 * math.sin(angle) * (imag @ real.T - real @ imag.T)
+        rounded.append(total)
+    return rounded
+
+
+def _split(space: _Space, matrix: Tensor, order: int) -> list[_Space]:
+    """Eigenspaces of a matrix inside a space, by cosine first, by sine then."""
+    V = space.columns
+    block = V.mH @ matrix.to(V.dtype) @ V
+    cosines, W = torch.linalg.eigh((block + block.mH) / 2)
+    steps = torch.round(torch.acos(cosines.clamp(-1, 1)) * order / (2 * math.pi)).long()
+    steps = steps.clamp(max=order // 2)
+    parts = []
+    for k in steps.unique().tolist():
+        inside = W[:, steps == k]
+        columns = V @ inside
+        if k in {0, order / 2}:
+            parts.append(_Space(columns, (*space.phases, k)))
+            continue
+        inner = inside.mH @ block @ inside
+        sines, Z = torch.linalg.eigh((inner - inner.mH).to(_complex(V.dtype)) / 2j)
+        columns = columns.to(Z.dtype)
+        if space.is_real:  # sines come in pairs; one without a partner is an eigenvector for 1 or -1
+            half = len(sines) // 2
+            parts.append(_Space(columns @ Z[:, len(sines) - half :], (*space.phases, k)))
+            if len(sines) % 2:
+                lone = Z[:, half]
+                lone = (lone / lone[lone.abs().argmax()].sgn()).real
+                real = (V @ inside @ lone[:, None]) / lone.norm()
+                parts.append(_Space(real, (*space.phases, 0 if 4 * k < order or order % 2 else order // 2)))
+        else:
+            parts.append(_Space(columns @ Z[:, sines >= 0], (*space.phases, k)))
+            parts.append(_Space(columns @ Z[:, sines < 0], (*space.phases, order - k)))
+    return [part for part in parts if part.columns.shape[1]]
+
+
+def _complex(dtype: torch.dtype) -> torch.dtype:
+    return dtype if dtype.is_complex else torch.complex128
