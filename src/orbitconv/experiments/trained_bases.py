@@ -48,7 +48,9 @@ def compare_trained_bases(config: TrainedBases, progress: ProgressCallback = sil
     Raises:
         FileExistsError: If the folder holds a study with other settings.
     """
-    journal = Journal(config.out, config.settings(), overwrite=config.overwrite)
+    parts = {"seeds", "kernel_sizes"}  # more of them can follow
+    same = {name: value for name, value in config.settings().items() if name not in parts}
+    journal = Journal(config.out, same, overwrite=config.overwrite)
     digits = load("mnist", "train", data_dir=config.data_dir, progress=progress)
     test = load("mnist", "test", data_dir=config.data_dir, progress=progress)
     group = parse_group(config.group)
