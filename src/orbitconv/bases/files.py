@@ -1,13 +1,8 @@
 """Bases as files: one safetensors file each, which says what it holds and whether it is whole.
 
-The format is read and written here, so that the core needs no further dependency; any safetensors library opens them.
 Only the elements that no exact move of the grid can supply are stored (two of eight for C8).
 """
 
-import hashlib
-import json
-import math
-import struct
 from pathlib import Path
 from typing import Any, final
 
@@ -17,11 +12,10 @@ from jaxtyping import Float
 
 from orbitconv.bases.filter_basis import FixedBasis
 from orbitconv.bases.orbits import complete_orbit, factor_exact
-from orbitconv.files import write_atomically
 from orbitconv.groups import Group, parse_group
+from orbitconv.tensors_file import FileFormat, damaged, read_tensors, write_tensors
 
-FORMAT = "orbitconv-basis"
-FORMAT_VERSION = 1
+FORMAT = FileFormat(name="orbitconv-basis", version=1, kind="basis", again="Get the file again, or fit the basis anew.")
 
 
 @final
@@ -76,29 +70,12 @@ def save_basis(basis: FixedBasis, path: Path | str, **metadata: Any) -> None:
     rests = sorted({rest for _, rest in factor_exact(group, *window)})
     if not np.array_equal(complete_orbit(group, window, lambda g: flat[g]), atoms):
         rests = list(range(group.order))  # its exact moves are not exact: keep every element
-    stored = np.ascontiguousarray(atoms[rests], dtype="<f8")
     family = type(basis).__name__.removesuffix("Basis").lower()
     described = {
         "family": family, **getattr(basis, "metadata", {}), **metadata, "group": group.name, "kernel_size": window,
         "dimension": basis.num_atoms, "elements": rests,
     }  # fmt: skip
-    try:
-        text = json.dumps(described, allow_nan=False, sort_keys=True)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"save_basis expects metadata that JSON can hold, got {described}: {error}.") from error
-    header = {
-        "__metadata__": {
-            "format": FORMAT,
-            "version": str(FORMAT_VERSION),
-            "sha256": hashlib.sha256(stored.tobytes()).hexdigest(),
-            "basis_sha256": hashlib.sha256(text.encode()).hexdigest(),
-            "basis": text,
-        },
-        "atoms": {"dtype": "F64", "shape": stored.shape, "data_offsets": [0, stored.nbytes]},
-    }
-    head = json.dumps(header).encode()
-    head += b" " * (-len(head) % 8)
-    write_atomically(Path(path), struct.pack("<Q", len(head)) + head + stored.tobytes())
+    write_tensors(Path(path), {"atoms": atoms[rests]}, described, FORMAT)
 
 
 def read_basis(path: Path | str, dimension: int | None = None) -> TabulatedBasis:
@@ -116,7 +93,7 @@ def read_basis(path: Path | str, dimension: int | None = None) -> TabulatedBasis
         ValueError: If the file is no basis, truncated, damaged or of a newer version, or cannot be cut there.
     """
     path = Path(path)
-    described, stored = _parse(path, path.read_bytes())
+    described, stored = _parse(path)
     group = parse_group(described["group"])
     height, width = described["kernel_size"]
     if dimension is not None:
@@ -135,43 +112,18 @@ def read_basis(path: Path | str, dimension: int | None = None) -> TabulatedBasis
     return TabulatedBasis(group, (height, width), torch.from_numpy(atoms.copy()), described)
 
 
-def _parse(path: Path, content: bytes) -> tuple[dict[str, Any], Float[np.ndarray, "e d ky kx"]]:
+def _parse(path: Path) -> tuple[dict[str, Any], Float[np.ndarray, "e d ky kx"]]:
     """The description and the table of a file, or a refusal."""
-    again = "Get the file again, or fit the basis anew."
+    described, tables = read_tensors(path, FORMAT)
     try:
-        (length,) = struct.unpack("<Q", content[:8])
-        header = json.loads(content[8 : 8 + length])
-        facts = header["__metadata__"]
-        kind, version = facts["format"], int(facts["version"])
-    except (struct.error, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no basis file, or its head is damaged. {again}") from error
-    if kind != FORMAT:
-        raise ValueError(f"{path} is no basis file: its format is {kind!r}, expected {FORMAT!r}.")
-    if version > FORMAT_VERSION:
-        raise ValueError(
-            f"{path} has format version {version}; this orbitconv reads up to {FORMAT_VERSION}. Update orbitconv."
-        )
-    data = content[8 + length :]
-    try:
-        text, shape, (start, end) = facts["basis"], tuple(header["atoms"]["shape"]), header["atoms"]["data_offsets"]
-        described, checksum = json.loads(text), facts["sha256"]
         parse_group(described["group"])
-        own = hashlib.sha256(text.encode()).hexdigest()
-        sound = (
-            facts.get("basis_sha256", own) == own  # files of the first release name no checksum of their description
-            and header["atoms"]["dtype"] == "F64"
-            and 8 * math.prod(shape) == end - start
-            and (shape[0], *shape[2:]) == (len(described["elements"]), *described["kernel_size"])
-        )
-        if not sound:
+        stored = tables["atoms"]
+        expected = (len(described["elements"]), *described["kernel_size"])
+        if (stored.shape[0], *stored.shape[2:]) != expected:
             raise ValueError("the parts of its head contradict each other")
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise ValueError(f"{path} is damaged: its head does not describe a basis. {again}") from error
-    if len(data) < end - start:
-        raise ValueError(f"{path} is truncated: expected {end - start} bytes of atoms, got {len(data)}. {again}")
-    if hashlib.sha256(data).hexdigest() != checksum:
-        raise ValueError(f"{path} is damaged: the checksum of its atoms differs from the one it names. {again}")
-    return described, np.frombuffer(data, dtype="<f8").reshape(shape)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise damaged(path, FORMAT) from error
+    return described, stored
 
 
 def _check_cut(name: str, described: dict[str, Any], dimension: int) -> None:

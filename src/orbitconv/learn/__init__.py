@@ -12,6 +12,7 @@ from orbitconv.learn.generators import close_group as close_group
 from orbitconv.learn.losses import equivariance_loss as equivariance_loss
 from orbitconv.learn.losses import orthogonality_loss as orthogonality_loss
 from orbitconv.learn.losses import reconstruction_loss as reconstruction_loss
+from orbitconv.learn.matching import match_features as match_features
 from orbitconv.learn.moments import Moments as Moments
 from orbitconv.learn.moments import measure_moments as measure_moments
 from orbitconv.learn.pair_moments import PairMoments as PairMoments
