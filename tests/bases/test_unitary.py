@@ -214,9 +214,64 @@ def test_dropping_the_worst_atoms_lowers_the_error():
         assert list(basis.errors) == sorted(basis.errors)
 
 
-def test_no_pair_of_atoms_is_cut_in_two():
-    with pytest.raises(ValueError, match=r"UnitaryBasis cannot have 2 atoms, as pairs .* Choose from 1, 3, 4"):
-        UnitaryBasis(Cyclic(8), 3, smooth_moments(Cyclic(8), 3), dimension=2)
+@pytest.mark.parametrize(("group", "side"), [(Cyclic(8), 3), (Cyclic(5), 4), (Dihedral(8), 3)], ids=str)
+@pytest.mark.parametrize("dimension", [3, 4, 6])
+def test_the_atoms_kept_have_the_smallest_error_of_all_choices_of_orbits(group, side, dimension):
+    # The error of a choice is a ratio of sums over its orthonormal atoms: try random rotations inside each frequency.
+    moments = smooth_moments(group, side)
+    chosen = UnitaryBasis(group, side, moments, dimension=dimension)
+    rms = float(summed_error(chosen(torch.float64), moments))
+    ordered = UnitaryBasis(group, side, moments, dimension=UnitaryBasis(group, side, moments).num_atoms)
+    atoms, frequencies = ordered(torch.float64), np.array(ordered.frequencies)
+    rng = np.random.default_rng(0)
+    others = []
+    for _ in range(300):
+        rotated = atoms.clone()
+        for k in set(ordered.frequencies):
+            own = np.flatnonzero(frequencies == k)
+            if 2 * k % group.num_rotations:  # pairs: a unitary mixing of v = (a + i b)
+                z = torch.complex(atoms[:, own[::2]], atoms[:, own[1::2]])
+                mixing = np.linalg.qr(rng.normal(size=(z.shape[1],) * 2) + 1j * rng.normal(size=(z.shape[1],) * 2))[0]
+                z = torch.einsum("de,gehw->gdhw", torch.from_numpy(mixing), z)
+                rotated[:, own[::2]], rotated[:, own[1::2]] = z.real, z.imag
+            else:
+                mixing = np.linalg.qr(rng.normal(size=(len(own), len(own))))[0]
+                rotated[:, own] = torch.einsum("de,gehw->gdhw", torch.from_numpy(mixing), atoms[:, own])
+        keep, left = [], dimension
+        while left:  # whole orbits, at random
+            d = int(rng.integers(len(frequencies)))
+            pair = bool(2 * frequencies[d] % group.num_rotations)
+            first = d - int((frequencies[:d] == frequencies[d]).sum()) % 2 if pair else d
+            if first in keep or (pair and left == 1):
+                continue
+            keep += [first, first + 1] if pair else [first]
+            left -= 1 + pair
+        others.append(float(summed_error(rotated[:, keep], moments)))
+    assert rms <= min(others) * (1 + 1e-9)
+
+
+def summed_error(atoms, moments):
+    """Squared error over energy, both summed over atoms and elements."""
+    flat = atoms.flatten(2)
+    error = torch.einsum("gdp,gpq,gdq->", flat, moments.patches, flat)
+    error = error - 2 * torch.einsum("gdp,gpq,dq->", flat, moments.cross, flat[0])
+    energy = torch.einsum("dp,gpq,dq->", flat[0], moments.responses, flat[0])
+    return (error + energy) / energy
+
+
+@pytest.mark.parametrize(("side", "dimension"), [(3, 6), (5, 11)])
+def test_error_of_an_atoms_orbit_is_what_the_metric_measures_for_it_alone(side, dimension):
+    moments = smooth_moments(Cyclic(8), side)
+    basis = UnitaryBasis(Cyclic(8), side, moments, dimension=dimension)
+    for d, (error, k) in enumerate(zip(basis.errors, basis.frequencies, strict=True)):
+        first = d - (sum(f == k for f in basis.frequencies[:d]) % 2 if k % 4 else 0)
+        orbit = basis(torch.float64)[:, first : first + (2 if k % 4 else 1)]
+        assert error == pytest.approx(float(summed_error(orbit, moments)) ** 0.5, rel=0.02, abs=1e-6)
+
+
+def test_a_dimension_that_would_cut_a_pair_is_refused():
+    with pytest.raises(ValueError, match=r"UnitaryBasis cannot have 10 atoms, as pairs .* Choose from 1, 2, 3, .* 9\."):
+        UnitaryBasis(Cyclic(8), 3, smooth_moments(Cyclic(8), 3), dimension=10)
 
 
 def test_refuses_images_without_detail():

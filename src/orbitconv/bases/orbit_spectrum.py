@@ -47,18 +47,14 @@ class Orbit(NamedTuple):
         return np.sqrt(2) * np.stack([np.real(turned), np.imag(turned)])
 
 
-def solve_orbits(
-    moments: SymmetricMoments, spaces: Mapping[int, Inexact[np.ndarray, "p _"]] | None = None
-) -> list[Orbit]:
-    """All orbits, best first: for each frequency as many as its space has dimensions.
+def solve_orbits(moments: SymmetricMoments) -> list[Orbit]:
+    """All orbits, best first: for each frequency as many as its eigenspace of the exact turn has dimensions.
 
     Args:
         moments: Symmetric moments.
-        spaces: Orthonormal columns that span the filters of each frequency; by default the eigenspaces of the exact
-            turn, in which quarter turns are exact.
 
     Returns:
-        Orbits by ascending error. Those of eigenspaces overlap: see `independent_orbits`.
+        Orbits by ascending error. They overlap: see `independent_orbits`.
 
     Raises:
         ValueError: If the images excite too few directions (constant images, for example).
@@ -66,14 +62,12 @@ def solve_orbits(
     n = len(moments.cross)
     energy = moments.responses.sum(0)
     check_excited("A closed-form basis", energy)
-    base, fourier = (moments.patches + moments.responses).sum(0), moments.fourier
-    if n == moments.turn_order:  # no orbit has an error: those that images hold most of come first
-        base, fourier = np.eye(len(energy)), np.zeros((n, 1, 1))
+    exact = n == moments.turn_order  # no orbit has an error: those that images hold most of come first
     orbits = []
     for k in range(n // 2 + 1):
-        space = moments.eigenspace(k) if spaces is None else spaces[k]
+        space = moments.eigenspace(k)
         line = 2 * k % n == 0
-        form = base - 2 * (np.real(fourier[k]) if line else fourier[k])
+        form = np.eye(len(energy)) if exact else _form(moments, k)
         for part in _symmetric_parts(space, moments.mirror, line=line):
             weight, cost = (part.conj().T @ matrix @ part for matrix in (energy, form))
             if line or moments.mirror is not None:
@@ -85,7 +79,14 @@ def solve_orbits(
             for value, v in zip(values, vectors.T, strict=True):
                 orbits.append(Orbit(max(float(value), 0.0), k, v / np.linalg.norm(v)))
     orbits.sort(key=lambda orbit: orbit.error)
-    return [orbit._replace(error=0.0) for orbit in orbits] if n == moments.turn_order else orbits
+    return [orbit._replace(error=0.0) for orbit in orbits] if exact else orbits
+
+
+def _form(moments: SymmetricMoments, k: int) -> Inexact[np.ndarray, "p p"]:
+    """M_k, the error of an orbit of frequency k as a form in its filter."""
+    n = len(moments.cross)
+    fourier = moments.fourier[k]
+    return (moments.patches + moments.responses).sum(0) - 2 * (np.real(fourier) if 2 * k % n == 0 else fourier)
 
 
 def _symmetric_parts(
@@ -155,6 +156,72 @@ def first_orbits(owner: str, orbits: list[Orbit], n: int, dimension: int) -> lis
             f"Choose from {', '.join(map(str, totals))}."
         )
     return orbits[: totals.index(dimension) + 1]
+
+
+def smallest_ratio(
+    owner: str, moments: SymmetricMoments, spaces: Mapping[int, Inexact[np.ndarray, "p _"]], dimension: int
+) -> list[Orbit]:
+    """Orthonormal orbits of a given number of atoms whose errors, summed, are the smallest share of their energies.
+
+    A ratio of two sums is no sum of ratios: for a trial ratio rho the lowest eigenvalues of `M_k - rho E` tell which
+    orbits to take, and these give a lower rho, until it stands still.
+
+    Args:
+        owner: Who asks, for error messages.
+        moments: Symmetric moments.
+        spaces: Orthonormal columns that span the filters of each frequency; those of different frequencies must be
+            orthogonal.
+        dimension: Number of atoms.
+
+    Returns:
+        Orbits, best first.
+
+    Raises:
+        ValueError: If the images are singular, or no orbits make up this dimension; names those that they make up.
+
+    Source: Ngo, Bellalij & Saad (2012), The trace ratio optimization problem.
+    """
+    n = len(moments.cross)
+    energy = moments.responses.sum(0)
+    check_excited(owner, energy)
+    forms = {k: _form(moments, k) for k in range(n // 2 + 1) if spaces[k].shape[1]}
+    ratio, exact = 1.0, n == moments.turn_order  # without any error, those that images hold most of come first
+    chosen, costs, energies = list[Orbit](), np.zeros(0), np.zeros(0)
+    for _ in range(100):
+        found = []
+        for k, form in forms.items():
+            for part in _symmetric_parts(spaces[k], moments.mirror, line=2 * k % n == 0):
+                cost = part.conj().T @ (-energy if exact else form - ratio * energy) @ part
+                values, mixing = np.linalg.eigh((cost + cost.conj().T) / 2)
+                found += [Orbit(float(value), k, v) for value, v in zip(values, (part @ mixing).T, strict=True)]
+        chosen = _lowest(owner, found, n, dimension)
+        weights = np.array([orbit.size(n) for orbit in chosen])
+        costs = np.array([np.vdot(o.vector, forms[o.frequency] @ o.vector).real for o in chosen])
+        energies = np.array([np.vdot(o.vector, energy @ o.vector).real for o in chosen])
+        previous, ratio = ratio, float(weights @ costs / (weights @ energies))
+        if exact or abs(previous - ratio) <= 1e-12 * abs(previous):
+            break
+    shares = np.zeros(len(chosen)) if exact else np.maximum(costs / energies, 0)
+    order = (-energies if exact else shares).argsort(kind="stable")
+    return [chosen[index]._replace(error=float(shares[index])) for index in order]
+
+
+def _lowest(owner: str, orbits: list[Orbit], n: int, dimension: int) -> list[Orbit]:
+    """The orbits of one and of two atoms that make up a dimension at the lowest cost."""
+    orbits = sorted(orbits, key=lambda orbit: orbit.error)
+    singles, pairs = ([orbit for orbit in orbits if orbit.size(n) == size] for size in (1, 2))
+    made = {count + 2 * twos: (count, twos) for count in range(len(singles) + 1) for twos in range(len(pairs) + 1)}
+    if dimension not in made:
+        raise ValueError(
+            f"{owner} cannot have {dimension} atoms, as pairs of atoms that turn as one stay together. "
+            f"Choose from {', '.join(str(total) for total in sorted(made) if total)}."
+        )
+    options = [
+        singles[:count] + pairs[: (dimension - count) // 2]
+        for count in range(min(len(singles), dimension) + 1)
+        if (dimension - count) % 2 == 0 and (dimension - count) // 2 <= len(pairs)
+    ]
+    return min(options, key=lambda some: sum(orbit.size(n) * orbit.error for orbit in some))
 
 
 def dimensions(orbits: list[Orbit], n: int) -> list[int]:

@@ -7,7 +7,7 @@ import torch
 
 from orbitconv.bases.cyclic_fit import fit_cyclic_unitary
 from orbitconv.bases.filter_basis import FixedBasis
-from orbitconv.bases.orbit_spectrum import Orbit, first_orbits, solve_orbits
+from orbitconv.bases.orbit_spectrum import Orbit, smallest_ratio
 from orbitconv.bases.orbits import complete_orbit
 from orbitconv.bases.second_moments import SecondMoments, SymmetricMoments, check_excited, symmetrize
 from orbitconv.checks import check_positive
@@ -29,8 +29,9 @@ class UnitaryBasis(FixedBasis):
     groups need as many such patterns that are even under the mirror as odd ones, which even sides do not have. The
     patterns without a partner are left out; `is_complete` tells, and the atoms are then an orthonormal set.
 
-    With `dimension` the directions that turn worst are dropped: a dial between detail and stability. What is left is
-    orthonormal at every element and a representation of the group, best orbit first, and quarter turns stay exact.
+    With `dimension` the orbits that turn worst are dropped: a dial between detail and stability. Those that are left
+    have together the smallest error that so many of the map's orbits can have. They are orthonormal at every element
+    and a representation of the group, best orbit first, and quarter turns stay exact.
 
     Args:
         group: Cyclic or dihedral, of any order.
@@ -86,7 +87,7 @@ class UnitaryBasis(FixedBasis):
 
 
 def _best_orbits(moments: SymmetricMoments, dimension: int) -> list[Orbit]:
-    """The orbits of the best orthogonal map that turn best, orthonormal to each other."""
+    """The orbits of the best orthogonal map that together have the smallest error, orthonormal to each other."""
     n = len(moments.cross)
     if n == moments.turn_order:  # the map is the exact turn itself
         spaces = {k: moments.eigenspace(k) for k in range(n)}
@@ -94,11 +95,4 @@ def _best_orbits(moments: SymmetricMoments, dimension: int) -> list[Orbit]:
         spaces = dict(fit_cyclic_unitary(moments).spaces)
         for k in (k for k in spaces if 2 * k % n == 0):  # columns are real or imaginary: take them as real
             spaces[k] = np.real(spaces[k]) + np.imag(spaces[k])
-    orbits = first_orbits("UnitaryBasis", solve_orbits(moments, spaces), n, dimension)
-    for k in range(n // 2 + 1):
-        own = [index for index, orbit in enumerate(orbits) if orbit.frequency == k]
-        if own:
-            columns, _ = np.linalg.qr(np.stack([orbits[index].vector for index in own], axis=1))
-            for index, v in zip(own, columns.T, strict=True):
-                orbits[index] = orbits[index]._replace(vector=v)
-    return orbits
+    return smallest_ratio("UnitaryBasis", moments, spaces, dimension)

@@ -83,21 +83,13 @@ def _fitted(group: Group, kernel_size: int, fit: str, moments: Moments) -> Itera
     yield "least squares", fit, lambda: LeastSquaresBasis(group, kernel_size, moments)
     yield "procrustes", fit, lambda: ProcrustesBasis(group, kernel_size, moments)
     yield "unitary", fit, lambda: UnitaryBasis(group, kernel_size, moments)
-    for dimension in _reduced_dimensions(group, kernel_size, moments):
-        yield "unitary, reduced", fit, lambda d=dimension: UnitaryBasis(group, kernel_size, moments, dimension=d)
-    for dimension in available_dimensions(group, kernel_size, moments):
+    complete = UnitaryBasis(group, kernel_size, moments).num_atoms
+    dimensions = available_dimensions(group, kernel_size, moments)
+    for dimension in dimensions:
+        if dimension < complete:
+            yield "unitary, reduced", fit, lambda d=dimension: UnitaryBasis(group, kernel_size, moments, dimension=d)
+    for dimension in dimensions:
         yield "spectral", fit, lambda d=dimension: SpectralBasis(group, kernel_size, moments, dimension=d)
-
-
-def _reduced_dimensions(group: Group, kernel_size: int, moments: Moments) -> list[int]:
-    """Numbers of atoms that a unitary basis can be cut to."""
-    complete = UnitaryBasis(group, kernel_size, moments)
-    ordered = UnitaryBasis(group, kernel_size, moments, dimension=complete.num_atoms)
-    totals = [0]
-    while totals[-1] < ordered.num_atoms:
-        frequency = ordered.frequencies[totals[-1]]
-        totals.append(totals[-1] + (1 if 2 * frequency % group.num_rotations == 0 else 2))
-    return totals[1:-1]
 
 
 def _shipped(group: Group, kernel_size: int) -> Iterator[_Recipe]:

@@ -4,13 +4,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from jaxtyping import Float
+from torch import Tensor
+
 from orbitconv.bases import FilterBasis, HarmonicBasis, SpectralBasis
 from orbitconv.checks import check_positive
 from orbitconv.data import ImageSet, load
 from orbitconv.experiments.journal import Journal
 from orbitconv.experiments.record import Record, Row
 from orbitconv.experiments.upright import UprightStudy, build, measure
-from orbitconv.groups import parse_group
+from orbitconv.groups import Group, parse_group
 from orbitconv.learn import measure_moments
 from orbitconv.metrics import basis_equivariance_error
 from orbitconv.progress import ProgressCallback, silent
@@ -62,11 +65,7 @@ def compare_trained_bases(config: TrainedBases, progress: ProgressCallback = sil
     for kernel in config.kernel_sizes:
         fit = digits.take(config.fit_images).floats()
         held_out = measure_moments(test.take(min(config.fit_images, len(test))).floats(), group, kernel)
-        hand_made = HarmonicBasis(group, kernel)
-        bases: dict[str, FilterBasis] = {"harmonic": hand_made}
-        for family, whiten in (("spectral", False), ("spectral, whitened", True)):
-            moments = measure_moments(fit, group, kernel, whiten=whiten)
-            bases[family] = SpectralBasis(group, kernel, moments, dimension=hand_made.num_atoms)
+        bases = _bases(fit, group, kernel)
         for seed in range(config.seeds):
             for family, basis in bases.items():
                 part = f"{family}, {kernel}x{kernel}, seed {seed}"
@@ -76,6 +75,24 @@ def compare_trained_bases(config: TrainedBases, progress: ProgressCallback = sil
                     record.add(**row, basis_error_worst=error)
     record.source = journal.source
     return record
+
+
+def _bases(images: Float[Tensor, "n 1 h w"], group: Group, kernel: int) -> dict[str, FilterBasis]:
+    """The hand-made basis, and spectral ones of its dimension.
+
+    Their angular frequencies are below N/2, as test digits turn by any angle: an orbit of N/2 vanishes half-way between
+    two elements. Where the best orbits hold N/2, the basis of those is compared too.
+    """
+    hand_made = HarmonicBasis(group, kernel)
+    bases: dict[str, FilterBasis] = {"harmonic": hand_made}
+    for family, whiten in (("spectral", False), ("spectral, whitened", True)):
+        moments = measure_moments(images, group, kernel, whiten=whiten)
+        best = SpectralBasis(group, kernel, moments, dimension=hand_made.num_atoms)
+        below = (group.num_rotations - 1) // 2
+        bases[family] = SpectralBasis(group, kernel, moments, dimension=hand_made.num_atoms, max_frequency=below)
+        if max(best.frequencies) > below:
+            bases[f"{family}, up to N/2"] = best
+    return bases
 
 
 def _train(

@@ -9,7 +9,10 @@ from orbitconv.experiments.figures import import_plotting, new_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_COLORS = {"harmonic": "#a0306b", "spectral": "#8a2d8f", "spectral, whitened": "#0057b8"}
+_COLORS = {
+    "harmonic": "#a0306b", "spectral": "#8a2d8f", "spectral, whitened": "#0057b8",
+    "spectral, up to N/2": "#5f6368", "spectral, whitened, up to N/2": "#b85c00",
+}  # fmt: skip
 
 
 def errors_by_kernel(rows: Sequence[Mapping[str, Any]]) -> "Figure":
@@ -28,11 +31,16 @@ def errors_by_kernel(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     axes = figure.add_axes((0.1, 0.13, 0.87, 0.72))
     for f, family in enumerate(families):
         color = _COLORS.get(family, "#1f2328")
+        named = False
         for k, kernel in enumerate(kernels):
             errors = [row["test_error_percent"] for row in shown if (row["kernel"], row["family"]) == (kernel, family)]
-            x = k + 0.24 * (f - (len(families) - 1) / 2)
-            axes.bar(x, statistics.fmean(errors), 0.21, color=color, alpha=0.3, label=None if k else family)
+            if not errors:
+                continue
+            x = k + 0.8 / len(families) * (f - (len(families) - 1) / 2)
+            width = 0.7 / len(families)
+            axes.bar(x, statistics.fmean(errors), width, color=color, alpha=0.3, label=None if named else family)
             axes.plot([x] * len(errors), errors, ".", color=color, markersize=8)
+            named = True
     atoms = {int(row["kernel"]): row["num_atoms"] for row in shown}
     axes.set_xticks(range(len(kernels)), [f"{k}x{k}, {atoms[k]} atoms" for k in kernels])
     axes.set_title("test error at random angles", loc="left", fontsize=10)
