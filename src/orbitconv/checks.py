@@ -1,5 +1,7 @@
 """Argument checks shared by the whole library, so that every refusal reads alike."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -23,6 +25,21 @@ def check_positive(owner: str, **values: int) -> None:
             raise TypeError(f"{owner} expects {name} to be an integer, got {value!r} ({type(value).__name__}).")
         if value < 1:
             raise ValueError(f"{owner} expects {name} >= 1, got {value}.")
+
+
+def check_sizes(owner: str, kernel_sizes: Sequence[int]) -> None:
+    """Refuse an empty list of kernel sizes, and sizes that are not integers of one or more.
+
+    Args:
+        owner: Who refuses.
+        kernel_sizes: Sides of kernels, in pixels.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if not kernel_sizes:
+        raise ValueError(f"{owner} expects one kernel size or more, got none.")
+    check_positive(owner, **{f"kernel_sizes[{i}]": size for i, size in enumerate(kernel_sizes)})
 
 
 def as_pair(owner: str, name: str, value: Size2) -> tuple[int, int]:

@@ -110,6 +110,12 @@ def test_refuses_missing_and_foreign_moments():
         SpectralBasis(C8, 5, smooth_moments(C8, 3), dimension=6)
 
 
-def test_budget_of_nan_lets_nothing_in():
-    with pytest.raises(ValueError, match="no orbit of relative error nan"):
-        SpectralBasis(C8, 3, smooth_moments(C8, 3), max_error=math.nan)
+@pytest.mark.parametrize("budget", [-1, -1e-9, math.nan, math.inf])
+@pytest.mark.parametrize("group", [C8, Cyclic(4)], ids=str)
+def test_refuses_budgets_that_make_no_sense(group, budget):
+    with pytest.raises(ValueError, match=f"SpectralBasis expects max_error of zero or more, and finite, got {budget}"):
+        SpectralBasis(group, 3, smooth_moments(group, 3), max_error=budget)
+
+
+def test_budget_of_zero_lets_all_exact_orbits_in():
+    assert SpectralBasis(Cyclic(4), 3, smooth_moments(Cyclic(4), 3), max_error=0).num_atoms == 9

@@ -59,10 +59,11 @@ def test_the_group_law_costs_little_and_procrustes_breaks_it():
     assert rms[0] <= rms[1] <= 1.05 * rms[0]
 
 
-def test_singular_moments_are_refused():
+@pytest.mark.parametrize("family", [LeastSquaresBasis, ProcrustesBasis])
+def test_singular_moments_are_refused(family):
     ramp = torch.linspace(0, 1, 24, dtype=torch.float64).expand(1, 1, 24, 24)
-    with pytest.raises(ValueError, match=r"LeastSquaresBasis expects images that excite every direction.*of rank \d"):
-        LeastSquaresBasis(Cyclic(8), 3, Moments(Cyclic(8), 3).update(ramp))
+    with pytest.raises(ValueError, match=rf"{family.__name__} expects images that excite every direction.*of rank \d"):
+        family(Cyclic(8), 3, Moments(Cyclic(8), 3).update(ramp))
 
 
 @pytest.mark.parametrize("family", [LeastSquaresBasis, ProcrustesBasis])

@@ -84,8 +84,9 @@ def test_images_that_teach_nothing_are_refused_and_nothing_is_written(pictures, 
         (["--dimension", "10"], "10"),
         (["--dimension", "0"], "dimension >= 1"),
         (["--dimension", "6", "--max-error", "0.1"], "one of --dimension and --max-error"),
-        (["--dimension", "6", "--family", "unitary"], "cuts spectral bases only"),
-        (["--max-error", "0.1", "--family", "unitary"], "cuts spectral bases only"),
+        (["--max-frequency", "3", "--family", "unitary"], "of spectral bases"),
+        (["--max-frequency", "-1"], "of zero or more"),
+        (["--max-error", "0.1", "--family", "unitary"], "of spectral bases"),
     ],
 )
 def test_a_size_or_an_error_budget_that_no_basis_meets_is_refused(pictures, capsys, words, message):

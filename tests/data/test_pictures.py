@@ -61,3 +61,89 @@ def test_missing_empty_damaged_and_small_are_refused(tmp_path):
     small = write(tmp_path / "small.png", np.zeros((10, 200), dtype=np.uint8))
     with pytest.raises(DataError, match="96x96 pixels"):
         list(grey_tiles([small]))
+
+
+@pytest.fixture
+def photograph():
+    """Smooth grey values that reach 0 and 1."""
+    rows, cols = np.mgrid[:40, :60] / 40
+    waves = np.sin(7 * rows + 3 * cols) + np.cos(11 * rows * cols)
+    return (waves - waves.min()) / (waves.max() - waves.min())
+
+
+@pytest.mark.parametrize("shrink", [1, 2])
+def test_the_depth_of_a_picture_does_not_show(tmp_path, photograph, shrink):
+    deep = np.round(photograph * 65535)
+    signed = deep.astype(np.int32)
+    variants = {
+        "sixteen.png": deep.astype(np.uint16),
+        "sixteen.tif": deep.astype(np.uint16),
+        "big-endian.tif": deep.astype(">u2"),
+        "integers.tif": signed,
+        "large-integers.tif": signed * 30000,
+        "negative-integers.tif": signed - 40000,
+        "floats.tif": photograph.astype(np.float32),
+        "large-floats.tif": (photograph * 5e6 - 1e6).astype(np.float32),
+    }
+    bytes_ = write(tmp_path / "bytes.png", np.round(photograph * 255).astype(np.uint8))
+    (expected,) = grey_tiles([bytes_], side=20, shrink=shrink)
+    if shrink == 1:  # what NumPy says, without Pillow
+        (raw,) = grey_tiles([write(tmp_path / "raw.png", variants["sixteen.png"])], side=40, shrink=1, low_pass=0)
+        np.testing.assert_allclose(raw[0, 0].numpy(), photograph[:, :40], atol=1e-5)
+    modes = set()
+    for name, pixels in variants.items():
+        path = write(tmp_path / name, pixels)
+        with image_module.open(path) as opened:
+            modes.add(opened.mode)
+        (tiles,) = grey_tiles([path], side=20, shrink=shrink)
+        assert 0 <= tiles.min() <= tiles.max() <= 1
+        np.testing.assert_allclose(tiles.numpy(), expected.numpy(), atol=0.006, err_msg=name)
+    assert {"I;16", "I;16B", "I", "F"} <= modes
+
+
+def test_a_flat_picture_of_floats_is_black(tmp_path):
+    (tile,) = grey_tiles([write(tmp_path / "flat.tif", np.full((8, 8), 7, dtype=np.float32))], side=8, shrink=1)
+    assert not tile.any()
+
+
+def test_shrinking_deep_pictures_does_not_overshoot(tmp_path):
+    edge = np.zeros((32, 32), dtype=np.uint16)
+    edge[:, 15:] = 65535
+    (tile,) = grey_tiles([write(tmp_path / "edge.png", edge)], side=16, low_pass=0)
+    assert 0 <= tile.min() <= tile.max() <= 1
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_floats_that_are_not_finite_are_refused_by_name(tmp_path, photograph, bad):
+    pixels = photograph.astype(np.float32)
+    pixels[3, 4] = bad
+    with pytest.raises(DataError, match=r"hole\.tif holds 1 NaN or infinite pixels among 2400"):
+        list(grey_tiles([write(tmp_path / "hole.tif", pixels)], side=20))
+
+
+@pytest.mark.parametrize(
+    ("mode", "name"),
+    [
+        ("CMYK", "a.tif"), ("P", "a.png"), ("1", "a.png"), ("RGBA", "a.png"), ("LA", "a.png"), ("L", "a.gif"),
+        ("PA", "a.tif"), ("YCbCr", "a.jpg"), ("RGB", "a.webp"),
+    ],
+)  # fmt: skip
+def test_every_kind_of_picture_is_read(tmp_path, photograph, mode, name):
+    grey = image_module.fromarray(np.round(photograph * 255).astype(np.uint8))
+    grey.convert("RGB").convert(mode).save(tmp_path / name)
+    (tiles,) = grey_tiles([tmp_path / name], side=20, low_pass=0, shrink=1)
+    with image_module.open(tmp_path / name) as opened:
+        stored = np.asarray(opened.convert("L")) / 255
+    np.testing.assert_allclose(tiles[0, 0].numpy(), stored[:20, :20], atol=1e-6)
+    assert abs(photograph[:20, :20].mean() - tiles[0].numpy().mean()) < 0.03
+    if mode not in {"1", "P", "PA"}:  # those are dithered, and right on average
+        np.testing.assert_allclose(stored, photograph, atol=0.06)
+
+
+def test_large_pictures_pass_in_silence_and_those_beyond_the_limit_are_refused_by_name(tmp_path, monkeypatch):
+    path = write(tmp_path / "vast.png", np.zeros((40, 60), dtype=np.uint8))
+    monkeypatch.setattr(image_module, "MAX_IMAGE_PIXELS", 1300)  # warns above, refuses above twice as many
+    assert len(list(grey_tiles([path], side=20))) == 1
+    monkeypatch.setattr(image_module, "MAX_IMAGE_PIXELS", 1100)
+    with pytest.raises(DataError, match=r"vast\.png has too many pixels .*2400 pixels.* Make it smaller or cut it"):
+        list(grey_tiles([path], side=20))

@@ -13,7 +13,7 @@ from orbitconv.bases import load_basis, read_basis
 from orbitconv.data import grey_tiles, load, sample_pictures
 from orbitconv.experiments.bases import CompareBases, compare_bases
 from orbitconv.experiments.compare import as_csv, write_comparison
-from orbitconv.experiments.learn_basis import LearnBasis, learn_basis
+from orbitconv.experiments.learn_basis import LearnBasis, grey_images, learn_basis
 from orbitconv.groups import Cyclic
 from orbitconv.learn import measure_moments
 from orbitconv.metrics import basis_equivariance_error
@@ -109,6 +109,22 @@ def test_a_file_that_is_there_is_refused(tmp_path):
     with pytest.raises(FileExistsError, match="--overwrite"):
         learn_basis(LearnBasis(out=tmp_path / "a.safetensors"))
     assert (tmp_path / "a.safetensors").read_text() == "mine"
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder.safetensors").mkdir()
+    monkeypatch.setattr("orbitconv.experiments.learn_basis.measure_moments", None)  # no work
+    for out in ("file/a.safetensors", "file/new/a.safetensors"):
+        with pytest.raises(NotADirectoryError, match=r"a folder for a\.safetensors, got .*file, which is a file"):
+            learn_basis(LearnBasis(out=tmp_path / out))
+    with pytest.raises(IsADirectoryError, match=r"expects a file as --out, got the folder .*folder\.safetensors"):
+        learn_basis(LearnBasis(out=tmp_path / "folder.safetensors", overwrite=True))
+
+
+def test_a_kernel_without_room_is_told_how_much_it_needs(real):
+    with pytest.raises(ValueError, match=r"A kernel of 23x23 needs images of at least 34 pixels a side, or 33x33 pix"):
+        next(grey_images(None, 10, 23, real))
 
 
 @pytest.mark.parametrize(("field", "value"), [("group", "e8"), ("kernel_size", 0), ("out", Path("a.npz"))])

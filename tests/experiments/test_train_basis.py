@@ -11,7 +11,7 @@ from orbitconv.bases import GaussianBasis, read_basis
 from orbitconv.cli.commands import parse
 from orbitconv.data import load
 from orbitconv.experiments import learned_basis_study as study
-from orbitconv.experiments.basis_runs import command_of
+from orbitconv.experiments.commands import command_of
 from orbitconv.experiments.learned_basis_study import LearnedBasisStudy, study_learned_bases
 from orbitconv.experiments.train_basis import TrainBasis, TrainPaperBasis, train_one
 from orbitconv.groups import Cyclic
@@ -161,7 +161,7 @@ def test_a_study_goes_on_where_it_was_stopped(data_dir, tmp_path, monkeypatch):
     ],
 )
 def test_the_command_of_a_record_gives_its_settings(config):
-    name, *words = command_of(config).split()
+    name, *words = command_of(config.command, config, "train_basis").split()
     found = parse(words)
     assert name == "orbitconv"
     assert found.settings() == config.settings()

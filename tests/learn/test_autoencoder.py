@@ -144,6 +144,17 @@ def test_tensorboard_that_is_missing_is_named_with_its_extra(tmp_path, monkeypat
     assert not (tmp_path / "run").exists()
 
 
+def test_a_record_that_is_refused_gets_no_tensorboard_file(tmp_path):
+    pytest.importorskip("tensorboard")
+    train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path)
+    with pytest.raises(ValueError, match="another run: seed differ"):
+        train_basis(smooth_images(), GROUP, 3, replace(SHORT, seed=7), out=tmp_path, resume=True, tensorboard=True)
+    (tmp_path / "checkpoint.pt").write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match=r"checkpoint\.pt cannot be read"):
+        train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path, resume=True, tensorboard=True)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint.pt", "config.json", "metrics.jsonl"]
+
+
 def test_tensorboard_gets_every_figure(tmp_path, monkeypatch):
     import sys
     from types import SimpleNamespace
@@ -182,13 +193,27 @@ def test_refuses_settings_that_make_no_sense(changes, message):
         train_basis(smooth_images(), GROUP, 3, replace(SHORT, **changes))
 
 
+@pytest.mark.parametrize("value", [0.0, 0.7, 200.1, 255])
+def test_refuses_constant_images(value):
+    constant = torch.full((40, 1, 8, 8), value, dtype=torch.uint8 if isinstance(value, int) else torch.float32)
+    for config, owner in ((SHORT, "train_basis"), (replace(SHORT, contrast=None), "Moments")):
+        with pytest.raises(ValueError, match=f"{owner} expects images with some contrast, got [0-9]+ constant ones"):
+            train_basis(constant, GROUP, 3, config)
+
+
+def test_refuses_too_few_images_besides_constant_ones():
+    constant = torch.full((40, 1, 24, 24), 0.7)
+    with pytest.raises(ValueError, match="got 4, 1 of them held out, besides 40 constant ones"):
+        train_basis(torch.cat([constant, smooth_images()[:4].float()]), GROUP, 3, SHORT)
+
+
 def test_refuses_images_it_cannot_learn_from():
     with pytest.raises(ValueError, match=r"shape \(n, channels, height, width\)"):
         train_basis(smooth_images()[0], GROUP, 3, SHORT)
     with pytest.raises(ValueError, match="finite images"):
         train_basis(smooth_images().clone().fill_(float("nan")), GROUP, 3, SHORT)
-    with pytest.raises(ValueError, match="more images than one batch"):
-        train_basis(torch.ones(40, 1, 8, 8), GROUP, 3, SHORT)
+    with pytest.raises(ValueError, match="expects more images than one batch and the held-out ones, got none"):
+        train_basis(smooth_images()[:0], GROUP, 3, SHORT)
     with pytest.raises(ValueError, match="expects a folder"):
         train_basis(smooth_images(), GROUP, 3, SHORT, resume=True)
     with pytest.raises(ValueError, match="expects a start for C8"):

@@ -83,8 +83,26 @@ def test_different_bases_stay_apart():
 
 def test_loss_that_is_no_number_names_the_step():
     network = tiny_network(LearnedBasis(GROUP, 3))
-    with pytest.raises(FloatingPointError, match="at step 1 of 5"):
-        fine_tune_basis(network, torch.full((8, 1, 12, 12), torch.nan).double(), GROUP, FineTuning(steps=5))
+    with pytest.raises(FloatingPointError, match=r"at step 2 of 5\. Lower the learning rate \(1e\+200\)"):
+        fine_tune_basis(network, smooth_images(), GROUP, FineTuning(steps=5, learning_rate=1e200))
+
+
+@pytest.mark.parametrize("value", [0.0, torch.nan])
+def test_the_learning_rate_is_not_to_blame_before_the_first_step(value):
+    network = tiny_network(LearnedBasis(GROUP, 3))
+    torch.nn.init.constant_(network[3].coefficients, value)
+    with pytest.raises(FloatingPointError, match=r"at step 1 of 5\. The network's last feature map .* weights"):
+        fine_tune_basis(network, smooth_images(), GROUP, FineTuning(steps=5))
+
+
+def test_refuses_images_it_cannot_learn_from():
+    network = tiny_network(LearnedBasis(GROUP, 3))
+    images = smooth_images().clone()
+    images[3, 0, 5, 5] = torch.nan
+    with pytest.raises(ValueError, match="fine_tune_basis expects finite images, got 1 NaN or infinite values"):
+        fine_tune_basis(network, images, GROUP, FineTuning(steps=5))
+    with pytest.raises(ValueError, match=r"expects one image or more, got images of shape \(0, 1, 24, 24\)"):
+        fine_tune_basis(network, images[:0], GROUP, FineTuning(steps=5))
 
 
 def test_refuses_networks_without_a_learned_basis_or_feature_map():

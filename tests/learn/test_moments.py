@@ -1,11 +1,14 @@
 import itertools
+import time
 
 import numpy as np
 import pytest
 import scipy.signal
 import torch
 
+from orbitconv.data import load
 from orbitconv.groups import Cyclic, Dihedral
+from orbitconv.groups.spline import sample_spline
 from orbitconv.learn import Moments, measure_moments
 from references import rotate, smooth_images
 
@@ -110,8 +113,37 @@ def test_sums_of_two_streams_are_those_of_both(smooth):
 
 def test_memory_is_bounded_without_changing_the_sums(smooth, monkeypatch):
     whole = measure_moments(smooth, C8, 3)
+    largest, counts = 0, []
+
+    def spy(coefficients, rows, *rest):
+        nonlocal largest
+        largest = max(largest, rows.shape[1])
+        counts.append(len(coefficients))
+        return sample_spline(coefficients, rows, *rest)
+
+    monkeypatch.setattr("orbitconv.learn.moments.sample_spline", spy)
+    for memory, few in ((6 * 2**20, False), (2**17, True)):
+        monkeypatch.setattr("orbitconv.learn.moments._WORKING_MEMORY", memory)
+        largest, counts = 0, []
+        same(measure_moments(smooth, C8, 3), whole)
+        assert 1 < max(counts) < len(smooth)  # images are split
+        assert (largest < 9 * whole.num_points // len(smooth)) == few  # and, where one alone is too much, points
+        assert largest * 16 * 16 < memory  # an index and a weight for each of 16 taps
+
+
+def test_memory_for_one_point_of_one_image_is_enough(monkeypatch):
+    images = smooth_images(2, 9)
+    whole = measure_moments(images, C8, (2, 3))
     monkeypatch.setattr("orbitconv.learn.moments._WORKING_MEMORY", 1)
-    same(measure_moments(smooth, C8, 3), whole)
+    same(measure_moments(images, C8, (2, 3)), whole)
+
+
+def test_a_thousand_real_images_take_less_than_two_seconds(data_dir):
+    images = load("cifar10", "train", data_dir=data_dir).take(1000).grey()
+    start = time.process_time()
+    moments = measure_moments(images, C8, 5)
+    assert time.process_time() - start < 2
+    assert moments.num_images == 1000
 
 
 def test_channels_count_as_grey_images(smooth):
@@ -188,10 +220,32 @@ def test_refuses_values_that_are_not_finite(smooth, bad):
         measure_moments(images, C8, 3)
 
 
-@pytest.mark.parametrize(("kernel_size", "least"), [(3, 4), (5, 7), ((3, 5), 6)])
-def test_refuses_images_without_room_for_a_turned_patch(kernel_size, least):
-    with pytest.raises(ValueError, match=rf"images of at least {least} pixels a side .* got images of 3x9"):
-        Moments(Cyclic(2), kernel_size).update(torch.randn(2, 1, 3, 9))
+@pytest.mark.parametrize("kernel_size", [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (7, 7), (3, 5), (2, 3), (3, 4)])
+def test_refuses_images_without_room_for_a_turned_patch_and_tells_how_much_it_needs(kernel_size):
+    def takes(height, width):
+        try:
+            images = torch.randn(1, 1, height, width)
+            return Moments(C8, kernel_size, standardize=False).update(images).num_points > 0
+        except ValueError as error:
+            refusals.append((str(error), height, width))
+        return False
+
+    refusals = []
+    taken = {sides for sides in itertools.product(range(1, 20), repeat=2) if takes(*sides)}
+    always = next(n for n in range(1, 20) if all((h, w) in taken for h in range(n, 20) for w in range(n, 20)))
+    square = next(n for n in range(1, 20) if (n, n) in taken)
+    expected = f"at least {always} pixels a side" + (f", or {square}x{square} pixels" if square < always else "")
+    for message, height, width in refusals:
+        assert f"Moments expects images of {expected} for a kernel of {kernel_size}, so that" in message
+        assert f"got images of {height}x{width}. Use larger images" in message
+
+
+@pytest.mark.parametrize(
+    ("kernel_size", "size", "needed"), [(3, 4, "at least 5 pixels"), (5, 8, "at least 9 pixels a side, or 7x7 pixels")]
+)
+def test_the_size_that_images_need_is_not_the_one_they_have(kernel_size, size, needed):
+    with pytest.raises(ValueError, match=rf"images of {needed} .* got images of {size}x{size}"):
+        Moments(C8, kernel_size).update(torch.randn(2, 1, size, size))
 
 
 @pytest.mark.parametrize("shape", [(24, 24), (4, 24, 24), (1, 4, 1, 24, 24)])

@@ -53,7 +53,9 @@ def save_basis(basis: FixedBasis, path: Path | str, **metadata: Any) -> None:
     Args:
         basis: The basis.
         path: File to write.
-        **metadata: What shall be known about it, as JSON can hold it: data, errors, frequencies, ...
+        **metadata: What shall be known about it, as JSON can hold it: data, equivariance_error (that of the whole
+            basis, or of the first recommended_dimension atoms), ... Errors and angular frequencies of the atoms, by
+            which a file can be cut, come from the basis, if it knows them.
 
     Raises:
         ValueError: If an atom is not finite, or JSON cannot hold what shall be known.
@@ -71,9 +73,10 @@ def save_basis(basis: FixedBasis, path: Path | str, **metadata: Any) -> None:
     if not np.array_equal(complete_orbit(group, window, lambda g: flat[g]), atoms):
         rests = list(range(group.order))  # its exact moves are not exact: keep every element
     family = type(basis).__name__.removesuffix("Basis").lower()
+    known = {name: list(value) for name in ("errors", "frequencies") if (value := getattr(basis, name, ()))}
     described = {
-        "family": family, **getattr(basis, "metadata", {}), **metadata, "group": group.name, "kernel_size": window,
-        "dimension": basis.num_atoms, "elements": rests,
+        "family": family, **known, **getattr(basis, "metadata", {}), **metadata, "group": group.name,
+        "kernel_size": window, "dimension": basis.num_atoms, "elements": rests,
     }  # fmt: skip
     write_tensors(Path(path), {"atoms": atoms[rests]}, described, FORMAT)
 
@@ -96,6 +99,8 @@ def read_basis(path: Path | str, dimension: int | None = None) -> TabulatedBasis
     described, stored = _parse(path)
     group = parse_group(described["group"])
     height, width = described["kernel_size"]
+    if described.get("recommended_dimension", described["dimension"]) != (dimension or described["dimension"]):
+        described.pop("equivariance_error", None)  # it is that of another number of atoms
     if dimension is not None:
         _check_cut(path.stem, described, dimension)
         stored = stored[:, :dimension]

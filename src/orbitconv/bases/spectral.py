@@ -41,7 +41,8 @@ class SpectralBasis(FixedBasis):
     Raises:
         TypeError: If the moments are missing, or not exactly one of `dimension` and `max_error` is given.
         ValueError: If the moments are for another group or kernel size, or singular; if no set of orbits has this
-            dimension (says which have); if the error budget is negative or not finite; if no orbit meets the error budget (says what the best one has).
+            dimension (says which have); if the error budget is negative or not finite, or no orbit meets it (says what
+            the best one has).
     """
 
     def __init__(
@@ -72,9 +73,10 @@ class SpectralBasis(FixedBasis):
         else:
             chosen = [orbit for orbit in orbits if orbit.error**0.5 <= max_error]
             if not chosen:
+                best = min(orbit.error for orbit in orbits) ** 0.5
                 raise ValueError(
                     f"SpectralBasis has no orbit of relative error {max_error:g} or less; the best of a "
-                    f"{kernel_size}x{kernel_size} kernel under {group} has {min(orbit.error for orbit in orbits) ** 0.5:.3g}."
+                    f"{kernel_size}x{kernel_size} kernel under {group} has {best:.3g}."
                 )
         window = (kernel_size, kernel_size)
 

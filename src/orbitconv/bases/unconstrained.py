@@ -79,13 +79,14 @@ class ProcrustesBasis(UnconstrainedBasis):
 
     Raises:
         TypeError: If the moments are missing.
-        ValueError: If the moments are for another group or kernel size, or not finite.
+        ValueError: If the moments are for another group or kernel size, not finite, or singular.
 
     Source: Schoenemann (1966), A generalized solution of the orthogonal Procrustes problem.
     """
 
     def __init__(self, group: Group, kernel_size: int, moments: SecondMoments | None = None) -> None:
-        def procrustes(_: np.ndarray, cross: np.ndarray) -> np.ndarray:
+        def procrustes(patches: np.ndarray, cross: np.ndarray) -> np.ndarray:
+            check_excited("ProcrustesBasis", patches)
             left, _, right = np.linalg.svd(cross)
             return left @ right
 

@@ -7,6 +7,8 @@ import tyro
 
 from orbitconv.cli.bases import CompareBasesCommand, LearnBasisCommand
 from orbitconv.cli.demo import DemoCommand
+from orbitconv.cli.learn_action import LearnActionCommand
+from orbitconv.cli.mlp_to_cnn import MlpToCnnCommand
 from orbitconv.cli.show_basis import ShowBasisCommand
 from orbitconv.cli.studies import TrainedBasesCommand
 from orbitconv.cli.train_basis import LearnedBasisCommand, TrainBasisCommand, TrainPaperBasisCommand
@@ -29,6 +31,8 @@ COMMANDS: dict[str, type[Command]] = {
     "train-basis --paper": TrainPaperBasisCommand,
     "study learned-basis": LearnedBasisCommand,
     "show-basis": ShowBasisCommand,
+    "study mlp-to-cnn": MlpToCnnCommand,
+    "learn-action": LearnActionCommand,
 }
 
 

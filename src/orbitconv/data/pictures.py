@@ -2,9 +2,10 @@
 
 import importlib.util
 import math
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from torch import Tensor
 from orbitconv.checks import check_positive
 from orbitconv.data.errors import DataError
 from orbitconv.optional import import_optional
+
+_LARGEST_16_BIT = 2**16 - 1
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif"})
 # Pictures that scikit-image carries in its wheel.
@@ -73,6 +76,10 @@ def grey_tiles(
 ) -> Iterator[Float[Tensor, "n 1 s s"]]:
     """Cut pictures into grey tiles, one picture in memory at a time.
 
+    Bytes are divided by 255 and 16-bit numbers by 65535. Integers of 32 bits are taken for 16-bit numbers if they all
+    could be, and otherwise, as all floats are, scaled so that the smallest of the picture is 0 and its largest 1.
+    Pillow reads colours of 16 bits as bytes. Transparency is ignored.
+
     Args:
         pictures: Picture files.
         side: Side of a tile, in pixels of the shrunken picture.
@@ -86,22 +93,21 @@ def grey_tiles(
         Batches of tiles, from 0 to 1.
 
     Raises:
-        DataError: If a file is no picture, or no picture has room for a tile.
+        DataError: If a file is no picture, has NaN or infinite pixels or more of them than Pillow lets in, or if no
+            picture has room for a tile.
     """
     check_positive("grey_tiles", side=side, shrink=shrink, tiles_per_batch=tiles_per_batch)
     image_module = import_optional("PIL.Image", "train", "orbitconv.data")
     largest = (0, 0)
     for path in pictures:
-        try:
-            with image_module.open(path) as opened:
-                picture = opened.convert("L")
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path} cannot be read as a picture ({error}). Remove or repair it.") from error
+        picture = _read_grey(path, image_module)
         largest = max(largest, picture.size, key=min)
         factor = min(shrink, max(1, min(picture.size) // side))
         size = (picture.width // factor, picture.height // factor)
         picture = picture.resize(size, image_module.Resampling.LANCZOS) if factor > 1 else picture
-        pixels = _smooth(torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255), low_pass)
+        pixels = np.asarray(picture, dtype=np.float32)
+        pixels = pixels / 255 if picture.mode == "L" else pixels.clip(0, 1)  # shrinking may overshoot, but for bytes
+        pixels = _smooth(torch.from_numpy(pixels), low_pass)
         rows, cols = (length // side for length in pixels.shape)
         if not rows * cols:
             continue
@@ -114,6 +120,35 @@ def grey_tiles(
             f"grey_tiles expects pictures of at least {side}x{side} pixels, got none larger than "
             f"{largest[0]}x{largest[1]}. Use larger pictures or smaller tiles."
         )
+
+
+def _read_grey(path: Path, image_module: Any) -> Any:
+    """A grey picture: of mode L, bytes, or of mode F, numbers from 0 to 1, if the file holds more than bytes."""
+    try:
+        with warnings.catch_warnings():
+            # Large pictures, up to twice Pillow's limit, are no reason to stop.
+            warnings.simplefilter("ignore", image_module.DecompressionBombWarning)
+            with image_module.open(path) as opened:
+                if opened.mode not in {"I", "F"} and not opened.mode.startswith("I;16"):
+                    return opened.convert("L")
+                numbers = np.asarray(opened).astype(np.float64)
+    except image_module.DecompressionBombError as error:
+        raise DataError(
+            f"{path} has too many pixels to be opened safely ({error}). Make it smaller or cut it into parts, or "
+            "remove it; in Python, PIL.Image.MAX_IMAGE_PIXELS = None lifts the limit for files you trust."
+        ) from error
+    except (OSError, ValueError, SyntaxError) as error:  # Pillow reports some damaged files as errors of syntax
+        raise DataError(f"{path} cannot be read as a picture ({error}). Remove or repair it.") from error
+    bad = int((~np.isfinite(numbers)).sum())
+    if bad:
+        raise DataError(
+            f"{path} holds {bad} NaN or infinite pixels among {numbers.size}, expected finite ones. Fill them in, or "
+            "remove the picture."
+        )
+    least, most = float(numbers.min()), float(numbers.max())
+    if opened.mode != "F" and least >= 0 and most <= _LARGEST_16_BIT:
+        least, most = 0, _LARGEST_16_BIT
+    return image_module.fromarray(((numbers - least) / ((most - least) or 1)).astype(np.float32))
 
 
 def _smooth(picture: Float[Tensor, "h w"], sigma: float) -> Float[Tensor, "h w"]:

@@ -2,19 +2,21 @@
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 
-from orbitconv.bases import FilterBasis
-from orbitconv.checks import check_positive
+from orbitconv.bases import FilterBasis, load_basis
+from orbitconv.checks import check_positive, check_sizes
 from orbitconv.data import grey_tiles, load, sample_pictures
-from orbitconv.experiments.families import families
+from orbitconv.experiments.commands import PLACES, command_of
+from orbitconv.experiments.families import Built, families
 from orbitconv.experiments.peers import peer_bases
 from orbitconv.experiments.record import Record
 from orbitconv.experiments.unitary_orders import compare_orders
-from orbitconv.groups import parse_group
+from orbitconv.groups import Group, parse_group
 from orbitconv.learn import Moments, measure_moments
 from orbitconv.metrics import basis_equivariance_error, condition_number, group_law_error, unitarity_error
 from orbitconv.progress import ProgressCallback, silent
@@ -38,6 +40,8 @@ class CompareBases:
     """Compare the unitary basis with plain Procrustes for every cyclic group up to this order, too."""
     orders_images: int = 500
     """Images to fit to, and images to measure on, in that comparison."""
+    bases: tuple[str, ...] = ()
+    """Further bases to compare, by name or as .safetensors files, such as those that train-basis writes."""
     photographs: bool = True
     """Measure on photographs and on pictures of textures of 96 pixels too (they come with scikit-image)."""
     out: Path = Path("runs/bases")
@@ -56,7 +60,9 @@ class CompareBases:
             test_images=self.test_images,
             orders_images=self.orders_images,
         )
-        check_positive("compare-bases", **{f"kernel_sizes[{i}]": k for i, k in enumerate(self.kernel_sizes)})
+        check_sizes("compare-bases", self.kernel_sizes)
+        if self.orders < 0:
+            raise ValueError(f"compare-bases expects orders >= 0, got {self.orders}.")
         parse_group(self.group)
 
 
@@ -73,8 +79,13 @@ def compare_bases(config: CompareBases, progress: ProgressCallback = silent) -> 
     group = parse_group(config.group)
     train = load("cifar10", "train", data_dir=config.data_dir, progress=progress).take(config.fit_images).grey()
     test = load("cifar10", "test", data_dir=config.data_dir, progress=progress).take(config.test_images).grey()
-    settings = {k: v for k, v in asdict(config).items() if k not in {"out", "overwrite", "data_dir", "results"}}
-    record = Record(study="bases", command=_command(config), config={**settings, "data": "cifar10", "spline": 3})
+    settings = {k: v for k, v in asdict(config).items() if k not in PLACES}
+    record = Record(
+        study="bases",
+        command=command_of("compare-bases", config, "bases"),
+        config={**settings, "data": "cifar10", "spline": 3},
+    )
+    named = [_named(word, group, config.kernel_sizes) for word in config.bases]
     photographs = {name: list(grey_tiles(sample_pictures(name))) for name in _PICTURES if config.photographs}
     for k in config.kernel_sizes:
         tests = {"cifar10-test": measure_moments(test, group, k)}
@@ -88,7 +99,7 @@ def compare_bases(config: CompareBases, progress: ProgressCallback = silent) -> 
         whitened = measure_moments(train, group, k, whiten=True)
         peers, skipped = peer_bases(group, k)
         record.extra["skipped"] = record.extra.get("skipped", {}) | skipped
-        built = [*families(group, k, natural, whitened), *peers]
+        built = [*families(group, k, natural, whitened), *peers, *(b for b in named if b.basis.kernel_size == (k, k))]
         for done, (family, fit, basis, fit_seconds) in enumerate(built, start=1):
             for name, moments in tests.items():
                 learned = fit != "none"
@@ -111,6 +122,17 @@ def compare_bases(config: CompareBases, progress: ProgressCallback = silent) -> 
     return record
 
 
+def _named(word: str, group: Group, kernel_sizes: Sequence[int]) -> Built:
+    """A basis from the library or from a file."""
+    basis = load_basis(word)
+    if basis.group != group or basis.kernel_size not in {(k, k) for k in kernel_sizes}:
+        raise ValueError(
+            f"compare-bases expects bases of {group} and one of the kernel sizes {tuple(kernel_sizes)}, got {word} of "
+            f"{basis.group} and {basis.kernel_size}."
+        )
+    return Built(str(basis.metadata.get("family", "table")), str(basis.metadata.get("data", "unknown")), basis, 0.0)
+
+
 def measure_basis(basis: FilterBasis, moments: Moments) -> dict[str, float | None]:
     """Every figure of merit of a basis, flat.
 
@@ -119,13 +141,13 @@ def measure_basis(basis: FilterBasis, moments: Moments) -> dict[str, float | Non
         moments: Moments of held-out images.
 
     Returns:
-        Columns for a record: errors at each angle up to a quarter turn, and the rest.
+        Columns for a record: errors at each angle up to half a turn, and the rest.
     """
     errors = basis_equivariance_error(basis, moments)
     restricted = basis_equivariance_error(basis, moments, zero_mean=True)
     n = basis.group.num_rotations
     columns: dict[str, float | None] = {
-        f"error_{360 * g / n:g}": float(errors[g]) for g in range(1, n) if 360 * g / n <= 90
+        f"error_{360 * g / n:g}": float(errors[g]) for g in range(1, n) if 360 * g / n <= 180
     }
     columns["error_worst"] = float(errors.max())
     worst = float(restricted.max())
@@ -138,10 +160,3 @@ def measure_basis(basis: FilterBasis, moments: Moments) -> dict[str, float | Non
     condition = float(condition_number(basis).max())
     columns["condition_number"] = condition if condition < 1e6 else None  # atoms vanish at some element
     return columns
-
-
-def _command(config: CompareBases) -> str:
-    """The command that reproduces a comparison."""
-    sizes = " ".join(map(str, config.kernel_sizes))
-    orders = f" --orders {config.orders}" if config.orders else ""
-    return f"orbitconv compare-bases --group {config.group} --kernel-sizes {sizes}{orders} --results results/bases.json"

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any, ClassVar
@@ -22,6 +22,7 @@ from orbitconv.bases import (
 from orbitconv.checks import check_positive
 from orbitconv.data import load
 from orbitconv.experiments.bases import measure_basis
+from orbitconv.experiments.commands import PLACES
 from orbitconv.experiments.learn_basis import grey_images
 from orbitconv.experiments.learned_curves import brief, curve, mean_error
 from orbitconv.experiments.record import Record
@@ -31,8 +32,6 @@ from orbitconv.progress import ProgressCallback
 
 # Images that the unitary basis is fitted to, as in the comparison of bases.
 _FIT_IMAGES = 2000
-# Fields that no result depends on.
-_PLACES = {"out", "data_dir", "results", "resume", "tensorboard"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +70,7 @@ class TrainBases:
         Returns:
             Names and values.
         """
-        kept = {name: value for name, value in asdict(self).items() if name not in _PLACES}
+        kept = {name: value for name, value in asdict(self).items() if name not in PLACES}
         return {name: str(value) if isinstance(value, Path) else value for name, value in kept.items()}
 
 
@@ -285,33 +284,3 @@ def moments_of_test_images(config: TrainBases, group: Group, progress: ProgressC
     """
     test = load("cifar10", "test", data_dir=config.data_dir, progress=progress).take(config.test_images).grey()
     return measure_moments(test, group, config.kernel_size)
-
-
-def command_of(config: TrainBases) -> str:
-    """The command that reproduces a record.
-
-    Args:
-        config: Settings of the command or the study.
-
-    Returns:
-        The words.
-    """
-    name = config.command.split()[-1] if config.command.startswith("study") else "train-basis"
-    results = f"--results results/{name.replace('-', '_')}.json"
-    words = ["orbitconv", config.command, *_options(config, type(config)(), ""), results]
-    return " ".join(words)
-
-
-def _options(config: Any, plain: Any, prefix: str) -> Iterator[str]:
-    """Options, for all fields that are not at their default."""
-    for one in fields(config):
-        value, default = getattr(config, one.name), getattr(plain, one.name)
-        name = one.name.replace("_", "-")
-        if is_dataclass(value):
-            yield from _options(value, default, f"{prefix}{name}.")
-        elif value != default and one.name not in _PLACES:
-            if isinstance(value, bool):
-                yield f"--{prefix}{name if value else f'no-{name}'}"
-            else:
-                values = value if isinstance(value, tuple) else (value,)
-                yield " ".join([f"--{prefix}{name}", *map(str, values)])

@@ -17,7 +17,7 @@ _MARKERS = {
     "nearest": ("#5f6368", "x"), "bilinear": ("#00806a", "s"), "gaussian": ("#b85c00", "D"), "exact": ("#5f6368", "o"),
     "harmonic": ("#a0306b", "^"), "unitary": ("#0057b8", "o"), "spectral": ("#8a2d8f", "o"),
     "least squares": ("#7a1f1f", "P"), "procrustes": ("#3d4a00", "*"),
-    "escnn": ("#8a6d00", "v"), "e2cnn": ("#1f2328", "1"),
+    "learned": ("#0057b8", "X"), "escnn": ("#8a6d00", "v"), "e2cnn": ("#1f2328", "1"),
 }  # fmt: skip
 
 # Errors below this are those of constants, which every turn keeps.
@@ -68,7 +68,9 @@ def pareto(rows: Sequence[Mapping[str, Any]], test: str = "cifar10-test") -> "Fi
     Returns:
         The figure.
     """
-    shown = [row for row in rows if row["test"] == test and row["train"] in {"none", "cifar10"}]
+    shown = [
+        row for row in rows if row["test"] == test and row["train"] in {"none", "cifar10", "CIFAR-10 training images"}
+    ]
     kernels = sorted({int(row["kernel"]) for row in shown})
     figure = new_figure(1.2 + 3.1 * len(kernels), 3.9)
     panels = figure.subplots(1, len(kernels), squeeze=False, sharey=True)[0]

@@ -9,6 +9,7 @@ from torch import nn
 
 from orbitconv.bases import BilinearBasis, ExactBasis, FilterBasis, SpectralBasis, UnitaryBasis
 from orbitconv.data import ImageSet, load
+from orbitconv.experiments.commands import command_of
 from orbitconv.experiments.record import Record
 from orbitconv.experiments.upright import KERNEL, UprightStudy, build, measure
 from orbitconv.groups import Cyclic
@@ -65,7 +66,7 @@ def run_demo(config: Demo, progress: ProgressCallback = silent) -> Outcome:
     bases, facts = learn_bases(digits, test, config.fit_images)
     record = Record(
         study="demo",
-        command=f"orbitconv demo --seeds {config.seeds} --results results/demo.json",
+        command=command_of("demo", config, "demo"),
         config={**config.settings(), "data": "mnist", "kernel": KERNEL},
         extra=facts,
     )

@@ -1,6 +1,5 @@
 """Learn one basis from a data set or a folder of pictures, and write it as one file."""
 
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from orbitconv.checks import check_positive
 from orbitconv.data import grey_tiles, load, pictures_in
 from orbitconv.groups import parse_group
 from orbitconv.learn import Moments, measure_moments
+from orbitconv.learn.moments import has_room, room_for
 from orbitconv.metrics import basis_equivariance_error
 from orbitconv.progress import ProgressCallback, silent
 
@@ -35,9 +35,11 @@ class LearnBasis:
     kernel_size: int = 3
     """Side of the kernel, in pixels."""
     dimension: int | None = None
-    """Keep this many atoms (spectral only); by default the file holds all, and says how many to use."""
+    """Keep this many atoms; by default the file holds all, and says of spectral ones how many to use."""
     max_error: float | None = None
     """Keep the atoms that turn with no more than this relative error (spectral only)."""
+    max_frequency: int | None = None
+    """Highest angular frequency of an atom (spectral only); below N/2 where images turn by any angle."""
     images: Path | None = None
     """Folder of pictures of any size to learn from; by default CIFAR-10's training images."""
     max_images: int = 10_000
@@ -60,10 +62,12 @@ class LearnBasis:
             raise ValueError(f"learn-basis expects --max-error above zero, got {self.max_error}.")
         if self.dimension is not None and self.max_error is not None:
             raise ValueError("learn-basis expects one of --dimension and --max-error, not both.")
-        if self.family != "spectral" and (self.dimension is not None or self.max_error is not None):
+        if self.max_frequency is not None and self.max_frequency < 0:
+            raise ValueError(f"learn-basis expects --max-frequency of zero or more, got {self.max_frequency}.")
+        if self.family != "spectral" and (self.max_frequency is not None or self.max_error is not None):
             raise ValueError(
-                f"learn-basis cuts spectral bases only: a {self.family} basis is complete. Drop --dimension and "
-                "--max-error, or choose --family spectral."
+                f"learn-basis knows --max-error and --max-frequency of spectral bases, got --family {self.family}. "
+                "Drop them, or cut it with --dimension."
             )
 
 
@@ -79,16 +83,22 @@ def learn_basis(config: LearnBasis, progress: ProgressCallback = silent) -> dict
 
     Raises:
         FileExistsError: If the file is there and may not be replaced.
+        IsADirectoryError: If there is a folder in its place.
+        NotADirectoryError: If its folder, or one above it, is a file.
         ValueError: If there are too few images, or they are too small or constant; if no basis has the dimension or
             meets the error budget.
     """
     if config.out.exists() and not config.overwrite:
         raise FileExistsError(f"{config.out} exists already. Choose another --out, or replace it with --overwrite.")
+    _check_writable(config.out)
     group = parse_group(config.group)
     start = time.perf_counter()
     images = grey_images(config.images, config.max_images, config.kernel_size, config.data_dir, progress)
     moments = measure_moments(images, group, config.kernel_size, whiten=config.whiten)
-    basis, facts = fit(config.family, moments, dimension=config.dimension, max_error=config.max_error)
+    basis, facts = fit(
+        config.family, moments, dimension=config.dimension, max_error=config.max_error,
+        max_frequency=config.max_frequency,
+    )  # fmt: skip
     facts |= {
         "data": "pictures" if config.images else "CIFAR-10 training images",
         "images": moments.num_images,
@@ -106,6 +116,7 @@ def fit(
     *,
     dimension: int | None = None,
     max_error: float | None = None,
+    max_frequency: int | None = None,
 ) -> tuple[FixedBasis, dict[str, Any]]:
     """Fit a basis of as many atoms as there can be, best first, or as are asked for.
 
@@ -113,8 +124,9 @@ def fit(
         family: "spectral" or "unitary".
         moments: Moments of the images.
         held_out: Moments of the images to state the error on; those of the fit by default.
-        dimension: Number of atoms of a spectral basis.
+        dimension: Number of atoms.
         max_error: Largest relative equivariance error of an atom of a spectral basis.
+        max_frequency: Highest angular frequency of an atom of a spectral basis.
 
     Returns:
         The basis, and what a file should say about it.
@@ -122,15 +134,17 @@ def fit(
     judge = moments if held_out is None else held_out
     group, side = moments.group, moments.kernel_size[0]
     if family == "unitary":
-        unitary = UnitaryBasis(group, side, moments)
+        unitary = UnitaryBasis(group, side, moments, dimension=dimension)
         return unitary, {"equivariance_error": float(basis_equivariance_error(unitary, judge).max())}
     if dimension is not None or max_error is not None:
-        asked = SpectralBasis(group, side, moments, dimension=dimension, max_error=max_error)
+        asked = SpectralBasis(
+            group, side, moments, dimension=dimension, max_error=max_error, max_frequency=max_frequency
+        )
         return asked, _spectral_facts(asked, asked, judge)
-    dimensions = available_dimensions(group, side, moments)
-    spectral = SpectralBasis(group, side, moments, dimension=dimensions[-1])
+    dimensions = available_dimensions(group, side, moments, max_frequency=max_frequency)
+    spectral = SpectralBasis(group, side, moments, dimension=dimensions[-1], max_frequency=max_frequency)
     recommended = min(dimensions, key=lambda d: abs(d - RECOMMENDED.get(side, side * side // 2)))
-    cut = SpectralBasis(group, side, moments, dimension=recommended)
+    cut = SpectralBasis(group, side, moments, dimension=recommended, max_frequency=max_frequency)
     return spectral, _spectral_facts(spectral, cut, judge)
 
 
@@ -157,7 +171,6 @@ def grey_images(
         DataError: If there are no pictures, or none is large enough.
         ValueError: If the kernel is too large.
     """
-    least = math.ceil(math.sqrt(2) * (kernel_size - 1) + 1)
     if pictures is not None:
         batches = grey_tiles(pictures_in(pictures))
     else:
@@ -165,10 +178,10 @@ def grey_images(
         batches = iter(train.take(min(max_images, len(train))).grey().split(1000))
     count = 0
     for batch in batches:
-        if min(batch.shape[-2:]) < least:
+        if not has_room(batch.shape[-2], batch.shape[-1], (kernel_size, kernel_size)):
             raise ValueError(
-                f"A kernel of {kernel_size}x{kernel_size} needs images of at least {least} pixels a side to turn in, "
-                f"got images of {batch.shape[-2]}x{batch.shape[-1]}. Choose a smaller --kernel-size."
+                f"A kernel of {kernel_size}x{kernel_size} needs images of {room_for((kernel_size, kernel_size))} to "
+                f"turn in, got images of {batch.shape[-2]}x{batch.shape[-1]}. Choose a smaller --kernel-size."
             )
         taken = batch[: max_images - count]
         count += len(taken)
@@ -176,6 +189,17 @@ def grey_images(
         progress("look at images", count, max_images)
         if count >= max_images:
             return
+
+
+def _check_writable(out: Path) -> None:
+    """Refuse, before the work, a file that has a folder in its place or no folder to go to."""
+    if out.is_dir():
+        raise IsADirectoryError(f"learn-basis expects a file as --out, got the folder {out}. Choose another --out.")
+    found = next(parent for parent in out.absolute().parents if parent.exists())
+    if not found.is_dir():
+        raise NotADirectoryError(
+            f"learn-basis expects a folder for {out.name}, got {found}, which is a file. Choose another --out."
+        )
 
 
 def _spectral_facts(basis: SpectralBasis, recommended: SpectralBasis, judge: Moments) -> dict[str, Any]:

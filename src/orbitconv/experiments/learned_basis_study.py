@@ -7,13 +7,13 @@ from typing import ClassVar, Literal, get_args
 from orbitconv.experiments.basis_runs import (
     TrainBases,
     check_out,
-    command_of,
     measure_runs,
     moments_of_test_images,
     train_run,
     training_images,
     with_seeds,
 )
+from orbitconv.experiments.commands import command_of
 from orbitconv.experiments.record import Record
 from orbitconv.groups import parse_group
 from orbitconv.learn import BasisTraining
@@ -76,7 +76,11 @@ def study_learned_bases(config: LearnedBasisStudy, progress: ProgressCallback = 
     test = moments_of_test_images(config, parse_group(config.group), progress)
     trainings = {variant: training_of(variant) for variant in config.variants}
     settings = {"training": {name: asdict(training) for name, training in trainings.items()}, "spline": 3}
-    record = Record(study="learned_basis", command=command_of(config), config={**config.settings(), **settings})
+    record = Record(
+        study="learned_basis",
+        command=command_of(config.command, config, "learned_basis"),
+        config={**config.settings(), **settings},
+    )
     runs = [
         train_run(variant, training, config, images, config.out / variant, progress, resume=True)
         for variant in config.variants

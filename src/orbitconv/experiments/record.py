@@ -40,7 +40,7 @@ class Record:
     extra: dict[str, Any] = field(default_factory=dict)
     source: str | None = field(default_factory=lambda: commit())
 
-    def add(self, **columns: str | float | None) -> None:
+    def add(self, **columns: str | int | float | None) -> None:
         """Add a measurement.
 
         Args:

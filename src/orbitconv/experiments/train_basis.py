@@ -18,13 +18,13 @@ from orbitconv.experiments.basis_runs import (
     Run,
     TrainBases,
     check_out,
-    command_of,
     measure_runs,
     moments_of_test_images,
     train_run,
     training_images,
     with_seeds,
 )
+from orbitconv.experiments.commands import command_of
 from orbitconv.experiments.learned_basis_study import Variant, training_of
 from orbitconv.experiments.record import Record
 from orbitconv.groups import parse_group
@@ -81,7 +81,11 @@ def train_one(config: TrainBasis, progress: ProgressCallback = silent) -> Record
     config.training.check()
     group = parse_group(config.group)
     images = training_images(config, config.images, progress)
-    record = Record(study="train_basis", command=command_of(config), config={**config.settings(), "spline": 3})
+    record = Record(
+        study="train_basis",
+        command=command_of(config.command, config, "train_basis"),
+        config={**config.settings(), "spline": 3},
+    )
     known = {training_of(variant): variant for variant in get_args(Variant)}
     name = known.get(replace(config.training, seed=0), "own settings")
     trainings = with_seeds(config.training, config)

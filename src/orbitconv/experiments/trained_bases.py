@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from orbitconv.bases import FilterBasis, HarmonicBasis, SpectralBasis
-from orbitconv.checks import check_positive
+from orbitconv.checks import check_sizes
 from orbitconv.data import ImageSet, load
+from orbitconv.experiments.commands import command_of
 from orbitconv.experiments.journal import Journal
 from orbitconv.experiments.record import Record, Row
 from orbitconv.experiments.upright import UprightStudy, build, measure
@@ -34,7 +35,7 @@ class TrainedBases(UprightStudy):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive("bases-trained", **{f"kernel_sizes[{i}]": k for i, k in enumerate(self.kernel_sizes)})
+        check_sizes("bases-trained", self.kernel_sizes)
         parse_group(self.group)
 
 
@@ -59,7 +60,7 @@ def compare_trained_bases(config: TrainedBases, progress: ProgressCallback = sil
     group = parse_group(config.group)
     record = Record(
         study="bases_trained",
-        command=f"orbitconv study bases-trained --seeds {config.seeds} --results results/bases_trained.json",
+        command=command_of("study bases-trained", config, "bases_trained"),
         config={**config.settings(), "data": "mnist"},
     )
     for kernel in config.kernel_sizes:

@@ -1,5 +1,6 @@
 """Train a classifier on images that are resident on the device, and measure its error."""
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from orbitconv.checks import check_positive
 from orbitconv.progress import ProgressCallback, silent
 
 
@@ -23,6 +25,18 @@ class Training:
     """Highest learning rate of the cycle."""
     weight_decay: float = 1e-4
     """Decoupled weight decay."""
+
+    def check(self) -> None:
+        """Refuse settings that make no sense.
+
+        Raises:
+            ValueError: If a count is below one, the learning rate is not above zero, or the weight decay is below it.
+        """
+        check_positive("Training", epochs=self.epochs, batch_size=self.batch_size)
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise ValueError(f"Training expects learning_rate > 0, got {self.learning_rate}.")
+        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
+            raise ValueError(f"Training expects weight_decay >= 0, got {self.weight_decay}.")
 
 
 def train(

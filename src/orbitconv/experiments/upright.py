@@ -10,6 +10,7 @@ from torch import nn
 from orbitconv.bases import FilterBasis
 from orbitconv.checks import check_positive
 from orbitconv.data import ImageSet, rotated
+from orbitconv.experiments.commands import PLACES
 from orbitconv.experiments.record import Row
 from orbitconv.experiments.training import Training, error_percent, train
 from orbitconv.models import SmallCNN, SmallGroupCNN, count_parameters, width_for_parameters
@@ -51,8 +52,7 @@ class UprightStudy:
     def __post_init__(self) -> None:
         for name in ("seeds", "train_images", "fit_images", "test_images", "curve_images", "parameters"):
             check_positive(type(self).__name__, **{name: getattr(self, name)})
-        for name in ("epochs", "batch_size"):
-            check_positive(type(self).__name__, **{name: getattr(self.training, name)})
+        self.training.check()
 
     def settings(self) -> dict[str, Any]:
         """Everything that a result depends on, for the record.
@@ -60,7 +60,7 @@ class UprightStudy:
         Returns:
             Names and values.
         """
-        return {k: v for k, v in asdict(self).items() if k not in {"out", "overwrite", "data_dir", "results"}}
+        return {name: value for name, value in asdict(self).items() if name not in PLACES}
 
 
 def build(family: str, basis: FilterBasis | None, parameters: int, seed: int) -> nn.Module:

@@ -178,8 +178,8 @@ def train_basis(
         FileExistsError: If `out` holds a record and `resume` is false.
         FloatingPointError: If the loss is no number; says at which step.
         ModuleNotFoundError: If TensorBoard is asked for and not installed.
-        ValueError: If there are too few images, they are smaller than the kernel or not finite, settings make no
-            sense, or the record in `out` is of another run.
+        ValueError: If there are too few images, they are constant, smaller than the kernel or not finite, settings
+            make no sense, or the record in `out` is of another run.
     """
     config = BasisTraining() if config is None else config
     config.check()
@@ -192,7 +192,7 @@ def train_basis(
         )
     grey = _grey(images)
     pixels = _standardize(grey, config.contrast)
-    run = _Run(pixels, group, kernel_size, config, start)
+    run = _Run(pixels, group, kernel_size, config, start, num_constant=len(grey) - len(pixels))
     if out is None:
         return run.train([], None, progress)
     identity = {
@@ -211,16 +211,32 @@ class _Run:
     """The state of one training run: all that a checkpoint has to hold."""
 
     def __init__(
-        self, images: Tensor, group: Group, kernel_size: int, config: BasisTraining, start: LearnedBasis | None
+        self,
+        images: Tensor,
+        group: Group,
+        kernel_size: int,
+        config: BasisTraining,
+        start: LearnedBasis | None,
+        *,
+        num_constant: int,
     ) -> None:
         self.group, self.kernel_size, self.config = group, kernel_size, config
         self.generator = torch.Generator().manual_seed(config.seed)
+        if not len(images):
+            raise ValueError(
+                f"train_basis expects images with some contrast, got {num_constant} constant ones and no other. "
+                "Nothing can be learned about how filters turn from them."
+                if num_constant
+                else "train_basis expects more images than one batch and the held-out ones, got none."
+            )
         order = torch.randperm(len(images), generator=self.generator).to(images.device)
         held = max(1, round(config.held_out * len(images)))
         if len(images) - held < config.batch_size:
             raise ValueError(
                 f"train_basis expects more images than one batch of {config.batch_size} and the held-out ones, got "
-                f"{len(images)}, {held} of them held out."
+                f"{len(images)}, {held} of them held out"
+                + (f", besides {num_constant} constant ones that were left out." if num_constant else ".")
+                + " Use more images or smaller batches."
             )
         if start is None:
             start = LearnedBasis(
@@ -342,4 +358,5 @@ def _standardize(images: Float[Tensor, "n 1 h w"], contrast: float | None) -> Fl
         return images
     centred = images - images.mean((-2, -1), keepdim=True)
     spread = centred.square().mean((-2, -1), keepdim=True).sqrt()
-    return (contrast * centred / spread)[spread.flatten() > 1e-6]
+    constant = spread <= 1e-6 * images.abs().amax((-2, -1), keepdim=True)  # but for rounding
+    return (contrast * centred / spread)[~constant.flatten()]

@@ -43,7 +43,8 @@ class TrainingFolder:
             raise FileExistsError(
                 f"{folder} is not empty. Go on from the record in it with resume=True, or choose another folder."
             )
-        self._writer = _summary_writer(folder) if tensorboard else None
+        self._folder, self._writer_type = folder, _summary_writer() if tensorboard else None
+        self._writer: Any = None
         self._metrics, self._checkpoint = folder / "metrics.jsonl", folder / "checkpoint.pt"
         self._file: IO[str] | None = None
         config = folder / "config.json"
@@ -85,6 +86,8 @@ class TrainingFolder:
             rows = [json.loads(line) for line in lines[: state["step"]]]
         write_atomically(self._metrics, "".join(json.dumps(row) + "\n" for row in rows))
         self._file = self._metrics.open("a", encoding="utf-8")
+        if self._writer_type is not None:  # it makes a file at once, which a record that is refused must not get
+            self._writer = self._writer_type(str(self._folder))
         return state, rows
 
     def add(self, row: Row) -> None:
@@ -151,8 +154,8 @@ def _check_same(found: dict[str, Any], wanted: dict[str, Any], folder: Path) -> 
         )
 
 
-def _summary_writer(folder: Path) -> Any:
-    """TensorBoard's writer, if it is installed."""
+def _summary_writer() -> Any:
+    """The class of TensorBoard's writer, if it is installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
@@ -160,4 +163,4 @@ def _summary_writer(folder: Path) -> Any:
             "TensorBoard files were asked for, and tensorboard is not installed. Install it with the extra 'train': "
             "pip install 'orbitconv[train]'."
         ) from error
-    return SummaryWriter(str(folder))
+    return SummaryWriter

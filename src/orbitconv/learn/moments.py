@@ -9,6 +9,7 @@ give the equivariance error of any filter pair (psi_g, psi_0): the mean square o
 over images, so they need one pass and constant memory, and they add up over batches, processes and machines.
 """
 
+import itertools
 import math
 from collections.abc import Iterable
 
@@ -25,7 +26,7 @@ from orbitconv.learn.processes import sum_over_processes
 from orbitconv.learn.whitening import whiten_images
 from orbitconv.progress import ProgressCallback, silent
 
-# Bytes that one step over a batch may take for its patches.
+# Bytes that one step, over some images and some points, may take for its patches.
 _WORKING_MEMORY = 2**26
 
 
@@ -96,21 +97,21 @@ class Moments:
         height, width = images.shape[-2:]
         points, offsets = _disc_points(height, width, self.kernel_size), _offsets(self.kernel_size)
         if not points.shape[1]:
-            least = math.ceil(2 * math.hypot(*((k - 1) / 2 for k in self.kernel_size)) + 1)
             raise ValueError(
-                f"Moments expects images of at least {least} pixels a side for a kernel of {self.kernel_size}, so "
-                f"that every turned patch stays in view, got images of {height}x{width}."
+                f"Moments expects images of {room_for(self.kernel_size)} for a kernel of {self.kernel_size}, so "
+                f"that every turned patch stays in view, got images of {height}x{width}. Use larger images or a "
+                "smaller kernel."
             )
         if not len(images):
             return self
-        per_image = 2 * 4 * points.shape[1] * offsets.shape[1]
-        for chunk in images.split(max(1, _WORKING_MEMORY // per_image)):
+        at_once, images_at_once = self._step(points.shape[1], images.element_size())
+        for chunk in images.split(images_at_once):
             coefficients = spline_coefficients(chunk, self.order)
-            for slot, g in enumerate(self.measured):
+            for (slot, g), some in itertools.product(enumerate(self.measured), points.split(at_once, dim=1)):
                 inverse = torch.as_tensor(self.group.matrix(g).T.copy())
                 # Patch of the turned image at t: f(g^-1 (t + x)). Turned response map of pixel x: f(g^-1 t + x).
-                x = self._sample(coefficients, inverse @ (points[:, None] + offsets[:, :, None]).flatten(1))
-                y = self._sample(coefficients, ((inverse @ points)[:, None] + offsets[:, :, None]).flatten(1))
+                x = self._sample(coefficients, inverse @ (some[:, None] + offsets[:, :, None]).flatten(1))
+                y = self._sample(coefficients, ((inverse @ some)[:, None] + offsets[:, :, None]).flatten(1))
                 for row, (a, b) in enumerate(((x, x), (x, y), (y, y))):
                     self.sums[row, slot] += a @ b.T
         self.num_images += len(images)
@@ -243,6 +244,16 @@ class Moments:
             images = whiten_images(images)
         return (images - images.mean((-2, -1), keepdim=True)) / _spread(images) if self.standardize else images
 
+    def _step(self, num_points: int, element_size: int) -> tuple[int, int]:
+        """How many points, of how many images, fit the working memory at once."""
+        pixels = math.prod(self.kernel_size)
+        # Each sample has its taps, shared by all images: an index and a weight each, and what making them takes.
+        taps = 4 * (self.order + 1) ** 2 * (8 + element_size) * pixels
+        at_once = max(1, min(num_points, _WORKING_MEMORY // (2 * taps)))
+        # In each image it has its value, on the way to float64, and the two matrices it ends in.
+        values = (2 * element_size + 2 * 8) * pixels * at_once
+        return at_once, max(1, (_WORKING_MEMORY - taps * at_once) // values)
+
     def _sample(self, coefficients: Float[Tensor, "b 1 h w"], at: Float[Tensor, "2 t"]) -> Float[Tensor, "p n"]:
         """Values of all images at points given from the centre, one row for each pixel of the kernel."""
         height, width = coefficients.shape[-2:]
@@ -300,6 +311,42 @@ def measure_moments(
             f"{moments.num_points} from {moments.num_images} images. Use more or larger images."
         )
     return moments
+
+
+def has_room(height: int, width: int, kernel_size: tuple[int, int]) -> bool:
+    """Whether an image holds a patch that every rotation keeps in view.
+
+    Args:
+        height: Height of the image, in pixels.
+        width: Its width.
+        kernel_size: Height and width of the patch.
+
+    Returns:
+        True if there is one or more.
+    """
+    return _disc_points(height, width, kernel_size).shape[1] > 0
+
+
+def room_for(kernel_size: tuple[int, int]) -> str:
+    """Say how large images must be to hold a patch that every rotation keeps in view.
+
+    A patch in the very centre needs the least room. Where sides of the image and the kernel are not both odd or both
+    even none is in the centre: 7x7 images have room for a 5x5 kernel, 8x8 images do not.
+
+    Args:
+        kernel_size: Height and width of the patch.
+
+    Returns:
+        The side from which on any image will do, and the smallest square image if it is smaller still.
+    """
+    always = math.ceil(2 * (math.hypot(*((k - 1) / 2 for k in kernel_size)) + math.hypot(0.5, 0.5)) + 1)
+    # That is for a patch half a pixel off the centre both ways; rounding up may have left more room than it needs.
+    while always > 1 and all(
+        has_room(height, width, kernel_size) for height, width in itertools.product((always - 1, always), repeat=2)
+    ):
+        always -= 1
+    smallest = next(n for n in range(1, always + 1) if has_room(n, n, kernel_size))
+    return f"at least {always} pixels a side" + (f", or {smallest}x{smallest} pixels" if smallest < always else "")
 
 
 def _offsets(kernel_size: tuple[int, int]) -> Float[Tensor, "2 p"]:

@@ -10,7 +10,7 @@ from torch.nn.utils import parametrize
 
 from orbitconv.bases.filter_basis import FilterBasis
 from orbitconv.bases.learned import LearnedBasis
-from orbitconv.checks import check_positive
+from orbitconv.checks import check_finite, check_positive
 from orbitconv.groups import Group, act_features
 from orbitconv.learn.losses import central, orthogonality_loss
 from orbitconv.learn.rotators import Rotator, image_rotator
@@ -64,12 +64,18 @@ def fine_tune_basis(
 
     Raises:
         FloatingPointError: If the loss is no number; says at which step.
-        ValueError: If no module of the network is a LearnedBasis, its group is another one, it puts out no feature map
-            on the group, or the group has no element to turn by.
+        ValueError: If there are no images, or a value is not finite; if no module of the network is a LearnedBasis,
+            its group is another one, it puts out no feature map on the group, or the group has no element to turn by.
 
     Source: Diaconu & Worrall (2019), the variant "fine-tuning".
     """
     config = FineTuning() if config is None else config
+    if not len(images):
+        raise ValueError(
+            f"fine_tune_basis expects one image or more, got images of shape {tuple(images.shape)}. Give it some of "
+            "those the network was trained on."
+        )
+    check_finite("fine_tune_basis", "images", images)
     check_positive("FineTuning", batch_size=config.batch_size, steps=config.steps)
     bases = [module for module in network.modules() if isinstance(module, LearnedBasis)]
     if not bases:
@@ -103,10 +109,10 @@ def fine_tune_basis(
                     if not basis.orthogonal:
                         loss = loss + config.orthogonality_weight * orthogonality_loss(basis(), "l2")
             if not torch.isfinite(loss):
-                raise FloatingPointError(
-                    f"The loss became {loss.item()} at step {step} of {config.steps}. Lower the learning rate "
-                    f"({config.learning_rate:g})."
-                )
+                remedy = f"Lower the learning rate ({config.learning_rate:g})."
+                if step == 1:  # nothing was learned yet
+                    remedy = "The network's last feature map on the group is zero or not finite: look at its weights."
+                raise FloatingPointError(f"The loss became {loss.item()} at step {step} of {config.steps}. {remedy}")
             for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
                 parameter.grad = gradient
             optimizer.step()

@@ -1,0 +1,120 @@
+"""The study of MLP, learned translations and CNN, on small stand-ins for digits."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+from digits import SIDE, load_small_digits, small_digits
+from orbitconv.experiments import mlp_bench, mlp_to_cnn
+from orbitconv.experiments.mlp_bench import Bench, build, lengthen, measure
+from orbitconv.experiments.mlp_curves import layout_name
+from orbitconv.experiments.mlp_lessons import Lessons
+from orbitconv.experiments.mlp_to_cnn import MlpToCnn, compare_mlp_to_cnn
+from orbitconv.experiments.training import Training
+from orbitconv.progress import silent
+
+SMALL = {
+    "seeds": 1, "train_images": 200, "test_images": 50, "pairs": 200, "reach": 3, "curve_pairs": (12, 200),
+    "curve_pair_labels": 60, "curve_labels": (20, 60), "curve_steps": 4, "training": Training(epochs=1, batch_size=50),
+}  # fmt: skip
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    monkeypatch.setattr(mlp_to_cnn, "load", load_small_digits)
+    return MlpToCnn(out=tmp_path / "run", **SMALL)
+
+
+def test_every_part_has_its_rows_and_goes_on_where_it_stopped(config, monkeypatch):
+    main = compare_mlp_to_cnn(replace(config, parts="main"))
+    kinds = {(row["family"], row["test"]) for row in main.rows}
+    assert kinds == {(f, t) for f in ("mlp", "learned", "cnn") for t in ("plain", "permuted")} | {
+        ("learned", "zero-filled")
+    }
+    assert set(main.extra["actions"]) == {"plain", "permuted", "zero-filled"}
+    for row in main.rows:
+        assert row["train"] == ("plain" if row["test"] == "plain" else "permuted")
+        assert ("distance_learned" in row) == (row["family"] == "learned")
+        if row["family"] == "learned":
+            assert row["distance_learned"] < 1e-6
+            assert row["distance_closed"] == 0
+            assert (row["group"], row["pairs"]) == ("t8x8", 200)
+
+    whole = compare_mlp_to_cnn(config)
+    assert whole.rows[: len(main.rows)] == main.rows
+    assert [row["family"] for row in whole.rows if row["part"] == "pairs"][:2] == ["mlp", "cnn"]
+    pairs = [row for row in whole.rows if row["part"] == "pairs" and row["family"] == "learned"]
+    assert len(pairs) == 2 * 2 * 2
+    for row in pairs:
+        no_group = row["pairs"] == 12 and row["learner"] == "any map"  # fewer than pixels
+        assert (row["test_error_percent"] is None) == (row["layout"] is None) == no_group
+    layouts = {(row["layout"], row["test_error_percent"]) for row in pairs if row["layout"]}
+    assert len(layouts) == len({layout for layout, _ in layouts})  # one network for each layout
+    labels = [row for row in whole.rows if row["part"] == "labels"]
+    assert len(labels) == 2 * 4
+    assert {row["steps"] for row in labels} == {4}
+    json.dumps(whole.as_dict(), allow_nan=False)
+
+    monkeypatch.setattr(mlp_bench, "train", lambda *_, **__: pytest.fail("done already"))
+    assert compare_mlp_to_cnn(config).rows == whole.rows
+    with pytest.raises(FileExistsError, match="other settings"):
+        compare_mlp_to_cnn(replace(config, pairs=100))
+
+
+def test_more_seeds_go_on_from_fewer(config):
+    one = compare_mlp_to_cnn(replace(config, parts="main"))
+    two = compare_mlp_to_cnn(replace(config, parts="main", seeds=2))
+    assert two.rows[: len(one.rows)] == one.rows
+    assert len(two.rows) == 2 * len(one.rows)
+
+
+def test_figures_get_the_filters_and_matrices_of_the_first_networks(config):
+    compare_mlp_to_cnn(replace(config, parts="main"))
+    filters = load_file(config.out / "filters-permuted.safetensors")["filters"]
+    assert filters.shape == (16, SIDE * SIDE)
+    assert set((filters != 0).sum(1)) == {25}  # 5x5, scattered
+    saved = load_file(config.out / "translations-permuted.safetensors")
+    assert np.abs(saved["learned"] - saved["closed"]).max() < 1e-6
+
+
+def test_a_network_learns_the_order_of_pixels_from_nothing_but_pairs(config):
+    digits = small_digits(400)
+    lessons = Lessons(digits, 200, 3, silent)
+    training = Training(epochs=6, batch_size=50)
+    bench = Bench(digits=digits, test=small_digits(100, "test"), training=training, steps=1, progress=silent)
+    row, network = measure("learned", "permuted", lessons.group("permuted"), bench, seed=0, what="")
+    assert row["test_error_percent"] < 40
+    assert row["steps"] == 48
+    assert layout_name(lessons.group("permuted")) == layout_name(lessons.group("permuted")) is not None
+    assert layout_name(lessons.group("permuted")) != layout_name(lessons.group("plain"))
+    assert layout_name(None) is None
+    assert not network.training
+
+
+def test_epochs_are_added_up_to_the_steps_that_were_asked_for():
+    training = Training(epochs=12, batch_size=100)
+    assert lengthen(training, 60_000, 1500) == training
+    assert lengthen(training, 100, 1500) == replace(training, epochs=1500)
+    assert lengthen(training, 40, 1500) == replace(training, epochs=1500, batch_size=40)
+    assert lengthen(training, 1000, 1500).epochs == 150
+
+
+def test_bad_settings_are_refused():
+    with pytest.raises(ValueError, match=r"curve_pairs\[1\] >= 1"):
+        MlpToCnn(curve_pairs=(50, 0))
+    with pytest.raises(ValueError, match="no more labels"):
+        MlpToCnn(train_images=500)
+    with pytest.raises(ValueError, match="no other"):
+        build("cnn", 8, Lessons(small_digits(200), 200, 3, silent).group("plain"), 0)
+    with pytest.raises(ValueError, match="one for each pixel"):
+        Lessons(small_digits(200), 20, 3, silent).group("plain")
+
+
+def test_initial_weights_depend_on_the_seed_alone():
+    one, same, other = (next(build("cnn", 8, None, seed).parameters()) for seed in (0, 0, 1))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
