@@ -166,7 +166,9 @@ def test_a_head_that_does_not_fit_its_atoms_is_refused(whole, change):
     header, data = split(whole.read_bytes())
     change(header)
     whole.write_bytes(join(header, data))
-    with pytest.raises(ValueError, match=r"basis\.safetensors is damaged: its head does not describe a file of this kind \(basis\)"):
+    with pytest.raises(
+        ValueError, match=r"basis\.safetensors is damaged: its head does not describe a file of this kind \(basis\)"
+    ):
         read_basis(whole)
 
 

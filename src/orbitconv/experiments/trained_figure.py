@@ -26,21 +26,19 @@ def errors_by_kernel(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     """
     shown = [row for row in rows if row["test"] == "rotated"]
     kernels = sorted({int(row["kernel"]) for row in shown})
-    families = list(dict.fromkeys(str(row["family"]) for row in shown))
-    figure = new_figure(6.4, 3.9)
-    axes = figure.add_axes((0.1, 0.13, 0.87, 0.72))
-    for f, family in enumerate(families):
-        color = _COLORS.get(family, "#1f2328")
-        named = False
-        for k, kernel in enumerate(kernels):
-            errors = [row["test_error_percent"] for row in shown if (row["kernel"], row["family"]) == (kernel, family)]
-            if not errors:
-                continue
-            x = k + 0.8 / len(families) * (f - (len(families) - 1) / 2)
-            width = 0.7 / len(families)
-            axes.bar(x, statistics.fmean(errors), width, color=color, alpha=0.3, label=None if named else family)
+    families = sorted({str(row["family"]) for row in shown}, key=lambda name: [*_COLORS, name].index(name))
+    figure = new_figure(6.8, 4.2)
+    axes = figure.add_axes((0.09, 0.24, 0.89, 0.68))
+    for k, kernel in enumerate(kernels):
+        own = [family for family in families if any((r["kernel"], r["family"]) == (kernel, family) for r in shown)]
+        for f, family in enumerate(own):
+            color = _COLORS.get(family, "#1f2328")
+            errors = [r["test_error_percent"] for r in shown if (r["kernel"], r["family"]) == (kernel, family)]
+            x = k + 0.17 * (f - (len(own) - 1) / 2)
+            axes.bar(x, statistics.fmean(errors), 0.15, color=color, alpha=0.3)
             axes.plot([x] * len(errors), errors, ".", color=color, markersize=8)
-            named = True
+    for family in families:
+        axes.bar(0, 0, color=_COLORS.get(family, "#1f2328"), alpha=0.3, label=family)
     atoms = {int(row["kernel"]): row["num_atoms"] for row in shown}
     axes.set_xticks(range(len(kernels)), [f"{k}x{k}, {atoms[k]} atoms" for k in kernels])
     axes.set_title("test error at random angles", loc="left", fontsize=10)
@@ -50,5 +48,5 @@ def errors_by_kernel(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(length=0)
-    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, frameon=False, fontsize=9)
+    figure.legend(loc="lower center", ncols=3, frameon=False, fontsize=9)
     return figure
