@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import load_file
 
 from digits import SIDE, load_small_digits, small_digits
 from orbitconv.experiments import mlp_bench, mlp_to_cnn
+from orbitconv.experiments.files import read_arrays
 from orbitconv.experiments.mlp_bench import Bench, build, lengthen, measure
 from orbitconv.experiments.mlp_curves import layout_name
 from orbitconv.experiments.mlp_lessons import Lessons
@@ -74,10 +74,10 @@ def test_more_seeds_go_on_from_fewer(config):
 
 def test_figures_get_the_filters_and_matrices_of_the_first_networks(config):
     compare_mlp_to_cnn(replace(config, parts="main"))
-    filters = load_file(config.out / "filters-permuted.safetensors")["filters"]
+    filters = read_arrays(config.out / "filters-permuted.npz")["filters"]
     assert filters.shape == (16, SIDE * SIDE)
     assert set((filters != 0).sum(1)) == {25}  # 5x5, scattered
-    saved = load_file(config.out / "translations-permuted.safetensors")
+    saved = read_arrays(config.out / "translations-permuted.npz")
     assert np.abs(saved["learned"] - saved["closed"]).max() < 1e-6
 
 

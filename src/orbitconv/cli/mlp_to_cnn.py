@@ -7,11 +7,11 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 from rich.table import Table
-from safetensors.numpy import load_file
 
 from orbitconv.cli.studies import run_study
 from orbitconv.cli.terminal import Terminal
 from orbitconv.experiments.figures import render
+from orbitconv.experiments.files import read_arrays
 from orbitconv.experiments.mlp_figures import error_bars, learning_curves
 from orbitconv.experiments.mlp_pictures import filters_and_orbit, translation_matrices
 from orbitconv.experiments.mlp_to_cnn import MlpToCnn, compare_mlp_to_cnn
@@ -53,8 +53,8 @@ def draw(folder: Path, rows: list[Row]) -> "Iterator[tuple[str, Figure]]":
     """
     parts = {row["part"] for row in rows}
     if "main" in parts:
-        learned = {test: load_file(folder / f"translations-{test}.safetensors") for test in ("plain", "permuted")}
-        filters = load_file(folder / "filters-permuted.safetensors")["filters"]
+        learned = {test: read_arrays(folder / f"translations-{test}.npz") for test in ("plain", "permuted")}
+        filters = read_arrays(folder / "filters-permuted.npz")["filters"]
         orders = {test: tensors["order"] for test, tensors in learned.items()}
         yield "mlp_to_cnn_errors", error_bars(rows)
         yield "mlp_to_cnn_filters", filters_and_orbit(filters, learned["permuted"]["closed"], orders["permuted"])

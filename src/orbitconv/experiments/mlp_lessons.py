@@ -5,10 +5,10 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from safetensors.torch import save
 from torch import Tensor
 
 from orbitconv.data import ImageSet
+from orbitconv.experiments.files import write_arrays
 from orbitconv.experiments.record import Row
 from orbitconv.experiments.translations import (
     AXES,
@@ -21,7 +21,6 @@ from orbitconv.experiments.translations import (
     pixel_order,
     shift_matrix,
 )
-from orbitconv.files import write_atomically
 from orbitconv.learn import ClosedGroup
 from orbitconv.progress import ProgressCallback
 
@@ -94,7 +93,7 @@ class Lessons:
             "learned": torch.stack([action.matrix for action in learned.actions]),
             "closed": group.generators.float(),
         }
-        write_atomically(folder / f"translations-{test}.safetensors", save(tensors))
+        write_arrays(folder / f"translations-{test}.npz", **{name: value.numpy() for name, value in tensors.items()})
         return [facts(learned, test, self.digits.images.shape[-1])]
 
 

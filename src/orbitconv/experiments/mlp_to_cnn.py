@@ -9,19 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from safetensors.torch import save
 from torch import nn
 
 from orbitconv.checks import check_positive
 from orbitconv.data import load
 from orbitconv.experiments.commands import command_of
+from orbitconv.experiments.files import write_arrays
 from orbitconv.experiments.journal import Journal
 from orbitconv.experiments.mlp_bench import FAMILIES, Bench, measure
 from orbitconv.experiments.mlp_curves import few_labels, few_pairs
 from orbitconv.experiments.mlp_lessons import Lessons
 from orbitconv.experiments.record import Record, Row
 from orbitconv.experiments.training import Training
-from orbitconv.files import write_atomically
 from orbitconv.nn import OrbitLinear
 from orbitconv.progress import ProgressCallback, silent
 
@@ -144,7 +143,7 @@ def _train(family: str, test: str, seed: int, config: MlpToCnn, bench: Bench, le
     group = lessons.group(test) if family == "learned" else None
     row, network = measure(family, test, group, bench, seed=seed, what=part)
     if family == "learned" and seed == 0:
-        _save_filters(network, config.out / f"filters-{test}.safetensors")
+        _save_filters(network, config.out / f"filters-{test}.npz")
     return [row]
 
 
@@ -152,4 +151,4 @@ def _save_filters(network: nn.Module, path: Path) -> None:
     """Keep the first layer's filters, as vectors of pixels in the order that the network was given."""
     first = next(network.children())
     assert isinstance(first, OrbitLinear)
-    write_atomically(path, save({"filters": first.filters().detach()[:, 0].contiguous()}))
+    write_arrays(path, filters=first.filters().detach()[:, 0].numpy())
