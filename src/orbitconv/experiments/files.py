@@ -42,7 +42,7 @@ def write_arrays(path: Path, **arrays: Shaped[np.ndarray, "..."]) -> None:
         **arrays: The arrays by name.
     """
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
     write_atomically(path, buffer.getvalue())
 
 

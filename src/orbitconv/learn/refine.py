@@ -50,7 +50,7 @@ def fine_tune_basis(
 
     The loss is `||f(T_g x) - T'_g f(x)||^2 / ||T'_g f(x)||^2` over the central region, g random in every step.
     Coefficients, biases, normalization statistics and the training mode of the network stay as they are, and so do
-    their gradients.
+    their gradients. Quarter turns are exact no longer afterwards; `LearnedBasis.average()` makes them so again.
 
     Args:
         network: Network with layers on one or more `LearnedBasis`; they are changed in place.
