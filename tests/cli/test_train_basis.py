@@ -59,7 +59,7 @@ def test_training_prints_a_table_and_leaves_a_basis_a_record_and_a_curve(picture
         (["--images", "empty"], "holds no pictures"),
         (["--images", "small"], "at least 96x96 pixels, got none larger than 40x40"),
         (["--images", "constant"], "got 8 constant ones"),
-        (["--images", "pictures", "--kernel-size", "99"], "at least 140 pixels a side"),
+        (["--images", "pictures", "--kernel-size", "99"], "at least 141 pixels a side"),
         (["--images", "pictures", "--group", "e8"], "C8 or D4"),
     ],
 )
