@@ -24,15 +24,15 @@ class Command(Protocol):
 
 COMMANDS: dict[str, type[Command]] = {
     "demo": DemoCommand,
-    "study bases-trained": TrainedBasesCommand,
-    "compare-bases": CompareBasesCommand,
     "learn-basis": LearnBasisCommand,
     "train-basis": TrainBasisCommand,
     "train-basis --paper": TrainPaperBasisCommand,
-    "study learned-basis": LearnedBasisCommand,
     "show-basis": ShowBasisCommand,
-    "study mlp-to-cnn": MlpToCnnCommand,
+    "compare-bases": CompareBasesCommand,
     "learn-action": LearnActionCommand,
+    "study bases-trained": TrainedBasesCommand,
+    "study learned-basis": LearnedBasisCommand,
+    "study mlp-to-cnn": MlpToCnnCommand,
 }
 
 
