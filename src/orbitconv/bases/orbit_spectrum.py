@@ -210,7 +210,7 @@ def _lowest(owner: str, orbits: list[Orbit], n: int, dimension: int) -> list[Orb
     """The orbits of one and of two atoms that make up a dimension at the lowest cost."""
     orbits = sorted(orbits, key=lambda orbit: orbit.error)
     singles, pairs = ([orbit for orbit in orbits if orbit.size(n) == size] for size in (1, 2))
-    made = {count + 2 * twos: (count, twos) for count in range(len(singles) + 1) for twos in range(len(pairs) + 1)}
+    made = {count + 2 * twos for count in range(len(singles) + 1) for twos in range(len(pairs) + 1)}
     if dimension not in made:
         raise ValueError(
             f"{owner} cannot have {dimension} atoms, as pairs of atoms that turn as one stay together. "

@@ -3,20 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
 from orbitconv.cli.studies import run_study
-from orbitconv.cli.terminal import Terminal
-from orbitconv.experiments.figures import render
+from orbitconv.cli.terminal import Terminal, mean_and_spread
+from orbitconv.experiments.figures import write_figure
 from orbitconv.experiments.files import read_arrays
 from orbitconv.experiments.mlp_figures import error_bars, learning_curves
 from orbitconv.experiments.mlp_pictures import filters_and_orbit, translation_matrices
 from orbitconv.experiments.mlp_to_cnn import MlpToCnn, compare_mlp_to_cnn
 from orbitconv.experiments.record import Row
-from orbitconv.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,8 +32,7 @@ class MlpToCnnCommand(MlpToCnn):
         terminal = Terminal()
         record = run_study(self.out, self.results, terminal, lambda progress: compare_mlp_to_cnn(self, progress))
         for name, figure in draw(self.out, record.rows):
-            for file_format in ("png", "svg"):
-                write_atomically(self.out / f"{name}.{file_format}", render(figure, file_format))
+            write_figure(figure, self.out, name)
         for table in tables(record.rows):
             terminal.console.print(table)
         terminal.say(f"Record and figures: {self.out}")
@@ -102,18 +99,11 @@ def _table(title: str, keys: tuple[str, ...], groups: dict[tuple[object, ...], l
         ]
         count = own[0]["parameters"]
         table.add_row(
-            *names, _spread(numbers[0], 2), "-" if count is None else f"{count:,}", _spread(numbers[1], 0),
+            *names, mean_and_spread(numbers[0], 2), "-" if count is None else f"{count:,}",
+            mean_and_spread(numbers[1], 0),
             *(_brief(own[0].get(column)) for column in ("distance_learned", "distance_closed")),
         )  # fmt: skip
     return table
-
-
-def _spread(values: list[float], digits: int) -> str:
-    """Mean and standard deviation."""
-    if not values:
-        return "-"
-    mean = f"{fmean(values):.{digits}f}"
-    return f"{mean} ± {stdev(values):.{digits}f}" if len(values) > 1 else mean
 
 
 def _brief(value: str | float | None) -> str:

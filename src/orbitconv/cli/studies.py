@@ -7,11 +7,10 @@ from pathlib import Path
 from rich.table import Table
 
 from orbitconv.cli.terminal import Terminal, mean_and_spread
-from orbitconv.experiments.figures import check_libraries, render
+from orbitconv.experiments.figures import check_libraries, write_figure
 from orbitconv.experiments.record import Record
 from orbitconv.experiments.trained_bases import TrainedBases, compare_trained_bases
 from orbitconv.experiments.trained_figure import errors_by_kernel
-from orbitconv.files import write_atomically
 from orbitconv.progress import ProgressCallback
 
 
@@ -26,9 +25,7 @@ class TrainedBasesCommand(TrainedBases):
         """Train, measure, show."""
         terminal = Terminal()
         record = run_study(self.out, self.results, terminal, lambda progress: compare_trained_bases(self, progress))
-        figure = errors_by_kernel(record.rows)
-        for file_format in ("png", "svg"):
-            write_atomically(self.out / f"{record.study}.{file_format}", render(figure, file_format))
+        write_figure(errors_by_kernel(record.rows), self.out, record.study)
         terminal.console.print(_table(record))
         terminal.say(f"Record and figure: {self.out}")
 

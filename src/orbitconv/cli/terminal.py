@@ -1,8 +1,9 @@
 """What a person sees while a command works, and when it is done."""
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -64,14 +65,17 @@ class Terminal:
         self.console.print(table)
 
 
-def mean_and_spread(values: list[float]) -> str:
+def mean_and_spread(values: Sequence[Any], digits: int = 1) -> str:
     """Mean, and standard deviation where there are several values.
 
     Args:
-        values: One value or more.
+        values: Numbers; a dash stands for none.
+        digits: Digits after the point.
 
     Returns:
         Such as 9.2 ± 2.4.
     """
-    mean = f"{statistics.mean(values):.1f}"
-    return f"{mean} ± {statistics.stdev(values):.1f}" if len(values) > 1 else mean
+    if not values:
+        return "-"
+    mean = f"{statistics.fmean(values):.{digits}f}"
+    return f"{mean} ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else mean

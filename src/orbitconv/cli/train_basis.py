@@ -1,20 +1,18 @@
 """`orbitconv train-basis` and `orbitconv study learned-basis`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
-from typing import Any
 
 from rich.table import Table
 
-from orbitconv.cli.terminal import Terminal
-from orbitconv.experiments.figures import check_libraries, render
+from orbitconv.cli.studies import run_study
+from orbitconv.cli.terminal import Terminal, mean_and_spread
+from orbitconv.experiments.figures import write_figure
 from orbitconv.experiments.learned_basis_study import LearnedBasisStudy, study_learned_bases
 from orbitconv.experiments.learned_curves import draw_curves
 from orbitconv.experiments.record import Record
 from orbitconv.experiments.train_basis import TrainBasis, TrainPaperBasis, train_one
-from orbitconv.files import write_atomically
 from orbitconv.progress import ProgressCallback
 
 
@@ -60,21 +58,14 @@ def _train_and_show(config: TrainBasis) -> None:
 
 def _work(out: Path, results: Path | None, work: Callable[[ProgressCallback], Record]) -> Terminal:
     """Run trainings that keep their own checkpoints, then write record and figure and print the table."""
-    check_libraries()
     terminal = Terminal()
     try:
-        with terminal.progress() as progress:
-            record = work(progress)
+        record = run_study(out, results, terminal, work)
     except KeyboardInterrupt:
         if any(out.glob("**/checkpoint.pt")):
             terminal.say(f"{out} keeps the training up to its last checkpoint; go on with --resume.")
         raise
-    for path in (out / f"{record.study}.json", results):
-        if path is not None:
-            record.write(path)
-    figure = draw_curves(record.extra["curves"], record.extra["baselines_held_out_error"])
-    for file_format in ("png", "svg"):
-        write_atomically(out / f"curve.{file_format}", render(figure, file_format))
+    write_figure(draw_curves(record.extra["curves"], record.extra["baselines_held_out_error"]), out, "curve")
     terminal.console.print(_table(record))
     terminal.say(f"Record and curve: {out}")
     return terminal
@@ -95,11 +86,7 @@ def _table(record: Record) -> Table:
     for settings, family in dict.fromkeys((row["settings"], row["family"]) for row in record.rows):
         own = [row for row in record.rows if (row["settings"], row["family"]) == (settings, family)]
         names = (str(family), "" if settings == "none" else str(settings))[: len(words)]
-        table.add_row(*names, str(own[0]["num_atoms"]), *(_spread([row[name] for row in own]) for name in numbers))
+        table.add_row(
+            *names, str(own[0]["num_atoms"]), *(mean_and_spread([row[name] for row in own], 3) for name in numbers)
+        )
     return table
-
-
-def _spread(values: Sequence[Any]) -> str:
-    """Mean and standard deviation over seeds."""
-    mean = f"{fmean(values):.3f}"
-    return f"{mean} ± {stdev(values):.3f}" if len(values) > 1 else mean

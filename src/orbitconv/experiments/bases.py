@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,7 +11,7 @@ import torch
 from orbitconv.bases import FilterBasis, load_basis
 from orbitconv.checks import check_positive, check_sizes
 from orbitconv.data import grey_tiles, load, sample_pictures
-from orbitconv.experiments.commands import PLACES, command_of
+from orbitconv.experiments.commands import command_of, settings_of
 from orbitconv.experiments.families import Built, families
 from orbitconv.experiments.peers import peer_bases
 from orbitconv.experiments.record import Record
@@ -79,7 +79,7 @@ def compare_bases(config: CompareBases, progress: ProgressCallback = silent) -> 
     group = parse_group(config.group)
     train = load("cifar10", "train", data_dir=config.data_dir, progress=progress).take(config.fit_images).grey()
     test = load("cifar10", "test", data_dir=config.data_dir, progress=progress).take(config.test_images).grey()
-    settings = {k: v for k, v in asdict(config).items() if k not in PLACES}
+    settings = settings_of(config)
     record = Record(
         study="bases",
         command=command_of("compare-bases", config, "bases"),

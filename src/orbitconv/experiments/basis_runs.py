@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any, ClassVar
@@ -22,7 +22,7 @@ from orbitconv.bases import (
 from orbitconv.checks import check_positive
 from orbitconv.data import load
 from orbitconv.experiments.bases import measure_basis
-from orbitconv.experiments.commands import PLACES
+from orbitconv.experiments.commands import settings_of
 from orbitconv.experiments.learn_basis import grey_images
 from orbitconv.experiments.learned_curves import brief, curve, mean_error
 from orbitconv.experiments.record import Record
@@ -70,8 +70,7 @@ class TrainBases:
         Returns:
             Names and values.
         """
-        kept = {name: value for name, value in asdict(self).items() if name not in PLACES}
-        return {name: str(value) if isinstance(value, Path) else value for name, value in kept.items()}
+        return {name: str(value) if isinstance(value, Path) else value for name, value in settings_of(self).items()}
 
 
 @dataclass(frozen=True)

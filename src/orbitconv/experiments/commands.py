@@ -1,11 +1,23 @@
 """The command line that reproduces a record, from the settings of a study."""
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 # Fields that no result depends on.
 PLACES = frozenset({"out", "overwrite", "data_dir", "results", "resume", "tensorboard"})
+
+
+def settings_of(config: Any) -> dict[str, Any]:
+    """Everything that a result depends on, for its record.
+
+    Args:
+        config: Settings, a dataclass.
+
+    Returns:
+        Names and values.
+    """
+    return {name: value for name, value in asdict(config).items() if name not in PLACES}
 
 
 def command_of(words: str, config: Any, record: str) -> str:

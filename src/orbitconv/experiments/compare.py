@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orbitconv.experiments.figures import import_plotting, new_figure, render
+from orbitconv.experiments.figures import import_plotting, new_figure, write_figure
 from orbitconv.experiments.record import Record
 from orbitconv.files import write_atomically
 
@@ -36,9 +36,7 @@ def write_comparison(record: Record, folder: Path) -> None:
     """
     record.write(folder / "bases.json")
     write_atomically(folder / "bases.csv", as_csv(record.rows))
-    figure = pareto(record.rows)
-    for file_format in ("png", "svg"):
-        write_atomically(folder / f"bases.{file_format}", render(figure, file_format))
+    write_figure(pareto(record.rows), folder, "bases")
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:

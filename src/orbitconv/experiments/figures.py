@@ -4,12 +4,14 @@ import io
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 
+from orbitconv.files import write_atomically
 from orbitconv.optional import import_optional
 
 if TYPE_CHECKING:
@@ -113,6 +115,18 @@ def render(figure: "Figure", file_format: str) -> bytes:
     with import_plotting("matplotlib").rc_context({"svg.hashsalt": "orbitconv"}):
         figure.savefig(buffer, format=file_format, dpi=200, metadata=metadata)
     return buffer.getvalue()
+
+
+def write_figure(figure: "Figure", folder: Path, name: str) -> None:
+    """Write a figure as PNG and as SVG, each in one step.
+
+    Args:
+        figure: Figure.
+        folder: Folder to write into.
+        name: Name of the files, without their endings.
+    """
+    for file_format in ("png", "svg"):
+        write_atomically(folder / f"{name}.{file_format}", render(figure, file_format))
 
 
 def new_figure(width: float, height: float) -> "Figure":

@@ -3,7 +3,7 @@
 import math
 import time
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from torch import Tensor
 from orbitconv.checks import check_positive
 from orbitconv.data import SOURCES
 from orbitconv.experiments.action_pairs import TILE, action_images, pixel_order, shift_randomly, windows
+from orbitconv.experiments.commands import settings_of
 from orbitconv.experiments.files import to_json
 from orbitconv.experiments.record import Record
 from orbitconv.experiments.transformations import Transformation, find_transformation
@@ -220,8 +221,7 @@ def write_action(result: ActionResult, config: LearnAction, folder: Path) -> Rec
     Returns:
         The record.
     """
-    settings = {k: v for k, v in asdict(config).items() if k not in {"out", "overwrite", "results", "data_dir", "data"}}
-    settings["data"] = result.facts["data"]
+    settings = settings_of(config) | {"data": result.facts["data"]}
     record = Record(study="learn-action", command=_command(config, result.facts["data"]), config=settings)
     record.rows.append(result.facts)
     record.extra["notes"] = list(result.notes)

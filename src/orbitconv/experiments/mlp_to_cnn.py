@@ -4,7 +4,7 @@ The talk's experiment, and one step on: all pixels in one fixed random order. Wh
 loses what it is built on, and the action of translations is learned from pairs of vectors as before.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from torch import nn
 
 from orbitconv.checks import check_positive
 from orbitconv.data import load
-from orbitconv.experiments.commands import command_of
+from orbitconv.experiments.commands import command_of, settings_of
 from orbitconv.experiments.files import write_arrays
 from orbitconv.experiments.journal import Journal
 from orbitconv.experiments.mlp_bench import FAMILIES, Bench, measure
@@ -85,7 +85,7 @@ class MlpToCnn:
         Returns:
             Names and values.
         """
-        return {k: v for k, v in asdict(self).items() if k not in {"out", "overwrite", "data_dir", "results"}}
+        return settings_of(self)
 
 
 def compare_mlp_to_cnn(config: MlpToCnn, progress: ProgressCallback = silent) -> Record:

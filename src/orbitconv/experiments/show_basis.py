@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,8 +22,9 @@ from orbitconv.experiments.basis_turning import (
     random_pattern,
     turn_filter,
 )
+from orbitconv.experiments.commands import settings_of
 from orbitconv.experiments.contact_sheet import Row, contact_sheet
-from orbitconv.experiments.figures import render
+from orbitconv.experiments.figures import write_figure
 from orbitconv.experiments.files import to_json
 from orbitconv.experiments.shown_bases import FAMILIES, Shown, family_bases, named_basis
 from orbitconv.files import write_atomically
@@ -125,9 +126,7 @@ def show_basis(config: ShowBasis, folder: Path, progress: ProgressCallback = sil
     group = next((s.basis.group for s in chosen if s.family != "exact"), chosen[0].basis.group)
     drawings = dict(_drawings(chosen, group, config))
     for done, (name, draw) in enumerate(drawings.items(), start=1):
-        figure = draw()
-        for file_format in ("png", "svg"):
-            write_atomically(folder / f"{name}.{file_format}", render(figure, file_format))
+        write_figure(draw(), folder, name)
         progress("draw pictures", done, len(drawings) + 1)
     actors = _actors(chosen, group, config.seed)
     moments = [f"turned by {words}" for words in _angles(group)]
@@ -136,7 +135,7 @@ def show_basis(config: ShowBasis, folder: Path, progress: ProgressCallback = sil
     write_atomically(folder / f"turning.{config.animation}", film(actors, moments, config.animation))
     progress("draw pictures", len(drawings) + 1, len(drawings) + 1)
     rows = [measure(shown) for shown in chosen]
-    settings = {k: v for k, v in asdict(config).items() if k not in {"out", "overwrite", "data_dir"}}
+    settings = settings_of(config)
     write_atomically(folder / "bases.json", to_json({"study": "show-basis", "config": settings, "rows": rows}))
     return rows
 

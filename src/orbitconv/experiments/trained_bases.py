@@ -67,13 +67,13 @@ def compare_trained_bases(config: TrainedBases, progress: ProgressCallback = sil
         fit = digits.take(config.fit_images).floats()
         held_out = measure_moments(test.take(min(config.fit_images, len(test))).floats(), group, kernel)
         bases = _bases(fit, group, kernel)
+        worst = {family: float(basis_equivariance_error(basis, held_out).max()) for family, basis in bases.items()}
         for seed in range(config.seeds):
             for family, basis in bases.items():
                 part = f"{family}, {kernel}x{kernel}, seed {seed}"
                 rows = journal.rows(part, partial(_train, family, basis, seed, digits, test, config, progress, part))
-                error = float(basis_equivariance_error(basis, held_out).max())
                 for row in rows:
-                    record.add(**row, basis_error_worst=error)
+                    record.add(**row, basis_error_worst=worst[family])
     record.source = journal.source
     return record
 

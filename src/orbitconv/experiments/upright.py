@@ -1,6 +1,6 @@
 """Networks trained on upright digits and tested at every angle: the setting of the demo and of its relatives."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from torch import nn
 from orbitconv.bases import FilterBasis
 from orbitconv.checks import check_positive
 from orbitconv.data import ImageSet, rotated
-from orbitconv.experiments.commands import PLACES
+from orbitconv.experiments.commands import settings_of
 from orbitconv.experiments.record import Row
 from orbitconv.experiments.training import Training, error_percent, train
 from orbitconv.models import SmallCNN, SmallGroupCNN, count_parameters, width_for_parameters
@@ -60,7 +60,7 @@ class UprightStudy:
         Returns:
             Names and values.
         """
-        return {name: value for name, value in asdict(self).items() if name not in PLACES}
+        return settings_of(self)
 
 
 def build(family: str, basis: FilterBasis | None, parameters: int, seed: int) -> nn.Module:
