@@ -7,6 +7,8 @@ from orbitconv.data.loading import load as load
 from orbitconv.data.pictures import grey_tiles as grey_tiles
 from orbitconv.data.pictures import pictures_in as pictures_in
 from orbitconv.data.pictures import sample_pictures as sample_pictures
+from orbitconv.data.rotated_mnist import read_rotated_mnist as read_rotated_mnist
+from orbitconv.data.rotated_mnist import rotated_mnist as rotated_mnist
 from orbitconv.data.rotation import RotatedImages as RotatedImages
 from orbitconv.data.rotation import rotated as rotated
 from orbitconv.progress import silent as silent

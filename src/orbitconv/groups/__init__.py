@@ -11,3 +11,5 @@ from orbitconv.groups.grid import is_exact as is_exact
 from orbitconv.groups.group import Group as Group
 from orbitconv.groups.names import parse_group as parse_group
 from orbitconv.groups.spline import rotate_images as rotate_images
+from orbitconv.groups.subgroups import cosets as cosets
+from orbitconv.groups.subgroups import embed as embed
