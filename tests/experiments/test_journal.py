@@ -1,4 +1,7 @@
+import itertools
 import json
+import multiprocessing
+import time
 
 import pytest
 
@@ -31,7 +34,9 @@ def test_a_part_that_was_cut_off_is_done_again(tmp_path):
     again = Journal(tmp_path, SETTINGS)
     assert again.rows("a", lambda: pytest.fail("done already")) == [{"x": 1}]
     assert again.rows("b", lambda: [{"x": 3}]) == [{"x": 3}]
-    assert [json.loads(line).get("part") for line in journal.path.read_text().splitlines()] == [None, "a", "b"]
+    whole = [line for line in journal.path.read_text().splitlines() if line.endswith("}") and "rows" in line]
+    assert [json.loads(line)["part"] for line in whole[-1:]] == ["b"]
+    assert Journal(tmp_path, SETTINGS).done == {"a": [{"x": 1}], "b": [{"x": 3}]}
 
 
 def test_an_error_leaves_the_parts_before_it(tmp_path):
@@ -54,3 +59,37 @@ def test_other_settings_or_other_files_are_refused_until_they_may_be_replaced(tm
     with pytest.raises(NotADirectoryError, match="is a file"):
         Journal(tmp_path / "mine" / "thesis.tex", SETTINGS)
     assert (tmp_path / "mine" / "thesis.tex").read_text() == "all of it"
+
+
+def _share(folder, parts):
+    """What one of several processes does; each part leaves the time at which it began and ended."""
+
+    def work(part):
+        start = time.time()
+        time.sleep(0.3)
+        return [{"part": part, "start": start, "end": time.time()}]
+
+    Journal(folder, SETTINGS).collect({part: lambda part=part: work(part) for part in parts})
+
+
+def test_processes_share_the_parts_and_do_each_one_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("orbitconv.experiments.journal._PATIENCE", 0.05)
+    parts = [f"part {n}" for n in range(6)]
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=_share, args=(tmp_path, parts)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(30)
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    journal = Journal(tmp_path, SETTINGS)
+    lines = [json.loads(line) for line in journal.path.read_text().splitlines()[1:]]
+    assert sorted(line["part"] for line in lines) == parts
+    times = sorted((row["start"], row["end"]) for rows in journal.done.values() for row in rows)
+    assert any(later[0] < earlier[1] for earlier, later in itertools.pairwise(times))
+
+
+def test_a_part_whose_worker_died_is_taken_over(tmp_path):
+    journal = Journal(tmp_path, SETTINGS)
+    (tmp_path / ".locks" / "a").write_text("")  # left behind by a process that was killed
+    assert journal.rows("a", lambda: [{"x": 1}]) == [{"x": 1}]

@@ -1,19 +1,28 @@
-"""Long studies, part by part: what is done is kept, and a study that was stopped goes on after it."""
+"""Long studies, part by part: what is done is kept, what was stopped goes on, several processes share the work."""
 
 import json
 import os
+import re
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from orbitconv.experiments.record import Row, commit
 from orbitconv.files import write_atomically
+from orbitconv.locks import lock
 
 NAME = "journal.jsonl"
+
+# Seconds between two looks at the parts that other processes are at.
+_PATIENCE = 2.0
 
 
 class Journal:
     """A file of finished parts, one JSON line each, after a first line that says which study they belong to.
+
+    Processes, on one machine or on several that see the folder, may work on one study together: each takes parts that
+    no other one is at.
 
     Args:
         folder: Folder of the study; it is made if needed.
@@ -30,18 +39,21 @@ class Journal:
         if folder.exists() and not folder.is_dir():
             raise NotADirectoryError(f"{folder} is a file; name a folder for the study with --out.")
         self.path = folder / NAME
+        self._locks = folder / ".locks"
         self._parts: dict[str, list[Row]] = {}
         self._commits: dict[str, None] = {}
-        wanted = json.loads(json.dumps({"settings": settings}, allow_nan=False))
-        if self.path.exists() and not overwrite:
-            self._read(wanted)
-        elif folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        self._wanted = json.loads(json.dumps({"settings": settings}, allow_nan=False))
+        foreign = folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
+        if foreign and not self.path.exists() and not overwrite:
             raise FileExistsError(
                 f"{folder} holds something else already. Choose another folder with --out, or replace it with "
                 "--overwrite."
             )
-        else:
-            write_atomically(self.path, json.dumps(wanted) + "\n")
+        self._locks.mkdir(parents=True, exist_ok=True)
+        with lock(self._locks / "journal", wait=True):
+            if overwrite or not self.path.exists():
+                write_atomically(self.path, json.dumps(self._wanted) + "\n")
+        self._read()
 
     def rows(self, part: str, make: Callable[[], list[Row]]) -> list[Row]:
         """The rows of one part, from the file if it is done already.
@@ -53,20 +65,55 @@ class Journal:
         Returns:
             The rows.
         """
-        if part not in self._parts:
-            self._add(part, make())
-        return self._parts[part]
+        return self.collect({part: make})[part]
+
+    def collect(self, parts: Mapping[str, Callable[[], list[Row]]]) -> dict[str, list[Row]]:
+        """The rows of several parts, in their order; those that another process is at are waited for.
+
+        Args:
+            parts: For each part, by its name, a function that does the work.
+
+        Returns:
+            The rows by part.
+        """
+        left = [part for part in parts if part not in self._parts]
+        while left:
+            done = [part for part in left if self._try(part, parts[part])]
+            left = [part for part in left if part not in done]
+            if left and not done:
+                time.sleep(_PATIENCE)
+        return {part: self._parts[part] for part in parts}
 
     @property
     def source(self) -> str | None:
         """Commit of the code that made the parts; several, with commas, if it changed on the way."""
         return ", ".join(self._commits) or None
 
+    @property
+    def done(self) -> dict[str, list[Row]]:
+        """The rows of every part that is done, whoever did it."""
+        self._read()
+        return dict(self._parts)
+
+    def _try(self, part: str, make: Callable[[], list[Row]]) -> bool:
+        """Do a part, unless another process is at it or has done it; tells whether its rows are there now."""
+        name = re.sub(r"[^a-z0-9.]+", "-", part.lower())
+        with lock(self._locks / name, wait=False) as held:
+            if not held:
+                return False
+            self._read()
+            if part not in self._parts:
+                self._add(part, make())
+        return True
+
     def _add(self, part: str, rows: list[Row]) -> None:
-        """Keep a part, whole or not at all: a line without its end is dropped when the file is read."""
+        """Keep a part, whole or not at all: a line without its end is passed over when the file is read."""
         source = commit()
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"part": part, "commit": source, "rows": rows}, allow_nan=False) + "\n")
+        line = json.dumps({"part": part, "commit": source, "rows": rows}, allow_nan=False) + "\n"
+        with lock(self._locks / "journal", wait=True), self.path.open("rb+") as file:
+            if file.seek(0, os.SEEK_END) and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
+                line = "\n" + line  # another process was cut off in the middle of a line
+            file.write(line.encode())
             file.flush()
             os.fsync(file.fileno())
         self._keep(part, rows, source)
@@ -76,15 +123,21 @@ class Journal:
         if source is not None:
             self._commits[source] = None
 
-    def _read(self, wanted: dict[str, Any]) -> None:
-        """Take the finished parts from the file, and drop a line that was cut off."""
-        whole = self.path.read_text(encoding="utf-8").rpartition("\n")[0]
-        lines = [json.loads(line) for line in whole.splitlines()] or [{}]
-        if lines[0] != wanted:
+    def _read(self) -> None:
+        """Take in the parts in the file that are whole."""
+        first, *lines = self.path.read_text(encoding="utf-8").split("\n") or [""]
+        if _parse(first) != self._wanted:
             raise FileExistsError(
                 f"{self.path.parent} holds a study with other settings. Go on with those, choose another folder with "
                 "--out, or begin anew with --overwrite."
             )
-        write_atomically(self.path, whole + "\n")
-        for line in lines[1:]:
+        for line in filter(None, map(_parse, lines)):
             self._keep(line["part"], line["rows"], line["commit"])
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    """A line as JSON; None if it was cut off."""
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError:
+        return None

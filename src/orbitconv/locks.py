@@ -1,0 +1,34 @@
+"""Files that keep other processes out, until their holder ends, however it ends."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def lock(path: Path, *, wait: bool) -> Iterator[bool]:
+    """Hold a lock while the context lasts; a process that is killed lets go of it.
+
+    Where there are no such locks (Windows, some network file systems) every process gets it.
+
+    Args:
+        path: File of the lock; its folder must exist. The file stays.
+        wait: Wait for another process to let go, rather than give up.
+
+    Yields:
+        Whether the lock is held.
+    """
+    try:
+        import fcntl
+    except ModuleNotFoundError:
+        yield True
+        return
+    with path.open("a", encoding="utf-8") as file:
+        held = True
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held = False
+        except OSError:  # no locks on this file system
+            pass
+        yield held
