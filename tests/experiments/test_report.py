@@ -16,7 +16,7 @@ from orbitconv.experiments.demo import Outcome
 from orbitconv.experiments.record import Record
 from orbitconv.groups import Cyclic
 from orbitconv.learn import measure_moments
-from orbitconv.models import SmallCNN, SmallGroupCNN
+from orbitconv.models import SmallCNN
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("PIL")
@@ -61,7 +61,7 @@ def outcome() -> Outcome:
         "bilinear": BilinearBasis(Cyclic(8), 3),
         "unitary": UnitaryBasis(Cyclic(8), 3, moments),
     }
-    networks = {"plain": SmallCNN(6), **{name: SmallGroupCNN(basis, 4) for name, basis in bases.items()}}
+    networks = {"plain": SmallCNN(None, width=6), **{n: SmallCNN(basis, width=4) for n, basis in bases.items()}}
     digits = ImageSet(
         images=(255 * canvas).byte(), labels=torch.zeros(30, dtype=torch.int64), classes=("zero",), name="made up",
         split="test",

@@ -1,47 +1,57 @@
-"""The small networks and their budgets."""
+import itertools
 
 import pytest
 import torch
+from torch import nn
 
 from orbitconv.bases import ExactBasis, HarmonicBasis
 from orbitconv.groups import Cyclic, Dihedral
-from orbitconv.models import SmallCNN, SmallGroupCNN, count_parameters, width_for_parameters
-from orbitconv.testing import assert_equivariant
+from orbitconv.models import SmallCNN, count_parameters, width_for
+from orbitconv.nn import GroupBatchNorm2d, GroupConv2d, GroupMaxPool2d, LiftingConv2d
 
 BASES = [None, ExactBasis(Cyclic(4), 3), HarmonicBasis(Cyclic(8), 5), ExactBasis(Dihedral(4), 3)]
 
 
+def formula(basis, width):
+    """Parameters by hand: convolutions, batch norms, the linear layer for ten classes."""
+    per_pair, per_lift = (9, 9) if basis is None else (basis.group.order * basis.num_atoms, basis.num_atoms)
+    shares = (1, 1, 2, 2, 2)
+    pairs = sum(a * b for a, b in itertools.pairwise(shares))
+    return pairs * per_pair * width**2 + (per_lift + 2 * sum(shares) + 20) * width + 10
+
+
 @pytest.mark.parametrize("basis", BASES, ids=str)
-@pytest.mark.parametrize("budget", [3000, 50_000])
-def test_no_other_width_comes_nearer_to_the_budget(basis, budget):
-    width = width_for_parameters(basis, 3, budget)
-    build = (lambda w: SmallCNN(w, 3)) if basis is None else (lambda w: SmallGroupCNN(basis, w))
-    here = abs(count_parameters(build(width)) - budget)
-    assert here <= abs(count_parameters(build(width + 1)) - budget)
-    assert width == 1 or here <= abs(count_parameters(build(width - 1)) - budget)
+@pytest.mark.parametrize("budget", [300, 3000, 50_000])
+def test_width_for_a_budget_is_the_best_of_all(basis, budget):
+    best = min(range(1, 225), key=lambda width: abs(formula(basis, width) - budget))
+    assert width_for(lambda width: SmallCNN(basis, width=width), budget) == best
+    assert count_parameters(SmallCNN(basis, width=3)) == formula(basis, 3)
 
 
-@pytest.mark.parametrize("group", [Cyclic(4), Dihedral(4)], ids=str)
-@pytest.mark.parametrize("size", [16, 28])
-def test_class_scores_do_not_notice_exact_moves(group, size):
-    network = SmallGroupCNN(ExactBasis(group, 3), 2).double().eval()
-    assert_equivariant(network, torch.randn(2, 1, size, size, dtype=torch.float64), group)
+def test_layers_written_out_draw_and_compute_the_same():
+    basis = HarmonicBasis(Cyclic(8), 5)
+    torch.manual_seed(1)
+    network = SmallCNN(basis, width=2)
+    torch.manual_seed(1)
+    layers = []
+    for kind, before, after in (
+        (LiftingConv2d, 1, 2), (GroupConv2d, 2, 2), (GroupConv2d, 2, 4), (GroupConv2d, 4, 4), (GroupConv2d, 4, 4)
+    ):  # fmt: skip
+        layers += [kind(before, after, basis, padding=2, bias=False), GroupBatchNorm2d(after), nn.ReLU()]
+        layers += [GroupMaxPool2d(2)] if (before, after) in {(1, 2), (2, 4)} else []
+    features, classify = nn.Sequential(*layers), nn.Linear(4, 10)
+    x = torch.randn(3, 1, 16, 16)
+    assert torch.equal(network(x), classify(features(x).amax(2).amax((2, 3))))
 
 
-def test_the_plain_twin_notices_them():
-    network = SmallCNN(4).double().eval()
-    with pytest.raises(AssertionError, match="90 degrees"):
-        assert_equivariant(network, torch.randn(2, 1, 16, 16, dtype=torch.float64), Cyclic(4))
+def test_fifty_thousand_parameters_by_default():
+    assert abs(count_parameters(SmallCNN(None)) - 50_000) < 1500
+    assert abs(count_parameters(SmallCNN("spectral-c8-k5")) - 50_000) < 3000
 
 
-def test_shapes():
-    x = torch.randn(3, 2, 20, 20)
-    assert SmallCNN(4, in_channels=2, num_classes=7)(x).shape == (3, 7)
-    assert SmallGroupCNN(ExactBasis(Cyclic(4), 3), 2, in_channels=2, num_classes=7)(x).shape == (3, 7)
-
-
-def test_a_width_below_one_is_refused():
-    with pytest.raises(ValueError, match="width >= 1"):
-        SmallCNN(0)
-    with pytest.raises(ValueError, match="width >= 1"):
-        SmallGroupCNN(ExactBasis(Cyclic(4), 3), 0)
+def test_rectangular_kernels():
+    basis = ExactBasis(Cyclic(2), (3, 5))
+    x = torch.randn(1, 1, 16, 16, dtype=torch.float64)
+    network = SmallCNN(basis, width=2).double().eval()
+    torch.testing.assert_close(network(x.rot90(2, (2, 3))), network(x), rtol=0, atol=1e-12)
+    assert SmallCNN(None, width=2, kernel_size=(3, 5)).features[0].padding == (1, 2)

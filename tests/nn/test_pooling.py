@@ -3,7 +3,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from orbitconv.nn import GroupAvgPool2d, GroupBlurPool2d, GroupMaxPool2d, GroupPool
+from orbitconv.nn import BlurPool2d, GroupAvgPool2d, GroupBlurPool2d, GroupMaxPool2d, GroupPool
 from references import correlate, turn
 
 POOLS = [(GroupMaxPool2d, F.max_pool2d), (GroupAvgPool2d, F.avg_pool2d)]
@@ -60,6 +60,19 @@ def test_blur_pool_keeps_the_dtype(dtype):
 def test_blur_pool_refuses_planes_that_are_too_small(size):
     with pytest.raises(ValueError, match=r"GroupBlurPool2d expects planes of at least 3x3 pixels, got"):
         GroupBlurPool2d()(torch.zeros(1, 1, 2, *size))
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 9), (7, 10)])
+def test_planar_blur_pool_is_that_of_every_group_element(size):
+    x = torch.randn(2, 3, 4, *size, dtype=torch.float64)
+    torch.testing.assert_close(BlurPool2d()(x.flatten(1, 2)), GroupBlurPool2d()(x).flatten(1, 2), rtol=0, atol=0)
+
+
+def test_planar_blur_pool_refuses_what_is_no_plane_or_too_small():
+    with pytest.raises(ValueError, match=r"BlurPool2d expects input of shape .* Use GroupBlurPool2d on feature maps"):
+        BlurPool2d()(torch.zeros(1, 1, 2, 6, 6))
+    with pytest.raises(ValueError, match=r"BlurPool2d expects planes of at least 3x3 pixels, got"):
+        BlurPool2d()(torch.zeros(1, 1, 2, 6))
 
 
 @pytest.mark.parametrize("reduction", ["max", "mean"])

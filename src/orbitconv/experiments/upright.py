@@ -1,6 +1,7 @@
 """Networks trained on upright digits and tested at every angle: the setting of the demo and of its relatives."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from orbitconv.data import ImageSet, rotated
 from orbitconv.experiments.commands import settings_of
 from orbitconv.experiments.record import Row
 from orbitconv.experiments.training import Training, error_percent, train
-from orbitconv.models import SmallCNN, SmallGroupCNN, count_parameters, width_for_parameters
+from orbitconv.models import SmallCNN, count_parameters, width_for
 from orbitconv.progress import ProgressCallback
 
 # Seed of the test angles: the same for every network and every run.
@@ -80,9 +81,10 @@ def build(family: str, basis: FilterBasis | None, parameters: int, seed: int) ->
     """
     if (basis is None) != (family == "plain"):
         raise ValueError(f"Every family but 'plain' needs a basis, got family {family!r} with basis {basis}.")
+    make = partial(SmallCNN, basis, kernel_size=KERNEL if basis is None else None)
+    width = width_for(lambda fields: make(width=fields), parameters)
     torch.manual_seed(seed)
-    width = width_for_parameters(basis, KERNEL, parameters)
-    return SmallCNN(width, KERNEL) if basis is None else SmallGroupCNN(basis, width)
+    return make(width=width)
 
 
 def measure(

@@ -44,6 +44,7 @@ class BasisConv2d(nn.Module, ABC):
 
     # Layers that the input is taken to have gone through, for the initialisation.
     _layers_before: ClassVar[int]
+    padding_mode: PaddingMode
 
     def __init__(
         self,
@@ -131,7 +132,8 @@ class BasisConv2d(nn.Module, ABC):
         Returns:
             Output planes, channels and group flattened in this order.
         """
-        with torch.autocast(x.device.type, enabled=False):
+        device = "cpu" if x.is_meta else x.device.type  # torch knows no autocast on meta
+        with torch.autocast(device, enabled=False):
             weight = self.filters()
         bias = None if self.bias is None else self.bias.repeat_interleave(self.group.order)
         top, bottom, left, right = self.padding
@@ -141,6 +143,36 @@ class BasisConv2d(nn.Module, ABC):
             x = F.pad(x, (left, right, top, bottom))
         inner = (top, left) if self.padding_mode == "zeros" and (top, left) == (bottom, right) else 0
         return F.conv2d(x, weight, bias, self.stride, inner, self.dilation, self.groups)
+
+    @torch.no_grad()
+    def to_conv2d(self) -> nn.Conv2d:
+        """This layer as a plain convolution, with the filters of now, which it no longer shares with this layer.
+
+        It takes and returns planes: `layer.to_conv2d()(x.flatten(1, 2))` equals `layer(x).flatten(1, 2)`, where planar
+        input needs no flattening.
+
+        Returns:
+            The convolution, with |G| output channels for each of the layer.
+        """
+        with torch.autocast(self.coefficients.device.type, enabled=False):
+            weight = self.filters()
+        top, bottom, left, right = self.padding
+        plain = nn.Conv2d(
+            weight.shape[1] * self.groups,
+            weight.shape[0],
+            self.kernel_size,
+            self.stride,
+            (top, left) if (top, left) == (bottom, right) else "same",
+            self.dilation,
+            self.groups,
+            self.bias is not None,
+            self.padding_mode,
+            device="meta",  # or torch would draw random weights
+        )
+        plain.weight = nn.Parameter(weight)
+        if self.bias is not None:
+            plain.bias = nn.Parameter(self.bias.repeat_interleave(self.group.order))
+        return plain.train(self.training)
 
     def check_dtype(self, x: Tensor) -> None:
         """Refuse input of another dtype than the coefficients, unless autocast takes care of it.

@@ -91,7 +91,7 @@ class GroupBlurPool2d(nn.Module):
 
     Exact under quarter turns and mirrors at *every* size: even sizes take the four weights (1, 3, 3, 1) / 8, whose
     output lies between the pixels, odd sizes the five weights (1, 4, 6, 4, 1) / 16, whose output lies on them.
-    Borders reflect.
+    Borders reflect. `upsample_to` goes back to the grid it came from.
 
     Shapes:
         (batch, channels, group, height, width) -> (batch, channels, group, ceil(height / 2), ceil(width / 2))
@@ -105,15 +105,41 @@ class GroupBlurPool2d(nn.Module):
     def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b c g h2 w2"]:
         """Down-sample `x`."""
         check_on_group("GroupBlurPool2d", x)
-        if min(x.shape[-2:]) < 3:
-            raise ValueError(f"GroupBlurPool2d expects planes of at least 3x3 pixels, got {tuple(x.shape[-2:])}.")
-        planes = x.flatten(0, 2)[:, None]
-        (tall, rows), (wide, cols) = (_binomial(size) for size in x.shape[-2:])
-        planes = F.pad(planes, (wide, wide, tall, tall), mode="reflect")
-        down = torch.tensor(rows, dtype=x.dtype, device=x.device).reshape(1, 1, -1, 1)
-        across = torch.tensor(cols, dtype=x.dtype, device=x.device).reshape(1, 1, 1, -1)
-        y = F.conv2d(F.conv2d(planes, down, stride=(2, 1)), across, stride=(1, 2))
-        return y.squeeze(1).unflatten(0, x.shape[:3])
+        return _blur_planes("GroupBlurPool2d", x)
+
+
+@final
+class BlurPool2d(nn.Module):
+    """GroupBlurPool2d for planar features.
+
+    Shapes:
+        (batch, channels, height, width) -> (batch, channels, ceil(height / 2), ceil(width / 2))
+
+    Raises:
+        ValueError: At call time, if the rank is not four or a side is below three pixels.
+    """
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
+        """Down-sample `x`."""
+        if x.ndim != 4:
+            raise ValueError(
+                f"BlurPool2d expects input of shape (batch, channels, height, width), got {tuple(x.shape)}. Use "
+                "GroupBlurPool2d on feature maps on a group."
+            )
+        return _blur_planes("BlurPool2d", x)
+
+
+def _blur_planes(owner: str, x: Float[Tensor, "*lead h w"]) -> Float[Tensor, "*lead h2 w2"]:
+    """Blur every plane and take every second pixel."""
+    if min(x.shape[-2:]) < 3:
+        raise ValueError(f"{owner} expects planes of at least 3x3 pixels, got {tuple(x.shape[-2:])}.")
+    planes = x.flatten(0, -3)[:, None]
+    (tall, rows), (wide, cols) = (_binomial(size) for size in x.shape[-2:])
+    planes = F.pad(planes, (wide, wide, tall, tall), mode="reflect")
+    down = torch.tensor(rows, dtype=x.dtype, device=x.device).reshape(1, 1, -1, 1)
+    across = torch.tensor(cols, dtype=x.dtype, device=x.device).reshape(1, 1, 1, -1)
+    y = F.conv2d(F.conv2d(planes, down, stride=(2, 1)), across, stride=(1, 2))
+    return y.squeeze(1).unflatten(0, x.shape[:-2])
 
 
 def _binomial(size: int) -> tuple[int, list[float]]:

@@ -1,0 +1,73 @@
+"""All-CNN-C: convolutions all the way, for 32x32 images."""
+
+from functools import partial
+from typing import Literal, final
+
+from torch import nn
+
+from orbitconv.checks import Size2, check_positive
+from orbitconv.models.classifier import Classifier, convolution_stack
+from orbitconv.models.kernel_bases import BasisLike
+from orbitconv.models.layers import Downsample, Layers
+from orbitconv.models.width import Width, choose_width, stage_widths
+
+_PROFILE = (96, 192)
+_HALVE_AFTER = (2, 5)
+
+
+@final
+class AllCNNC(Classifier):
+    """Seven 3x3 and two 1x1 convolutions with batch norm and ReLU, planes halved after the third and sixth.
+
+    The plain network has 96 channels in the first three convolutions and 192 in the others; C8 with nine atoms has 34
+    and 68 fields for as many parameters (33 and 67 in the second source: `width=33.4`). After them come a pool over
+    the group, a mean over the plane and a linear layer. With `"stride"`, the third and the sixth convolution have
+    stride 2 themselves, as in the original. Class scores are exactly invariant to quarter turns for sides divisible by
+    four with `"max"`, one more than that with `"stride"`, any with `"blur"`.
+
+    Args:
+        basis: Basis, name of one that comes with the package, function of the kernel size; None for the plain twin.
+        width: Fields of the first stage, or `"params"` or `"compute"`: as large as the plain twin.
+        plain_width: Channels of the first stage of the plain twin.
+        kernel_size: Side of the filters; by default that of the basis, or 3.
+        downsample: `"max"`, `"blur"` or `"stride"`.
+        pool_group: How the group is pooled, `"max"` or `"mean"`.
+        in_channels: Channels of the images.
+        num_classes: Number of classes.
+
+    Shapes:
+        (batch, in_channels, height, width) -> (batch, num_classes)
+
+    Raises:
+        ValueError: If an option is out of range, or the basis has another kernel size.
+
+    Source: Springenberg et al. (2015), Striving for simplicity, section 3; Diaconu & Worrall (2019), section 5.
+    """
+
+    def __init__(
+        self,
+        basis: BasisLike,
+        *,
+        width: Width = "params",
+        plain_width: int = 96,
+        kernel_size: Size2 | None = None,
+        downsample: Downsample = "max",
+        pool_group: Literal["max", "mean"] = "max",
+        in_channels: int = 3,
+        num_classes: int = 10,
+    ) -> None:
+        check_positive("AllCNNC", in_channels=in_channels, num_classes=num_classes)
+        layers = Layers("AllCNNC", basis, kernel_size)
+        make = partial(
+            AllCNNC, downsample=downsample, pool_group=pool_group, in_channels=in_channels, num_classes=num_classes
+        )
+        width = choose_width(layers, width, plain_width, _PROFILE, make, (in_channels, 32, 32))
+        narrow, wide = stage_widths(_PROFILE, width)
+        stack = convolution_stack(
+            layers, in_channels, (narrow,) * 3 + (wide,) * 4, halve_after=_HALVE_AFTER, downsample=downsample
+        )
+        for _ in range(2):
+            stack += layers.unit(layers.conv(wide, wide, 1))
+        super().__init__(
+            nn.Sequential(*stack), layers.pool_group(pool_group), nn.Linear(wide, num_classes), width=width
+        )

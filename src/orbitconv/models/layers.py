@@ -1,0 +1,172 @@
+"""The layers of networks that are written once: on a group where there is a basis, plain where there is none."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, final, get_args
+
+from torch import nn
+
+from orbitconv.checks import Size2
+from orbitconv.models.kernel_bases import BasisLike, KernelBases
+from orbitconv.nn import (
+    BasisConv2d,
+    BlurPool2d,
+    GroupAvgPool2d,
+    GroupBatchNorm2d,
+    GroupBlurPool2d,
+    GroupConv2d,
+    GroupDropout,
+    GroupMaxPool2d,
+    GroupPool,
+    LiftingConv2d,
+)
+
+Downsample = Literal["max", "blur", "stride"]
+"""How a network halves its planes: 2x2 max pool, anti-aliased low-pass, or a convolution of stride 2."""
+
+Conv = nn.Conv2d | BasisConv2d
+
+
+@final
+class Layers:
+    """Makes the layers of one network: on the group that a basis brings, or plain ones of the same kind.
+
+    1x1 layers mix fields and the group axis, and need no basis from the user. A basis that trains is shared by all
+    layers of its kernel size.
+
+    Args:
+        owner: Name of the network, for error messages.
+        basis: A basis, for every layer of its kernel size; the name of one that comes with the package; a function
+            from kernel size to basis; or None for plain layers.
+        kernel_size: Side of the filters, in pixels; by default that of the basis, or 3 where there is none yet.
+        also: Other kernel sizes that the network needs, beside 1.
+        odd: Whether the network adds or concatenates feature maps, and so needs kernels that keep their size.
+
+    Raises:
+        ValueError: If there is no basis of a kernel size that the network needs, two are of different groups, or a
+            side is even that must be odd.
+    """
+
+    def __init__(
+        self,
+        owner: str,
+        basis: BasisLike,
+        kernel_size: Size2 | None = None,
+        *,
+        also: Sequence[Size2] = (),
+        odd: bool = False,
+    ) -> None:
+        self.owner = owner
+        self.bases = KernelBases(owner, basis, kernel_size, also, odd)
+        self.group, self.kernel_size = self.bases.group, self.bases.kernel_size
+
+    def lift(self, before: int, after: int, kernel_size: Size2 | None = None, **options: Any) -> Conv:
+        """A convolution of the image: a LiftingConv2d, or `torch.nn.Conv2d`.
+
+        Args:
+            before: Channels of the image.
+            after: Fields of the output.
+            kernel_size: Side of the filters; by default the network's.
+            **options: `stride`, `padding` (by default half the kernel) and `bias` (by default none, for a norm
+                follows).
+
+        Returns:
+            The layer.
+        """
+        return self._convolution(LiftingConv2d, before, after, kernel_size, **options)
+
+    def conv(self, before: int, after: int, kernel_size: Size2 | None = None, **options: Any) -> Conv:
+        """A convolution of feature maps: a GroupConv2d, or `torch.nn.Conv2d`.
+
+        Args:
+            before: Fields of the input.
+            after: Fields of the output.
+            kernel_size: Side of the filters; by default the network's.
+            **options: As for `lift`.
+
+        Returns:
+            The layer.
+        """
+        return self._convolution(GroupConv2d, before, after, kernel_size, **options)
+
+    def _convolution(
+        self,
+        kind: type[LiftingConv2d | GroupConv2d],
+        before: int,
+        after: int,
+        kernel_size: Size2 | None,
+        *,
+        stride: int = 1,
+        padding: Size2 | None = None,
+        bias: bool = False,
+    ) -> Conv:
+        size = self.kernel_size if kernel_size is None else self.bases.as_size(kernel_size)
+        padding = (size[0] // 2, size[1] // 2) if padding is None else padding
+        if self.group is None:
+            return nn.Conv2d(before, after, size, stride, padding, bias=bias)
+        return kind(before, after, self.bases.of(size), stride, padding, bias=bias)
+
+    def unit(self, conv: Conv) -> list[nn.Module]:
+        """A convolution with batch norm and ReLU after it.
+
+        Args:
+            conv: The convolution.
+
+        Returns:
+            The three layers.
+        """
+        return [conv, self.norm(conv.out_channels), nn.ReLU()]
+
+    def norm(self, fields: int) -> nn.Module:
+        """Batch norm over images, plane and group."""
+        return nn.BatchNorm2d(fields) if self.group is None else GroupBatchNorm2d(fields)
+
+    def dropout(self, p: float) -> nn.Module:
+        """Dropout of whole fields, pixel by pixel."""
+        return nn.Dropout(p) if self.group is None else GroupDropout(p)
+
+    def max_pool(self, size: int) -> nn.Module:
+        """Maximum over windows of the plane."""
+        return nn.MaxPool2d(size) if self.group is None else GroupMaxPool2d(size)
+
+    def avg_pool(self, size: int) -> nn.Module:
+        """Mean over windows of the plane."""
+        return nn.AvgPool2d(size) if self.group is None else GroupAvgPool2d(size)
+
+    def blur_pool(self) -> nn.Module:
+        """Anti-aliased down-sampling by two."""
+        return BlurPool2d() if self.group is None else GroupBlurPool2d()
+
+    def pool_group(self, reduction: Literal["max", "mean"]) -> nn.Module:
+        """From the group to the plane; nothing to do for plain layers."""
+        pool = GroupPool(reduction)  # refuses unknown reductions for plain networks too
+        return nn.Identity() if self.group is None else pool
+
+    def halve(self, downsample: Downsample | None) -> list[nn.Module]:
+        """What halves the planes after a convolution of stride `stride(downsample)`.
+
+        Args:
+            downsample: `"max"`, `"blur"` or `"stride"`; None to keep the planes.
+
+        Returns:
+            One pool; none for `"stride"` and None.
+        """
+        self.stride(downsample)  # refuses what it does not know
+        if downsample == "max":
+            return [self.max_pool(2)]
+        return [self.blur_pool()] if downsample == "blur" else []
+
+    def stride(self, downsample: Downsample | None) -> int:
+        """Stride of the convolution before the planes are halved.
+
+        Args:
+            downsample: `"max"`, `"blur"` or `"stride"`; None to keep the planes.
+
+        Returns:
+            2 for `"stride"`, else 1.
+
+        Raises:
+            ValueError: If the choice is unknown.
+        """
+        if downsample is not None and downsample not in get_args(Downsample):
+            raise ValueError(f"{self.owner} expects downsample 'max', 'blur' or 'stride', got {downsample!r}.")
+        return 2 if downsample == "stride" else 1

@@ -1,0 +1,3 @@
+"""Networks as plain torch modules, for inference and for those who have no orbitconv."""
+
+from orbitconv.nn.folding.fold import fold as fold

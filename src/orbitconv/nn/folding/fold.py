@@ -1,0 +1,91 @@
+"""From a network of equivariant layers to one of torch's own modules."""
+
+import copy
+from collections.abc import Mapping
+
+from torch import fx, nn
+
+from orbitconv.nn.folding.batch_norm import merge_batch_norms
+from orbitconv.nn.folding.rules import FUNCTION_RULES, RULES, Rule
+from orbitconv.nn.folding.trace import check_known, trace
+
+
+def fold(model: nn.Module, *, rules: Mapping[type[nn.Module], Rule] | None = None) -> fx.GraphModule:
+    """The same network in plain torch modules: filters expanded for good, batch norm merged, dropout gone.
+
+    A `GroupConv2d` becomes a `torch.nn.Conv2d`, pooling over the group a maximum over an axis, and so on; what stands
+    between the layers, such as `torch.cat`, residual sums or `F.relu`, stays. The result is in eval mode, needs no
+    orbitconv to load (`torch.save`, `torch.export`, `torch.jit.script`), has ordinary parameters, and may be trained
+    on, when its filters no longer turn together. The model is left as it is.
+
+    The model's forward is followed by `torch.fx`, so that it may not branch on values or shapes of the input. Modules
+    of your own that do so stay as they are, if they hold no layer of this library.
+
+    Args:
+        model: Any module that is built on layers of this library.
+        rules: For classes of your own, or in place of the rule of a layer: a function from the module to a module of
+            the same input and output, in eval mode. It may consist of layers that have rules.
+
+    Returns:
+        The network.
+
+    Raises:
+        TypeError: If the model calls a layer of this library, or one of yours that asks a basis for its atoms, that has
+            no rule; names the layer, and where it is.
+        ValueError: If a forward cannot be followed; says whose, and why.
+
+    Example:
+        >>> import torch
+        >>> from orbitconv import Cyclic, ExactBasis
+        >>> from orbitconv.models import SmallCNN
+        >>> network = SmallCNN(ExactBasis(Cyclic(4), 3), width=2).eval()
+        >>> x = torch.randn(1, 1, 16, 16)
+        >>> torch.allclose(fold(network)(x), network(x), atol=1e-6)
+        True
+    """
+    rules = {**RULES, **(rules or {})}
+    name, model = type(model).__name__, copy.deepcopy(model).eval()
+    while rule := _find_rule(model, rules):
+        model = rule(model)
+    check_known(model, "")
+    network = _trace_layers(model, rules)
+    while _make_plain(network, rules):  # what a rule returns may have rules itself
+        network = _trace_layers(network.eval(), rules)
+    merge_batch_norms(network)
+    return fx.GraphModule(network, network.graph, name).eval()
+
+
+def _find_rule(module: nn.Module, rules: Mapping[type[nn.Module], Rule]) -> Rule | None:
+    """The rule of a module's class, or of one that it inherits its forward from."""
+    for cls in type(module).__mro__:
+        if cls in rules:
+            return rules[cls] if type(module).forward is cls.forward else None
+    return None
+
+
+def _trace_layers(model: nn.Module, rules: Mapping[type[nn.Module], Rule]) -> fx.GraphModule:
+    """The graph of a network whose layers with rules are whole."""
+    return trace(model, lambda m: _find_rule(m, rules) is not None, FUNCTION_RULES)
+
+
+def _make_plain(network: fx.GraphModule, rules: Mapping[type[nn.Module], Rule]) -> bool:
+    """Put what the rules say in place of the layers and functions that have one; whether there were any."""
+    found, targets = False, {}
+    for node in network.graph.nodes:
+        if node.op == "call_module":
+            targets[str(node.target)] = None
+        elif node.op == "call_function" and node.target in FUNCTION_RULES:
+            plain, found = FUNCTION_RULES[node.target](), True
+            node.op, node.target = "call_module", f"plain_{node.name}"
+            network.add_submodule(node.target, plain)
+    for target in targets:
+        layer = network.get_submodule(target)
+        if rule := _find_rule(layer, rules):
+            plain, found = rule(layer), True
+            if not isinstance(plain, nn.Module):
+                raise TypeError(
+                    f"fold expects the rule of {type(layer).__name__} to return a module, got {type(plain).__name__}."
+                )
+            network.set_submodule(target, plain)
+    network.recompile()
+    return found

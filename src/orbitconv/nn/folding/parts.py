@@ -1,0 +1,97 @@
+"""Plain formulas that a folded network is made of where torch has no module: they serve every size of plane.
+
+Folding looks inside these modules, so that only torch's own operations remain.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Unchanged(nn.Module):
+    """Dropout in inference."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return `x`."""
+        return x
+
+
+class OnPlanes(nn.Module):
+    """A planar module, applied to every plane of a feature map on a group."""
+
+    def __init__(self, planar: nn.Module) -> None:
+        super().__init__()
+        self.planar = planar
+
+    def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b c g h2 w2"]:
+        """Apply the module."""
+        return self.planar(x.flatten(1, 2)).unflatten(1, (-1, x.shape[2]))
+
+
+class Blur(nn.Module):
+    """The two low-passes of BlurPool2d as one formula, so that one graph serves even and odd sizes."""
+
+    even: Tensor
+    step: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        even, odd = torch.tensor([0.0, 2.0, 6.0, 6.0, 2.0]) / 16, torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+        self.register_buffer("even", even)
+        self.register_buffer("step", odd - even)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
+        """Blur, and take every second pixel."""
+        down = (self.even + x.shape[2] % 2 * self.step).to(x.dtype)
+        across = (self.even + x.shape[3] % 2 * self.step).to(x.dtype)
+        y = F.pad(x.flatten(0, 1).unsqueeze(1), (2, 2, 2, 2), mode="reflect")
+        y = F.conv2d(y, down.reshape(1, 1, 5, 1), stride=(2, 1))
+        y = F.conv2d(y, across.reshape(1, 1, 1, 5), stride=(1, 2))
+        return y.squeeze(1).unflatten(0, (-1, x.shape[1]))
+
+
+class OverGroup(nn.Module):
+    """Maximum or mean over the group axis."""
+
+    def __init__(self, reduction: str) -> None:
+        super().__init__()
+        self.reduction = reduction
+
+    def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b c h w"]:
+        """Pool over the group."""
+        return x.amax(2) if self.reduction == "max" else x.mean(2)
+
+
+class Gather(nn.Module):
+    """An axis in another order."""
+
+    index: Tensor
+
+    def __init__(self, dim: int, index: Tensor) -> None:
+        super().__init__()
+        self.dim = dim
+        self.register_buffer("index", index.clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Gather."""
+        return x.index_select(self.dim, self.index)
+
+
+class UpsampleTo(nn.Module):
+    """Both interpolations of `upsample_to` as one formula, so that one graph serves even and odd sizes."""
+
+    def forward(self, x: Float[Tensor, "*lead h w"], size: tuple[int, int]) -> Float[Tensor, "*lead h2 w2"]:
+        """Interpolate both axes."""
+        return _upsample_axis(_upsample_axis(x, -2, size[0]), -1, size[1])
+
+
+def _upsample_axis(x: Tensor, dim: int, side: int) -> Tensor:
+    """Read pixel i at (i - 1/2) / 2 for even sides, at i / 2 for odd ones."""
+    steps = x.new_ones([side], dtype=torch.float32).cumsum(0) - 1
+    places = steps / 2 - 0.25 * (1 - side % 2)
+    lower = places.floor()
+    before = x.index_select(dim, lower.clamp(min=0).long())
+    after = x.index_select(dim, (lower + 1).clamp(max=x.shape[dim] - 1).long())
+    share = (places - lower).to(x.dtype)
+    return before + (after - before) * (share if dim == -1 else share.unsqueeze(-1))

@@ -1,0 +1,130 @@
+"""What each layer is in plain torch modules: same input, same output, constant filters."""
+
+import copy
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from orbitconv.nn.conv import BasisConv2d
+from orbitconv.nn.dropout import GroupDropout, GroupDropout2d
+from orbitconv.nn.folding.parts import Blur, Gather, OnPlanes, OverGroup, Unchanged, UpsampleTo
+from orbitconv.nn.group_conv import GroupConv2d
+from orbitconv.nn.lifting import LiftingConv2d
+from orbitconv.nn.norm import GroupBatchNorm2d
+from orbitconv.nn.orbit_layout import OrbitLayout
+from orbitconv.nn.orbit_linear import OrbitLinear
+from orbitconv.nn.pooling import BlurPool2d, GroupAvgPool2d, GroupBlurPool2d, GroupMaxPool2d, GroupPool
+from orbitconv.nn.restriction import GroupRestriction
+from orbitconv.nn.upsampling import upsample_to
+
+Rule = Callable[[Any], nn.Module]
+
+
+def plain_lifting(layer: LiftingConv2d) -> nn.Module:
+    """A convolution whose output channels are split into channels and group."""
+    return nn.Sequential(layer.to_conv2d(), _split_group(layer))
+
+
+def plain_group_conv(layer: GroupConv2d) -> nn.Module:
+    """A convolution between flattened planes."""
+    return nn.Sequential(nn.Flatten(1, 2), layer.to_conv2d(), _split_group(layer))
+
+
+def plain_batch_norm(layer: GroupBatchNorm2d) -> nn.Module:
+    """The batch norm of volumes, with the group axis as depth."""
+    plain = nn.BatchNorm3d(
+        layer.num_features, layer.eps, layer.momentum, layer.affine, layer.track_running_stats, device="meta"
+    )
+    plain.load_state_dict(copy.deepcopy(layer.state_dict()), assign=True)
+    return plain
+
+
+def plain_restriction(layer: GroupRestriction) -> nn.Module:
+    """A gather along the group axis, whose cosets become channels."""
+    subgroup = layer.subgroup.order
+    return nn.Sequential(Gather(2, layer.index), nn.Unflatten(2, (-1, subgroup)), nn.Flatten(1, 2))
+
+
+def plain_layout(layer: OrbitLayout) -> nn.Module:
+    """A gather or a matrix product, and the group axes."""
+    if layer.rows is None:
+        assert layer.index is not None
+        return nn.Sequential(Gather(-1, layer.index), nn.Unflatten(-1, layer.orders))
+    return nn.Sequential(_linear(layer.rows, None), nn.Unflatten(-1, layer.orders))
+
+
+def plain_orbit_linear(layer: OrbitLinear) -> nn.Module:
+    """Local filters: a convolution on the layout. Dense ones: a linear layer, with every transformed copy in a row."""
+    to_features = (nn.Flatten(1), nn.Unflatten(1, (layer.in_channels, layer.num_features)))
+    if layer.is_local:
+        assert layer.layout is not None
+        return nn.Sequential(*to_features, plain_layout(layer.layout), _window(layer))
+    with torch.no_grad():
+        size = layer.in_channels * layer.num_features
+        units = torch.eye(size, dtype=torch.float64, device=layer.weight.device)
+        wide = copy.deepcopy(layer).double()
+        wide.bias = None
+        matrix = wide(units.unflatten(1, (layer.in_channels, layer.num_features))).flatten(1).T.to(layer.weight)
+        bias = None if layer.bias is None else layer.bias.repeat_interleave(math.prod(layer.orders))
+    return nn.Sequential(nn.Flatten(1), _linear(matrix, bias), nn.Unflatten(1, (layer.out_channels, *layer.orders)))
+
+
+def _plane_rule(planar: Callable[..., nn.Module]) -> Rule:
+    """The rule of pooling over the plane, from the class of the planar module."""
+    return lambda layer: OnPlanes(planar(layer.kernel_size, layer.stride, layer.padding))
+
+
+RULES: Mapping[type[nn.Module], Rule] = {
+    LiftingConv2d: plain_lifting,
+    GroupConv2d: plain_group_conv,
+    GroupBatchNorm2d: plain_batch_norm,
+    GroupMaxPool2d: _plane_rule(nn.MaxPool2d),
+    GroupAvgPool2d: _plane_rule(nn.AvgPool2d),
+    GroupBlurPool2d: lambda _: OnPlanes(Blur()),
+    BlurPool2d: lambda _: Blur(),
+    GroupPool: lambda layer: OverGroup(layer.reduction),
+    GroupDropout: lambda _: Unchanged(),
+    GroupDropout2d: lambda _: Unchanged(),
+    GroupRestriction: plain_restriction,
+    OrbitLayout: plain_layout,
+    OrbitLinear: plain_orbit_linear,
+}
+"""The rule of every layer of the library."""
+
+FUNCTION_RULES: Mapping[Callable[..., Any], Callable[[], nn.Module]] = {upsample_to: UpsampleTo}
+"""Modules that do what the functions of the library do that branch on shapes."""
+
+
+def _split_group(layer: BasisConv2d) -> nn.Unflatten:
+    return nn.Unflatten(1, (layer.out_channels, layer.group.order))
+
+
+def _linear(weight: Tensor, bias: Tensor | None) -> nn.Module:
+    """A linear layer of given weights."""
+    return _with_state(nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta"), weight, bias)
+
+
+def _with_state(plain: nn.Module, weight: Tensor, bias: Tensor | None) -> nn.Module:
+    """A module built on the meta device (so that torch draws no random weights), with copies of these."""
+    state = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
+    plain.load_state_dict({name: value.detach().clone() for name, value in state.items()}, assign=True)
+    return plain
+
+
+def _window(layer: OrbitLinear) -> nn.Module:
+    """The convolution on the group axes that local filters are."""
+    convolution = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[len(layer.orders)]
+    side = layer.weight.shape[-1]
+    plain = convolution(
+        layer.in_channels,
+        layer.out_channels,
+        side,
+        padding=side // 2,
+        bias=layer.bias is not None,
+        padding_mode=layer.padding_mode,
+        device="meta",
+    )
+    return _with_state(plain, layer.weight, layer.bias)

@@ -1,0 +1,121 @@
+"""The graph of a network: which layer feeds which, with some modules left whole."""
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from torch import fx, nn
+
+from orbitconv.bases import FilterBasis
+
+
+class UnknownLayerError(TypeError):
+    """A layer that folding has no rule for."""
+
+
+class _Tracer(fx.Tracer):
+    """Follow a network through its modules, and know where it is.
+
+    Args:
+        model: The network.
+        is_whole: Whether a module stays one node of the graph; torch's own do anyway.
+        functions: Functions that stay one node.
+    """
+
+    def __init__(
+        self, model: nn.Module, is_whole: Callable[[nn.Module], bool], functions: Collection[Callable[..., Any]]
+    ) -> None:
+        super().__init__(autowrap_functions=tuple(functions))
+        self.is_whole = is_whole
+        self.inside = [("", model)]  # path and module of those that are being called, outermost first
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return self.is_whole(m) or super().is_leaf_module(m, module_qualified_name)
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        path = self.path_of_module(m)
+        if isinstance(m, FilterBasis):
+            raise _unknown(*self.inside[-1])
+        if not self.is_whole(m):
+            check_known(m, path)
+        self.inside.append((path, m))
+        result = super().call_module(m, forward, args, kwargs)
+        self.inside.pop()  # not after an error, so that it tells where that was
+        return result
+
+
+def trace(
+    model: nn.Module, is_whole: Callable[[nn.Module], bool], functions: Collection[Callable[..., Any]] = ()
+) -> fx.GraphModule:
+    """Write down what a network does, as a graph of calls.
+
+    A user's module that does what no graph can hold stays whole if there is no layer of this library in it.
+
+    Args:
+        model: The network; the graph takes over its tensors.
+        is_whole: Whether a module stays one node of the graph.
+        functions: Functions that stay one node, where they are called by name.
+
+    Returns:
+        The graph with the modules that it calls, which loads without this library if they do.
+
+    Raises:
+        UnknownLayerError: If a layer of this library is not whole.
+        ValueError: If the network does what no graph can hold; says where.
+    """
+    kept: set[nn.Module] = set()
+    while True:
+        tracer = _Tracer(model, lambda m: m in kept or is_whole(m), functions)
+        try:
+            graph = tracer.trace(model)
+        except UnknownLayerError:
+            raise
+        except Exception as error:  # a user's code may do anything when it gets stand-ins for tensors
+            path, culprit = tracer.inside[-1]
+            if culprit is model or any(_is_ours(type(m)) for m in culprit.modules()):
+                name = type(culprit).__name__
+                raise ValueError(
+                    f"fold cannot follow the forward of {name} ({_where(path)}): {str(error).partition('. ')[0]}. A "
+                    "graph holds no branches on shapes or values of the input. Move that part into a module of its own "
+                    "without layers of orbitconv, which then stays as it is, or say what it is in plain torch modules: "
+                    f"fold(model, rules={{{name}: function}})."
+                ) from error
+            kept.add(culprit)
+        else:
+            graph._tracer_cls = fx.Tracer  # noqa: SLF001  # a saved graph asks for this class when it is loaded,
+            for node in graph.nodes:  # and for whatever the annotations of a forward name
+                node.type = None
+            return fx.GraphModule(model, graph, type(model).__name__)
+
+
+def check_known(m: nn.Module, path: str) -> None:
+    """Refuse layers of this library, and heirs of them: they are not plain.
+
+    Args:
+        m: Module that would be followed inside.
+        path: Where it is in the model.
+
+    Raises:
+        UnknownLayerError: Naming the layer, and where it is.
+    """
+    if any(_is_ours(cls, "orbitconv.nn.") for cls in type(m).__mro__) and not _is_ours(
+        type(m), "orbitconv.nn.folding."
+    ):
+        raise _unknown(path, m)
+
+
+def _is_ours(cls: type, package: str = "orbitconv.") -> bool:
+    return cls.__module__.startswith(package)
+
+
+def _unknown(path: str, m: nn.Module) -> UnknownLayerError:
+    name = type(m).__name__
+    return UnknownLayerError(
+        f"fold does not know the layer {name} ({_where(path)}). Say what it is in plain torch modules: "
+        f"fold(model, rules={{{name}: function}}), where function(layer) returns a module of the same input and output."
+    )
+
+
+def _where(path: str) -> str:
+    return f"at {path}" if path else "the model itself"

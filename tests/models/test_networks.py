@@ -1,0 +1,177 @@
+"""What every network shall do, whatever its architecture."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+
+from networks import BASES, MODELS, SMALL, exact_c4, make, picture, settled
+from orbitconv.bases import ExactBasis, LearnedBasis
+from orbitconv.groups import Cyclic
+from orbitconv.models import P4CNN, Layers, ResNet, count_parameters
+from orbitconv.nn import BasisConv2d
+from references import turn
+
+NAMES = sorted(MODELS)
+# Networks that choose how planes are halved, with sizes at which each way keeps the centre of the image.
+HALVING = {
+    "all-cnn-c": {"max": 12, "stride": 13, "blur": 14},
+    "p4cnn": {"max": 30, "stride": 29, "blur": 29},
+    "resnet": {"max": 12, "stride": 13, "blur": 14},
+    "small": {"max": 12, "stride": 13, "blur": 14},
+    "wide-resnet": {"max": 12, "stride": 13, "blur": 15},
+}
+CASES = [(name, downsample, size) for name, sizes in HALVING.items() for downsample, size in sizes.items()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("basis", BASES)
+def test_exactly_equivariant_to_what_maps_the_grid_to_itself(name, basis):
+    network, x = make(name, basis), picture(SMALL[name][1])
+    with torch.no_grad():
+        expected = network(x)
+        assert expected.shape == ((2, 10, *x.shape[2:]) if name == "unet" else (2, 10))
+        for mirror in (False, True):
+            found = [network(turn(x, quarters, mirror=mirror)) for quarters in range(4)]
+            errors = []
+            for quarters, y in enumerate(found):
+                same = turn(expected, quarters, mirror=mirror) if name == "unet" else expected
+                errors.append(float((y - same).abs().max()))
+            if basis == "plain":
+                assert min(errors[1:]) > 1e-6
+            elif mirror and basis != "d4":
+                assert min(errors) > 1e-6
+            else:
+                assert max(errors) < 1e-10
+
+
+@pytest.mark.parametrize(("name", "downsample", "size"), CASES)
+def test_every_way_to_halve_planes_is_exact_at_the_sizes_it_promises(name, downsample, size):
+    network, x = make(name, "c4", downsample=downsample), picture(size)
+    with torch.no_grad():
+        torch.testing.assert_close(network(turn(x, 1)), network(x), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if SMALL[name][2]])
+def test_a_max_pool_that_leaves_pixels_over_is_not_exact(name):
+    network, x = make(name, "c4"), picture(SMALL[name][2])
+    with torch.no_grad():
+        assert (network(turn(x, 1)) - network(x)).abs().max() > 1e-6
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("pool_group", ["max", "mean"])
+def test_group_is_pooled_as_asked(name, pool_group):
+    network, x = make(name, "c4", pool_group=pool_group), picture(SMALL[name][1])
+    kept = []
+    network.pool.register_forward_hook(lambda _module, inputs, output: kept.append((inputs[0], output)))
+    with torch.no_grad():
+        network(x)
+    (before, after), *_ = kept
+    torch.testing.assert_close(after, before.amax(2) if pool_group == "max" else before.mean(2))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("basis", ["plain", "c8"])
+def test_survives_pickle_and_state_dict(name, basis):
+    network, x = make(name, basis), picture(SMALL[name][1])
+    other = make(name, basis)
+    with torch.no_grad():
+        expected = network(x)
+        assert not torch.equal(other(x), expected)
+        other.load_state_dict(network.state_dict())
+        assert torch.equal(other(x), expected)
+        assert torch.equal(pickle.loads(pickle.dumps(network))(x), expected)
+        assert network.train().eval()(x).equal(expected)
+
+
+@pytest.mark.compile
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("name", NAMES)
+def test_compiles_in_one_graph(name):
+    torch._dynamo.reset()
+    network, x = make(name, "c4"), picture(SMALL[name][1])
+    compiled = torch.compile(network, fullgraph=True, backend="eager")
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(x), network(x), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_parameters_learn(name):
+    network = make(name, "c4").train()
+    network(picture(SMALL[name][1])).square().sum().backward()
+    assert all(p.grad is not None and bool(p.grad.abs().max() > 0) for p in network.parameters())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_larger_kernels_keep_the_planes(name):
+    options = {"last_kernel_size": 5} if name == "p4cnn" else {}
+    network = settled(MODELS[name]("spectral-c8-k5", width=1, **SMALL[name][0], **options))
+    assert {m.kernel_size for m in network.modules() if isinstance(m, BasisConv2d)} <= {(5, 5), (1, 1)}
+    x = picture(SMALL[name][1])
+    with torch.no_grad():
+        torch.testing.assert_close(
+            network(turn(x, 1)), turn(network(x), 1) if name == "unet" else network(x), rtol=0, atol=1e-10
+        )
+
+
+def test_a_basis_that_trains_stays_one():
+    basis = LearnedBasis(Cyclic(4), 3)
+    network = ResNet(basis, depth=8, width=1)
+    seen = {id(m.basis) for m in network.modules() if isinstance(m, BasisConv2d) and m.kernel_size == (3, 3)}
+    assert seen == {id(basis)}
+    twin = ResNet(ExactBasis(Cyclic(4), 3), depth=8, width=1)
+    assert count_parameters(network) == count_parameters(twin) + basis.atoms.numel()
+
+
+def test_a_basis_that_does_not_train_is_shared_with_no_one():
+    basis = ExactBasis(Cyclic(4), 3)
+    network = ResNet(basis, depth=8, width=1)
+    copies = [m.basis for m in network.modules() if isinstance(m, BasisConv2d)]
+    assert len({id(b) for b in [basis, *copies]}) == len(copies) + 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bad_options_are_refused(name):
+    build = MODELS[name]
+    with pytest.raises(ValueError, match=rf"{build.__name__} expects width > 0, 'params' or 'compute', got 0"):
+        build(exact_c4, width=0)
+    with pytest.raises(ValueError, match=r"width as a number, 'params' or 'compute', got 'wide'"):
+        build(exact_c4, width="wide")
+    with pytest.raises(ValueError, match=r"plain_width >= 1"):
+        build(exact_c4, plain_width=0)
+    with pytest.raises(ValueError, match=r"in_channels >= 1"):
+        build(exact_c4, in_channels=0)
+    with pytest.raises(ValueError, match=r"reduction 'max' or 'mean', got 'sum'"):
+        build(None, width=1, pool_group="sum")
+    if name in HALVING:
+        with pytest.raises(ValueError, match=r"downsample 'max', 'blur' or 'stride', got 'half'"):
+            build(exact_c4, width=1, downsample="half")
+
+
+@pytest.mark.parametrize("name", ["resnet", "wide-resnet", "unet"])
+def test_even_kernels_are_refused_where_maps_are_added(name):
+    with pytest.raises(ValueError, match=r"odd sides, which keep the size of planes, got 4x4"):
+        MODELS[name](exact_c4, kernel_size=4)
+
+
+def test_plain_networks_draw_the_weights_torch_draws():
+    torch.manual_seed(3)
+    network = P4CNN(None, width=2)
+    torch.manual_seed(3)
+    first = torch.nn.Conv2d(1, 2, 3, bias=False)
+    assert torch.equal(network.features[0].weight, first.weight)
+
+
+def test_choosing_the_width_draws_no_numbers():
+    torch.manual_seed(5)
+    chosen = P4CNN(exact_c4, plain_width=4)
+    torch.manual_seed(5)
+    given = P4CNN(exact_c4, width=chosen.width)
+    assert all(torch.equal(a, b) for a, b in zip(chosen.parameters(), given.parameters(), strict=True))
+
+
+def test_layers_can_be_copied_with_a_network():
+    layers = Layers("Mine", exact_c4)
+    assert copy.deepcopy(layers.conv(2, 2)).basis.kernel_size == (3, 3)

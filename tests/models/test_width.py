@@ -1,0 +1,78 @@
+import pytest
+import torch
+
+from networks import BASES, SMALL, exact_c4
+from orbitconv.bases import LearnedBasis
+from orbitconv.groups import Cyclic
+from orbitconv.models import MODELS, SmallCNN, count_multiply_adds, count_parameters, width_for
+from orbitconv.models.width import distinct_widths, stage_widths
+
+
+def test_stages_are_in_proportion_and_rounded_each_by_itself():
+    assert stage_widths((96, 192), 33.4) == (33, 67)
+    assert stage_widths((1, 2, 4), 3) == (3, 6, 12)
+    assert stage_widths((4, 2, 1), 1) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("profile", [(1,), (1, 2), (96, 192), (1, 3, 7), (2, 3)])
+def test_distinct_widths_are_all_outcomes_once(profile):
+    widths = distinct_widths(profile, 12)
+    outcomes = [stage_widths(profile, width) for width in widths]
+    steps = range(int(1000 * widths[-1]) + 1)
+    fine = dict.fromkeys(stage_widths(profile, step / 1000 + 1e-7) for step in steps)
+    assert list(fine) == outcomes
+    assert distinct_widths((1,), 5) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize("width", ["params", "compute"])
+def test_no_neighbouring_width_comes_nearer_to_the_plain_twin(name, width):
+    options = {"plain_width": 6, **SMALL[name][0]}
+    side = {"small": 28, "p4cnn": 28, "unet": 16}.get(name, 32)
+    count = count_parameters if width == "params" else lambda network: count_multiply_adds(network, (2, side, side))
+
+    def build(basis, **width):
+        with torch.device("meta"):
+            return MODELS[name](basis, **options, **width)
+
+    budget, chosen = count(build(None)), build(exact_c4, width=width)
+    here = abs(count(chosen) - budget)
+    for factor in (0.75, 0.9, 1.1, 1.25):
+        assert here <= abs(count(build(exact_c4, width=chosen.width * factor)) - budget)
+
+
+def test_a_plain_network_is_its_own_twin():
+    assert SmallCNN(None, plain_width=7).width == SmallCNN(None, width="compute", plain_width=7).width == 7
+
+
+def test_width_for_finds_the_best_of_odd_counts():
+    def make(width):
+        return torch.nn.Linear(1, 1000 + width, bias=False)  # hardly rises with the width
+
+    for budget in (0, 1001, 1500, 3048, 9999):
+        best = min(range(1, 2049), key=lambda width: abs(1000 + width - budget))
+        assert width_for(make, budget) == best
+    assert width_for(lambda width: torch.nn.Linear(width, width, bias=False), 50, widths=[1, 3.0, 7, 8]) == 7
+
+
+def test_width_for_makes_networks_without_memory():
+    made = []
+
+    def make(width):
+        made.append(torch.nn.Linear(width, 10**6))
+        return made[-1]
+
+    width_for(make, 10**9)
+    assert all(layer.weight.is_meta for layer in made)
+    assert len(made) < 14
+
+
+@pytest.mark.parametrize("width", ["params", "compute"])
+@pytest.mark.parametrize("orthogonal", [False, True])
+def test_bases_that_train_count_once(width, orthogonal):
+    basis = LearnedBasis(Cyclic(4), 3, orthogonal=orthogonal)
+    network = SmallCNN(basis, width=width, plain_width=6)
+    expected = SmallCNN(BASES["c4"], width=network.width)
+    own = sum(p.numel() for p in basis.parameters())
+    assert count_parameters(network) == count_parameters(expected) + own
+    assert not any(p.is_meta for p in network.parameters())

@@ -1,0 +1,79 @@
+"""Planes that come channels last stay so, and no layer copies feature maps into another layout."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
+
+from orbitconv.bases import ExactBasis
+from orbitconv.groups import Cyclic
+from orbitconv.nn import GroupAvgPool2d, GroupBatchNorm2d, GroupConv2d, GroupDropout2d, GroupMaxPool2d, LiftingConv2d
+
+BATCH = 5  # no other tensor has this length along its first axis
+LAYOUTS = pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format], ids=["last", "first"])
+
+
+def stack() -> nn.Sequential:
+    basis = ExactBasis(Cyclic(4), 3)
+    return nn.Sequential(
+        LiftingConv2d(3, 4, basis, padding=1), GroupBatchNorm2d(4), nn.ReLU(),
+        GroupConv2d(4, 6, basis, padding=1), GroupBatchNorm2d(6), nn.ReLU(), GroupMaxPool2d(2),
+        GroupConv2d(6, 4, basis, padding=1), GroupBatchNorm2d(4), nn.ReLU(), GroupAvgPool2d(2), GroupDropout2d(0.1),
+    )  # fmt: skip
+
+
+def images(layout: torch.memory_format) -> Tensor:
+    return torch.randn(BATCH, 3, 12, 16).contiguous(memory_format=layout)
+
+
+def copies_of_features(net: nn.Module, x: Tensor) -> list[str]:
+    """Operations that copy a feature map, forward and backward."""
+    y = net(x)
+    upstream = torch.randn(y.shape).as_strided_(y.shape, y.stride())
+    with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as profiled:
+        net(x).backward(upstream)
+    found = []
+    for event in profiled.events():
+        shape = event.input_shapes[0] if event.input_shapes else []
+        if event.name in {"aten::contiguous", "aten::clone", "aten::copy_"} and len(shape) > 3 and shape[0] == BATCH:
+            found.append(f"{event.name} {shape}")
+    return found
+
+
+@LAYOUTS
+@pytest.mark.parametrize("training", [True, False])
+def test_every_layer_keeps_the_layout(layout, training):
+    y = images(layout)
+    for layer in stack().train(training):
+        y = layer(y)
+        assert y.flatten(1, 2).is_contiguous(memory_format=layout), layer
+        assert y.flatten(1, 2).data_ptr() == y.data_ptr()  # a view
+
+
+@LAYOUTS
+@pytest.mark.parametrize("training", [True, False])
+def test_no_feature_map_is_copied_forward_or_backward(layout, training):
+    assert copies_of_features(stack().train(training), images(layout)) == []
+
+
+def test_a_copy_would_be_seen():
+    class ChannelsFirst(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.contiguous()
+
+    net = nn.Sequential(*stack()[:3], ChannelsFirst(), *stack()[3:])
+    assert copies_of_features(net, images(torch.channels_last)) != []
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_is_the_same_in_both_layouts(training):
+    norm, other = (GroupBatchNorm2d(3).double().train(training) for _ in range(2))
+    planes = torch.randn(4, 12, 5, 6, dtype=torch.float64)
+    results = []
+    for layer, layout in ((norm, torch.contiguous_format), (other, torch.channels_last)):
+        x = planes.contiguous(memory_format=layout).unflatten(1, (3, 4)).requires_grad_()
+        y = layer(x)
+        y.pow(3).sum().backward()
+        results.append((y, x.grad, layer.weight.grad, layer.running_mean, layer.running_var))
+    for first, last in zip(*results, strict=True):
+        torch.testing.assert_close(first, last, rtol=0, atol=1e-11)
