@@ -9,6 +9,9 @@ from contextlib import ExitStack, contextmanager
 ProgressCallback = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and the total (0 when unknown)."""
 
+FIGURES = " | "
+"""Comes between what is being done and figures that change as it goes on, such as the loss of a training."""
+
 PATIENCE = 2.0
 """Seconds before a bar appears."""
 
@@ -47,8 +50,9 @@ def terminal_progress() -> Iterator[ProgressCallback]:
                 from rich.progress import Progress
 
                 bar = stack.enter_context(Progress(console=Console(stderr=True), transient=True))
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=None)
-            bar.update(tasks[what], completed=done, total=total or None)
+            name = what.partition(FIGURES)[0]
+            if name not in tasks:
+                tasks[name] = bar.add_task(what, total=None)
+            bar.update(tasks[name], description=what, completed=done, total=total or None)
 
         yield update

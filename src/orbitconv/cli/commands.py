@@ -7,10 +7,13 @@ import tyro
 
 from orbitconv.cli.bases import CompareBasesCommand, LearnBasisCommand
 from orbitconv.cli.demo import DemoCommand
+from orbitconv.cli.export import ExportCommand
 from orbitconv.cli.learn_action import LearnActionCommand
 from orbitconv.cli.mlp_to_cnn import MlpToCnnCommand
+from orbitconv.cli.network_study import NETWORK_STUDIES
 from orbitconv.cli.show_basis import ShowBasisCommand
 from orbitconv.cli.studies import TrainedBasesCommand
+from orbitconv.cli.train import TrainCommand
 from orbitconv.cli.train_basis import LearnedBasisCommand, TrainBasisCommand, TrainPaperBasisCommand
 
 
@@ -24,6 +27,8 @@ class Command(Protocol):
 
 COMMANDS: dict[str, type[Command]] = {
     "demo": DemoCommand,
+    "train": TrainCommand,
+    "export": ExportCommand,
     "learn-basis": LearnBasisCommand,
     "train-basis": TrainBasisCommand,
     "train-basis --paper": TrainPaperBasisCommand,
@@ -33,6 +38,7 @@ COMMANDS: dict[str, type[Command]] = {
     "study bases-trained": TrainedBasesCommand,
     "study learned-basis": LearnedBasisCommand,
     "study mlp-to-cnn": MlpToCnnCommand,
+    **NETWORK_STUDIES,
 }
 
 

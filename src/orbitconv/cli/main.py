@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("\norbitconv: stopped; nothing half-written was left behind", file=sys.stderr)  # noqa: T201
         sys.exit(130)
-    except (ValueError, TypeError, OSError, ArithmeticError, ImportError) as error:
+    except (ValueError, TypeError, OSError, ArithmeticError, ImportError, MemoryError) as error:
         if os.environ.get("ORBITCONV_DEBUG"):
             traceback.print_exception(error)
         _stop(str(error) or type(error).__name__)

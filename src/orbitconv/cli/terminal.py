@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from orbitconv.progress import ProgressCallback
+from orbitconv.progress import FIGURES, ProgressCallback
 
 
 class Terminal:
@@ -35,11 +35,12 @@ class Terminal:
             tasks = {}
 
             def update(what: str, done: int, total: int) -> None:
-                if what not in tasks:
-                    tasks[what] = bars.add_task(what, total=None)
+                name = what.partition(FIGURES)[0]
+                if name not in tasks:
+                    tasks[name] = bars.add_task(what, total=None)
                     if not live:
-                        self.console.print(f"{what} ...")
-                bars.update(tasks[what], completed=done, total=total or None)
+                        self.console.print(f"{name} ...")
+                bars.update(tasks[name], description=what, completed=done, total=total or None)
 
             yield update
 

@@ -43,13 +43,10 @@ class TrainingFolder:
             raise FileExistsError(
                 f"{folder} is not empty. Go on from the record in it with resume=True, or choose another folder."
             )
-        self._folder, self._writer_type = folder, _summary_writer() if tensorboard else None
-        self._writer: Any = None
-        self._metrics, self._checkpoint = folder / "metrics.jsonl", folder / "checkpoint.pt"
-        self._file: IO[str] | None = None
+        self._checkpoint, self._lines = folder / "checkpoint.pt", MetricLines(folder, tensorboard=tensorboard)
         config = folder / "config.json"
         if config.exists():
-            _check_same(json.loads(config.read_text(encoding="utf-8")), json.loads(json.dumps(identity)), folder)
+            check_same(json.loads(config.read_text(encoding="utf-8")), json.loads(json.dumps(identity)), folder)
         else:
             write_atomically(config, json.dumps(identity, indent=2, allow_nan=False) + "\n")
 
@@ -65,7 +62,7 @@ class TrainingFolder:
         Raises:
             ValueError: If the checkpoint is of another version, damaged, or lacks its lines.
         """
-        state, rows = None, []
+        state = None
         if self._checkpoint.exists():
             try:
                 state = torch.load(self._checkpoint, map_location=device, weights_only=True)
@@ -77,18 +74,7 @@ class TrainingFolder:
                 raise ValueError(
                     f"{self._checkpoint} has format {state.get('format')}, this version reads format {FORMAT}."
                 )
-            lines = self._metrics.read_text(encoding="utf-8").splitlines() if self._metrics.exists() else []
-            if len(lines) < state["step"]:
-                raise ValueError(
-                    f"{self._metrics} has {len(lines)} lines, the checkpoint beside it is of step {state['step']}. "
-                    "Start again in another folder."
-                )
-            rows = [json.loads(line) for line in lines[: state["step"]]]
-        write_atomically(self._metrics, "".join(json.dumps(row) + "\n" for row in rows))
-        self._file = self._metrics.open("a", encoding="utf-8")
-        if self._writer_type is not None:  # it makes a file at once, which a record that is refused must not get
-            self._writer = self._writer_type(str(self._folder))
-        return state, rows
+        return state, self._lines.keep(0 if state is None else state["step"])
 
     def add(self, row: Row) -> None:
         """Write the line of one step.
@@ -96,12 +82,7 @@ class TrainingFolder:
         Args:
             row: Its figures.
         """
-        if self._file is not None:
-            self._file.write(json.dumps(row, allow_nan=False) + "\n")
-        if self._writer is not None:
-            for name, value in row.items():
-                if name != "step":
-                    self._writer.add_scalar(name, value, int(row["step"]))
+        self._lines.add(row)
 
     def save(self, state: dict[str, object]) -> None:
         """Write a checkpoint, after all lines up to it.
@@ -109,8 +90,7 @@ class TrainingFolder:
         Args:
             state: Tensors, numbers, strings, and dictionaries and lists of them.
         """
-        if self._file is not None:
-            self._file.flush()
+        self._lines.flush()
         buffer = io.BytesIO()
         torch.save({"format": FORMAT, **state}, buffer)
         write_atomically(self._checkpoint, buffer.getvalue())
@@ -121,6 +101,71 @@ class TrainingFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._lines.close()
+
+
+class MetricLines:
+    """A file of JSON lines, one for each step or epoch, and TensorBoard event files beside it if they are wanted.
+
+    Args:
+        folder: Folder for `metrics.jsonl` and the event files.
+        tensorboard: Whether to write event files.
+
+    Raises:
+        ModuleNotFoundError: If TensorBoard is asked for and not installed.
+    """
+
+    def __init__(self, folder: Path, *, tensorboard: bool) -> None:
+        self._path, self._writer_type = folder / "metrics.jsonl", _summary_writer() if tensorboard else None
+        self._writer: Any = None
+        self._file: IO[str] | None = None
+
+    def keep(self, count: int) -> list[Row]:
+        """Keep the first lines, drop those after them, and get ready for more.
+
+        Args:
+            count: How many to keep: as many as belong to the checkpoint.
+
+        Returns:
+            The lines that are kept.
+
+        Raises:
+            ValueError: If there are fewer, or one is damaged.
+        """
+        lines = self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []
+        if len(lines) < count:
+            raise ValueError(
+                f"{self._path} has {len(lines)} lines, the checkpoint beside it needs {count}. Start again in another "
+                "folder."
+            )
+        rows = [json.loads(line) for line in lines[:count]]
+        write_atomically(self._path, "".join(json.dumps(row) + "\n" for row in rows))
+        self._file = self._path.open("a", encoding="utf-8")
+        if self._writer_type is not None:  # it makes a file at once, which a record that is refused must not get
+            again = {"purge_step": int(rows[-1]["step"]) + 1} if rows else {}
+            self._writer = self._writer_type(str(self._path.parent), **again)
+        return rows
+
+    def add(self, row: Row) -> None:
+        """Write a line.
+
+        Args:
+            row: Its figures; TensorBoard draws them over the one named "step".
+        """
+        if self._file is not None:
+            self._file.write(json.dumps(row, allow_nan=False) + "\n")
+        if self._writer is not None:
+            for name, value in row.items():
+                if name != "step":
+                    self._writer.add_scalar(name, value, int(row["step"]))
+
+    def flush(self) -> None:
+        """Let all lines reach the file."""
+        if self._file is not None:
+            self._file.flush()
+
+    def close(self) -> None:
+        """Close the files."""
         if self._file is not None:
             self._file.close()
         if self._writer is not None:
@@ -141,8 +186,17 @@ def fingerprint(tensor: Tensor) -> str:
     return digest.hexdigest()
 
 
-def _check_same(found: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
-    """Refuse to go on with another run's record."""
+def check_same(found: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
+    """Refuse to go on with another run's record.
+
+    Args:
+        found: Settings of the record, with those under "config" as if beside it.
+        wanted: Settings of this run.
+        folder: Where the record is.
+
+    Raises:
+        ValueError: If they differ; says where.
+    """
     flat_found, flat_wanted = ({**d, **d.get("config", {})} for d in (found, wanted))
     names = sorted(flat_wanted.keys() | flat_found.keys() - {"config"})
     different = [n for n in names if n != "config" and flat_found.get(n) != flat_wanted.get(n)]

@@ -1,0 +1,50 @@
+"""`orbitconv train`."""
+
+import os
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from orbitconv.cli.terminal import Terminal
+from orbitconv.experiments.training import Trained, TrainNetwork, train_network
+from orbitconv.progress import silent
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainCommand(TrainNetwork):
+    """Train one network on a data set; stop it at any moment, and go on with --resume.
+
+    For two processes: torchrun --nproc-per-node 2 -m orbitconv train ...; add torchrun's --nnodes for more machines.
+    The batch size is that of all processes together, so that their number does not change the result.
+    """
+
+    def run(self) -> None:
+        """Train, test, show."""
+        terminal = Terminal()
+        if os.environ.get("RANK", "0") != "0":
+            train_network(self, silent)
+            return
+        try:
+            with terminal.progress() as progress:
+                trained = train_network(self, progress)
+        except KeyboardInterrupt:
+            if any(self.out.glob("checkpoints/step-*")):
+                terminal.say(f"{self.out} keeps the training up to here; go on with --resume.")
+            raise
+        terminal.console.print(_table(trained))
+        terminal.say(f"Network: {trained.path}")
+
+
+def _table(trained: Trained) -> Table:
+    """What came of it."""
+    last, config = trained.rows[-1], trained.config
+    title = f"{config.network.model} on {config.data}, basis {config.network.basis}"
+    table = Table(title=title, show_header=False, min_width=len(title) + 2)
+    facts = {"weights": f"{trained.parameters:,}", "epochs": str(last["epoch"]), "loss": f"{last['loss']:.4f}"}
+    errors = {name: value for name, value in last.items() if name.endswith("_error_percent")}
+    facts |= {f"{name.removesuffix('_error_percent')} error": f"{value:.2f} %" for name, value in errors.items()}
+    facts["images per second"] = f"{last['images_per_second']:,.0f}"
+    facts["seconds"] = f"{sum(row['seconds'] for row in trained.rows):.1f}"
+    for name, value in facts.items():
+        table.add_row(name, value)
+    return table

@@ -1,0 +1,132 @@
+"""The basis of every family, as the networks of a study take them: fitted to the study's own training images."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, get_args
+
+from jaxtyping import Float
+from torch import Tensor
+
+from orbitconv.bases import (
+    BilinearBasis,
+    ExactBasis,
+    FixedBasis,
+    GaussianBasis,
+    HarmonicBasis,
+    LearnedBasis,
+    NearestBasis,
+    OvercompleteBasis,
+    SpectralBasis,
+    TabulatedBasis,
+    UnitaryBasis,
+)
+from orbitconv.groups import Group
+from orbitconv.learn import BasisTraining, Moments, measure_moments, train_basis
+from orbitconv.progress import ProgressCallback, silent
+
+Family = Literal[
+    "plain", "exact", "nearest", "bilinear", "gaussian", "harmonic",
+    "learned", "average", "fine-tuned", "over-complete", "spectral", "unitary",
+]  # fmt: skip
+"""Every family. Learned from images are: learned, average, fine-tuned, over-complete, spectral and unitary."""
+
+FAMILIES: tuple[Family, ...] = get_args(Family)
+
+LEARNED: tuple[Family, ...] = ("learned", "average", "fine-tuned", "over-complete", "spectral", "unitary")
+"""Families whose turning of filters is learned."""
+
+SIGMA = 0.3
+"""Width of the Gaussian interpolator, in pixels."""
+COPIES = 3
+"""Bases side by side in the over-complete one."""
+_FIT_IMAGES = 2000
+
+
+class NetworkBases:
+    """Bases by family, group and kernel size; each is made when it is first asked for.
+
+    Args:
+        images: Grey training images, upright or not; the closed forms are fitted to the first 2,000.
+        folder: Bases that are trained by gradient descent are kept here; a training that was stopped goes on.
+        training: How to train them.
+        progress: Called as the work goes on.
+
+    Source: Diaconu & Worrall (2019), section 5, for the families; 3x3 there.
+    """
+
+    def __init__(
+        self,
+        images: Float[Tensor, "n 1 h w"],
+        folder: Path,
+        *,
+        training: BasisTraining | None = None,
+        progress: ProgressCallback = silent,
+    ) -> None:
+        self._images, self._folder, self._progress = images, folder, progress
+        self._training = BasisTraining() if training is None else training
+        self._made: dict[tuple[Family, Group, int], FixedBasis] = {}
+
+    def basis(self, family: Family, group: Group, kernel_size: int) -> FixedBasis:
+        """The basis of one family.
+
+        Args:
+            family: Any but the plain one.
+            group: The group.
+            kernel_size: Side of the kernel, in pixels.
+
+        Returns:
+            The basis, without parameters.
+        """
+        key = (family, group, kernel_size)
+        if key not in self._made:
+            self._made[key] = self._make(family, group, kernel_size)
+        return self._made[key]
+
+    def _make(self, family: Family, group: Group, kernel_size: int) -> FixedBasis:
+        match family:
+            case "exact":
+                return ExactBasis(group, kernel_size)
+            case "nearest":
+                return NearestBasis(group, kernel_size)
+            case "bilinear":
+                return BilinearBasis(group, kernel_size)
+            case "gaussian":
+                return GaussianBasis(group, kernel_size, SIGMA)
+            case "harmonic":
+                return HarmonicBasis(group, kernel_size)
+            case "unitary":
+                return UnitaryBasis(group, kernel_size, self._moments(group, kernel_size))
+            case "spectral":
+                return self._spectral(group, kernel_size)
+            case "learned" | "fine-tuned":
+                return self._trained(group, kernel_size, 0).frozen()
+            case "average":
+                return self._trained(group, kernel_size, 0).average().frozen()
+            case "over-complete":
+                together = OvercompleteBasis([self._trained(group, kernel_size, n) for n in range(COPIES)])
+                return TabulatedBasis(group, together.kernel_size, together().detach())
+            case "plain":
+                raise ValueError("NetworkBases expects a family with a basis, got 'plain'.")
+
+    def _spectral(self, group: Group, kernel_size: int) -> SpectralBasis:
+        """As many atoms as the circular harmonics have, and frequencies that do not vanish between two elements."""
+        moments = self._moments(group, kernel_size)
+        dimension = HarmonicBasis(group, kernel_size).num_atoms
+        return SpectralBasis(
+            group, kernel_size, moments, dimension=dimension, max_frequency=(group.num_rotations - 1) // 2
+        )
+
+    def _moments(self, group: Group, kernel_size: int) -> Moments:
+        return measure_moments(self._images[:_FIT_IMAGES], group, kernel_size)
+
+    def _trained(self, group: Group, kernel_size: int, seed: int) -> LearnedBasis:
+        """One training as in the paper, in a folder of its own."""
+        name = f"{group.name.lower()}-k{kernel_size}-seed-{seed}"
+
+        def show(_what: str, done: int, total: int) -> None:
+            self._progress(f"basis {name}", done, total)
+
+        return train_basis(
+            self._images, group, kernel_size, replace(self._training, seed=seed), out=self._folder / name, resume=True,
+            progress=show,
+        ).basis  # fmt: skip

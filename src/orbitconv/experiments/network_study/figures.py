@@ -1,0 +1,63 @@
+"""Test errors of a study of networks as a picture: one dot a seed, one line a mean."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from orbitconv.experiments.figures import import_plotting, new_figure
+from orbitconv.experiments.network_study.bases import LEARNED
+from orbitconv.experiments.network_study.tables import Kind, kinds
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_COLORS = {"upright": "#8a8f98", "rotated": "#0057b8"}
+_TITLES = {"upright": "upright test images", "rotated": "test images at random angles"}
+# Inches for each kind of network.
+_ROW = 0.27
+
+
+def errors_by_family(rows: Sequence[Mapping[str, Any]]) -> "Figure":
+    """Test error of every kind of network, the best on top; learned families in bold.
+
+    Args:
+        rows: Rows of a study of networks.
+
+    Returns:
+        The figure.
+    """
+    found = kinds(rows)
+    tests = [test for test in _TITLES if any(test in kind.errors for kind in found)]
+    height = 0.9 + _ROW * len(found)
+    figure = new_figure(7.2, height)
+    axes = figure.add_axes((0.33, 0.6 / height, 0.64, 1 - 0.9 / height))
+    for place, kind in enumerate(found):
+        for test in tests:
+            errors = kind.errors.get(test, [])
+            axes.plot(errors, [place] * len(errors), "o", color=_COLORS[test], markersize=4.5, alpha=0.55)
+            if errors:
+                mean = statistics.fmean(errors)
+                axes.plot([mean, mean], [place - 0.32, place + 0.32], color=_COLORS[test], linewidth=2.2)
+    axes.set_yticks(range(len(found)), [_label(kind) for kind in found])
+    for tick, kind in zip(axes.get_yticklabels(), found, strict=True):
+        tick.set_fontweight("bold" if kind.family in LEARNED else "normal")
+    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.set_xscale("log")
+    ticker = import_plotting("matplotlib.ticker")
+    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g} %")
+    axes.xaxis.set_minor_locator(ticker.NullLocator())
+    axes.grid(visible=True, axis="x", color="#d0d4d9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(length=0)
+    for test in tests:
+        axes.plot([], [], "o", color=_COLORS[test], markersize=4.5, label=_TITLES[test])
+    figure.legend(loc="lower left", ncols=2, frameon=False, fontsize=9)
+    return figure
+
+
+def _label(kind: Kind) -> str:
+    """Name of a kind, and how it was trained where that is not the usual."""
+    turned = "" if kind.rotation == "none" else f", turned ({kind.rotation}), {kind.epochs} epochs"
+    return kind.name + turned

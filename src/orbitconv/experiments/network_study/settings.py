@@ -1,0 +1,168 @@
+"""What a study of networks compares, and the usual settings for each data set."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from orbitconv.checks import check_positive, check_sizes
+from orbitconv.experiments.commands import settings_of
+from orbitconv.experiments.network_study.bases import FAMILIES, Family
+from orbitconv.experiments.training import Augmentation, Hardware, Training
+from orbitconv.experiments.training.settings import Device, Precision, Rotation
+from orbitconv.groups import parse_group
+from orbitconv.models.layers import Downsample
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkStudy:
+    """Train networks of every family and group on one data set, all as large and trained alike, and test them."""
+
+    study: ClassVar[str]
+    data: ClassVar[str]
+    in_turned: ClassVar[bool] = False
+    """Whether the images of the data set are turned already, so that nothing has to be turned for a test."""
+
+    out: Path
+    """Folder of the study. It goes on from what is in it; several processes may work in it at once."""
+    overwrite: bool = False
+    """Begin anew in a folder with a study of other settings."""
+    data_dir: Path | None = None
+    """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
+    results: Path | None = None
+    """Write the record of all that is done to this JSON file too."""
+    seeds: int = 3
+    """Networks of each kind, from different seeds; tables show their mean."""
+    families: tuple[Family, ...] = FAMILIES
+    """Families to compare."""
+    groups: tuple[str, ...] = ("c4", "d4", "c8")
+    """Groups: exact filters on those that the grid allows, all others on the rest."""
+    rotations: tuple[Rotation, ...] = ("none",)
+    """Turns of the training images: none, quarters, eighths, circle."""
+    kernel_size: int = 5
+    """Side of the filters, in pixels."""
+    model: str = "small"
+    """Network: small, all-cnn-c, resnet, wide-resnet."""
+    plain_width: int = 16
+    """Channels of the first stage of the plain network; all others get widths that make them as large."""
+    width: Literal["params", "compute"] = "params"
+    """What is the same for all: trainable parameters or multiply-adds."""
+    downsample: Downsample = "max"
+    """How planes are halved: 2x2 max pool, anti-aliased low-pass, or stride 2."""
+    flip: bool = False
+    """Mirror training images at random."""
+    crop: int = 0
+    """Move training images by up to so many pixels."""
+    train_images: int | None = None
+    """Train on so many images; all by default."""
+    training: Training = field(default_factory=lambda: Training(epochs=10, learning_rate=1e-2, weight_decay=1e-2))
+    """How to train."""
+    device: Device = "auto"
+    """Where to compute; "auto" takes a GPU where there is one."""
+    precision: Precision = "32"
+    """Type of number while training: 32 bits, bfloat16, or 16 bits (GPU only)."""
+
+    def __post_init__(self) -> None:
+        owner = f"study {self.study}"
+        check_positive(owner, seeds=self.seeds, plain_width=self.plain_width)
+        check_sizes(owner, (self.kernel_size,))
+        if self.train_images is not None:
+            check_positive(owner, train_images=self.train_images)
+        unknown = [family for family in self.families if family not in FAMILIES]
+        if unknown or not self.families or not self.rotations:
+            raise ValueError(
+                f"{owner} expects one family or more out of {', '.join(FAMILIES)}, and one rotation or more, got "
+                f"{self.families} and {self.rotations}."
+            )
+        for group in self.groups:
+            parse_group(group)
+        self.training.check()
+        self.hardware.check()
+        for rotation in self.rotations:
+            self.augmentation(rotation).check()
+
+    @property
+    def hardware(self) -> Hardware:
+        """What to compute on."""
+        return Hardware(device=self.device, precision=self.precision)
+
+    def augmentation(self, rotation: Rotation) -> Augmentation:
+        """How training images are altered.
+
+        Args:
+            rotation: How they are turned.
+
+        Returns:
+            The settings.
+        """
+        return Augmentation(rotation=rotation, flip=self.flip, crop=self.crop)
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that a result depends on, for the record.
+
+        Returns:
+            Names and values.
+        """
+        return {**settings_of(self), "data": self.data}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MnistStudy(NetworkStudy):
+    """Networks trained on upright digits, tested on upright ones and at random angles."""
+
+    study: ClassVar[str] = "mnist"
+    data: ClassVar[str] = "mnist"
+    out: Path = Path("runs/mnist")
+    training: Training = field(default_factory=lambda: Training(epochs=3, learning_rate=1e-2, weight_decay=1e-2))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FashionMnistStudy(NetworkStudy):
+    """Networks trained on upright clothes, tested on upright ones and at random angles."""
+
+    study: ClassVar[str] = "fashion-mnist"
+    data: ClassVar[str] = "fashion-mnist"
+    out: Path = Path("runs/fashion-mnist")
+    training: Training = field(default_factory=lambda: Training(epochs=5, learning_rate=1e-2, weight_decay=1e-2))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RotatedMnistStudy(NetworkStudy):
+    """Networks trained on 12,000 digits at any angle, tested on 50,000 at any angle."""
+
+    study: ClassVar[str] = "rotated-mnist"
+    data: ClassVar[str] = "rotated-mnist"
+    in_turned: ClassVar[bool] = True
+    out: Path = Path("runs/rotated-mnist")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cifar10Study(NetworkStudy):
+    """Networks trained on upright photographs, tested on upright ones and at random angles."""
+
+    study: ClassVar[str] = "cifar10"
+    data: ClassVar[str] = "cifar10"
+    out: Path = Path("runs/cifar10")
+    kernel_size: int = 3
+    model: str = "all-cnn-c"
+    plain_width: int = 96
+    flip: bool = True
+    crop: int = 4
+    training: Training = field(
+        default_factory=lambda: Training(epochs=100, batch_size=128, learning_rate=1e-2, weight_decay=1e-2)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RotatedCifar10Study(Cifar10Study):
+    """Networks trained and tested on photographs at any angle."""
+
+    study: ClassVar[str] = "rotated-cifar10"
+    data: ClassVar[str] = "rotated-cifar10"
+    in_turned: ClassVar[bool] = True
+    out: Path = Path("runs/rotated-cifar10")
+
+
+STUDIES: dict[str, type[NetworkStudy]] = {
+    one.study: one for one in (MnistStudy, FashionMnistStudy, RotatedMnistStudy, Cifar10Study, RotatedCifar10Study)
+}
+"""Studies by the name of their data set."""

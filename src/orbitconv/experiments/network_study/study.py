@@ -1,0 +1,147 @@
+"""The study itself: every trial trained and tested once, whatever was stopped in between."""
+
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+
+from torch import nn
+
+from orbitconv.bases import FixedBasis, LearnedBasis, load_basis, save_basis
+from orbitconv.data import rotated
+from orbitconv.experiments.commands import command_of
+from orbitconv.experiments.journal import Journal
+from orbitconv.experiments.network_study.bases import NetworkBases
+from orbitconv.experiments.network_study.settings import NetworkStudy
+from orbitconv.experiments.network_study.trials import Trial, training_of, trials
+from orbitconv.experiments.record import Record, Row
+from orbitconv.experiments.training import error_percent, load_trained, train_network
+from orbitconv.experiments.training.datasets import load_split
+from orbitconv.experiments.upright import TEST_SEED
+from orbitconv.groups import parse_group
+from orbitconv.learn import FineTuning, fine_tune_basis, share_learned_basis
+from orbitconv.locks import lock
+from orbitconv.models import count_multiply_adds
+from orbitconv.progress import ProgressCallback, silent
+
+# Settings that may change while a study goes on: they are part of the name of a trial, or do not change its meaning.
+_GROWS = {"seeds", "families", "groups", "rotations", "device"}
+_FINE_TUNING_IMAGES = 2000
+
+
+def compare_networks(config: NetworkStudy, progress: ProgressCallback = silent) -> Record:
+    """Train and test every network that settings ask for; what is done already is not done again.
+
+    Args:
+        config: Settings.
+        progress: Called as the work goes on.
+
+    Returns:
+        One row for each network and test, those of earlier calls in the same folder included.
+
+    Raises:
+        FileExistsError: If the folder holds a study with other settings.
+    """
+    return Comparison(config, progress).run()
+
+
+class Comparison:
+    """A study at work.
+
+    Args:
+        config: Settings.
+        progress: Called as the work goes on.
+    """
+
+    def __init__(self, config: NetworkStudy, progress: ProgressCallback = silent) -> None:
+        self.config, self.progress = config, progress
+        same = {name: value for name, value in config.settings().items() if name not in _GROWS}
+        same["training"] = {name: value for name, value in asdict(config.training).items() if name != "epochs"}
+        self.journal = Journal(config.out, same, overwrite=config.overwrite)
+        self.train, self.test = (
+            load_split(config.data, split, config.data_dir, progress) for split in ("train", "test")
+        )
+        chosen = self.train.take(min(10_000, len(self.train)), 0)
+        self._fit_images = chosen.grey()
+        self._bases = NetworkBases(self._fit_images, config.out / "trained-bases", progress=progress)
+
+    def run(self) -> Record:
+        """Train and test every network.
+
+        Returns:
+            The record of all that is done.
+        """
+        config = self.config
+        record = Record(
+            study=config.study.replace("-", "_"),
+            command=command_of(f"study {config.study}", config, config.study.replace("-", "_")),
+            config=config.settings(),
+        )
+        self.journal.collect({trial.name: partial(self._work, trial) for trial in trials(config)})
+        for rows in self.journal.done.values():
+            for row in rows:
+                record.add(**row)
+        record.source = self.journal.source
+        return record
+
+    def _work(self, trial: Trial) -> list[Row]:
+        """Train and test one network."""
+        config, basis = self.config, self._basis(trial)
+
+        def show(_what: str, done: int, total: int) -> None:
+            self.progress(trial.name, done, total)
+
+        trained = train_network(training_of(trial, config, basis), show)
+        network, _ = load_trained(trained.path)
+        columns: Row = {
+            "family": trial.family,
+            "group": trial.group,
+            "kernel": config.kernel_size,
+            "num_atoms": self._side**2 if basis is None else load_basis(str(basis)).num_atoms,
+            "seed": trial.seed,
+            "train": config.data,
+            "rotation": trial.rotation,
+            "epochs": trial.epochs,
+            "parameters": trained.parameters,
+            "multiply_adds": count_multiply_adds(network, tuple(self.train.images.shape[1:])),
+            "seconds": round(sum(float(row["seconds"]) for row in trained.rows), 1),
+        }
+        own = "rotated" if config.in_turned else "upright"
+        errors = {own: float(trained.rows[-1]["test_error_percent"])}
+        if not config.in_turned:
+            errors["rotated"] = self._error_turned(network)
+        return [{**columns, "test": name, "test_error_percent": error} for name, error in errors.items()]
+
+    def _error_turned(self, network: nn.Module) -> float:
+        """Error on the test images, each turned by its own angle."""
+        turned = rotated(self.test, TEST_SEED)
+        return error_percent(network, turned.images, turned.labels)
+
+    def _basis(self, trial: Trial) -> Path | None:
+        """File of the basis of a trial, made when it is first asked for."""
+        if trial.family == "plain":
+            return None
+        path = self.config.out / "bases" / f"{trial.family}-{trial.group}-k{self._side}.safetensors"
+        first = replace(trial, family="learned", seed=0)
+        tuned = trial.family == "fine-tuned"
+        if tuned and not path.exists():
+            self.journal.rows(first.name, partial(self._work, first))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with lock(path.parent / ".lock", wait=True):
+            if not path.exists():
+                group = parse_group(trial.group)
+                made = self._fine_tuned(first) if tuned else self._bases.basis(trial.family, group, self._side)
+                save_basis(made, path)
+        return path
+
+    def _fine_tuned(self, first: Trial) -> FixedBasis:
+        """The basis of the paper's training, refined through the network that it makes, and averaged."""
+        network, _ = load_trained(first.folder(self.config.out))
+        shared = share_learned_basis(network)
+        images = self.train.take(min(_FINE_TUNING_IMAGES, len(self.train)), 0).floats()
+        fine_tune_basis(shared, images, parse_group(first.group), FineTuning(), progress=self.progress)
+        sizes = {module.kernel_size[0]: module for module in shared.modules() if isinstance(module, LearnedBasis)}
+        return sizes[self._side].average().frozen()
+
+    @property
+    def _side(self) -> int:
+        return self.config.kernel_size

@@ -1,0 +1,112 @@
+"""One network of a study: which one, trained into a folder of its own, tested."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+from orbitconv.experiments.network_study.bases import Family
+from orbitconv.experiments.network_study.settings import NetworkStudy
+from orbitconv.experiments.training import Network, TrainNetwork
+from orbitconv.experiments.training.settings import Rotation
+from orbitconv.groups import exact_elements, parse_group
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One network of a study.
+
+    Args:
+        family: Family of its basis.
+        group: Name of its group; c1 for the plain network.
+        rotation: How training images are turned.
+        epochs: Passes over the training images.
+        seed: Seed of everything random.
+    """
+
+    family: Family
+    group: str
+    rotation: Rotation
+    epochs: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name of the trial, one of a kind in its study."""
+        turned = "" if self.rotation == "none" else f", turned by {self.rotation}"
+        who = self.family if self.group == "c1" else f"{self.family} {self.group.upper()}"
+        return f"{who}{turned}, {self.epochs} epochs, seed {self.seed}"
+
+    def folder(self, study: Path) -> Path:
+        """Where the network is kept.
+
+        Args:
+            study: Folder of the study.
+
+        Returns:
+            Folder of the training.
+        """
+        return study / "networks" / re.sub(r"[^a-z0-9]+", "-", self.name.lower())
+
+
+def trials(config: NetworkStudy) -> Iterator[Trial]:
+    """Every network that settings ask for: seed by seed, so that a study that is cut off has compared something.
+
+    Args:
+        config: Settings.
+
+    Yields:
+        The trials.
+    """
+    for seed, rotation, family in product(range(config.seeds), config.rotations, config.families):
+        for group in groups_of(family, config):
+            yield Trial(family=family, group=group, rotation=rotation, epochs=config.training.epochs, seed=seed)
+
+
+def groups_of(family: Family, config: NetworkStudy) -> list[str]:
+    """The groups that a family is compared on: exact filters where they are exact, all others where they differ.
+
+    Args:
+        family: Name of the family.
+        config: Settings.
+
+    Returns:
+        Names of groups; c1 for the plain family.
+    """
+    if family == "plain":
+        return ["c1"]
+    side = config.kernel_size
+    exact = {
+        name: len(exact_elements(parse_group(name), side, side)) == parse_group(name).order for name in config.groups
+    }
+    return [name for name in config.groups if exact[name] == (family == "exact")]
+
+
+def training_of(trial: Trial, config: NetworkStudy, basis: Path | None) -> TrainNetwork:
+    """The settings of the training of a trial.
+
+    Args:
+        trial: The trial.
+        config: Settings of the study.
+        basis: File of its basis; None for the plain network.
+
+    Returns:
+        The settings, which go on with a training that was stopped.
+    """
+    options = {"plain_width": config.plain_width, "width": config.width, "downsample": config.downsample}
+    size = {"kernel_size": config.kernel_size}
+    folder = trial.folder(config.out)
+    return TrainNetwork(
+        out=folder,
+        resume=(folder / "config.json").exists(),
+        data_dir=config.data_dir,
+        data=config.data,
+        train_images=config.train_images,
+        test_every=trial.epochs,
+        seed=trial.seed,
+        network=Network(model=config.model, basis="none" if basis is None else str(basis), options={**options, **size}),
+        training=replace(config.training, epochs=trial.epochs),
+        augmentation=config.augmentation(trial.rotation),
+        hardware=config.hardware,
+    )

@@ -1,0 +1,39 @@
+"""Data sets by name, as a training takes them."""
+
+import difflib
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from orbitconv.data import SOURCES, ImageSet, load, rotated_mnist
+from orbitconv.progress import ProgressCallback
+
+LOADERS: dict[str, Callable[..., ImageSet]] = {
+    **{name: partial(load, name) for name in SOURCES},
+    "rotated-mnist": rotated_mnist,
+}
+"""Functions of the split, with `data_dir` and `progress`; a further data set is one more entry."""
+
+
+def load_split(name: str, split: str, data_dir: Path | None, progress: ProgressCallback) -> ImageSet:
+    """Load one split of a data set.
+
+    Args:
+        name: One of `LOADERS`.
+        split: `"train"` or `"test"`.
+        data_dir: Folder of the user; see `orbitconv.data.load`.
+        progress: Called while data is fetched.
+
+    Returns:
+        Images and labels.
+
+    Raises:
+        ValueError: If there is no such data set.
+    """
+    if name not in LOADERS:
+        near = difflib.get_close_matches(name.lower().replace("_", "-"), LOADERS, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"There is no data set named {name!r}.{hint} There are {', '.join(LOADERS)}.")
+    options: dict[str, Any] = {"data_dir": data_dir, "progress": progress}
+    return LOADERS[name](split, **options)

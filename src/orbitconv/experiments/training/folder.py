@@ -1,0 +1,140 @@
+"""The folder of a training: its settings, a line for each epoch, its last checkpoint, and a lock while it runs."""
+
+import json
+from collections.abc import Collection
+from contextlib import ExitStack, nullcontext, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from orbitconv.experiments.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from orbitconv.files import write_atomically
+from orbitconv.learn.checkpoints import MetricLines, Row, check_same
+
+CONFIG = "config.json"
+"""Name of the file of settings."""
+
+_LOCK, _CHECKPOINTS = ".lock", "checkpoints"
+
+
+class RunFolder:
+    """A folder that one training at a time writes to, and that a later one can go on from; use it as a context.
+
+    Args:
+        folder: The folder; it is made if needed.
+        settings: The settings, as JSON can hold them; kept in `config.json`.
+        resume: Go on from what is there, if there is anything.
+        changeable: Names of settings that may differ when a training goes on.
+        tensorboard: Write TensorBoard event files too.
+
+    Raises:
+        BlockingIOError: If another process works in the folder.
+        FileExistsError: If something is there and `resume` is false.
+        ModuleNotFoundError: If TensorBoard is asked for and not installed.
+        NotADirectoryError: If the path is a file.
+        OSError: If it cannot be written.
+        ValueError: If what is there is of a training with other settings.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: dict[str, Any],
+        *,
+        resume: bool,
+        changeable: Collection[str] = (),
+        tensorboard: bool = False,
+    ) -> None:
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError(f"{folder} is a file; name a folder for the training with --out.")
+        config = folder / CONFIG
+        if not resume and folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
+            raise FileExistsError(
+                f"{folder} is not empty. Go on with the training in it with --resume, or choose another folder with "
+                "--out."
+            )
+        wanted = json.loads(json.dumps(settings, allow_nan=False))
+        self._lines = MetricLines(folder, tensorboard=tensorboard)
+        with ExitStack() as stack:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(_lock(folder))
+            stack.callback(self._lines.close)
+            for cut_off in folder.glob(".*.tmp"):
+                cut_off.unlink()
+            if resume and config.exists():
+                found = json.loads(config.read_text(encoding="utf-8"))
+                check_same(_without(found, changeable), _without(wanted, changeable), folder)
+            write_atomically(config, json.dumps(wanted, indent=2) + "\n")
+            self._open = stack.pop_all()
+        self.path = folder
+
+    def load(self, rows_of: int | None = None) -> tuple[Checkpoint | None, list[Row]]:
+        """The last checkpoint and the lines up to it; lines beyond it are dropped.
+
+        Args:
+            rows_of: Steps between two lines, which tells how many lines belong to a checkpoint.
+
+        Returns:
+            The checkpoint, or None if there is none yet, and the lines.
+        """
+        checkpoint = read_checkpoint(self.path / _CHECKPOINTS)
+        count = 0 if checkpoint is None else checkpoint.step // (rows_of or 1)
+        return checkpoint, self._lines.keep(count)
+
+    def add(self, row: Row) -> None:
+        """Write the line of one epoch.
+
+        Args:
+            row: Its figures.
+        """
+        self._lines.add(row)
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint, after all lines up to it.
+
+        Args:
+            checkpoint: What to write.
+
+        Raises:
+            OSError: If it cannot be written, as on a full disk; the one before it is then still there.
+        """
+        try:
+            self._lines.flush()
+            write_checkpoint(self.path / _CHECKPOINTS, checkpoint)
+        except OSError as error:
+            raise OSError(
+                f"The checkpoint of step {checkpoint.step} could not be written to {self.path} "
+                f"({error.strerror or error}); the one before it is whole. Free some space, then go on with --resume."
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(OSError) if error else nullcontext():  # what went wrong first is what the user shall see
+            self._open.close()
+
+
+def _lock(folder: Path) -> IO[str]:
+    """Keep other processes out of a folder until the file is closed, or its process ends, however it ends."""
+    file = (folder / _LOCK).open("w", encoding="utf-8")
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ModuleNotFoundError:  # not on Windows
+        pass
+    except BlockingIOError as error:
+        file.close()
+        raise BlockingIOError(
+            f"{folder} is in use by another process. Wait for it, or choose another folder with --out."
+        ) from error
+    except OSError:  # some network file systems have no locks
+        pass
+    return file
+
+
+def _without(settings: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in names}

@@ -1,0 +1,40 @@
+"""Ctrl-C between two steps instead of in the middle of one."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class StopRequest:
+    """Whether the user, or whoever runs the machine, wants the training to stop."""
+
+    made = False
+
+
+@contextmanager
+def stop_requests() -> Iterator[StopRequest]:
+    """Note the first Ctrl-C or termination signal instead of acting on it; a second one acts at once.
+
+    In threads other than the main one, which get no signals, nothing is changed.
+
+    Yields:
+        What becomes true with the signal.
+    """
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        if request.made:
+            raise KeyboardInterrupt
+        request.made = True
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

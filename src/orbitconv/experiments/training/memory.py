@@ -1,0 +1,32 @@
+"""What to do when the memory does not suffice."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def explained_memory(batch_size: int) -> Iterator[None]:
+    """Turn torch's errors for lack of memory into one that says what to lower.
+
+    Args:
+        batch_size: Images of a step.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        MemoryError: If the device or the machine has too little memory.
+        RuntimeError: Any other error of torch, as it is.
+    """
+    try:
+        yield
+    except RuntimeError as error:  # torch.OutOfMemoryError is one; a CPU has no kind of its own
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        first = str(error).strip().splitlines()[0]
+        raise MemoryError(
+            f"The memory does not suffice for batches of {batch_size} images: {first} Lower the batch size or the "
+            "width of the network, choose precision bf16, or use more processes."
+        ) from error

@@ -1,0 +1,121 @@
+"""Loss and error of an epoch, summed over steps and processes."""
+
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What an epoch came to so far.
+
+    Args:
+        loss: Mean loss of its steps.
+        error: Share of images that were wrong when they were trained on, in percent.
+        speed: Images per second.
+        seconds: Seconds it took, tests apart.
+    """
+
+    loss: float
+    error: float
+    speed: float
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"loss {self.loss:.4g}, error {self.error:.3g} %, {self.speed:,.0f} images/s"
+
+
+class Meter:
+    """Sums over the steps of one epoch.
+
+    Adding does not wait for the device; `settle` does, and is where processes meet.
+
+    Args:
+        fabric: Knows the processes.
+        batch_size: Images of a step, in all processes together.
+    """
+
+    def __init__(self, fabric: "Fabric", batch_size: int) -> None:
+        self._fabric, self._batch_size = fabric, batch_size
+        self._pending: list[Tensor] = []
+        self.restore({"steps": 0, "loss": 0.0, "wrong": 0, "seconds": 0.0})
+
+    def add(self, loss: Float[Tensor, ""], wrong: Int64[Tensor, ""]) -> None:
+        """Count one step.
+
+        Args:
+            loss: This process' share of the loss; the mean over processes is the loss of the step.
+            wrong: How many of this process' images were wrong.
+        """
+        self._pending.append(torch.stack([loss.detach().double(), wrong.double()]))
+
+    def settle(self, step: int) -> list[float]:
+        """Take in the steps that were added since the last time.
+
+        Args:
+            step: Number of the last of them.
+
+        Returns:
+            The loss of each.
+
+        Raises:
+            FloatingPointError: If one is no number; says at which step.
+        """
+        if not self._pending:
+            return []
+        table = self._fabric.all_reduce(torch.stack(self._pending), reduce_op="sum")
+        assert isinstance(table, Tensor)
+        table = table.cpu()
+        losses = (table[:, 0] / self._fabric.world_size).tolist()
+        self._pending.clear()
+        for place, loss in enumerate(losses, start=step - len(losses) + 1):
+            if not math.isfinite(loss):
+                raise FloatingPointError(f"The loss became {loss} at step {place}.")
+            self._loss += loss
+        self._wrong += int(table[:, 1].sum())
+        self._steps += len(losses)
+        return losses
+
+    def figures(self) -> Figures:
+        """What the epoch came to, up to the last `settle`.
+
+        Returns:
+            Its figures.
+        """
+        images, seconds = self._steps * self._batch_size, self._seconds + time.perf_counter() - self._start
+        return Figures(
+            loss=self._loss / max(self._steps, 1),
+            error=100 * self._wrong / max(images, 1),
+            speed=images / max(seconds, 1e-9),
+            seconds=seconds,
+        )
+
+    def state(self) -> dict[str, int | float]:
+        """The sums up to the last `settle`.
+
+        Returns:
+            What `restore` takes.
+        """
+        seconds = self._seconds + time.perf_counter() - self._start
+        return {"steps": self._steps, "loss": self._loss, "wrong": self._wrong, "seconds": seconds}
+
+    def restore(self, state: dict[str, int | float]) -> None:
+        """Go on from sums; the clock runs from here.
+
+        Args:
+            state: What `state` gave.
+        """
+        self._steps, self._loss, self._wrong = int(state["steps"]), float(state["loss"]), int(state["wrong"])
+        self._seconds, self._start = float(state["seconds"]), time.perf_counter()
+
+    def begin(self) -> None:
+        """Begin a new epoch."""
+        self.restore({"steps": 0, "loss": 0.0, "wrong": 0, "seconds": 0.0})

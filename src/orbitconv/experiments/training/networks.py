@@ -1,0 +1,140 @@
+"""Networks from their settings, and trained ones as one file that holds all it takes to build them again."""
+
+import json
+import re
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from orbitconv.bases import (
+    BilinearBasis,
+    ExactBasis,
+    FilterBasis,
+    GaussianBasis,
+    HarmonicBasis,
+    NearestBasis,
+    TabulatedBasis,
+    load_basis,
+)
+from orbitconv.experiments.training.config import Network, TrainConfig, parse_config
+from orbitconv.experiments.training.state import Weights
+from orbitconv.files import write_atomically
+from orbitconv.groups import parse_group
+from orbitconv.models import build_model
+from orbitconv.models.layers import BasisLike
+from orbitconv.optional import import_optional
+
+FORMAT, VERSION = "orbitconv network", 1
+
+# Families that are written down, for any group and any kernel size.
+_FAMILIES = {
+    "exact": ExactBasis,
+    "nearest": NearestBasis,
+    "bilinear": BilinearBasis,
+    "gaussian": partial(GaussianBasis, sigma=0.3),
+    "harmonic": HarmonicBasis,
+}
+
+
+def find_basis(name: str) -> BasisLike:
+    """The basis that settings name.
+
+    Args:
+        name: As in `Network.basis`.
+
+    Returns:
+        What a network takes as its basis.
+    """
+    if name == "none":
+        return None
+    written_down = re.fullmatch(rf"({'|'.join(_FAMILIES)})-([cd]\d+)", name.lower())
+    if written_down:
+        return partial(_FAMILIES[written_down[1]], parse_group(written_down[2]))
+    return load_basis(name)
+
+
+def build_network(config: Network, in_channels: int, num_classes: int, basis: BasisLike = None) -> nn.Module:
+    """Build the network that settings name.
+
+    Args:
+        config: Settings.
+        in_channels: Channels of the images.
+        num_classes: Number of classes.
+        basis: Its basis, if it is at hand already.
+
+    Returns:
+        The network, with weights from torch's generator.
+    """
+    sizes = {"in_channels": in_channels, "num_classes": num_classes}
+    basis = find_basis(config.basis) if basis is None else basis
+    return build_model(config.model, basis, **{**sizes, **config.options})
+
+
+def write_trained(
+    path: Path, weights: Weights, config: TrainConfig, in_channels: int, classes: tuple[str, ...]
+) -> None:
+    """Write a trained network as one safetensors file. A basis that came from a file goes in with it.
+
+    Args:
+        path: File to write.
+        weights: Its weights, none sharing memory.
+        config: Settings of its training.
+        in_channels: Channels of the images.
+        classes: Names of the classes.
+    """
+    safetensors = import_optional("safetensors.torch", "train", "orbitconv's training")
+    tensors = {f"network.{name}": tensor for name, tensor in weights.items()}
+    facts = {
+        "format": FORMAT,
+        "version": str(VERSION),
+        "config": json.dumps(asdict(config)),
+        "in_channels": str(in_channels),
+        "classes": json.dumps(classes),
+    }
+    basis = find_basis(config.network.basis)
+    if config.network.basis.endswith(".safetensors") and isinstance(basis, FilterBasis):
+        tensors["basis"] = basis(torch.float64).detach().contiguous()
+        facts["group"] = basis.group.name
+    write_atomically(path, safetensors.save(tensors, facts))
+
+
+def load_trained(path: Path | str) -> tuple[nn.Module, TrainConfig]:
+    """Load a trained network.
+
+    Args:
+        path: Folder of a training that is done, or a file that one wrote (`model.safetensors`, `best.safetensors`).
+
+    Returns:
+        The network in eval mode, on the CPU, and the settings of its training.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged, of another kind or of a newer version.
+    """
+    library = import_optional("safetensors", "train", "load_trained")
+    path = Path(path) / "model.safetensors" if Path(path).is_dir() else Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is not there. Is the training done? Go on with it with --resume.")
+    try:
+        with library.safe_open(path, framework="pt") as file:
+            facts = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except library.SafetensorError as error:
+        raise ValueError(f"{path} is damaged, or no safetensors file: {error}.") from error
+    if facts.get("format") != FORMAT:
+        raise ValueError(f"{path} is no trained network: its format is {facts.get('format')!r}, expected {FORMAT!r}.")
+    if int(facts["version"]) > VERSION:
+        raise ValueError(f"{path} has version {facts['version']}; this orbitconv reads up to {VERSION}. Update it.")
+    config = parse_config(facts["config"], str(path))
+    basis = None
+    if (table := tensors.pop("basis", None)) is not None:
+        basis = TabulatedBasis(parse_group(facts["group"]), (table.shape[-2], table.shape[-1]), table)
+    network = build_network(config.network, int(facts["in_channels"]), len(json.loads(facts["classes"])), basis)
+    try:
+        network.load_state_dict({name.removeprefix("network."): tensor for name, tensor in tensors.items()})
+    except RuntimeError as error:
+        raise ValueError(f"{path} does not hold the weights of the network that it names: {error}.") from error
+    return network.eval(), config

@@ -1,0 +1,137 @@
+"""One network trained from its settings into a folder."""
+
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import torch
+
+from orbitconv.checks import check_positive
+from orbitconv.data import ImageSet
+from orbitconv.experiments.training.config import TrainConfig, merge, read_config
+from orbitconv.experiments.training.datasets import load_split
+from orbitconv.experiments.training.examples import Examples
+from orbitconv.experiments.training.folder import CONFIG, RunFolder
+from orbitconv.experiments.training.loop import Loop
+from orbitconv.experiments.training.networks import build_network, write_trained
+from orbitconv.experiments.training.processes import launched
+from orbitconv.experiments.training.settings import Plan
+from orbitconv.experiments.training.state import weights_of
+from orbitconv.learn.checkpoints import Row
+from orbitconv.models import count_parameters
+from orbitconv.progress import ProgressCallback, silent
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainNetwork(TrainConfig):
+    """Settings of a training and where it goes."""
+
+    out: Path = Path("runs/train")
+    """Folder of the training: settings, a line for each epoch, checkpoints, and at the end model.safetensors."""
+    resume: bool = False
+    """Go on with the training in the folder, from its last checkpoint; what is not given is as it was there."""
+    config: Path | None = None
+    """JSON file of settings, such as the config.json of another training; options of the command go before it."""
+    data_dir: Path | None = None
+    """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
+    checkpoint_every: int | None = None
+    """Steps between two checkpoints, beside the one after each epoch."""
+    tensorboard: bool = False
+    """Write TensorBoard event files too."""
+
+    def __post_init__(self) -> None:
+        if self.checkpoint_every is not None:
+            check_positive("TrainNetwork", checkpoint_every=self.checkpoint_every)
+
+    def complete(self) -> TrainConfig:
+        """What the result depends on: as given, else as in a file of settings or in the folder to go on with.
+
+        Returns:
+            The settings, checked.
+        """
+        config = TrainConfig(**{one.name: getattr(self, one.name) for one in fields(TrainConfig)})
+        saved = self.out / CONFIG if self.resume else self.config
+        if saved is not None and (saved.exists() or not self.resume):
+            config = merge(config, read_config(saved))
+        config.check()
+        return config
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What came of a training.
+
+    Args:
+        config: Settings.
+        rows: One line for each epoch.
+        parameters: Number of weights.
+        path: The network as a file.
+    """
+
+    config: TrainConfig
+    rows: list[Row]
+    parameters: int
+    path: Path
+
+
+def train_network(settings: TrainNetwork, progress: ProgressCallback = silent) -> Trained:
+    """Train one network into a folder, or go on with a training that was stopped.
+
+    Args:
+        settings: What to train, how, and where.
+        progress: Called as the work goes on, in process 0.
+
+    Returns:
+        The lines of all epochs, and the file of the network.
+
+    Raises:
+        FileExistsError: If the folder holds something and the training in it shall not go on.
+        FloatingPointError: If the loss is no number; the last checkpoint stays.
+        KeyboardInterrupt: After Ctrl-C, once a checkpoint is written.
+        MemoryError: If the memory does not suffice; says what to lower.
+        OSError: If the folder is in use, full, or cannot be written.
+        ValueError: If settings make no sense, or the checkpoint is of other ones.
+    """
+    config = settings.complete()
+    train, tests = _load(config, settings.data_dir, progress)
+    with launched(config.hardware) as fabric, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        channels = train.images.shape[1]
+        network = build_network(config.network, channels, len(train.classes))
+        plan = Plan(
+            training=config.training, augmentation=config.augmentation, hardware=config.hardware, seed=config.seed,
+            test_every=config.test_every, checkpoint_every=settings.checkpoint_every,
+        )  # fmt: skip
+        what = f"train {config.network.model}"
+        loop = Loop(fabric, network, Examples.of(train), tests, plan, what=what, progress=progress)
+        opened = nullcontext()
+        if fabric.is_global_zero:
+            opened = RunFolder(
+                settings.out, asdict(config), resume=settings.resume, changeable={"hardware"},
+                tensorboard=settings.tensorboard,
+            )  # fmt: skip
+        with opened as folder:
+            rows = loop.run(folder)
+            if fabric.is_global_zero:
+                for name, weights in (("model", weights_of(network)), ("best", loop.state.best)):
+                    if weights is not None:
+                        path = settings.out / f"{name}.safetensors"
+                        write_trained(path, weights, config, channels, train.classes)
+    path = settings.out / "model.safetensors"
+    return Trained(config=config, rows=rows, parameters=count_parameters(network), path=path)
+
+
+def _load(
+    config: TrainConfig, data_dir: Path | None, progress: ProgressCallback
+) -> tuple[ImageSet, dict[str, Examples]]:
+    """Images to train on, and those to test on by name."""
+    train, test = (load_split(config.data, split, data_dir, progress) for split in ("train", "test"))
+    if config.test_images is not None:
+        test = test.take(config.test_images)
+    tests = {"test": Examples.of(test)}
+    if config.validation_images:
+        train, validation = train.hold_out(config.validation_images, config.seed)
+        tests = {"validation": Examples.of(validation), **tests}
+    if config.train_images is not None:
+        train = train.take(config.train_images, config.seed)
+    return train, tests

@@ -1,0 +1,88 @@
+"""Batch norm whose statistics run over the batches of all processes, on CPUs and GPUs alike."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+@contextmanager
+def synchronized(network: nn.Module) -> Iterator[None]:
+    """Let every batch norm of a network see the batches of all processes, for as long as the context lasts.
+
+    torch's own SyncBatchNorm works on GPUs only, and replaces the modules; here they stay what they are, subclasses
+    such as `orbitconv.nn.GroupBatchNorm2d` included.
+
+    Args:
+        network: Any network.
+
+    Yields:
+        Nothing.
+    """
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    for norm in norms:
+        norm.__dict__["forward"] = partial(_forward, norm)
+    try:
+        yield
+    finally:
+        for norm in norms:
+            del norm.__dict__["forward"]  # what the class has is there again
+
+
+def _forward(norm: _BatchNorm, x: Float[Tensor, "b c *rest"]) -> Float[Tensor, "b c *rest"]:
+    """What `norm` does, with the mean and the variance of all processes' batches."""
+    if not norm.training:
+        return type(norm).forward(norm, x)
+    norm._check_input_dim(x)  # noqa: SLF001
+    axes = [0, *range(2, x.ndim)]
+    shape = [1, -1, *[1] * (x.ndim - 2)]
+    values = x.float() if x.dtype in {torch.float16, torch.bfloat16} else x
+    own_count = values.new_tensor([x.numel() / x.shape[1]])
+    total = _SumOverProcesses.apply(torch.cat([values.sum(axes), own_count]))
+    count = total[-1].detach()
+    mean = total[:-1] / count
+    centred = values - mean.reshape(shape)
+    variance = _SumOverProcesses.apply(centred.square().sum(axes)) / count
+    if norm.track_running_stats:
+        _follow(norm, mean.detach(), variance.detach() * count / (count - 1).clamp(min=1))
+    scale = (variance + norm.eps).rsqrt()
+    if norm.weight is not None:
+        scale = scale * norm.weight
+    result = centred * scale.reshape(shape)
+    if norm.bias is not None:
+        result = result + norm.bias.reshape(shape)
+    return result.to(x.dtype)
+
+
+@torch.no_grad()
+def _follow(norm: _BatchNorm, mean: Float[Tensor, " c"], variance: Float[Tensor, " c"]) -> None:
+    """Move the running statistics towards those of this batch, as torch does."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.num_batches_tracked is not None
+    norm.num_batches_tracked.add_(1)
+    momentum = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+    norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), momentum)
+    norm.running_var.lerp_(variance.to(norm.running_var.dtype), momentum)
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """A sum over processes; what flows back to each is the sum of what reaches all of them."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Float[Tensor, " n"]) -> Float[Tensor, " n"]:  # noqa: ARG004
+        total = values.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Float[Tensor, " n"]) -> Float[Tensor, " n"]:  # noqa: ARG004
+        total = gradients[0].contiguous().clone()
+        dist.all_reduce(total)
+        return total

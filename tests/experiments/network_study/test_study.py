@@ -1,0 +1,123 @@
+import itertools
+import json
+
+import pytest
+import torch
+
+from orbitconv.bases import load_basis
+from orbitconv.data import rotated
+from orbitconv.experiments.network_study import FAMILIES, compare_networks
+from orbitconv.experiments.network_study.settings import MnistStudy
+from orbitconv.experiments.network_study.trials import groups_of, trials
+from orbitconv.experiments.training import Training, load_trained, train_network
+from orbitconv.experiments.training.datasets import load_split
+from orbitconv.learn import BasisTraining, FineTuning
+
+
+def test_every_network_is_trained_once_and_tested_as_it_was_saved(study):
+    config = study()
+    record = compare_networks(config)
+    assert [(row["family"], row["group"], row["test"]) for row in record.rows] == [
+        (family, group, test)
+        for (family, group), test in itertools.product(
+            [("plain", "c1"), ("exact", "c4"), ("spectral", "c8")], ["upright", "rotated"]
+        )
+    ]
+    test = load_split("mnist", "test", None, lambda *_: None)
+    turned = rotated(test, 1)
+    for row in record.rows:
+        name = f"{row['family']}-{row['group']}" if row["family"] != "plain" else "plain"
+        network, _ = load_trained(config.out / "networks" / f"{name}-1-epochs-seed-0")
+        images = test.floats() if row["test"] == "upright" else turned.images
+        with torch.no_grad():
+            wrong = sum(
+                int(network(image[None]).argmax() != label) for image, label in zip(images, test.labels, strict=True)
+            )
+        assert row["test_error_percent"] == pytest.approx(100 * wrong / len(test), abs=1e-9)
+        assert row["parameters"] == sum(p.numel() for p in network.parameters())
+
+
+def test_a_study_goes_on_with_more_families_and_seeds_and_keeps_what_is_done(study, monkeypatch):
+    first = compare_networks(study(families=("plain",)))
+    trained = []
+
+    def count(settings, progress):
+        trained.append(settings.out.name)
+        return train_network(settings, progress)
+
+    monkeypatch.setattr("orbitconv.experiments.network_study.study.train_network", count)
+    more = compare_networks(study(families=("plain", "exact"), seeds=2))
+    assert len(trained) == 3
+    assert [row for row in more.rows if (row["family"], row["seed"]) == ("plain", 0)] == first.rows
+    longer = compare_networks(study(families=("plain",), training=Training(epochs=2, batch_size=50)))
+    assert {(row["family"], row["epochs"]) for row in longer.rows} == {("plain", 1), ("exact", 1), ("plain", 2)}
+    with pytest.raises(FileExistsError, match="other settings"):
+        compare_networks(study(plain_width=5))
+
+
+def test_a_network_whose_training_was_cut_off_goes_on_to_the_same_weights(study, monkeypatch):
+    whole = compare_networks(study(families=("plain",), training=Training(epochs=3, batch_size=50)))
+    cut = study(out=study().out.parent / "cut", families=("plain",), training=Training(epochs=3, batch_size=50))
+
+    def stop(_what, done, _total):
+        if done == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compare_networks(cut, stop)
+    again = compare_networks(cut)
+    drop = {"seconds"}
+    assert [{k: v for k, v in row.items() if k not in drop} for row in again.rows] == [
+        {k: v for k, v in row.items() if k not in drop} for row in whole.rows
+    ]
+
+
+def test_data_that_is_turned_already_is_tested_as_it_is(study):
+    record = compare_networks(study(turned=True, families=("plain",)))
+    assert [row["test"] for row in record.rows] == ["rotated"]
+
+
+@pytest.mark.parametrize(
+    ("family", "groups", "expected"),
+    [
+        ("plain", ("c4", "c8"), ["c1"]),
+        ("exact", ("c4", "d4", "c8", "d8"), ["c4", "d4"]),
+        ("harmonic", ("c4", "d4", "c8", "d8"), ["c8", "d8"]),
+    ],
+)
+def test_exact_filters_go_where_they_are_exact_and_others_elsewhere(study, family, groups, expected):
+    assert groups_of(family, study(groups=groups)) == expected
+
+
+def test_trials_have_names_of_their_own_and_seeds_come_one_after_the_other(study):
+    config = study(families=FAMILIES, groups=("c4", "c8", "d8"), rotations=("none", "circle"), seeds=2)
+    every = list(trials(config))
+    assert len({trial.name for trial in every}) == len({trial.folder(config.out) for trial in every}) == len(every)
+    assert [trial.seed for trial in every] == sorted(trial.seed for trial in every)
+    assert len(every) == 2 * 2 * (1 + 1 + 10 * 2)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"seeds": 0}, {"families": ()}, {"families": ("learnt",)}, {"groups": ("c0",)}, {"kernel_size": 0},
+     {"rotations": ("half",)}, {"plain_width": 0}, {"train_images": 0}],
+    ids=str,
+)  # fmt: skip
+def test_settings_that_make_no_sense_are_refused(wrong, tmp_path):
+    with pytest.raises(ValueError, match=r"expects|is named by"):
+        MnistStudy(**{"out": tmp_path, **wrong})
+
+
+def test_fine_tuned_and_over_complete_bases_come_from_the_paper_s_training(study, monkeypatch):
+    module = "orbitconv.experiments.network_study"
+    monkeypatch.setattr(f"{module}.bases.BasisTraining", lambda: BasisTraining(steps=4, batch_size=4, check_every=2))
+    monkeypatch.setattr(f"{module}.study.FineTuning", lambda: FineTuning(steps=2, batch_size=4))
+    config = study(families=("fine-tuned", "over-complete"))
+    record = compare_networks(config)
+    assert {row["family"] for row in record.rows} == {"learned", "fine-tuned", "over-complete"}
+    bases = {path.stem: load_basis(str(path)) for path in (config.out / "bases").glob("*.safetensors")}
+    assert bases["over-complete-c8-k3"].num_atoms == 27
+    learned, tuned = bases["learned-c8-k3"](), bases["fine-tuned-c8-k3"]()
+    torch.testing.assert_close(tuned[2], tuned[0].rot90(1, (-2, -1)))  # averaged: quarter turns are exact
+    assert (tuned - learned).abs().max() > 1e-6
+    assert json.loads((config.out / "journal.jsonl").read_text().splitlines()[0])["settings"]["data"] == "mnist"

@@ -1,0 +1,186 @@
+"""`orbitconv train`: bad input ends with one clear message, exit code 2, and nothing lost."""
+
+import errno
+import fcntl
+import json
+import os
+
+import pytest
+import torch
+from torch import nn
+
+from experiments.training import tiny
+from orbitconv.cli.main import main
+from orbitconv.experiments.training import read_config
+from orbitconv.experiments.training.checkpoint import read_checkpoint
+
+WORDS = ["--data", "tiny", "--network.model", "tiny", "--network.basis", "none", "--training.epochs", "2",
+         "--training.batch-size", "16", "--hardware.device", "cpu"]  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def train(*words):
+    main(["train", *WORDS, "--out", "run", *words])
+
+
+def refused(capsys, *words, whole=WORDS):
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", *whole, "--out", "run", *words])
+    assert stopped.value.code == 2
+    shown = capsys.readouterr()
+    assert "Traceback" not in shown.out + shown.err
+    return " ".join((shown.out + shown.err).split())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--data", "minst"], "no data set named 'minst'. Did you mean 'mnist'?"),
+        (["--data", "mnist", "--data-dir", "missing"], "missing"),
+        (["--network.model", "tny"], "no network named 'tny'"),
+        (["--network.basis", "spectral-c8-k55"], "no basis named 'spectral-c8-k55'"),
+        (["--network.options", "withd", "3"], "has no option withd"),
+        (["--training.epochs", "0"], "epochs >= 1"),
+        (["--training.epochs", "many"], "many"),
+        (["--training.warmup", "1"], "warmup between 0 and 1, got 1.0"),
+        (["--training.learning-rate", "nan"], "learning_rate > 0, got nan"),
+        (["--training.batch-size", "65"], "at least one batch of 65 images, got 64"),
+        (["--training.optimizer", "lion"], "lion"),
+        (["--augmentation.crop", "-1"], "crop as a number of pixels"),
+        (["--checkpoint-every", "0"], "checkpoint_every >= 1"),
+        (["--hardware.precision", "16"], "expects a GPU for precision 16"),
+        (["--train-images", "1000"], "n <= 64"),
+        (["--config", "missing.json"], "missing.json"),
+        (["--out", "file"], "file is a file"),
+        (["--out", "taken"], "--resume"),
+    ],
+)
+def test_bad_words_are_refused_and_nothing_is_written(folder, capsys, words, message):
+    (folder / "file").write_text("mine")
+    (folder / "taken").mkdir()
+    (folder / "taken" / "result").write_text("mine")
+    before = sorted(folder.rglob("*"))
+    assert message in refused(capsys, *words)
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"training": {"lr": 1}}', "training.lr is unknown; known beside it are epochs, batch_size"),
+        ('{"training": {"epochs": "3"}}', "training.epochs: should be a valid integer, got '3'"),
+        ('{"seed": -1}', "seed >= 0, got -1"),
+        ("{", "Invalid JSON"),
+    ],
+)
+def test_a_damaged_file_of_settings_is_refused(folder, capsys, text, message):
+    (folder / "mine.json").write_text(text)
+    assert message in refused(capsys, "--config", "mine.json")
+    assert not (folder / "run").exists()
+
+
+def test_settings_come_from_a_file_and_options_go_before_it(folder):
+    (folder / "mine.json").write_text('{"training": {"epochs": 1, "momentum": 0.5}, "seed": 3}')
+    train("--config", "mine.json", "--training.clip", "2")
+    config = read_config(folder / "run" / "config.json")
+    assert (config.training.momentum, config.seed, config.training.clip) == (0.5, 3, 2)
+    assert (config.training.epochs, config.training.batch_size) == (2, 16)
+
+
+def test_going_on_needs_no_settings_and_refuses_others(folder, capsys):
+    train()
+    lines = (folder / "run" / "metrics.jsonl").read_text()
+    main(["train", "--out", "run", "--resume"])
+    assert (folder / "run" / "metrics.jsonl").read_text() == lines
+    assert "training differ" in refused(capsys, "--resume", "--training.epochs", "3")
+    assert "network differ" in refused(capsys, "--resume", "--network.options", "dropout", "0.5")
+
+
+def test_a_checkpoint_of_another_network_is_refused(folder, capsys, monkeypatch):
+    train()
+
+    def linear(basis, *, in_channels, num_classes):
+        return nn.Sequential(nn.Flatten(), nn.Linear(in_channels * 64, num_classes))
+
+    monkeypatch.setitem(tiny.MODELS, "tiny", linear)
+    assert "The checkpoint is of another network or optimizer" in refused(capsys, "--resume")
+
+
+def test_a_damaged_checkpoint_and_one_of_another_version_are_refused(folder, capsys):
+    train()
+    (checkpoint,) = (folder / "run" / "checkpoints").iterdir()
+    facts = json.loads((checkpoint / "checkpoint.json").read_text())
+    (checkpoint / "checkpoint.json").write_text(json.dumps({**facts, "format": 7}))
+    assert "has format 7, this version of orbitconv reads format 1" in refused(capsys, "--resume")
+    (checkpoint / "checkpoint.json").write_text(json.dumps(facts))
+    content = bytearray((checkpoint / "state.pt").read_bytes())
+    content[-200] ^= 1
+    (checkpoint / "state.pt").write_bytes(content)
+    assert "state.pt is damaged" in refused(capsys, "--resume")
+    (checkpoint / "state.pt").unlink()
+    assert "cannot be read as a checkpoint" in refused(capsys, "--resume")
+
+
+def test_a_folder_in_use_is_refused(folder, capsys):
+    train()
+    with (folder / "run" / ".lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert "run is in use by another process" in refused(capsys, "--resume")
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(folder, capsys, monkeypatch):
+    real, calls = nn.functional.cross_entropy, []
+
+    def fail_at_seven(*arguments, **options):
+        calls.append(1)
+        return real(*arguments, **options) * (torch.nan if len(calls) == 7 else 1)
+
+    monkeypatch.setattr(nn.functional, "cross_entropy", fail_at_seven)
+    said = refused(capsys, "--checkpoint-every", "2")
+    assert "The loss became nan at step 7. Lower the learning rate (0.005)." in said
+    checkpoint = read_checkpoint(folder / "run" / "checkpoints")
+    assert checkpoint.step == 6
+    assert all(tensor.isfinite().all() for tensor in checkpoint.weights.values())
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(folder, capsys, monkeypatch):
+    real, calls = os.fsync, []
+
+    def full(handle):
+        calls.append(1)
+        if len(calls) > 7:  # settings, lines, and four for the first checkpoint went well
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    said = refused(capsys)
+    assert "The checkpoint of step 8 could not be written" in said
+    assert "No space left on device" in said
+    monkeypatch.undo()
+    os.chdir(folder)
+    assert [path.name for path in (folder / "run" / "checkpoints").iterdir()] == ["step-000000004"]
+    train("--resume")
+    assert len((folder / "run" / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_too_little_memory_says_what_to_lower(folder, capsys, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(tiny.TinyCNN, "forward", fail)
+    assert "does not suffice for batches of 16 images" in refused(capsys)
+
+
+def test_tensorboard_files_hold_every_epoch_once(folder):
+    event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    train("--tensorboard")
+    read = event_accumulator.EventAccumulator(str(folder / "run")).Reload()
+    assert [event.step for event in read.Scalars("loss")] == [4, 8]

@@ -1,0 +1,119 @@
+"""Two processes, started by torchrun for real, against one that has the whole batch."""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from experiments.training import tiny  # noqa: F401 - makes the data set and the network known
+from orbitconv.cli.main import main
+from orbitconv.experiments.training import Hardware
+from orbitconv.experiments.training.processes import launched
+from orbitconv.experiments.training.sync_norm import synchronized
+from orbitconv.nn import GroupBatchNorm2d
+
+WORDS = ["train", "--data", "tiny", "--network.model", "tiny", "--network.basis", "none", "--training.epochs", "4",
+         "--training.batch-size", "11", "--training.clip", "1", "--augmentation.rotation", "eighths",
+         "--augmentation.flip", "--hardware.device", "cpu"]  # fmt: skip
+NORMS = {
+    "planar": lambda: nn.BatchNorm2d(3),
+    "group": lambda: GroupBatchNorm2d(3),
+    "cumulative": lambda: nn.BatchNorm2d(3, momentum=None),
+    "plain": lambda: nn.BatchNorm2d(3, affine=False, track_running_stats=False),
+}
+SHARES = [slice(0, 3), slice(3, 8)]
+EXACT = {"rtol": 0, "atol": 1e-12}
+
+
+def norm_and_input(name):
+    """A norm with weights of its own, a batch, and what flows back."""
+    torch.manual_seed(1)
+    norm = NORMS[name]().double()
+    for parameter in norm.parameters():
+        nn.init.normal_(parameter)
+    shape = (8, 3, 4, 5, 6) if name == "group" else (8, 3, 5, 6)
+    return norm, 3 + 2 * torch.randn(shape, dtype=torch.float64), torch.randn(shape, dtype=torch.float64)
+
+
+def normalize(name, share):
+    """Two batches in training, one in eval mode; result, gradients and running statistics."""
+    norm, x, gradient = norm_and_input(name)
+    x = x[share].requires_grad_()
+    with synchronized(norm) if dist.is_initialized() else nullcontext():
+        norm(x.detach() ** 2)
+        y = norm(x)
+        y.backward(gradient[share])
+        quiet = norm.eval()(x)
+    weights = {f"gradient of {n}": p.grad for n, p in norm.named_parameters()}
+    state = {f"state {n}": b.clone() for n, b in norm.named_buffers()}
+    return {"y": y.detach(), "gradient of x": x.grad, "quiet": quiet.detach()}, weights, state
+
+
+def work(folder):
+    """What each process does."""
+    with launched(Hardware(device="cpu")):
+        got = {name: normalize(name, SHARES[dist.get_rank()]) for name in NORMS}
+        torch.save(got, folder / f"{dist.get_rank()}.pt")
+    main([*WORDS, "--out", str(folder / "two")])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """What two processes left, and the training of one; one start for all tests."""
+    folder = tmp_path_factory.mktemp("processes")
+    path = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", __file__]
+    done = subprocess.run(
+        [*command, str(folder)], env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}, capture_output=True,
+        text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("model.safetensors") == 1, "one process speaks"
+    main([*WORDS, "--out", str(folder / "one")])
+    return folder
+
+
+def test_the_loss_curve_is_that_of_one_process_with_the_same_batch(folder):
+    one, two = (
+        [json.loads(line) for line in (folder / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("one", "two")
+    )
+    assert len(one) == len(two) == 4
+    for mine, other in zip(one, two, strict=True):
+        assert mine["loss"] == pytest.approx(other["loss"], abs=1e-5, rel=0)
+        assert mine["test_error_percent"] == other["test_error_percent"]
+    assert one[-1]["loss"] < one[0]["loss"] - 1e-2
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_batch_norm_sees_the_batches_of_both(folder, name):
+    gradients = {}
+    expected, weights, state = normalize(name, slice(None))
+    for rank, share in enumerate(SHARES):
+        mine, my_weights, my_state = torch.load(folder / f"{rank}.pt", weights_only=True)[name]
+        for one, value in mine.items():
+            if one != "quiet" or state:  # without running statistics, eval mode has those of the process' own batch
+                torch.testing.assert_close(value, expected[one][share], **EXACT)
+        torch.testing.assert_close(my_state, state, **EXACT)
+        gradients = my_weights if not rank else {n: gradients[n] + g for n, g in my_weights.items()}
+    torch.testing.assert_close(gradients, weights, **EXACT)
+
+
+def test_a_network_is_left_as_it_was():
+    norm, _, _ = norm_and_input("group")
+    with synchronized(norm):
+        assert "forward" in vars(norm)
+    assert "forward" not in vars(norm)
+    assert type(norm) is GroupBatchNorm2d
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    work(Path(sys.argv[1]))
