@@ -1,0 +1,202 @@
+"""Networks as files that load without this library."""
+
+import contextlib
+import copy
+import io
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from orbitconv.checks import check_positive
+from orbitconv.files import write_atomically
+from orbitconv.nn import fold
+from orbitconv.optional import import_optional
+
+FileFormat = Literal["torch", "onnx", "torchscript"]
+Run = Callable[[Float[Tensor, "b c h w"]], Tensor]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written, and how it was checked."""
+
+    path: Path
+    """The file."""
+    any_size: bool
+    """Whether it takes images of any height and width, as it does batches of any size."""
+    error: float
+    """Largest deviation of its output from the network's, relative to the largest output."""
+
+
+def export_model(
+    network: nn.Module, path: str | Path, file_format: FileFormat, image_shape: tuple[int, int, int]
+) -> Exported:
+    """Write a network as plain torch modules, ONNX or TorchScript; filters are expanded, batch norm is merged.
+
+    The file takes batches of any size, and images of any size where the network does. Before it appears it is read back
+    and compared with the network, on other batches and images than it was made with.
+
+    Args:
+        network: Any module of one planar input and one output that `orbitconv.nn.fold` knows; it is left as it is.
+        path: File to write; one that is there is replaced.
+        file_format: `"torch"`: a module for `torch.load(path, weights_only=False)`, which may be trained on; `"onnx"`:
+            needs the extra `export`; `"torchscript"`: for `torch.jit.load`, also from C++.
+        image_shape: Channels, height and width of an image.
+
+    Returns:
+        The file, and how it was checked.
+
+    Raises:
+        ArithmeticError: If the file gives other output than the network.
+        ModuleNotFoundError: If a library for the format is not installed.
+        TypeError: If the network calls a layer that cannot be folded, or returns something else than a tensor.
+        ValueError: If the network does not take such images, or branches on shapes or values; if the format has no such
+            operation.
+    """
+    if file_format not in get_args(FileFormat):
+        raise ValueError(f"export_model expects the format 'torch', 'onnx' or 'torchscript', got {file_format!r}.")
+    channels, height, width = image_shape
+    check_positive("export_model", channels=channels, height=height, width=width)
+    network = copy.deepcopy(network).cpu().eval()
+    dtype = next((p.dtype for p in network.parameters()), torch.get_default_dtype())
+    if file_format == "onnx" and dtype != torch.float32:
+        raise ValueError(f"export_model expects a float32 network for onnx, got {dtype}. Convert it: network.float().")
+    draw = torch.Generator().manual_seed(0)
+
+    def images(batch: int, height: int, width: int) -> Tensor:
+        return torch.randn(batch, channels, height, width, generator=draw).to(dtype)
+
+    with torch.no_grad():
+        _check_runs(network, images(2, height, width))
+        others = [images(3, 2 * height, 2 * width), images(1, height + 3, width + 1)]
+        accepted = [x for x in others if _takes(network, x)]
+        any_size = len(accepted) > 0 and accepted[0] is others[0]
+        content, run = _WRITERS[file_format](fold(network), images(2, height, width), any_size)
+        error = max(_deviation(run, network, x) for x in (images(3, height, width), *(accepted if any_size else ())))
+    tolerance = _tolerance(file_format, dtype)
+    if not error <= tolerance:
+        raise ArithmeticError(
+            f"export_model wrote no file: the output of {file_format!r} is off by {error:.1e} of the largest value, at "
+            "another size of batch or image than it was made with. Look for branches on the shape of the input, or try "
+            "another format."
+        )
+    write_atomically(Path(path), content)
+    return Exported(Path(path), any_size, error)
+
+
+def _write_torch(network: nn.Module, example: Tensor, any_size: bool) -> tuple[bytes, Run]:  # noqa: ARG001
+    """A pickled graph of torch's own modules."""
+    buffer = io.BytesIO()
+    torch.save(network, buffer)
+    return buffer.getvalue(), torch.load(io.BytesIO(buffer.getvalue()), weights_only=False)
+
+
+def _write_torchscript(network: nn.Module, example: Tensor, any_size: bool) -> tuple[bytes, Run]:  # noqa: ARG001
+    """A scripted module."""
+    buffer = io.BytesIO()
+    with _refusing("torchscript"), _quiet():
+        torch.jit.save(torch.jit.script(network), buffer)
+        return buffer.getvalue(), torch.jit.load(io.BytesIO(buffer.getvalue()))
+
+
+def _write_onnx(network: nn.Module, example: Tensor, any_size: bool) -> tuple[bytes, Run]:
+    """An ONNX model, run by onnxruntime."""
+    for module in ("onnx", "onnxscript"):
+        import_optional(module, "export", "Export to ONNX")
+    runtime = import_optional("onnxruntime", "export", "Export to ONNX")
+    axes = {0: "batch", 2: "height", 3: "width"} if any_size else {0: "batch"}
+    with _refusing("onnx"), _quiet():
+        program = torch.export.export(
+            network, (example,), dynamic_shapes=(dict.fromkeys(axes, torch.export.Dim.DYNAMIC),)
+        )
+        for values in program.range_constraints.values():
+            if values.upper.is_Integer:
+                raise ValueError(f"it branches on a side of the input, for which this way ends at {values.upper}.")
+        model = torch.onnx.export(
+            program, (example,), dynamo=True, verbose=False, dynamic_shapes=(axes,),
+            input_names=["image"], output_names=["output"],
+        )  # fmt: skip
+        assert model is not None
+        content = model.model_proto.SerializeToString()
+        session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    return content, lambda x: torch.from_numpy(session.run(None, {"image": x.numpy()})[0])
+
+
+_WRITERS: Mapping[str, Callable[[nn.Module, Tensor, bool], tuple[bytes, Run]]] = {
+    "torch": _write_torch,
+    "onnx": _write_onnx,
+    "torchscript": _write_torchscript,
+}
+
+
+def _check_runs(network: nn.Module, x: Tensor) -> None:
+    """Refuse what does not turn images into one tensor."""
+    try:
+        y = network(x)
+    except RuntimeError as error:
+        raise ValueError(
+            f"export_model got a network that takes no images of shape {tuple(x.shape)}: {error}."
+        ) from error
+    if not isinstance(y, Tensor):
+        raise TypeError(f"export_model expects a network that returns one tensor, got {type(y).__name__}.")
+
+
+def _takes(network: nn.Module, x: Tensor) -> bool:
+    """Whether a network runs on images of another size."""
+    try:
+        network(x)
+    except (RuntimeError, ValueError):
+        return False
+    return True
+
+
+def _deviation(run: Run, network: nn.Module, x: Tensor) -> float:
+    """Largest difference relative to the largest output."""
+    expected = network(x)
+    with _refusing("the file at other sizes of batch and image"):
+        found = run(x)
+    return float((found - expected).abs().max() / expected.abs().max().clamp(min=torch.finfo(x.dtype).tiny))
+
+
+def _tolerance(file_format: str, dtype: torch.dtype) -> float:
+    """Largest deviation that rounding explains."""
+    exact = {torch.float64: 1e-10, torch.float32: 1e-5}.get(dtype, 0.05)
+    return max(exact, 1e-4) if file_format == "onnx" else exact
+
+
+@contextlib.contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    """Turn whatever an exporter raises into one line."""
+    try:
+        yield
+    except ImportError:
+        raise
+    except Exception as error:  # exporters raise classes of their own, for a graph, a guard, an operation
+        cause = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        reason = next((line.strip() for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
+        raise ValueError(
+            f"export_model cannot make {what} of this network: {reason} Look for branches on the shape or the values "
+            "of the input, and for operations that the format does not have."
+        ) from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep exporters from telling about themselves."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
