@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from orbitconv.data import ImageSet, rotated
+from orbitconv.data import ImageSet, rotated, rotated_set
 
 
 def blobs(n=6, size=15, channels=1):
@@ -86,3 +86,11 @@ def test_chunks_do_not_show(monkeypatch):
 def test_angle_that_is_no_number_is_refused(degrees):
     with pytest.raises(ValueError, match=r"rotated expects a finite angle in degrees, got"):
         rotated(blobs(), degrees=degrees)
+
+
+def test_turned_set_holds_the_turned_images_as_bytes():
+    images = blobs(channels=2)
+    turned = rotated_set(images, seed=3)
+    expected = 255 * rotated(images, 3).images
+    assert (turned.name, turned.split, turned.classes) == ("rotated-blobs", "test", ("blob",))
+    assert (turned.images.float() - expected).abs().max() <= 0.5

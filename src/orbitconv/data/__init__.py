@@ -11,5 +11,6 @@ from orbitconv.data.rotated_mnist import read_rotated_mnist as read_rotated_mnis
 from orbitconv.data.rotated_mnist import rotated_mnist as rotated_mnist
 from orbitconv.data.rotation import RotatedImages as RotatedImages
 from orbitconv.data.rotation import rotated as rotated
+from orbitconv.data.rotation import rotated_set as rotated_set
 from orbitconv.progress import silent as silent
 from orbitconv.progress import terminal_progress as terminal_progress

@@ -1,6 +1,7 @@
 """Rotated MNIST: 12,000 digits to train on and 50,000 to test on, each turned by its own random angle."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -11,7 +12,7 @@ import torch
 from orbitconv.data.errors import DataError, unreadable
 from orbitconv.data.image_set import ImageSet
 from orbitconv.data.loading import load
-from orbitconv.data.rotation import rotated
+from orbitconv.data.rotation import rotated_set
 from orbitconv.progress import ProgressCallback
 
 TRAIN_IMAGES = 12_000
@@ -58,22 +59,16 @@ def rotated_mnist(
     if split not in AMAT_FILES:
         raise ValueError(f"rotated_mnist expects the split 'train' or 'test', got {split!r}.")
     digits = [load("mnist", part, data_dir=data_dir, progress=progress) for part in ("train", "test")]
-    pool = ImageSet(
+    pool = replace(
+        digits[0],
         images=torch.cat([part.images for part in digits]),
         labels=torch.cat([part.labels for part in digits]),
-        classes=digits[0].classes,
-        name="rotated-mnist",
-        split=split,
     )
     needed = TRAIN_IMAGES + TEST_IMAGES
     chosen = pool.take(needed, seed)
     part = slice(TRAIN_IMAGES) if split == "train" else slice(TRAIN_IMAGES, needed)
-    upright = ImageSet(
-        images=chosen.images[part], labels=chosen.labels[part], classes=pool.classes, name=pool.name, split=split
-    )
-    turned = rotated(upright, 2 * seed + (split == "test"))
-    images = (255 * turned.images).round().to(torch.uint8)
-    return ImageSet(images=images, labels=turned.labels, classes=pool.classes, name=pool.name, split=split)
+    upright = replace(chosen, images=chosen.images[part], labels=chosen.labels[part], split=split)
+    return rotated_set(upright, 2 * seed + (split == "test"))
 
 
 def read_rotated_mnist(folder: Path | str, split: Literal["train", "test"]) -> ImageSet:

@@ -1,7 +1,7 @@
 """Rotated versions of a data set, made on the fly from a seed."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import torch
@@ -66,3 +66,17 @@ def rotated(image_set: ImageSet, seed: int = 0, *, degrees: float | int | None =
         turned = rotate_images(image_set.images[part].to(images) / 255, angle, order=order)
         images[part] = turned.clamp_(0, 1)
     return RotatedImages(images=images, labels=image_set.labels, angles=angles)
+
+
+def rotated_set(image_set: ImageSet, seed: int = 0) -> ImageSet:
+    """Turn every image by its own random angle and keep them as a data set, rounded to bytes.
+
+    Args:
+        image_set: Upright images.
+        seed: Seed of the random angles.
+
+    Returns:
+        The turned images, with the labels, and "rotated-" before the name.
+    """
+    turned = rotated(image_set, seed)
+    return replace(image_set, images=(255 * turned.images).round().to(torch.uint8), name=f"rotated-{image_set.name}")

@@ -5,7 +5,7 @@ from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 # Fields that no result depends on.
-PLACES = frozenset({"out", "overwrite", "data_dir", "results", "resume", "tensorboard"})
+PLACES = frozenset({"out", "overwrite", "data_dir", "results", "resume", "tensorboard", "known"})
 
 
 def settings_of(config: Any) -> dict[str, Any]:

@@ -84,10 +84,23 @@ class Journal:
                 time.sleep(_PATIENCE)
         return {part: self._parts[part] for part in parts}
 
+    def adopt(self, part: str, rows: list[Row], source: str | None) -> None:
+        """Take a part that was done elsewhere as done, if it is not done here.
+
+        Args:
+            part: Name of the part.
+            rows: Its rows.
+            source: Commit of the code that made it.
+        """
+        self._read()
+        if part not in self._parts:
+            self._add(part, rows, source)
+
     @property
     def source(self) -> str | None:
         """Commit of the code that made the parts; several, with commas, if it changed on the way."""
-        return ", ".join(self._commits) or None
+        several = {one: None for some in self._commits for one in some.split(", ")}
+        return ", ".join(several) or None
 
     @property
     def done(self) -> dict[str, list[Row]]:
@@ -103,12 +116,11 @@ class Journal:
                 return False
             self._read()
             if part not in self._parts:
-                self._add(part, make())
+                self._add(part, make(), commit())
         return True
 
-    def _add(self, part: str, rows: list[Row]) -> None:
+    def _add(self, part: str, rows: list[Row], source: str | None) -> None:
         """Keep a part, whole or not at all: a line without its end is passed over when the file is read."""
-        source = commit()
         line = json.dumps({"part": part, "commit": source, "rows": rows}, allow_nan=False) + "\n"
         with lock(self._locks / "journal", wait=True), self.path.open("rb+") as file:
             if file.seek(0, os.SEEK_END) and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":

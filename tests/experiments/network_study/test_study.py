@@ -55,6 +55,17 @@ def test_a_study_goes_on_with_more_families_and_seeds_and_keeps_what_is_done(stu
         compare_networks(study(plain_width=5))
 
 
+def test_networks_in_a_record_are_taken_as_done_if_it_is_of_the_same_settings(study, tmp_path, monkeypatch):
+    path = tmp_path / "known.json"
+    first = compare_networks(study(families=("plain", "exact")))
+    first.write(path)
+    monkeypatch.setattr("orbitconv.experiments.network_study.study.train_network", lambda *_: pytest.fail("done"))
+    again = compare_networks(study(out=tmp_path / "elsewhere", families=("plain",), known=path))
+    assert (again.rows, again.source) == (first.rows, first.source)
+    with pytest.raises(ValueError, match="other settings"):
+        compare_networks(study(out=tmp_path / "third", known=path, plain_width=5))
+
+
 def test_a_network_whose_training_was_cut_off_goes_on_to_the_same_weights(study, monkeypatch):
     whole = compare_networks(study(families=("plain",), training=Training(epochs=3, batch_size=50)))
     cut = study(out=study().out.parent / "cut", families=("plain",), training=Training(epochs=3, batch_size=50))

@@ -30,6 +30,8 @@ class NetworkStudy:
     """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
     results: Path | None = None
     """Write the record of all that is done to this JSON file too."""
+    known: Path | None = None
+    """Record of a study with the same settings, such as results/mnist.json: its networks are taken as done."""
     seeds: int = 3
     """Networks of each kind, from different seeds; tables show their mean."""
     families: tuple[Family, ...] = FAMILIES
@@ -79,6 +81,11 @@ class NetworkStudy:
         self.hardware.check()
         for rotation in self.rotations:
             self.augmentation(rotation).check()
+
+    @property
+    def name(self) -> str:
+        """Name of the study in its record."""
+        return self.study.replace("-", "_")
 
     @property
     def hardware(self) -> Hardware:

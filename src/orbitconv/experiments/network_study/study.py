@@ -1,8 +1,11 @@
 """The study itself: every trial trained and tested once, whatever was stopped in between."""
 
-from dataclasses import asdict, replace
+import json
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -54,9 +57,9 @@ class Comparison:
 
     def __init__(self, config: NetworkStudy, progress: ProgressCallback = silent) -> None:
         self.config, self.progress = config, progress
-        same = {name: value for name, value in config.settings().items() if name not in _GROWS}
-        same["training"] = {name: value for name, value in asdict(config.training).items() if name != "epochs"}
-        self.journal = Journal(config.out, same, overwrite=config.overwrite)
+        self.journal = Journal(config.out, _fixed(config.settings()), overwrite=config.overwrite)
+        if config.known is not None:
+            self._adopt(config.known)
         self.train, self.test = (
             load_split(config.data, split, config.data_dir, progress) for split in ("train", "test")
         )
@@ -72,8 +75,8 @@ class Comparison:
         """
         config = self.config
         record = Record(
-            study=config.study.replace("-", "_"),
-            command=command_of(f"study {config.study}", config, config.study.replace("-", "_")),
+            study=config.name,
+            command=command_of(f"study {config.study}", config, config.name),
             config=config.settings(),
         )
         self.journal.collect({trial.name: partial(self._work, trial) for trial in trials(config)})
@@ -82,6 +85,19 @@ class Comparison:
                 record.add(**row)
         record.source = self.journal.source
         return record
+
+    def _adopt(self, path: Path) -> None:
+        """Take the networks in a record as done."""
+        known = json.loads(path.read_text(encoding="utf-8"))
+        wanted = json.loads(json.dumps(_fixed(self.config.settings())))
+        if known.get("study") != self.config.name or _fixed(known["config"]) != wanted:
+            raise ValueError(f"{path} is the record of another study, or of one with other settings.")
+        parts: dict[str, list[Row]] = {}
+        for row in known["rows"]:
+            trial = Trial(**{name: row[name] for name in ("family", "group", "rotation", "epochs", "seed")})
+            parts.setdefault(trial.name, []).append(row)
+        for name, rows in parts.items():
+            self.journal.adopt(name, rows, known["commit"])
 
     def _work(self, trial: Trial) -> list[Row]:
         """Train and test one network."""
@@ -145,3 +161,10 @@ class Comparison:
     @property
     def _side(self) -> int:
         return self.config.kernel_size
+
+
+def _fixed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that all networks of a study have in common."""
+    same = {name: value for name, value in settings.items() if name not in _GROWS}
+    same["training"] = {name: value for name, value in same["training"].items() if name != "epochs"}
+    return same

@@ -32,7 +32,7 @@ class TrainConfig:
     """What one training depends on."""
 
     data: str = "mnist"
-    """Name of the data set: mnist, fashion-mnist, cifar10 or rotated-mnist."""
+    """Name of the data set: mnist, fashion-mnist, cifar10, rotated-mnist or rotated-cifar10."""
     train_images: int | None = None
     """Train on so many images, chosen at random; all by default."""
     test_images: int | None = None

@@ -4,14 +4,21 @@ import difflib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from orbitconv.data import SOURCES, ImageSet, load, rotated_mnist
+from orbitconv.data import SOURCES, ImageSet, load, rotated_mnist, rotated_set
 from orbitconv.progress import ProgressCallback
+
+
+def _rotated_cifar10(split: Literal["train", "test"], **options: Any) -> ImageSet:
+    """CIFAR-10, each image turned by its own angle, the same ones in every run."""
+    return rotated_set(load("cifar10", split, **options), seed=int(split == "test"))
+
 
 LOADERS: dict[str, Callable[..., ImageSet]] = {
     **{name: partial(load, name) for name in SOURCES},
     "rotated-mnist": rotated_mnist,
+    "rotated-cifar10": _rotated_cifar10,
 }
 """Functions of the split, with `data_dir` and `progress`; a further data set is one more entry."""
 
