@@ -12,6 +12,7 @@ from orbitconv.cli.learn_action import LearnActionCommand
 from orbitconv.cli.mlp_to_cnn import MlpToCnnCommand
 from orbitconv.cli.network_study import NETWORK_STUDIES
 from orbitconv.cli.show_basis import ShowBasisCommand
+from orbitconv.cli.stability import StabilityCommand
 from orbitconv.cli.studies import TrainedBasesCommand
 from orbitconv.cli.train import TrainCommand
 from orbitconv.cli.train_basis import LearnedBasisCommand, TrainBasisCommand, TrainPaperBasisCommand
@@ -39,6 +40,7 @@ COMMANDS: dict[str, type[Command]] = {
     "study learned-basis": LearnedBasisCommand,
     "study mlp-to-cnn": MlpToCnnCommand,
     **NETWORK_STUDIES,
+    "study stability": StabilityCommand,
 }
 
 

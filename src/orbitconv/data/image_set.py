@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import final
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
@@ -105,6 +106,30 @@ class ImageSet:
             A set that shares memory with this one if nothing had to move.
         """
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+
+    def inside_disc(self) -> "ImageSet":
+        """Return the images with zero outside the largest disc, which no turn about the centre moves out of view.
+
+        Returns:
+            A set of the same size, with "-disc" after its name.
+        """
+        height, width = self.images.shape[-2:]
+        down = torch.arange(height, device=self.images.device) - (height - 1) / 2
+        right = torch.arange(width, device=self.images.device) - (width - 1) / 2
+        inside = torch.hypot(down[:, None], right) <= min(height, width) / 2
+        return replace(self, images=self.images * inside, name=f"{self.name}-disc")
+
+    def padded(self, pixels: int) -> "ImageSet":
+        """Return the images inside a border of zeros.
+
+        Args:
+            pixels: Width of the border.
+
+        Returns:
+            A set of larger images, with "-padded" after its name.
+        """
+        check_positive("ImageSet.padded", pixels=pixels)
+        return replace(self, images=F.pad(self.images, (pixels,) * 4), name=f"{self.name}-padded")
 
     def take(self, n: int, seed: int | None = None) -> "ImageSet":
         """Return a smaller set.

@@ -2,7 +2,6 @@
 
 import importlib.util
 import math
-import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -15,9 +14,8 @@ from torch import Tensor
 
 from orbitconv.checks import check_positive
 from orbitconv.data.errors import DataError
+from orbitconv.data.reading import deep_numbers, is_deep, open_picture
 from orbitconv.optional import import_optional
-
-_LARGEST_16_BIT = 2**16 - 1
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif"})
 # Pictures that scikit-image carries in its wheel.
@@ -124,31 +122,8 @@ def grey_tiles(
 
 def _read_grey(path: Path, image_module: Any) -> Any:
     """A grey picture: of mode L, bytes, or of mode F, numbers from 0 to 1, if the file holds more than bytes."""
-    try:
-        with warnings.catch_warnings():
-            # Large pictures, up to twice Pillow's limit, are no reason to stop.
-            warnings.simplefilter("ignore", image_module.DecompressionBombWarning)
-            with image_module.open(path) as opened:
-                if opened.mode not in {"I", "F"} and not opened.mode.startswith("I;16"):
-                    return opened.convert("L")
-                numbers = np.asarray(opened).astype(np.float64)
-    except image_module.DecompressionBombError as error:
-        raise DataError(
-            f"{path} has too many pixels to be opened safely ({error}). Make it smaller or cut it into parts, or "
-            "remove it; in Python, PIL.Image.MAX_IMAGE_PIXELS = None lifts the limit for files you trust."
-        ) from error
-    except (OSError, ValueError, SyntaxError) as error:  # Pillow reports some damaged files as errors of syntax
-        raise DataError(f"{path} cannot be read as a picture ({error}). Remove or repair it.") from error
-    bad = int((~np.isfinite(numbers)).sum())
-    if bad:
-        raise DataError(
-            f"{path} holds {bad} NaN or infinite pixels among {numbers.size}, expected finite ones. Fill them in, or "
-            "remove the picture."
-        )
-    least, most = float(numbers.min()), float(numbers.max())
-    if opened.mode != "F" and least >= 0 and most <= _LARGEST_16_BIT:
-        least, most = 0, _LARGEST_16_BIT
-    return image_module.fromarray(((numbers - least) / ((most - least) or 1)).astype(np.float32))
+    with open_picture(path) as opened:
+        return image_module.fromarray(deep_numbers(opened, path)) if is_deep(opened) else opened.convert("L")
 
 
 def _smooth(picture: Float[Tensor, "h w"], sigma: float) -> Float[Tensor, "h w"]:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -27,10 +28,13 @@ from orbitconv.progress import ProgressCallback, silent
 Family = Literal[
     "plain", "exact", "nearest", "bilinear", "gaussian", "harmonic",
     "learned", "average", "fine-tuned", "over-complete", "spectral", "unitary",
+    "spectral, disc", "spectral, identity",
 ]  # fmt: skip
-"""Every family. Learned from images are: learned, average, fine-tuned, over-complete, spectral and unitary."""
+"""Every family. Two are there to see what makes the spectral one good: its atoms without the corners of the kernel, and
+its atoms made orthonormal at the identity rather than on the mean over the group."""
 
-FAMILIES: tuple[Family, ...] = get_args(Family)
+FAMILIES: tuple[Family, ...] = get_args(Family)[:-2]
+"""The families that are compared."""
 
 LEARNED: tuple[Family, ...] = ("learned", "average", "fine-tuned", "over-complete", "spectral", "unitary")
 """Families whose turning of filters is learned."""
@@ -98,6 +102,13 @@ class NetworkBases:
                 return UnitaryBasis(group, kernel_size, self._moments(group, kernel_size))
             case "spectral":
                 return self._spectral(group, kernel_size)
+            case "spectral, disc":
+                atoms = self._spectral(group, kernel_size)()
+                return TabulatedBasis(group, (kernel_size, kernel_size), atoms * _disc(kernel_size))
+            case "spectral, identity":
+                atoms = self._spectral(group, kernel_size)(torch.float64).flatten(2)
+                mix = torch.linalg.inv(torch.linalg.cholesky(atoms[0] @ atoms[0].mT))
+                return TabulatedBasis(group, (kernel_size, kernel_size), (mix @ atoms).unflatten(2, (kernel_size, -1)))
             case "learned" | "fine-tuned":
                 return self._trained(group, kernel_size, 0).frozen()
             case "average":
@@ -130,3 +141,9 @@ class NetworkBases:
             self._images, group, kernel_size, replace(self._training, seed=seed), out=self._folder / name, resume=True,
             progress=show,
         ).basis  # fmt: skip
+
+
+def _disc(side: int) -> Float[Tensor, "k k"]:
+    """One at the pixels of a kernel whose centres are within half its side, zero at the others."""
+    offset = torch.arange(side, dtype=torch.float64) - (side - 1) / 2
+    return (torch.hypot(offset[:, None], offset) <= side / 2).double()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from orbitconv.checks import check_positive, check_sizes
 from orbitconv.experiments.commands import settings_of
@@ -18,12 +18,11 @@ class NetworkStudy:
     """Train networks of every family and group on one data set, all as large and trained alike, and test them."""
 
     study: ClassVar[str]
-    data: ClassVar[str]
-    in_turned: ClassVar[bool] = False
-    """Whether the images of the data set are turned already, so that nothing has to be turned for a test."""
 
-    out: Path
+    out: Path = Path("runs/study")
     """Folder of the study. It goes on from what is in it; several processes may work in it at once."""
+    data: str = "mnist"
+    """Name of the data set."""
     overwrite: bool = False
     """Begin anew in a folder with a study of other settings."""
     data_dir: Path | None = None
@@ -50,6 +49,8 @@ class NetworkStudy:
     """What is the same for all: trainable parameters or multiply-adds."""
     downsample: Downsample = "max"
     """How planes are halved: 2x2 max pool, anti-aliased low-pass, or stride 2."""
+    pool_group: Literal["max", "mean"] = "max"
+    """How the group is pooled after the last layer on it."""
     flip: bool = False
     """Mirror training images at random."""
     crop: int = 0
@@ -69,10 +70,11 @@ class NetworkStudy:
         check_sizes(owner, (self.kernel_size,))
         if self.train_images is not None:
             check_positive(owner, train_images=self.train_images)
-        unknown = [family for family in self.families if family not in FAMILIES]
+        known = get_args(Family)
+        unknown = [family for family in self.families if family not in known]
         if unknown or not self.families or not self.rotations:
             raise ValueError(
-                f"{owner} expects one family or more out of {', '.join(FAMILIES)}, and one rotation or more, got "
+                f"{owner} expects one family or more out of {', '.join(known)}, and one rotation or more, got "
                 f"{self.families} and {self.rotations}."
             )
         for group in self.groups:
@@ -86,6 +88,11 @@ class NetworkStudy:
     def name(self) -> str:
         """Name of the study in its record."""
         return self.study.replace("-", "_")
+
+    @property
+    def turned_already(self) -> bool:
+        """Whether the images of the data set are turned, so that nothing has to be turned for a test."""
+        return self.data.startswith("rotated-")
 
     @property
     def hardware(self) -> Hardware:
@@ -109,7 +116,7 @@ class NetworkStudy:
         Returns:
             Names and values.
         """
-        return {**settings_of(self), "data": self.data}
+        return settings_of(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +124,7 @@ class MnistStudy(NetworkStudy):
     """Networks trained on upright digits, tested on upright ones and at random angles."""
 
     study: ClassVar[str] = "mnist"
-    data: ClassVar[str] = "mnist"
+    data: str = "mnist"
     out: Path = Path("runs/mnist")
     training: Training = field(default_factory=lambda: Training(epochs=3, learning_rate=1e-2, weight_decay=1e-2))
 
@@ -127,7 +134,7 @@ class FashionMnistStudy(NetworkStudy):
     """Networks trained on upright clothes, tested on upright ones and at random angles."""
 
     study: ClassVar[str] = "fashion-mnist"
-    data: ClassVar[str] = "fashion-mnist"
+    data: str = "fashion-mnist"
     out: Path = Path("runs/fashion-mnist")
     training: Training = field(default_factory=lambda: Training(epochs=5, learning_rate=1e-2, weight_decay=1e-2))
 
@@ -137,8 +144,7 @@ class RotatedMnistStudy(NetworkStudy):
     """Networks trained on 12,000 digits at any angle, tested on 50,000 at any angle."""
 
     study: ClassVar[str] = "rotated-mnist"
-    data: ClassVar[str] = "rotated-mnist"
-    in_turned: ClassVar[bool] = True
+    data: str = "rotated-mnist"
     out: Path = Path("runs/rotated-mnist")
 
 
@@ -147,7 +153,7 @@ class Cifar10Study(NetworkStudy):
     """Networks trained on upright photographs, tested on upright ones and at random angles."""
 
     study: ClassVar[str] = "cifar10"
-    data: ClassVar[str] = "cifar10"
+    data: str = "cifar10"
     out: Path = Path("runs/cifar10")
     kernel_size: int = 3
     model: str = "all-cnn-c"
@@ -164,8 +170,7 @@ class RotatedCifar10Study(Cifar10Study):
     """Networks trained and tested on photographs at any angle."""
 
     study: ClassVar[str] = "rotated-cifar10"
-    data: ClassVar[str] = "rotated-cifar10"
-    in_turned: ClassVar[bool] = True
+    data: str = "rotated-cifar10"
     out: Path = Path("runs/rotated-cifar10")
 
 

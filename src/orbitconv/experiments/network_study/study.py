@@ -1,25 +1,22 @@
 """The study itself: every trial trained and tested once, whatever was stopped in between."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from orbitconv.bases import FixedBasis, LearnedBasis, load_basis, save_basis
-from orbitconv.data import rotated
 from orbitconv.experiments.commands import command_of
 from orbitconv.experiments.journal import Journal
 from orbitconv.experiments.network_study.bases import NetworkBases
+from orbitconv.experiments.network_study.measurements import Measurement, error_at_random_angles, own_error
 from orbitconv.experiments.network_study.settings import NetworkStudy
 from orbitconv.experiments.network_study.trials import Trial, training_of, trials
 from orbitconv.experiments.record import Record, Row
-from orbitconv.experiments.training import error_percent, load_trained, train_network
+from orbitconv.experiments.training import load_trained, train_network
 from orbitconv.experiments.training.datasets import load_split
-from orbitconv.experiments.upright import TEST_SEED
 from orbitconv.groups import parse_group
 from orbitconv.learn import FineTuning, fine_tune_basis, share_learned_basis
 from orbitconv.locks import lock
@@ -44,7 +41,8 @@ def compare_networks(config: NetworkStudy, progress: ProgressCallback = silent) 
     Raises:
         FileExistsError: If the folder holds a study with other settings.
     """
-    return Comparison(config, progress).run()
+    measurements = (own_error("rotated"),) if config.turned_already else (own_error("upright"), error_at_random_angles)
+    return Comparison(config, measurements, progress).run()
 
 
 class Comparison:
@@ -52,11 +50,14 @@ class Comparison:
 
     Args:
         config: Settings.
+        measurements: What is measured on each network.
         progress: Called as the work goes on.
     """
 
-    def __init__(self, config: NetworkStudy, progress: ProgressCallback = silent) -> None:
-        self.config, self.progress = config, progress
+    def __init__(
+        self, config: NetworkStudy, measurements: Sequence[Measurement], progress: ProgressCallback = silent
+    ) -> None:
+        self.config, self.measurements, self.progress = config, measurements, progress
         self.journal = Journal(config.out, _fixed(config.settings()), overwrite=config.overwrite)
         if config.known is not None:
             self._adopt(config.known)
@@ -89,8 +90,10 @@ class Comparison:
     def _adopt(self, path: Path) -> None:
         """Take the networks in a record as done."""
         known = json.loads(path.read_text(encoding="utf-8"))
-        wanted = json.loads(json.dumps(_fixed(self.config.settings())))
-        if known.get("study") != self.config.name or _fixed(known["config"]) != wanted:
+        usual, wanted = (
+            json.loads(json.dumps(_fixed(one.settings()))) for one in (type(self.config)(), self.config)
+        )  # settings that came later have their usual values in older records
+        if known.get("study") != self.config.name or {**usual, **_fixed(known["config"])} != wanted:
             raise ValueError(f"{path} is the record of another study, or of one with other settings.")
         parts: dict[str, list[Row]] = {}
         for row in known["rows"]:
@@ -121,16 +124,8 @@ class Comparison:
             "multiply_adds": count_multiply_adds(network, tuple(self.train.images.shape[1:])),
             "seconds": round(sum(float(row["seconds"]) for row in trained.rows), 1),
         }
-        own = "rotated" if config.in_turned else "upright"
-        errors = {own: float(trained.rows[-1]["test_error_percent"])}
-        if not config.in_turned:
-            errors["rotated"] = self._error_turned(network)
-        return [{**columns, "test": name, "test_error_percent": error} for name, error in errors.items()]
-
-    def _error_turned(self, network: nn.Module) -> float:
-        """Error on the test images, each turned by its own angle."""
-        turned = rotated(self.test, TEST_SEED)
-        return error_percent(network, turned.images, turned.labels)
+        measured = [row for measure in self.measurements for row in measure(network, trained, self.test)]
+        return [{**columns, **row} for row in measured]
 
     def _basis(self, trial: Trial) -> Path | None:
         """File of the basis of a trial, made when it is first asked for."""

@@ -94,8 +94,7 @@ def training_of(trial: Trial, config: NetworkStudy, basis: Path | None) -> Train
     Returns:
         The settings, which go on with a training that was stopped.
     """
-    options = {"plain_width": config.plain_width, "width": config.width, "downsample": config.downsample}
-    size = {"kernel_size": config.kernel_size}
+    names = ("plain_width", "width", "downsample", "pool_group", "kernel_size")
     folder = trial.folder(config.out)
     return TrainNetwork(
         out=folder,
@@ -105,7 +104,11 @@ def training_of(trial: Trial, config: NetworkStudy, basis: Path | None) -> Train
         train_images=config.train_images,
         test_every=trial.epochs,
         seed=trial.seed,
-        network=Network(model=config.model, basis="none" if basis is None else str(basis), options={**options, **size}),
+        network=Network(
+            model=config.model,
+            basis="none" if basis is None else str(basis),
+            options={name: getattr(config, name) for name in names},
+        ),
         training=replace(config.training, epochs=trial.epochs),
         augmentation=config.augmentation(trial.rotation),
         hardware=config.hardware,

@@ -15,10 +15,24 @@ def _rotated_cifar10(split: Literal["train", "test"], **options: Any) -> ImageSe
     return rotated_set(load("cifar10", split, **options), seed=int(split == "test"))
 
 
+def _changed(
+    name: str, change: Callable[[ImageSet], ImageSet], split: Literal["train", "test"], **options: Any
+) -> ImageSet:
+    """A published data set with every image changed alike."""
+    return change(load(name, split, **options))
+
+
+# What matters about the borders of images is seen by taking them away, or moving them away.
+_CHANGES: dict[str, Callable[[ImageSet], ImageSet]] = {
+    "disc": ImageSet.inside_disc,
+    "padded": lambda images: images.padded(6),
+}
+
 LOADERS: dict[str, Callable[..., ImageSet]] = {
     **{name: partial(load, name) for name in SOURCES},
     "rotated-mnist": rotated_mnist,
     "rotated-cifar10": _rotated_cifar10,
+    **{f"{name}-{how}": partial(_changed, name, change) for name in SOURCES for how, change in _CHANGES.items()},
 }
 """Functions of the split, with `data_dir` and `progress`; a further data set is one more entry."""
 
