@@ -9,8 +9,10 @@ from orbitconv.experiments.training.evaluation import predict as predict
 from orbitconv.experiments.training.examples import Examples as Examples
 from orbitconv.experiments.training.in_memory import fit as fit
 from orbitconv.experiments.training.in_memory import train as train
+from orbitconv.experiments.training.networks import TrainedNetwork as TrainedNetwork
 from orbitconv.experiments.training.networks import build_network as build_network
 from orbitconv.experiments.training.networks import load_trained as load_trained
+from orbitconv.experiments.training.networks import read_trained as read_trained
 from orbitconv.experiments.training.run import Trained as Trained
 from orbitconv.experiments.training.run import TrainNetwork as TrainNetwork
 from orbitconv.experiments.training.run import train_network as train_network

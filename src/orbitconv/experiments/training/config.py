@@ -7,7 +7,7 @@ from typing import Any
 
 from orbitconv.checks import check_positive
 from orbitconv.experiments.files import to_json
-from orbitconv.experiments.training.settings import Augmentation, Hardware, Training
+from orbitconv.experiments.training.settings import Augmentation, Hardware, Plan, Training
 from orbitconv.files import write_atomically
 from orbitconv.optional import import_optional
 
@@ -67,6 +67,20 @@ class TrainConfig:
                 raise ValueError(f"TrainConfig expects {name} >= 0, got {getattr(self, name)}.")
         for part in (self.training, self.augmentation, self.hardware):
             part.check()
+
+    def plan(self, checkpoint_every: int | None = None) -> Plan:
+        """What the training does, apart from network and data.
+
+        Args:
+            checkpoint_every: Steps between two checkpoints; None for one after each epoch only.
+
+        Returns:
+            The plan.
+        """
+        return Plan(
+            training=self.training, augmentation=self.augmentation, hardware=self.hardware, seed=self.seed,
+            test_every=self.test_every, checkpoint_every=checkpoint_every,
+        )  # fmt: skip
 
 
 def write_config(path: Path, config: TrainConfig) -> None:

@@ -1,7 +1,7 @@
 """Training of a network that is at hand, on images that are at hand."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -61,6 +61,7 @@ def fit(
     tensorboard: bool = False,
     what: str = "training",
     progress: ProgressCallback = silent,
+    on_epoch: Callable[[Row], None] | None = None,
 ) -> list[Row]:
     """Train any network in place, with all that the engine can do: augmentation, precision, processes, checkpoints.
 
@@ -74,6 +75,7 @@ def fit(
         tensorboard: Write TensorBoard event files too.
         what: What the progress bar shall say.
         progress: Called after every step.
+        on_epoch: Called with the line of every epoch; what it raises ends the training.
 
     Returns:
         One line for each epoch.
@@ -82,7 +84,7 @@ def fit(
     if out is not None:
         plan = replace(plan, seed_layers=True)
     with launched(plan.hardware) as fabric:
-        loop = Loop(fabric, network, examples, tests or {}, plan, what=what, progress=progress)
+        loop = Loop(fabric, network, examples, tests or {}, plan, what=what, progress=progress, on_epoch=on_epoch)
         opened = nullcontext()
         if out is not None and fabric.is_global_zero:
             data = {"images": fingerprint(examples.images), "labels": fingerprint(examples.labels)}

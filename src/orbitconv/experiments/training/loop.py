@@ -1,7 +1,7 @@
 """The training loop: on one process or several, in memory or with a folder, from the start or from a checkpoint."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,7 @@ class Loop:
         plan: What to do.
         what: What the progress bar shall say.
         progress: Called after every step of process 0.
+        on_epoch: Called with the line of every epoch; what it raises ends the training.
 
     Raises:
         ValueError: If there are fewer images than one batch, or than processes.
@@ -55,6 +56,7 @@ class Loop:
         *,
         what: str,
         progress: ProgressCallback,
+        on_epoch: Callable[[Row], None] | None = None,
     ) -> None:
         training = plan.training
         if len(examples) < training.batch_size:
@@ -65,6 +67,7 @@ class Loop:
                 f"batches of {training.batch_size}."
             )
         self._fabric, self._plan, self._what, self._progress = fabric, plan, what, progress
+        self._on_epoch = on_epoch
         self._folder: RunFolder | None = None
         self._per_epoch = len(examples) // training.batch_size
         self._total = training.epochs * self._per_epoch
@@ -125,6 +128,8 @@ class Loop:
             done = 0
             rows.append(self._finish_epoch(epoch))
             self._save()
+            if self._on_epoch is not None:
+                self._on_epoch(rows[-1])
             if self._agree(stop.made) and self.state.step < self._total:
                 raise KeyboardInterrupt
         return rows

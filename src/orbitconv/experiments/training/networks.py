@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -39,6 +39,25 @@ _FAMILIES = {
 }
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrainedNetwork:
+    """What the file of a trained network holds.
+
+    Args:
+        network: The network in eval mode, on the CPU.
+        config: Settings of its training.
+        classes: Names of the classes, in the order of the scores.
+        in_channels: Channels of the images.
+        image_size: Height and width of the images it was trained on, in pixels; None if the file does not tell.
+    """
+
+    network: nn.Module
+    config: TrainConfig
+    classes: tuple[str, ...]
+    in_channels: int
+    image_size: tuple[int, int] | None
+
+
 def find_basis(name: str) -> BasisLike:
     """The basis that settings name.
 
@@ -73,8 +92,29 @@ def build_network(config: Network, in_channels: int, num_classes: int, basis: Ba
     return build_model(config.model, basis, **{**sizes, **config.options})
 
 
+def initial_network(config: TrainConfig, in_channels: int, num_classes: int) -> nn.Module:
+    """The network that a training begins with.
+
+    Args:
+        config: Settings of the training.
+        in_channels: Channels of the images.
+        num_classes: Number of classes.
+
+    Returns:
+        The network, with weights from the seed of the settings; torch's generator is left as it was.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return build_network(config.network, in_channels, num_classes)
+
+
 def write_trained(
-    path: Path, weights: Weights, config: TrainConfig, in_channels: int, classes: tuple[str, ...]
+    path: Path,
+    weights: Weights,
+    config: TrainConfig,
+    in_channels: int,
+    classes: tuple[str, ...],
+    image_size: tuple[int, int] | None = None,
 ) -> None:
     """Write a trained network as one safetensors file. A basis that came from a file goes in with it.
 
@@ -84,6 +124,7 @@ def write_trained(
         config: Settings of its training.
         in_channels: Channels of the images.
         classes: Names of the classes.
+        image_size: Height and width of the images, for those who want to make others like them.
     """
     safetensors = import_optional("safetensors.torch", "train", "orbitconv's training")
     tensors = {f"network.{name}": tensor for name, tensor in weights.items()}
@@ -94,6 +135,8 @@ def write_trained(
         "in_channels": str(in_channels),
         "classes": json.dumps(classes),
     }
+    if image_size is not None:
+        facts["image_size"] = json.dumps(image_size)
     basis = find_basis(config.network.basis)
     if config.network.basis.endswith(".safetensors") and isinstance(basis, FilterBasis):
         tensors["basis"] = basis(torch.float64).detach().contiguous()
@@ -109,6 +152,19 @@ def load_trained(path: Path | str) -> tuple[nn.Module, TrainConfig]:
 
     Returns:
         The network in eval mode, on the CPU, and the settings of its training.
+    """
+    trained = read_trained(path)
+    return trained.network, trained.config
+
+
+def read_trained(path: Path | str) -> TrainedNetwork:
+    """Load a trained network with all that its file tells.
+
+    Args:
+        path: Folder of a training that is done, or a file that one wrote (`model.safetensors`, `best.safetensors`).
+
+    Returns:
+        The network, the settings of its training, its classes and its images.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -126,15 +182,23 @@ def load_trained(path: Path | str) -> tuple[nn.Module, TrainConfig]:
         raise ValueError(f"{path} is damaged, or no safetensors file: {error}.") from error
     if facts.get("format") != FORMAT:
         raise ValueError(f"{path} is no trained network: its format is {facts.get('format')!r}, expected {FORMAT!r}.")
+    missing = [name for name in ("version", "config", "in_channels", "classes") if name not in facts]
+    if missing:
+        raise ValueError(f"{path} is damaged: its head names no {', '.join(missing)}.")
     if int(facts["version"]) > VERSION:
         raise ValueError(f"{path} has version {facts['version']}; this orbitconv reads up to {VERSION}. Update it.")
     config = parse_config(facts["config"], str(path))
     basis = None
     if (table := tensors.pop("basis", None)) is not None:
         basis = TabulatedBasis(parse_group(facts["group"]), (table.shape[-2], table.shape[-1]), table)
-    network = build_network(config.network, int(facts["in_channels"]), len(json.loads(facts["classes"])), basis)
+    classes, in_channels = tuple(json.loads(facts["classes"])), int(facts["in_channels"])
+    network = build_network(config.network, in_channels, len(classes), basis)
     try:
         network.load_state_dict({name.removeprefix("network."): tensor for name, tensor in tensors.items()})
     except RuntimeError as error:
         raise ValueError(f"{path} does not hold the weights of the network that it names: {error}.") from error
-    return network.eval(), config
+    height_and_width = json.loads(facts.get("image_size", "null"))
+    return TrainedNetwork(
+        network=network.eval(), config=config, classes=classes, in_channels=in_channels,
+        image_size=None if height_and_width is None else (height_and_width[0], height_and_width[1]),
+    )  # fmt: skip

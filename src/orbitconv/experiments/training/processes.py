@@ -25,13 +25,13 @@ def launched(hardware: Hardware, device: torch.device | None = None) -> Iterator
         device: The very device for a single process; by default as `hardware` says.
 
     Yields:
-        Fabric, launched; the process group ends with the context.
+        Fabric, launched; the process group ends with the process, so that a second training can use it.
 
     Raises:
         ValueError: If there is no such device, or too few of them for the processes.
     """
     hardware.check()
-    device = _find(hardware) if device is None else device
+    device = find_device(hardware) if device is None else device
     if device.type == "cpu" and hardware.precision == "16":
         raise ValueError("Hardware expects a GPU for precision 16, got none. Use 32 or bf16.")
     library = import_optional("lightning_fabric", "train", "orbitconv's training")
@@ -56,15 +56,22 @@ def launched(hardware: Hardware, device: torch.device | None = None) -> Iterator
     )
     with _determinism(hardware.deterministic):
         fabric.launch()
-        try:
-            yield fabric
-        finally:
-            if started and dist.is_initialized():
-                dist.destroy_process_group()
+        yield fabric
 
 
-def _find(hardware: Hardware) -> torch.device:
-    """The kind of device that the settings ask for."""
+def find_device(hardware: Hardware) -> torch.device:
+    """The kind of device that the settings ask for.
+
+    Args:
+        hardware: What to compute on.
+
+    Returns:
+        The device.
+
+    Raises:
+        ValueError: If there is no such device.
+    """
+    hardware.check()
     there = torch.cuda.is_available()
     if hardware.device == "cuda" and not there:
         raise ValueError("Hardware expects a GPU for device cuda, got none that torch can use. Use auto or cpu.")

@@ -4,8 +4,6 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import torch
-
 from orbitconv.checks import check_positive
 from orbitconv.data import ImageSet
 from orbitconv.experiments.training.config import TrainConfig, merge, read_config
@@ -13,9 +11,8 @@ from orbitconv.experiments.training.datasets import load_split
 from orbitconv.experiments.training.examples import Examples
 from orbitconv.experiments.training.folder import CONFIG, RunFolder
 from orbitconv.experiments.training.loop import Loop
-from orbitconv.experiments.training.networks import build_network, write_trained
+from orbitconv.experiments.training.networks import initial_network, write_trained
 from orbitconv.experiments.training.processes import launched
-from orbitconv.experiments.training.settings import Plan
 from orbitconv.experiments.training.state import weights_of
 from orbitconv.learn.checkpoints import Row
 from orbitconv.models import count_parameters
@@ -94,14 +91,10 @@ def train_network(settings: TrainNetwork, progress: ProgressCallback = silent) -
     """
     config = settings.complete()
     train, tests = _load(config, settings.data_dir, progress)
-    with launched(config.hardware) as fabric, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        channels = train.images.shape[1]
-        network = build_network(config.network, channels, len(train.classes))
-        plan = Plan(
-            training=config.training, augmentation=config.augmentation, hardware=config.hardware, seed=config.seed,
-            test_every=config.test_every, checkpoint_every=settings.checkpoint_every,
-        )  # fmt: skip
+    with launched(config.hardware) as fabric:
+        channels, height, width = train.images.shape[1:]
+        network = initial_network(config, channels, len(train.classes))
+        plan = config.plan(settings.checkpoint_every)
         what = f"train {config.network.model}"
         loop = Loop(fabric, network, Examples.of(train), tests, plan, what=what, progress=progress)
         opened = nullcontext()
@@ -116,7 +109,7 @@ def train_network(settings: TrainNetwork, progress: ProgressCallback = silent) -
                 for name, weights in (("model", weights_of(network)), ("best", loop.state.best)):
                     if weights is not None:
                         path = settings.out / f"{name}.safetensors"
-                        write_trained(path, weights, config, channels, train.classes)
+                        write_trained(path, weights, config, channels, train.classes, (height, width))
     path = settings.out / "model.safetensors"
     return Trained(config=config, rows=rows, parameters=count_parameters(network), path=path)
 
@@ -128,10 +121,24 @@ def _load(
     train, test = (load_split(config.data, split, data_dir, progress) for split in ("train", "test"))
     if config.test_images is not None:
         test = test.take(config.test_images)
-    tests = {"test": Examples.of(test)}
+    train, validation = parted(config, train)
+    return train, {**validation, "test": Examples.of(test)}
+
+
+def parted(config: TrainConfig, images: ImageSet) -> tuple[ImageSet, dict[str, Examples]]:
+    """The images to train on and those held out, as settings ask for them.
+
+    Args:
+        config: Settings.
+        images: The training split of the data set.
+
+    Returns:
+        Images to train on, and those to test on under the name "validation", if any are held out.
+    """
+    tests = {}
     if config.validation_images:
-        train, validation = train.hold_out(config.validation_images, config.seed)
-        tests = {"validation": Examples.of(validation), **tests}
+        images, validation = images.hold_out(config.validation_images, config.seed)
+        tests = {"validation": Examples.of(validation)}
     if config.train_images is not None:
-        train = train.take(config.train_images, config.seed)
-    return train, tests
+        images = images.take(config.train_images, config.seed)
+    return images, tests
