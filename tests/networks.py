@@ -46,5 +46,6 @@ def settled(network: nn.Module) -> nn.Module:
     return network
 
 
-def picture(size: int, channels: int = 2, **options: object) -> torch.Tensor:
-    return torch.randn(2, channels, size, size, dtype=torch.float64, **options)
+def picture(size: int, channels: int = 2) -> torch.Tensor:
+    """White noise, float64."""
+    return torch.randn(2, channels, size, size, dtype=torch.float64)

@@ -8,6 +8,7 @@ from orbitconv.experiments.training import Network, TrainConfig, build_network, 
 from orbitconv.experiments.training.networks import write_trained
 
 pytest.importorskip("safetensors")
+pytestmark = pytest.mark.compile
 
 
 @pytest.fixture
@@ -33,7 +34,6 @@ def test_a_trained_network_becomes_one_file(training, capsys, file_format, suffi
         torch.testing.assert_close(loaded(x), load_trained(training)[0](x), rtol=0, atol=1e-5)
 
 
-@pytest.mark.compile
 def test_a_trained_network_becomes_an_onnx_file(training):
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")

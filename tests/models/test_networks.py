@@ -1,6 +1,5 @@
 """What every network shall do, whatever its architecture."""
 
-import copy
 import pickle
 
 import pytest
@@ -9,7 +8,7 @@ import torch
 from networks import BASES, MODELS, SMALL, exact_c4, make, picture, settled
 from orbitconv.bases import ExactBasis, LearnedBasis
 from orbitconv.groups import Cyclic
-from orbitconv.models import P4CNN, Layers, ResNet, count_parameters
+from orbitconv.models import P4CNN, ResNet, count_parameters
 from orbitconv.nn import BasisConv2d
 from references import turn
 
@@ -170,8 +169,3 @@ def test_choosing_the_width_draws_no_numbers():
     torch.manual_seed(5)
     given = P4CNN(exact_c4, width=chosen.width)
     assert all(torch.equal(a, b) for a, b in zip(chosen.parameters(), given.parameters(), strict=True))
-
-
-def test_layers_can_be_copied_with_a_network():
-    layers = Layers("Mine", exact_c4)
-    assert copy.deepcopy(layers.conv(2, 2)).basis.kernel_size == (3, 3)

@@ -1,7 +1,6 @@
 """Summaries against hand counts, and receptive fields against the support of gradients."""
 
 import copy
-import math
 
 import pytest
 import torch
@@ -128,8 +127,9 @@ def test_layers_with_parts_are_one_row():
 def test_the_network_stays_as_it_is():
     network = SmallCNN(exact_c4, width=2).train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    assert torch.get_rng_state().equal(torch.get_rng_state())
+    generator = torch.get_rng_state()
     summary(network, (1, 12, 12))
+    assert torch.get_rng_state().equal(generator)
     assert network.training
     assert not any(module._forward_hooks for module in network.modules())
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
@@ -142,9 +142,8 @@ def test_table():
     assert set(rule) == {"-"}
     assert first.split() == ["features.0", "LiftingConv2d", "1", "x", "4", "32", "x", "32", "27", "110,592", "3", "1"]
     assert last.endswith("to make filters from coefficients")
-    assert len({len(line) for line in text.splitlines()[1:2]}) == 1
-    assert "expansion" not in str(summary(UNet(None, width=1, depth=1), (3, 8, 8)))
-    assert math.isclose(len(rule), len(head), abs_tol=0)
+    assert "filters" not in str(summary(UNet(None, width=1, depth=1), (3, 8, 8)))
+    assert len(rule) == len(head) == len(first)
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))

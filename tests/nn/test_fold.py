@@ -34,7 +34,10 @@ from references import OPTIONS, images, network, unitary
 C4 = functools.partial(ExactBasis, Cyclic(4))
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 # Torch says that it pads even kernels on one side only by a copy, as the layers do.
-pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+pytestmark = [
+    pytest.mark.compile,
+    pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning"),
+]
 DTYPES = pytest.mark.parametrize("dtype", list(TOLERANCE), ids=["float32", "float64"])
 SMALL = {
     "all-cnn-c": {"width": 3},
@@ -261,7 +264,6 @@ torch.testing.assert_close(net(x), expected, rtol=0, atol=1e-5)
 """
 
 
-@pytest.mark.compile
 @pytest.mark.filterwarnings("ignore")  # torch's exporters warn about themselves
 @pytest.mark.parametrize("suffix", ["pt", "pt2", "ts"])
 def test_a_saved_network_loads_where_the_library_is_not(tmp_path, suffix):

@@ -156,7 +156,7 @@ def _is_layer(module: nn.Module) -> bool:
     return isinstance(module, wholes) or is_parametrized(module) or next(module.children(), None) is None
 
 
-def _sides(pair: tuple[float, float] | None) -> str:
+def _sides(pair: tuple[int | float, int | float] | None) -> str:
     """Height and width, as one number if they are equal."""
     if pair is None:
         return "-"
