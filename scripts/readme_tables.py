@@ -11,13 +11,16 @@ import re
 import statistics
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "docs/concepts.md")
+PAGES = ("README.md", "docs/concepts.md", "docs/results.md")
 
 Rows = list[dict[str, Any]]
+
+LEARNED = ("learned", "average", "fine-tuned", "over-complete", "spectral", "unitary")
 
 
 def read(name: str) -> Rows:
@@ -140,8 +143,50 @@ def learned() -> str:
     return table(("settings", "steps", "error at 45 degrees", "average variant"), "lrrr", lines)
 
 
+def translations() -> str:
+    """From MLP to CNN: test errors on MNIST."""
+    names = {"mlp": "MLP", "learned": "**translations learned from pairs**", "cnn": "CNN"}
+    tests = ("plain", "permuted", "zero-filled")
+    rows, lines = [r for r in read("mlp_to_cnn") if r["part"] == "main"], []
+    for family, name in names.items():
+        own = {test: [r for r in rows if (r["family"], r["test"]) == (family, test)] for test in tests}
+        cells = [spread((r["test_error_percent"] for r in own[test]), 2) if own[test] else "" for test in tests]
+        seconds = statistics.mean(r["seconds"] for r in own["plain"])
+        lines.append((name, f"{own['plain'][0]['parameters']:,}", *cells, f"{seconds:.0f} s"))
+    header = (
+        "network",
+        "parameters",
+        "plain pixels",
+        "one random order",
+        "the same, shifts with zero fill",
+        "training",
+    )
+    return table(header, "lrrrrr", lines)
+
+
+def networks(study: str) -> str:
+    """Every kind of network of a study, the best first among those trained alike."""
+    rows, lines = read(study), []
+    kinds: dict[tuple[Any, ...], Rows] = {}
+    for row in rows:
+        kinds.setdefault((row["rotation"], row["epochs"], row["family"], row["group"]), []).append(row)
+    tests = [test for test in ("upright", "rotated") if any(row["test"] == test for row in rows)]
+    for (rotation, epochs, family, group), own in kinds.items():
+        errors = {test: [r["test_error_percent"] for r in own if r["test"] == test] for test in tests}
+        name = "plain CNN" if family == "plain" else f"{family} {group.upper()}"
+        name = f"**{name}**" if family in LEARNED else name
+        cells = (str(own[0]["num_atoms"]), f"{own[0]['parameters']:,}", f"{own[0]['multiply_adds'] / 1e6:.0f} M")
+        key = (rotation != "none", epochs, statistics.mean(errors["rotated"]))
+        how = "" if rotation == "none" else f", turned ({rotation})"
+        lines.append((key, (name, f"{epochs} epochs{how}", *cells, *(spread(errors[test], 2) for test in tests))))
+    titles = {"upright": "error upright", "rotated": "error at random angles"}
+    header = ("network", "training", "atoms", "parameters", "multiply-adds", *(titles[test] for test in tests))
+    return table(header, "llrrr" + "r" * len(tests), (line for _, line in sorted(lines)))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "demo": demo, "bases": bases, "trained": trained, "orders": orders, "learned": learned,
+    "translations": translations, "rotated_mnist": partial(networks, "rotated_mnist"),
 }  # fmt: skip
 
 
