@@ -6,6 +6,8 @@ import torch
 from orbitconv.cli import main
 from orbitconv.experiments.training import Network, TrainConfig, build_network, load_trained
 from orbitconv.experiments.training.networks import write_trained
+from orbitconv.experiments.training.state import weights_of
+from orbitconv.export import Exported
 
 pytest.importorskip("safetensors")
 pytestmark = pytest.mark.compile
@@ -63,3 +65,19 @@ def test_bad_words_end_with_2_one_message_and_nothing_written(training, monkeypa
     assert words in " ".join(told.err.split())
     assert "Traceback" not in told.err + told.out
     assert [path.name for path in training.parent.rglob("*")] == ["run", "model.safetensors"]
+
+
+def test_the_size_is_that_of_the_training_unless_another_one_is_given(training, monkeypatch):
+    config = TrainConfig(network=Network(model="small", basis="none", options={"width": 2}))
+    weights = weights_of(build_network(config.network, 3, 2))
+    write_trained(training / "model.safetensors", weights, config, 3, ("a", "b"), (20, 24))
+    shapes = []
+
+    def export(_network, path, _format, shape):
+        shapes.append(shape)
+        return Exported(path, any_size=False, error=0.0)
+
+    monkeypatch.setattr("orbitconv.cli.export.export_model", export)
+    for words in ([], ["--size", "16"]):
+        main(["export", str(training), *words])
+    assert shapes == [(3, 20, 24), (3, 16, 16)]

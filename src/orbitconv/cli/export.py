@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
-from torch import nn
 
 from orbitconv.cli.terminal import Terminal
-from orbitconv.experiments.training import load_trained
+from orbitconv.experiments.training import read_trained
 from orbitconv.export import FileFormat, export_model
-from orbitconv.nn import BasisConv2d
 
+# Height and width where the file of a network does not tell, as those of older versions.
+_USUAL = (32, 32)
 _SUFFIX = {"torch": ".pt", "onnx": ".onnx", "torchscript": ".ts"}
 _LOADED_BY = {
     "torch": "torch.load({!r}, weights_only=False)",
@@ -33,8 +33,9 @@ class ExportCommand:
     """torch: a module that may be trained on; onnx: needs orbitconv[export]; torchscript: also for C++."""
     out: Path | None = None
     """File to write; by default beside the checkpoint, ending in .pt, .onnx or .ts."""
-    size: int = 32
-    """Side of the images that it is made with, in pixels; of all images, if the network takes no others."""
+    size: int | None = None
+    """Side of the images that it is made with, in pixels; of all images, if the network takes no others. By default
+    that of the images it was trained on."""
     overwrite: bool = False
     """Replace a file that is there."""
 
@@ -47,11 +48,11 @@ class ExportCommand:
         path = self._path()
         if path.exists() and not self.overwrite:
             raise FileExistsError(f"{path} exists already. Choose another --out, or replace it with --overwrite.")
-        network, _ = load_trained(self.checkpoint)
-        channels = next(m.in_channels for m in network.modules() if isinstance(m, BasisConv2d | nn.Conv2d))
-        exported = export_model(network, path, self.format, (channels, self.size, self.size))
+        trained = read_trained(self.checkpoint)
+        height, width = (trained.image_size or _USUAL) if self.size is None else (self.size, self.size)
+        exported = export_model(trained.network, path, self.format, (trained.in_channels, height, width))
         terminal = Terminal()
-        images = "any size" if exported.any_size else f"{self.size}x{self.size} pixels"
+        images = "any size" if exported.any_size else f"{height}x{width} pixels"
         terminal.say(f"{path}: batches of any size, images of {images}; off by {exported.error:.1e} from the network.")
         terminal.say(f"Load it with {_LOADED_BY[self.format].format(str(path))}")
 

@@ -45,5 +45,11 @@ def _options(config: Any, plain: Any, prefix: str) -> Iterator[str]:
             if isinstance(value, bool):
                 yield f"--{prefix}{name if value else f'no-{name}'}"
             else:
-                values = value if isinstance(value, tuple) else (value,)
-                yield " ".join([f"--{prefix}{name}", *map(str, values)])
+                yield " ".join([f"--{prefix}{name}", *_words(value)])
+
+
+def _words(value: Any) -> list[str]:
+    """A value as the command line takes it: a dictionary as a key, its value, the next key, and so on."""
+    if isinstance(value, dict):
+        return [str(word) for pair in value.items() for word in pair]
+    return [str(word) for word in (value if isinstance(value, tuple) else (value,))]

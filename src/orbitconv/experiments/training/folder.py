@@ -5,7 +5,7 @@ from collections.abc import Collection
 from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any
 
 from orbitconv.experiments.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from orbitconv.files import write_atomically
@@ -107,7 +107,7 @@ class RunFolder:
                 f"({error.strerror or error}); the one before it is whole. Free some space, then go on with --resume."
             ) from error
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "RunFolder":
         return self
 
     def __exit__(

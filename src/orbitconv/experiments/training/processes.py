@@ -71,7 +71,6 @@ def find_device(hardware: Hardware) -> torch.device:
     Raises:
         ValueError: If there is no such device.
     """
-    hardware.check()
     there = torch.cuda.is_available()
     if hardware.device == "cuda" and not there:
         raise ValueError("Hardware expects a GPU for device cuda, got none that torch can use. Use auto or cpu.")

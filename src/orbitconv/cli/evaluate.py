@@ -1,0 +1,63 @@
+"""`orbitconv evaluate`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+from rich.table import Table
+
+from orbitconv.cli.terminal import Terminal
+from orbitconv.experiments.network_evaluation import Evaluation, evaluate_network
+from orbitconv.experiments.record import Record
+
+# Characters of the longest bar.
+_BAR = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateCommand(Evaluation):
+    """Test a trained network on a data set: upright, at each of some angles, and at random ones."""
+
+    checkpoint: tyro.conf.Positional[Path]
+    """Folder of a training, or a file that it wrote (model.safetensors, best.safetensors)."""
+
+    def run(self) -> None:
+        """Load, test, show."""
+        terminal = Terminal()
+        with terminal.progress() as progress:
+            record = evaluate_network(self.checkpoint, self, progress)
+        if self.results is not None:
+            record.write(self.results)
+        terminal.console.print(_errors(record))
+        if "equivariance" in record.extra:
+            terminal.console.print(_layers(record.extra["equivariance"]))
+
+
+def _errors(record: Record) -> Table:
+    """Error of every test, with a bar."""
+    table = Table(title=f"Test error on {record.config['data']}, in %")
+    for column in ("images", "error", ""):
+        table.add_column(column, justify="right" if column == "error" else "left")
+    errors = [float(row["test_error_percent"] or 0) for row in record.rows]
+    names = {"upright": "as they are", "rotated": "each at its own angle"}
+    for row, error in zip(record.rows, errors, strict=True):
+        name = names.get(str(row["test"]), f"turned by {row['degrees']:g} degrees" if row["test"] == "angle" else "")
+        table.add_row(name, f"{error:.2f}", "█" * round(_BAR * error / (max(errors) or 1)))
+        if row["test"] == "rotated":
+            table.add_section()
+    at_angles = [error for row, error in zip(record.rows, errors, strict=True) if row["test"] == "angle"]
+    if at_angles:
+        table.add_section()
+        table.add_row("mean over the angles", f"{sum(at_angles) / len(at_angles):.2f}", "")
+    return table
+
+
+def _layers(found: dict[str, Any]) -> Table:
+    """Equivariance error of every layer."""
+    table = Table(title=f"Equivariance error under {found['group'].upper()}, {found['images']} images")
+    for column in ("layer", "mean", "worst"):
+        table.add_column(column, justify="left" if column == "layer" else "right")
+    for layer in found["layers"]:
+        table.add_row(layer["layer"], f"{layer['mean']:.2e}", f"{layer['worst']:.2e}")
+    return table

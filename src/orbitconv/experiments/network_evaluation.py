@@ -1,0 +1,164 @@
+"""A trained network on a data set: its error upright and at every angle, and how equivariant each layer is."""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from orbitconv.bases import FilterBasis
+from orbitconv.checks import check_positive
+from orbitconv.data import ImageSet, rotated
+from orbitconv.experiments.commands import command_of, settings_of
+from orbitconv.experiments.network_facts import network_facts
+from orbitconv.experiments.record import Record
+from orbitconv.experiments.training import Hardware, TrainedNetwork, error_percent, read_trained
+from orbitconv.experiments.training.datasets import load_split
+from orbitconv.experiments.training.examples import Pixels
+from orbitconv.experiments.training.processes import find_device
+from orbitconv.experiments.training.settings import Device
+from orbitconv.experiments.upright import TEST_SEED
+from orbitconv.groups import Cyclic, Group
+from orbitconv.metrics import equivariance_error
+from orbitconv.progress import ProgressCallback, silent
+
+# Turns that the layers of a network without a group are measured at.
+_TURNS_OF_PLAIN = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What is measured on a trained network."""
+
+    data: str | None = None
+    """Name of the data set; by default the one it was trained on."""
+    data_dir: Path | None = None
+    """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
+    test_images: int | None = None
+    """Test on so many images, the first; all by default."""
+    angles: tuple[float, ...] = tuple(range(0, 360, 15))
+    """Angles in degrees, counter-clockwise, by which all images are turned."""
+    layers: bool = False
+    """Measure the equivariance error of every layer too."""
+    layer_images: int = 50
+    """Images for that, the first."""
+    device: Device = "auto"
+    """Where to compute; "auto" takes a GPU where there is one."""
+    results: Path | None = None
+    """Write the record to this JSON file."""
+
+    def __post_init__(self) -> None:
+        number = {} if self.test_images is None else {"test_images": self.test_images}
+        check_positive("evaluate", layer_images=self.layer_images, **number)
+        if not all(map(math.isfinite, self.angles)):
+            raise ValueError(f"evaluate expects finite angles in degrees, got {self.angles}.")
+
+
+def evaluate_network(checkpoint: Path, config: Evaluation, progress: ProgressCallback = silent) -> Record:
+    """Measure a trained network on test images.
+
+    Args:
+        checkpoint: Folder of a training, or a file that it wrote.
+        config: What to measure.
+        progress: Called after every measurement.
+
+    Returns:
+        A row for each test: upright, at each angle, and each image at its own random angle. With `layers`, also
+        `extra["equivariance"]`: the errors of each layer for every turn of the network's group, of C8 if it has none.
+
+    Raises:
+        ValueError: If the images are not such as the network was trained on.
+    """
+    config = Evaluation(**{one.name: getattr(config, one.name) for one in fields(Evaluation)})
+    trained = read_trained(checkpoint)
+    name = config.data or trained.config.data
+    images = load_split(name, "test", config.data_dir, progress)
+    _check_fit(trained, images)
+    images = images if config.test_images is None else images.take(config.test_images)
+    record = Record(
+        study="evaluation",
+        command=command_of(f"evaluate {checkpoint}", config, "evaluation"),
+        config={**settings_of(config), "angles": list(config.angles), "data": name},
+    )
+    device = find_device(Hardware(device=config.device))
+    network, images = trained.network.to(device), images.to(device)
+    columns = {
+        **network_facts(network, trained.config.network.basis),
+        "seed": trained.config.seed,
+        "train": trained.config.data,
+        "data": name,
+    }
+    tests = list(_tests(images, config.angles))
+    total = len(tests) + config.layers
+    for done, (test, degrees, make) in enumerate(tests, start=1):
+        start = time.perf_counter()
+        error = error_percent(network, make(), images.labels)
+        seconds = round(time.perf_counter() - start, 3)
+        record.add(**columns, test=test, degrees=degrees, test_error_percent=error, seconds=seconds)
+        progress("evaluate", done, total)
+    if config.layers:
+        record.extra["equivariance"] = measure_layers(network, images.take(min(config.layer_images, len(images))))
+        progress("evaluate", total, total)
+    return record
+
+
+def _tests(images: ImageSet, angles: tuple[float, ...]) -> Iterator[tuple[str, float | None, Callable[[], Pixels]]]:
+    """Name, angle and images of every test."""
+    yield "upright", None, lambda: images.images
+    yield "rotated", None, lambda: rotated(images, TEST_SEED).images
+    for degrees in angles:
+        yield "angle", degrees, lambda degrees=degrees: rotated(images, degrees=degrees).images
+
+
+def measure_layers(network: nn.Module, images: ImageSet) -> dict[str, Any]:
+    """Equivariance error of every layer, in float64.
+
+    Args:
+        network: The network; it is left as it is.
+        images: Images to turn.
+
+    Returns:
+        The group, how many images, and for each layer its mean and worst error over the turns but the identity, and the
+        errors at every element.
+    """
+    group = group_of(network)
+    exact = copy.deepcopy(network).double()
+    dtype = next(exact.parameters()).dtype
+    found = equivariance_error(exact, images.floats(dtype), group)
+    errors = {name: error.nan_to_num(nan=0.0) for name, error in found.items()}  # 0 / 0: nothing came, as it should
+    rows = [
+        {"layer": name or "whole network", "mean": float(e[1:].mean()), "worst": float(e.max()), "errors": e.tolist()}
+        for name, e in errors.items()
+    ]
+    return {"group": group.name.lower(), "images": len(images), "layers": rows}
+
+
+def group_of(network: nn.Module) -> Group:
+    """The group of a network's filters.
+
+    Args:
+        network: The network.
+
+    Returns:
+        Its group; C8 if it has none, or only the trivial one.
+    """
+    groups = [module.group for module in network.modules() if isinstance(module, FilterBasis)]
+    return groups[0] if groups and groups[0].order > 1 else Cyclic(_TURNS_OF_PLAIN)
+
+
+def _check_fit(trained: TrainedNetwork, images: ImageSet) -> None:
+    """Refuse images that the network knows nothing about."""
+    if images.images.shape[1] != trained.in_channels:
+        raise ValueError(
+            f"The network takes images of {trained.in_channels} channels; those of {images.name} have "
+            f"{images.images.shape[1]}. It was trained on {trained.config.data}."
+        )
+    if images.classes != trained.classes:
+        raise ValueError(
+            f"The network knows the classes {', '.join(trained.classes)}; those of {images.name} are "
+            f"{', '.join(images.classes)}. It was trained on {trained.config.data}."
+        )

@@ -1,0 +1,33 @@
+"""What a record says about a network: its family, group, kernel and size."""
+
+import re
+from pathlib import Path
+
+from torch import nn
+
+from orbitconv.bases import FilterBasis
+from orbitconv.experiments.record import Row
+from orbitconv.models import count_parameters
+
+
+def network_facts(network: nn.Module, basis: str) -> Row:
+    """Columns of a row of a record.
+
+    Args:
+        network: The network.
+        basis: Name of its basis, as in the settings of a training.
+
+    Returns:
+        Family, group, side of the largest kernel, atoms of its basis, and number of weights.
+    """
+    bases = [module for module in network.modules() if isinstance(module, FilterBasis)]
+    if bases:
+        largest = max(bases, key=lambda one: one.kernel_size)
+        family = re.sub(r"-[cd]\d+(-.*)?$", "", Path(basis).stem.lower())
+        kernel, atoms, group = largest.kernel_size[0], largest.num_atoms, largest.group.name.lower()
+    else:
+        sides = [module.kernel_size[0] for module in network.modules() if isinstance(module, nn.Conv2d)]
+        family, group, kernel = "plain", "c1", max(sides, default=1)
+        atoms = kernel**2
+    parameters = count_parameters(network)
+    return {"family": family, "group": group, "kernel": kernel, "num_atoms": atoms, "parameters": parameters}

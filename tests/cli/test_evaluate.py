@@ -1,0 +1,56 @@
+"""`orbitconv evaluate` as a person calls it."""
+
+import json
+
+import pytest
+
+from experiments.training import tiny
+from orbitconv.cli import main
+from orbitconv.experiments.training import Network, TrainConfig, build_network
+from orbitconv.experiments.training.networks import write_trained
+from orbitconv.experiments.training.state import weights_of
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = TrainConfig(data="tiny", network=Network(model="small", basis="exact-c4", options={"width": 2}))
+    network = build_network(config.network, 1, 2)
+    path = tmp_path / "run" / "model.safetensors"
+    write_trained(path, weights_of(network), config, 1, ("left", "right"), (tiny.SIDE, tiny.SIDE))
+    return tmp_path
+
+
+def test_errors_and_layers_are_told_in_tables_and_in_a_record(folder, capsys):
+    main(["evaluate", "run", "--angles", "0", "90", "--layers", "--layer-images", "4", "--results", "here/record.json",
+          "--device", "cpu"])  # fmt: skip
+    shown = " ".join(capsys.readouterr().out.split())
+    record = json.loads((folder / "here" / "record.json").read_text())
+    upright, random, none, quarter = (row["test_error_percent"] for row in record["rows"])
+    assert upright == none == quarter
+    for name, error in (("as they are", upright), ("each at its own angle", random), ("turned by 90 degrees", quarter)):
+        assert f"{name} │ {error:.2f}" in shown
+    assert "Equivariance error under C4, 4 images" in shown
+    assert record["equivariance"]["layers"][-1]["layer"] in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "Required options"),
+        (["nowhere"], "nowhere is not there"),
+        (["run", "--data", "tinny"], "no data set named 'tinny'. Did you mean 'tiny'?"),
+        (["run", "--angles", "nan"], "finite angles"),
+        (["run", "--angles", "north"], "north"),
+        (["run", "--test-images", "65"], "n <= 64"),
+        (["run", "--layer-images", "0"], "layer_images >= 1"),
+    ],
+)
+def test_bad_words_end_with_2_and_one_message(folder, capsys, arguments, words):
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", *arguments, "--results", "record.json"])
+    assert ended.value.code == 2
+    told = capsys.readouterr()
+    assert words in " ".join(told.err.split())
+    assert "Traceback" not in told.err + told.out
+    assert [path.name for path in folder.iterdir()] == ["run"]
