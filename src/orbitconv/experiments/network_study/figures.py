@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _COLORS = {"upright": "#8a8f98", "rotated": "#0057b8"}
 _TITLES = {"upright": "upright test images", "rotated": "test images at random angles"}
+# Errors in percent that the axis names, as far as they are in its range.
+_MARKS = (0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100)
 # Inches for each kind of network.
 _ROW = 0.27
 
@@ -43,10 +45,10 @@ def errors_by_family(rows: Sequence[Mapping[str, Any]]) -> "Figure":
         tick.set_fontweight("bold" if kind.family in LEARNED else "normal")
     axes.set_ylim(len(found) - 0.5, -0.5)
     axes.set_xscale("log")
-    ticker = import_plotting("matplotlib.ticker")
-    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter("{x:g} %")
-    axes.xaxis.set_minor_locator(ticker.NullLocator())
+    axes.xaxis.set_minor_locator(import_plotting("matplotlib.ticker").NullLocator())
+    low, high = axes.get_xlim()
+    marks = [mark for mark in _MARKS if low <= mark <= high]
+    axes.set_xticks(marks, [f"{mark:g} %" for mark in marks])
     axes.grid(visible=True, axis="x", color="#d0d4d9", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
