@@ -1,6 +1,5 @@
 """The report of a made-up demo: small untrained networks, random digits."""
 
-import html.parser
 import json
 import math
 import re
@@ -9,6 +8,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+from html_page import Page
 from orbitconv.bases import BilinearBasis, ExactBasis, UnitaryBasis
 from orbitconv.data import ImageSet
 from orbitconv.experiments import findings, pictures, report
@@ -23,7 +23,6 @@ pytest.importorskip("PIL")
 
 GROUPS = {"plain": "c1", "exact": "c4", "bilinear": "c8", "unitary": "c8", "spectral": "c8"}
 TURNED = {"plain": 55.7, "exact": 17.1, "bilinear": 18.0, "unitary": 13.8}
-VOID = {"meta", "img", "source", "br", "link"}
 
 
 def make_record(turned=TURNED, seeds=2, spread=0.5) -> Record:
@@ -77,42 +76,9 @@ def written(outcome, tmp_path_factory):
     return folder, path.read_text(encoding="utf-8"), steps
 
 
-class Page(html.parser.HTMLParser):
-    """Refuses tags that do not balance; keeps tables, references and the embedded record."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.tables, self.references, self.data, self.alts = [], [], [], "", []
-
-    def handle_starttag(self, tag, attrs):
-        self.references += [v for k, v in attrs if k in {"src", "href", "srcset", "action", "poster", "data"}]
-        if tag == "img":
-            self.alts.append(dict(attrs).get("alt"))
-        if tag not in VOID:
-            self.open.append(tag)
-        if tag == "table":
-            self.tables.append([])
-        elif tag == "tr":
-            self.tables[-1].append([])
-        elif tag in {"td", "th"}:
-            self.tables[-1][-1].append("")
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] == "script":
-            self.data += data
-        elif {"td", "th"} & set(self.open):
-            self.tables[-1][-1][-1] += data
-
-
 @pytest.fixture
 def page(written) -> Page:
-    found = Page()
-    found.feed(written[1])
-    found.close()
-    return found
+    return Page.of(written[1])
 
 
 def test_tags_balance_and_every_picture_has_words(page):

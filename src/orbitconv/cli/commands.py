@@ -6,14 +6,19 @@ from typing import Protocol
 import tyro
 
 from orbitconv.cli.bases import CompareBasesCommand, LearnBasisCommand
+from orbitconv.cli.bench import BenchCommand
 from orbitconv.cli.demo import DemoCommand
+from orbitconv.cli.evaluate import EvaluateCommand
 from orbitconv.cli.export import ExportCommand
 from orbitconv.cli.learn_action import LearnActionCommand
 from orbitconv.cli.mlp_to_cnn import MlpToCnnCommand
 from orbitconv.cli.network_study import NETWORK_STUDIES
+from orbitconv.cli.predict import PredictCommand
+from orbitconv.cli.report import ReportCommand
 from orbitconv.cli.show_basis import ShowBasisCommand
 from orbitconv.cli.stability import StabilityCommand
 from orbitconv.cli.studies import TrainedBasesCommand
+from orbitconv.cli.sweep import SweepCommand
 from orbitconv.cli.train import TrainCommand
 from orbitconv.cli.train_basis import LearnedBasisCommand, TrainBasisCommand, TrainPaperBasisCommand
 
@@ -29,13 +34,18 @@ class Command(Protocol):
 COMMANDS: dict[str, type[Command]] = {
     "demo": DemoCommand,
     "train": TrainCommand,
+    "predict": PredictCommand,
+    "evaluate": EvaluateCommand,
+    "sweep": SweepCommand,
     "export": ExportCommand,
+    "report": ReportCommand,
     "learn-basis": LearnBasisCommand,
     "train-basis": TrainBasisCommand,
     "train-basis --paper": TrainPaperBasisCommand,
     "show-basis": ShowBasisCommand,
     "compare-bases": CompareBasesCommand,
     "learn-action": LearnActionCommand,
+    "bench": BenchCommand,
     "study bases-trained": TrainedBasesCommand,
     "study learned-basis": LearnedBasisCommand,
     "study mlp-to-cnn": MlpToCnnCommand,

@@ -3,7 +3,7 @@
 import io
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -161,6 +161,23 @@ def error_curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[float, lis
     return {family: dict(sorted(at.items())) for family, at in curves.items()}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """A line of means over seeds, with their standard deviation as a band.
+
+    Args:
+        points: For each place on the axis, the values of all seeds there.
+        look: How it is drawn.
+        name: Its name in the legend; none without one.
+        over: Whether it lies above the others.
+    """
+
+    points: Mapping[float, Sequence[float]]
+    look: Look
+    name: str = ""
+    over: bool = False
+
+
 def error_against_angle(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     """One line per family: mean error over seeds against the angle of the test digits, with the spread as a band.
 
@@ -170,52 +187,80 @@ def error_against_angle(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     Returns:
         The figure.
     """
-    figure = new_figure(8.6, 4.5)
-    axes = figure.add_axes((0.06, 0.115, 0.915, 0.75))
     names = {str(row["family"]): family_name(str(row["family"]), str(row["group"])) for row in rows}
-    curves = error_curves(rows)
+    points = error_curves(rows)
+    return angle_figure(
+        [
+            Curve(points=points[family], look=look, name=names[family], over=family in LEARNED)
+            for family, look in looks(list(points)).items()
+        ]
+    )
+
+
+def angle_figure(curves: Sequence[Curve], images: str = "digits") -> "Figure":
+    """Test errors against the angle of the test images, around the full circle.
+
+    Args:
+        curves: Errors in percent, at angles in degrees.
+        images: What the images show.
+
+    Returns:
+        The figure.
+    """
+    figure = new_figure(8.6, 4.5)
+    axes = figure.add_axes((0.06, 0.115, 0.915, 0.75 if any(curve.name for curve in curves) else 0.815))
     for quarter in QUARTERS:
         axes.axvline(quarter, color=_FAINT, linewidth=1, zorder=0)
-    for family, look in looks(list(curves)).items():
-        _draw_curve(axes, curves[family], names[family], look, over=family in LEARNED)
-    _tidy_curves(axes)
-    return figure
-
-
-def _draw_curve(axes: "Axes", at: Mapping[float, list[float]], name: str, look: Look, *, over: bool) -> None:
-    """One family's line, closed to the full circle."""
-    circle = [*at.items(), (360.0, at[0.0])] if 0.0 in at else list(at.items())
-    degrees = [angle for angle, _ in circle]
-    means = np.array([statistics.fmean(errors) for _, errors in circle])
-    spreads = np.array([statistics.stdev(errors) if len(errors) > 1 else 0.0 for _, errors in circle])
-    if spreads.any():
-        axes.fill_between(degrees, means - spreads, means + spreads, color=look.color, alpha=0.13, linewidth=0)
-    axes.plot(
-        degrees, means, color=look.color, linestyle=look.dashes, linewidth=look.width, label=name,
-        zorder=4 if over else 3,
-    )  # fmt: skip
-
-
-def _tidy_curves(axes: "Axes") -> None:
-    """Axes, labels and legend of the curves."""
+    for curve in curves:
+        closed = {360.0: curve.points[0]} if 0 in curve.points else {}
+        draw_curve(axes, replace(curve, points={**curve.points, **closed}))
     axes.set_xlim(0, 360)
     axes.set_xticks(range(0, 361, 45), [f"{degrees}°" for degrees in range(0, 361, 45)])
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_locator(import_plotting("matplotlib.ticker").MaxNLocator(6, integer=True))
     axes.yaxis.set_major_formatter("{x:.0f} %")
-    axes.set_xlabel("turn of the test digits, counter-clockwise", color=_INK)
+    axes.set_xlabel(f"turn of the test {images}, counter-clockwise", color=_INK)
     axes.set_title("test error", loc="left", fontsize=10, color=_INK, x=-0.045)
+    tidy_axes(axes)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(
+            loc="lower right", bbox_to_anchor=(1.01, 0.995), ncols=3, frameon=False, fontsize=10, handlelength=3.2,
+            columnspacing=1.8, borderaxespad=0.2,
+        )  # fmt: skip
+    return figure
+
+
+def draw_curve(axes: "Axes", curve: Curve, marker: str = "") -> None:
+    """Draw one line with its band.
+
+    Args:
+        axes: Where to draw it.
+        curve: The line.
+        marker: What marks each point, as matplotlib takes it.
+    """
+    places, look = list(curve.points), curve.look
+    means = np.array([statistics.fmean(values) for values in curve.points.values()])
+    spreads = np.array([statistics.stdev(values) if len(values) > 1 else 0.0 for values in curve.points.values()])
+    if spreads.any():
+        axes.fill_between(places, means - spreads, means + spreads, color=look.color, alpha=0.13, linewidth=0)
+    axes.plot(
+        places, means, color=look.color, linestyle=look.dashes, linewidth=look.width, label=curve.name, marker=marker,
+        markersize=4, zorder=4 if curve.over else 3,
+    )  # fmt: skip
+
+
+def tidy_axes(axes: "Axes") -> None:
+    """Give axes level lines in place of a frame.
+
+    Args:
+        axes: The axes.
+    """
     axes.grid(visible=True, axis="y", color=_FAINT, linewidth=0.5, alpha=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(length=0, colors=_INK, pad=6)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(_FAINT)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(
-            loc="lower right", bbox_to_anchor=(1.01, 0.995), ncols=3, frameon=False, fontsize=10, handlelength=3.2,
-            columnspacing=1.8, borderaxespad=0.2,
-        )  # fmt: skip
 
 
 def filter_orbits(

@@ -1,13 +1,9 @@
 """The report of the main job: one HTML file that needs nothing else, the record, and the pictures as files."""
 
 import json
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
-from importlib import resources
 from pathlib import Path
-from string import Template
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -16,9 +12,12 @@ from torch import Tensor
 from orbitconv.experiments import figures, pictures
 from orbitconv.experiments.demo import Outcome
 from orbitconv.experiments.findings import Result, caution, curve_caption, film_caption, finding, listed, results
-from orbitconv.experiments.page import image, number, prose, table
+from orbitconv.experiments.page import best_cells, document, facts_table, image, number, pairs, prose, table, template
 from orbitconv.files import write_atomically
 from orbitconv.progress import ProgressCallback, silent
+
+_HEADING = "Digits at angles the networks never saw"
+_TITLE = f"orbitconv: {_HEADING[0].lower()}{_HEADING[1:]}"
 
 # Digits on which the equivariance of layers is measured.
 _DIGITS = 100
@@ -46,9 +45,9 @@ def write_report(outcome: Outcome, folder: Path, progress: ProgressCallback = si
     for step, part in enumerate(parts):
         progress("write the report", step, len(parts))
         places |= part(outcome, folder)
-    template = resources.files("orbitconv.experiments").joinpath("report_template.html").read_text(encoding="utf-8")
     path = folder / "report.html"
-    write_atomically(path, Template(template).substitute(places))
+    body = template("report_template.html").substitute(places)
+    write_atomically(path, document(_TITLE, body, outcome.record.as_dict()))
     progress("write the report", len(parts), len(parts))
     return path
 
@@ -60,10 +59,8 @@ def _result_parts(outcome: Outcome, folder: Path) -> dict[str, str]:
     (folder / "error_against_angle.png").write_bytes(figures.render(figure, "png"))
     curve = figures.render(figure, "svg")
     (folder / "error_against_angle.svg").write_bytes(curve)
-    heading = "Digits at angles the networks never saw"
     return {
-        "title": escape(f"orbitconv: {heading[0].lower()}{heading[1:]}"),
-        "heading": escape(heading),
+        "heading": escape(_HEADING),
         "finding": prose(finding(found)),
         "results": _result_table(found, outcome.record.config.get("train_images")),
         "note": prose(caution(found, int(outcome.record.config["test_images"]))),
@@ -78,22 +75,11 @@ def _result_table(found: Sequence[Result], train_images: object) -> str:
         [[r.parameters] for r in found], [r.upright for r in found], [r.turned for r in found],
         [r.seconds for r in found],
     ]  # fmt: skip
-    cells = [_best(values, digits) for values, digits in zip(columns, (0, 1, 1, 1), strict=True)]
+    cells = [best_cells(values, digits) for values, digits in zip(columns, (0, 1, 1, 1), strict=True)]
     rows = [[escape(r.name), *row] for r, row in zip(found, zip(*cells, strict=True), strict=True)]
     caption = f"Networks of the same size, trained on {train_images:,} upright digits"
     head = ("network", "parameters", "error upright, %", "error at random angles, %", "training, s")
     return table(caption, head, rows)
-
-
-def _best(column: Sequence[Sequence[float | int]], digits: int) -> list[str]:
-    """A column of means and, with several seeds, spreads; the lowest mean as it is printed is emphasised."""
-    means = [round(statistics.fmean(values), digits) for values in column]
-    cells = []
-    for mean, values in zip(means, column, strict=True):
-        text = f"{mean:,.{digits}f}"
-        spread = f" <small>± {statistics.stdev(values):.{digits}f}</small>" if len(values) > 1 else ""
-        cells.append((f"<strong>{text}</strong>" if mean == min(means) else text) + spread)
-    return cells
 
 
 def _orbit_parts(outcome: Outcome, folder: Path) -> dict[str, str]:
@@ -215,28 +201,15 @@ def _record_parts(outcome: Outcome, folder: Path) -> dict[str, str]:  # noqa: AR
     data = json.loads(text)
     facts = {
         "commit": data["commit"] or "not run from a checkout",
-        "versions": _pairs(data["versions"]),
-        "machine": _pairs(data["machine"]),
-        "settings": _pairs(data["config"]),
+        "versions": pairs(data["versions"]),
+        "machine": pairs(data["machine"]),
+        "settings": pairs(data["config"]),
     }
-    rows = "".join(f'<tr><th scope="row">{k}</th><td>{escape(v)}</td></tr>\n' for k, v in facts.items())
-    caption = "<caption>Where the numbers come from</caption>"
     return {
         "command": escape(data["command"]),
-        "facts": f'<table class="facts">\n{caption}\n<tbody>\n{rows}</tbody>\n</table>',
+        "facts": facts_table("Where the numbers come from", facts),
         "json": escape(text),
-        "data": json.dumps(data).replace("<", "\\u003c"),
     }
-
-
-def _pairs(facts: Mapping[str, Any]) -> str:
-    """Facts in one line; nested ones with a dot in their names."""
-    flat = {
-        f"{name}.{inner}" if inner else name: fact
-        for name, value in facts.items()
-        for inner, fact in (value.items() if isinstance(value, dict) else [("", value)])
-    }
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in flat.items())
 
 
 def _digits(outcome: Outcome, count: int = _DIGITS) -> Float[Tensor, "b c h w"]:
