@@ -43,3 +43,12 @@ def data_dir() -> Path:
     if not DATA:
         pytest.skip("needs the real data sets: name their folder in ORBITCONV_DATA")
     return Path(DATA)
+
+
+@pytest.fixture(scope="module")
+def tiny_by_name():
+    """The data set and the network "tiny" can be named, in this module's tests."""
+    from experiments.training import tiny
+
+    with tiny.tiny_by_name():
+        yield

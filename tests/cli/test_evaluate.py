@@ -10,6 +10,8 @@ from orbitconv.experiments.training import Network, TrainConfig, build_network
 from orbitconv.experiments.training.networks import write_trained
 from orbitconv.experiments.training.state import weights_of
 
+pytestmark = pytest.mark.usefixtures("tiny_by_name")
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):

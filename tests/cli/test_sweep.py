@@ -14,6 +14,8 @@ from experiments.training import tiny
 from orbitconv.cli import main
 from orbitconv.experiments.training import read_config
 
+pytestmark = pytest.mark.usefixtures("tiny_by_name")
+
 pytest.importorskip("optuna")
 
 WORDS = ["sweep", "--data", "tiny", "--network.model", "tiny", "--network.basis", "none", "--training.epochs", "2",

@@ -13,6 +13,8 @@ from orbitconv.experiments.training.networks import write_trained
 from orbitconv.experiments.training.state import weights_of
 from orbitconv.experiments.upright import TEST_SEED
 
+pytestmark = pytest.mark.usefixtures("tiny_by_name")
+
 CLASSES = ("left", "right")
 
 

@@ -13,6 +13,8 @@ from orbitconv.experiments.sweep import Sweep, run_sweep, running, store
 from orbitconv.experiments.sweep.search_space import parse_search
 from orbitconv.experiments.training import Hardware, Network, Training, TrainNetwork, read_config, train_network
 
+pytestmark = pytest.mark.usefixtures("tiny_by_name")
+
 optuna = pytest.importorskip("optuna")
 
 

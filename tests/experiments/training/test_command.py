@@ -14,6 +14,8 @@ from orbitconv.cli.main import main
 from orbitconv.experiments.training import read_config
 from orbitconv.experiments.training.checkpoint import read_checkpoint
 
+pytestmark = pytest.mark.usefixtures("tiny_by_name")
+
 WORDS = ["--data", "tiny", "--network.model", "tiny", "--network.basis", "none", "--training.epochs", "2",
          "--training.batch-size", "16", "--hardware.device", "cpu"]  # fmt: skip
 

@@ -12,12 +12,14 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from experiments.training import tiny  # noqa: F401 - makes the data set and the network known
+from experiments.training import tiny
 from orbitconv.cli.main import main
 from orbitconv.experiments.training import Hardware
 from orbitconv.experiments.training.processes import launched
 from orbitconv.experiments.training.sync_norm import synchronized
 from orbitconv.nn import GroupBatchNorm2d
+
+pytestmark = pytest.mark.usefixtures("tiny_by_name")
 
 WORDS = ["train", "--data", "tiny", "--network.model", "tiny", "--network.basis", "none", "--training.epochs", "4",
          "--training.batch-size", "11", "--training.clip", "1", "--augmentation.rotation", "eighths",
@@ -65,7 +67,7 @@ def work(folder):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, tiny_by_name):
     """What two processes left, and the training of one; one start for all tests."""
     folder = tmp_path_factory.mktemp("processes")
     path = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
@@ -116,4 +118,5 @@ def test_a_network_is_left_as_it_was():
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    work(Path(sys.argv[1]))
+    with tiny.tiny_by_name():
+        work(Path(sys.argv[1]))

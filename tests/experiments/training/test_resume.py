@@ -18,6 +18,8 @@ from experiments.training import tiny
 from orbitconv.cli.main import main
 from orbitconv.experiments.training.checkpoint import read_checkpoint
 
+pytestmark = pytest.mark.usefixtures("tiny_by_name")
+
 WORDS = ["train", "--data", "tiny", "--network.model", "tiny", "--network.basis", "none", "--network.options",
          "dropout", "0.2", "--training.epochs", "3", "--training.batch-size", "10", "--training.average", "0.8",
          "--checkpoint-every", "3", "--validation-images", "16", "--augmentation.rotation", "circle",
@@ -64,7 +66,7 @@ def outcome(out):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory, tiny_by_name):
     """A training that nothing stopped, and the number of its accesses to the folder."""
     out = tmp_path_factory.mktemp("whole") / "run"
     ended, accesses = run_forked(out)

@@ -4,7 +4,9 @@ As a script it is the command line, with the data set "tiny" and the network "ti
 """
 
 import sys
+from contextlib import contextmanager
 
+import pytest
 import torch
 from torch import nn
 
@@ -45,11 +47,18 @@ class TinyCNN(nn.Module):
         return self.last(planes.relu().amax((2, 3)))
 
 
-LOADERS["tiny"] = tiny_images
-MODELS["tiny"] = TinyCNN
+@contextmanager
+def tiny_by_name():
+    """Let the command line find them by the name "tiny"."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(LOADERS, "tiny", tiny_images)
+        patch.setitem(MODELS, "tiny", TinyCNN)
+        yield
+
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     from orbitconv.cli import main
 
-    main(sys.argv[1:])
+    with tiny_by_name():
+        main(sys.argv[1:])
