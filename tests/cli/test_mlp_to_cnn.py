@@ -29,3 +29,24 @@ def test_the_study_leaves_record_figures_and_tables(tmp_path, monkeypatch, capsy
     names = {f"mlp_to_cnn_{name}.{kind}" for name in ("errors", "filters", "translation", "curves")
              for kind in ("png", "svg")}  # fmt: skip
     assert names <= {path.name for path in out.iterdir()}
+
+
+def test_one_part_alone_leaves_its_figure_and_the_record_of_all(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(mlp_to_cnn, "load", load_small_digits)
+    out = tmp_path / "run"
+    options = [word for name, values in SMALL.items() for word in (f"--{name}", *map(str, values))]
+    for parts in ("labels", "main"):
+        main(["study", "mlp-to-cnn", "--out", str(out), "--parts", parts, *options])
+        assert (out / "mlp_to_cnn_curves.png").exists()
+        assert (out / "mlp_to_cnn_errors.png").exists() == (parts == "main")
+    assert {row["part"] for row in json.loads((out / "mlp_to_cnn.json").read_text())["rows"]} == {"main", "labels"}
+    assert "Trained on few labels" in capsys.readouterr().out
+
+
+def test_bad_settings_end_with_one_message(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["study", "mlp-to-cnn", "--reach", "-3"])
+    assert ended.value.code == 2
+    told = capsys.readouterr()
+    assert "--reach >= 0" in " ".join(told.err.split())
+    assert "Traceback" not in told.err + told.out

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from orbitconv.data import DataError
+from orbitconv.experiments import learn_action as learn_action_module
 from orbitconv.experiments.action_figures import action_figure
-from orbitconv.experiments.action_pairs import action_images, pixel_order, shift_randomly, windows
+from orbitconv.experiments.action_pairs import action_images, shift_randomly, windows
 from orbitconv.experiments.figures import render
 from orbitconv.experiments.learn_action import LearnAction, learn_action, write_action
 from orbitconv.experiments.transformations import find_transformation
@@ -72,7 +73,31 @@ def test_what_cannot_keep_norms_says_so_and_least_squares_finds_it(pictures):
 @pytest.fixture(autouse=True)
 def dimming(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "learnt_dimming.py").write_text("def dim(x):\n    return 0.5 * x.flip(-1)\n")
+    (tmp_path / "learnt_dimming.py").write_text(
+        "def dim(x):\n    return 0.5 * x.flip(-1)\n\ndef upside_down(image):\n    return image.flip(0)\n"
+    )
+
+
+def test_a_function_of_one_image_is_seen_through_where_most_images_are_blank(pictures, monkeypatch):
+    def mostly_blank(*arguments, **options):
+        first, second = action_images(*arguments, **options)
+        first[: len(first) // 2] = 0.7
+        return first, second
+
+    monkeypatch.setattr(learn_action_module, "action_images", mostly_blank)
+    with pytest.raises(ValueError, match="every image of a batch"):
+        learn_action(settings(pictures, transform="learnt_dimming:upside_down", pre_shift=False))
+    blank = (torch.full((100, 1, 32, 32), 0.7).double(), torch.ones(20, 1, 32, 32).double())
+    monkeypatch.setattr(learn_action_module, "action_images", lambda *_, **__: blank)
+    with pytest.raises(ValueError, match="some contrast, got 100 constant ones"):
+        learn_action(settings(pictures))
+
+
+def test_images_are_transformed_a_part_at_a_time_and_the_result_is_that_of_all_at_once(pictures, monkeypatch):
+    config = settings(pictures, permute=5)
+    whole = learn_action(config)
+    monkeypatch.setattr(learn_action_module, "_CHUNK", 7)
+    torch.testing.assert_close(learn_action(config).action.matrix, whole.action.matrix, rtol=0, atol=1e-9)
 
 
 def test_a_group_that_does_not_close_is_a_note_and_not_an_error(pictures):
@@ -124,13 +149,6 @@ def test_windows_and_shifts_are_those_of_the_images():
     assert not torch.equal(shifted, images)
 
 
-def test_pixel_order_is_one_permutation_for_a_seed():
-    assert torch.equal(pixel_order(9, None), torch.arange(9))
-    assert torch.equal(pixel_order(50, 3), pixel_order(50, 3))
-    assert sorted(pixel_order(50, 3).tolist()) == list(range(50))
-    assert not torch.equal(pixel_order(50, 3), pixel_order(50, 4))
-
-
 def test_held_out_tiles_are_others(pictures):
     first, second = action_images(str(pictures), (90, 30))
     assert (first.shape, second.shape) == ((90, 1, 32, 32), (30, 1, 32, 32))
@@ -158,6 +176,7 @@ def test_too_little_data_is_refused(pictures, tmp_path):
         ({"pairs": 0}, "pairs >= 1"),
         ({"order": 0}, "order >= 1"),
         ({"patch": -1}, "patch >= 1"),
+        ({"device": "tpu"}, "auto, cpu or cuda, got 'tpu'"),
         ({"permute": -1}, "seeds >= 0"),
         ({"order": 4, "constraint": "none"}, "Drop --order"),
     ],

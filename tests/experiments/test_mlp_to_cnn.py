@@ -65,6 +65,38 @@ def test_every_part_has_its_rows_and_goes_on_where_it_stopped(config, monkeypatc
         compare_mlp_to_cnn(replace(config, pairs=100))
 
 
+def test_the_record_holds_every_part_that_is_done_whatever_was_asked_last(config):
+    main = compare_mlp_to_cnn(replace(config, parts="main", seeds=2))
+    labels = compare_mlp_to_cnn(replace(config, parts="labels"))
+    assert labels.rows[: len(main.rows)] == main.rows
+    assert {row["part"] for row in labels.rows} == {"main", "labels"}
+    assert labels.extra["actions"] == main.extra["actions"]
+    assert any("circularly" in note for note in labels.extra["notes"])
+
+
+def test_parts_and_settings_keep_their_names_so_that_old_folders_go_on(config):
+    compare_mlp_to_cnn(config)
+    first, *lines = map(json.loads, (config.out / "journal.jsonl").read_text().splitlines())
+    assert first["settings"] == {
+        "train_images": 200, "test_images": 50, "pairs": 200, "reach": 3, "curve_pairs": [12, 200],
+        "curve_pair_labels": 60, "curve_labels": [20, 60], "curve_steps": 4,
+        "training": {"epochs": 1, "batch_size": 50, "learning_rate": 5e-3, "weight_decay": 1e-4},
+    }  # fmt: skip
+    parts = {line["part"] for line in lines if not line["part"].startswith("layout ")}
+    kinds = [f"{family}, {test}" for family in ("mlp", "learned", "cnn") for test in ("plain", "permuted")]
+    assert parts == {
+        *(f"action, {test}" for test in ("plain", "permuted", "zero-filled")),
+        *(f"{kind}, seed 0" for kind in (*kinds, "learned, zero-filled")),
+        *(f"60 labels, {family}, permuted, seed 0" for family in ("mlp", "cnn")),
+        *(f"{n} pairs, {test}, {learner}, action" for n in (12, 200) for test in ("permuted", "zero-filled")
+          for learner in ("any map", "features move")),
+        *(f"{n} labels, {kind}, seed 0" for n in (20, 60)
+          for kind in ("mlp, plain", "learned, plain", "cnn, plain", "learned, permuted")),
+    }  # fmt: skip
+    assert replace(config, training=replace(config.training, clip=1.0)).fixed()["training"]["clip"] == 1.0
+    assert replace(config, device="cpu", seeds=9, parts="pairs").fixed() == config.fixed()
+
+
 def test_more_seeds_go_on_from_fewer(config):
     one = compare_mlp_to_cnn(replace(config, parts="main"))
     two = compare_mlp_to_cnn(replace(config, parts="main", seeds=2))
@@ -85,7 +117,9 @@ def test_a_network_learns_the_order_of_pixels_from_nothing_but_pairs(config):
     digits = small_digits(400)
     lessons = Lessons(digits, 200, 3, silent)
     training = Training(epochs=6, batch_size=50)
-    bench = Bench(digits=digits, test=small_digits(100, "test"), training=training, steps=1, progress=silent)
+    bench = Bench(
+        digits=digits, test=small_digits(100, "test"), unlabelled=digits, training=training, steps=1, progress=silent
+    )
     row, network = measure("learned", "permuted", lessons.group("permuted"), bench, seed=0, what="")
     assert row["test_error_percent"] < 40
     assert row["steps"] == 48
@@ -108,6 +142,19 @@ def test_bad_settings_are_refused():
         MlpToCnn(curve_pairs=(50, 0))
     with pytest.raises(ValueError, match="no more labels"):
         MlpToCnn(train_images=500)
+    assert MlpToCnn(train_images=500, parts="main").train_images == 500
+    assert MlpToCnn(train_images=500, parts="labels", curve_labels=(100,)).curve_pair_labels == 6000
+    with pytest.raises(ValueError, match=r"two labels or more .* got 6000, 1, 20"):
+        MlpToCnn(curve_labels=(1, 20))
+    with pytest.raises(ValueError, match="--reach >= 0"):
+        MlpToCnn(reach=-3)
+    with pytest.raises(ValueError, match="learning_rate > 0"):
+        MlpToCnn(training=Training(learning_rate=-1.0))
+    for size in (1, 501):
+        with pytest.raises(ValueError, match=f"batches of two digits, .* got --training.batch-size {size}"):
+            MlpToCnn(train_images=500, parts="main", training=Training(batch_size=size))
+    with pytest.raises(ValueError, match="auto, cpu or cuda"):
+        MlpToCnn(device="gpu")
     with pytest.raises(ValueError, match="no other"):
         build("cnn", 8, Lessons(small_digits(200), 200, 3, silent).group("plain"), 0)
     with pytest.raises(ValueError, match="one for each pixel"):

@@ -79,6 +79,14 @@ def test_a_function_of_the_current_folder_is_found(in_folder):
         find_transformation("my_own_moves:negativ")
 
 
+def test_a_function_of_a_class_is_found(in_folder):
+    (in_folder / "kept_moves.py").write_text("class K:\n    @staticmethod\n    def f(x):\n        return -x\n")
+    x = torch.rand(2, 1, 4, 4)
+    assert torch.equal(find_transformation("kept_moves:K.f")(x), -x)
+    with pytest.raises(ValueError, match=r"no function K\.g\."):
+        find_transformation("kept_moves:K.g")
+
+
 @pytest.mark.parametrize(
     ("name", "source", "words"),
     [
@@ -88,6 +96,7 @@ def test_a_function_of_the_current_folder_is_found(in_folder):
         ("no_such_module_here:f", "", "There is no module no_such_module_here"),
         ("broken_one:f", "1 / 0", "cannot be imported .ZeroDivisionError"),
         ("needy_one:f", "import no_such_library", "needs no_such_library"),
+        ("leaving_one:f", "raise SystemExit(0)", "cannot be imported .SystemExit"),
         ("misspelt_one:f", "def f(:", "cannot be imported .SyntaxError"),
     ],
 )
@@ -101,6 +110,10 @@ def test_names_that_stand_for_nothing_are_refused(in_folder, name, source, words
 def test_what_cannot_be_called_is_refused():
     with pytest.raises(TypeError, match=r"math:pi is of type float"):
         find_transformation("math:pi")
+
+
+def leave(images):
+    raise SystemExit(0)
 
 
 def refused(function):
@@ -122,6 +135,7 @@ def refused(function):
         (lambda x: x.roll(1, 0), "written for one image"),
         (lambda x: x + torch.randn_like(x), "Is it random"),
         (lambda c, h: c + h, "torch.vmap"),
+        (leave, "failed on a float tensor of shape (3, 1, 6, 6) (SystemExit: 0)"),
     ],
 )
 def test_functions_that_are_no_transformation_are_refused_with_a_reason(function, words):

@@ -9,7 +9,7 @@ from orbitconv.experiments.translations import (
     distance,
     draw_pairs,
     learn_translations,
-    pixel_order,
+    order_for,
     reorder,
     shift_matrix,
 )
@@ -19,7 +19,7 @@ PIXELS = SIDE * SIDE
 
 
 def pairs(fill, name="permuted", count=300):
-    order = pixel_order(name, PIXELS)
+    order = order_for(name, PIXELS)
     digits = small_digits(200)
     return [draw_pairs(digits, axis, fill, order, count, reach=3, seed=0) for axis in AXES]
 
@@ -27,7 +27,7 @@ def pairs(fill, name="permuted", count=300):
 @pytest.mark.parametrize("name", ["plain", "permuted"])
 @pytest.mark.parametrize("fill", ["cyclic", "zero"])
 def test_pairs_are_what_the_true_matrix_makes_of_them(fill, name):
-    order = pixel_order(name, PIXELS)
+    order = order_for(name, PIXELS)
     for axis, batches in zip(AXES, pairs(fill, name), strict=True):
         truth = shift_matrix(axis, fill, order, SIDE)
         for before, after in batches:
@@ -38,18 +38,18 @@ def test_pairs_are_what_the_true_matrix_makes_of_them(fill, name):
 
 def test_a_random_order_moves_pixels_and_loses_none():
     x = torch.randn(2, 1, SIDE, SIDE)
-    order = pixel_order("permuted", PIXELS)
-    assert torch.equal(order, pixel_order("zero-filled", PIXELS))
+    order = order_for("permuted", PIXELS)
+    assert torch.equal(order, order_for("zero-filled", PIXELS))
     assert not torch.equal(reorder(x, order), x)
     assert torch.equal(reorder(reorder(x, order), order.argsort()), x)
-    assert torch.equal(reorder(x, pixel_order("plain", PIXELS)), x)
+    assert torch.equal(reorder(x, order_for("plain", PIXELS)), x)
 
 
 @pytest.mark.parametrize("learner", [None, match_features])
 @pytest.mark.parametrize("fill", ["cyclic", "zero"])
 def test_both_ways_to_learn_find_the_shifts_in_random_order(fill, learner):
     learned = learn_translations(pairs(fill), (SIDE, SIDE), learner)
-    order = pixel_order("permuted", PIXELS)
+    order = order_for("permuted", PIXELS)
     assert learned.group is not None
     for axis, action in zip(AXES, learned.actions, strict=True):
         assert distance(action.matrix, shift_matrix(axis, fill, order, SIDE)) < 1e-6

@@ -37,8 +37,8 @@ def test_norm_preserving_transformations_are_found_to_machine_precision(name, pe
 
 def test_procrustes_is_that_of_scipy_where_pairs_are_noisy():
     images = correlated_images(600)
-    moved = images.roll(1, -1) + torch.randn_like(images)
-    with pytest.warns(UserWarning, match="unexplained"):
+    moved = images.roll(1, -1) + 0.5 * torch.randn_like(images)
+    with pytest.warns(UserWarning, match=r"leaves 2\d\.\d% .*it is noise"):
         action = fit_action((images, moved), tolerance=1e-6)
     expected, _ = scipy.linalg.orthogonal_procrustes(images.flatten(1).numpy(), moved.flatten(1).numpy())
     np.testing.assert_allclose(action.matrix, expected.T, rtol=0, atol=1e-10)
@@ -77,12 +77,67 @@ def test_directions_without_data_fall_back_on_the_prior():
     assert action.rank == bare.rank
 
 
-def test_rank_keeps_what_shrinks_least():
-    gains = torch.linspace(1, 0.5, PIXELS, dtype=torch.float64)
-    images = correlated_images().flatten(1)
-    action = fit_action((images, images * gains), rank=10)
-    assert action.rank == 10
-    torch.testing.assert_close(action.coverage, (gains >= gains[9]).double(), rtol=0, atol=1e-9)
+def coloured_signals(n=5000, length=64):
+    """Periodic signals whose spectrum falls steeply."""
+    spectrum = torch.fft.rfft(torch.randn(n, length, dtype=torch.float64))
+    return torch.fft.irfft(spectrum / (1 + torch.arange(spectrum.shape[1])) ** 1.5, length)
+
+
+@pytest.mark.parametrize("noise", [0, 0.01])
+def test_rank_keeps_what_explains_most_as_truncated_procrustes_does(noise):
+    signals = coloured_signals()
+    shifted = signals.roll(1, -1)
+    moved = shifted + noise * torch.randn_like(signals)
+    action = fit_action((signals, moved), rank=32)
+    U, _, Vh = scipy.linalg.svd((moved.T @ signals).numpy())
+    np.testing.assert_allclose(action.matrix, U[:, :32] @ Vh[:32], rtol=0, atol=1e-10)
+    assert action.rank == len(action.directions) == 32
+    assert relative(action.apply(signals), shifted) < 0.06
+
+
+def test_rank_leaves_out_what_is_lost_before_it_keeps_what_explains_most():
+    images = correlated_images()
+    moved = zero_shift(images.clone(), 1)
+    action = fit_action((images, moved), rank=30)
+    assert float(action.matrix[:, -SIDE:].abs().max()) < 1e-9
+    kept = images[:, :-1].flatten(1)
+    assert (
+        relative(action.apply(images), moved)
+        < 1.01 * float(scipy.linalg.svdvals(kept)[30:].__pow__(2).sum() / kept.square().sum()) ** 0.5
+    )
+
+
+@pytest.mark.parametrize("n", [250, 1000, 5000])
+def test_pairs_that_have_nothing_to_do_with_each_other_determine_nothing(n):
+    before, after = torch.randn(2, n, 200, dtype=torch.float64)
+    with pytest.warns(UserWarning, match="it is noise"):
+        action = fit_action((before, after))
+    assert action.rank <= 2
+    assert float(action.confidence.max()) < 0.25
+    assert float(action.coverage.mean()) <= 0.01
+
+
+def test_confidence_belongs_to_directions_and_falls_with_their_noise():
+    scales = torch.linspace(1, 4, 20, dtype=torch.float64)
+    f = torch.randn(4000, 20, dtype=torch.float64) * scales
+    moved = f + 0.25 * torch.randn_like(f)
+    action = fit_action((f, moved))
+    torch.testing.assert_close(action.directions @ action.directions.T, ONE[:20, :20], rtol=0, atol=1e-12)
+    true = scales.flip(0) / torch.sqrt(scales.flip(0) ** 2 + 0.25**2)  # correlation of f with f + noise, in closed form
+    torch.testing.assert_close(action.confidence, true, rtol=0, atol=0.01)
+    sizes = (action.directions * scales).norm(dim=1)
+    assert float(sizes[0]) == pytest.approx(4, rel=0.05)
+    assert float(sizes[-1]) == pytest.approx(1, rel=0.1)
+
+
+@pytest.mark.parametrize(("n", "noise"), [(100, 0.02), (400, 0.15), (4000, 0.15)])
+def test_uncertainty_bounds_what_noise_does_to_the_matrix(n, noise):
+    images = correlated_images(n)
+    moved = images.roll(1, -1)
+    action = fit_action((images, moved + noise * torch.randn_like(images)))
+    found = relative(action.matrix, matrix_of(TRANSFORMS["right"]))
+    assert found < action.uncertainty < 4 * found
+    assert fit_action((images, moved)).uncertainty < 1e-6
 
 
 def test_unconstrained_maps_are_least_squares():
@@ -160,6 +215,33 @@ def test_warns_where_no_norm_preserving_map_explains_the_pairs():
     torch.testing.assert_close(action.matrix, ONE, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize(("factor", "rank"), [(2, 16), (1.09, None), (0.97, None), (1.02, 40)])
+def test_warns_of_changed_norms_whatever_the_rank(factor, rank):
+    images = correlated_images()
+    number = f"{100 * abs(factor - 1):.1f}%"
+    with pytest.warns(UserWarning, match=rf"changes norms by {number}.* unitary=False"):
+        fit_action((images, factor * images), rank=rank)
+
+
+def test_noise_is_called_noise_and_no_change_of_norms():
+    images = correlated_images(1000)
+    moved = images.roll(1, -1) + 0.5 * torch.randn_like(images)
+    with pytest.warns(UserWarning, match="it is noise") as told:
+        fit_action((images, moved))
+    assert "Learn it with unitary=False" not in str(told[0].message)
+    fit_action((images, images.roll(1, -1) + 0.1 * torch.randn_like(images)))  # little noise: no warning at all
+    gains = torch.where(torch.arange(PIXELS) % 2 == 0, 1.5, 0.5).double()
+    with pytest.warns(UserWarning, match=r"least squares 0\.0%.* unitary=False"):
+        fit_action((images.flatten(1), images.flatten(1) * gains))
+
+
+def test_warns_of_features_in_other_units():
+    images = correlated_images().flatten(1)
+    images[:, :3] *= 3e-6
+    with pytest.warns(UserWarning, match="3 of 64 features are smaller than 1e-05 of the largest"):
+        assert fit_action((images, -images)).rank == PIXELS - 3
+
+
 def test_refuses_what_is_no_pair():
     images = correlated_images(100)
     with pytest.raises(ValueError, match=r"both of shape \(n, 8, 8\), got \(100, 8, 8\) and \(99, 8, 8\)"):
@@ -176,8 +258,15 @@ def test_refuses_what_is_no_pair():
         fit_action((images, 0 * images))
     with pytest.raises(ValueError, match=r"shapes \(8, 8\) and \(64,\)"):
         PairMoments((8, 8)) + PairMoments((64,))
-    with pytest.raises(ValueError, match="hold no pairs yet"):
-        _ = PairMoments((8, 8)).cross
+    for name in ("cross", "norm_error"):
+        with pytest.raises(ValueError, match="hold no pairs yet"):
+            getattr(PairMoments((8, 8)), name)
+    with pytest.raises(ValueError, match="norms are compared with its own"):
+        _ = PairMoments((8, 8)).update(0 * images, images).norm_error
+    with pytest.raises(ValueError, match=r"T f below 1e\+150, .* got .*e\+200"):
+        fit_action((images, 1e200 * images))
+    with pytest.raises(ValueError, match="at least one pair"):
+        fit_action(PairMoments((8, 8)))
 
 
 def test_refuses_too_few_pairs_and_says_how_many():
@@ -201,3 +290,8 @@ def test_refuses_bad_arguments():
         action.apply(images, -1)
     with pytest.raises(ValueError, match=r"shape \(\.\.\., 8, 8\), got \(100, 64\)"):
         action.apply(images.flatten(1))
+    with pytest.raises(TypeError, match=r"floating-point features, got torch\.uint8"):
+        action.apply((255 * images).byte())
+    for power in (1.5, True):
+        with pytest.raises(TypeError, match="whole steps"):
+            action.apply(images, power)

@@ -27,7 +27,7 @@ def test_an_action_reloads_to_the_same_numbers(action, path):
     closed = close_group([action], [8]).generators[0]
     save_action(action, path, closed=closed, transform="shift-x", order=8)
     again, known = read_action(path)
-    for name in ("matrix", "confidence", "coverage"):
+    for name in ("matrix", "confidence", "directions", "coverage"):
         assert torch.equal(getattr(again, name), getattr(action, name))
     for name in ("feature_shape", "rank", "error", "norm_error", "num_pairs", "unitary"):
         assert getattr(again, name) == getattr(action, name)
@@ -41,7 +41,7 @@ def test_any_safetensors_library_opens_the_file(action, path):
     library = pytest.importorskip("safetensors.torch")
     save_action(action, path)
     tensors = library.load_file(path)
-    assert set(tensors) == {"matrix", "confidence", "coverage"}
+    assert set(tensors) == {"matrix", "confidence", "directions", "coverage"}
     assert torch.equal(tensors["matrix"], action.matrix)
 
 

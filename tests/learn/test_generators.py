@@ -1,4 +1,5 @@
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -17,6 +18,10 @@ SHIFTS = [matrix_of(lambda x, axis=axis: x.roll(1, axis)) for axis in (-2, -1)]
 
 def random_rotation(size=PIXELS):
     return torch.linalg.qr(torch.randn(size, size, dtype=torch.float64)).Q
+
+
+def cycle(size, steps=1):
+    return torch.eye(size, dtype=torch.float64).roll(steps, 0)
 
 
 def jittered(matrix, noise):
@@ -90,11 +95,78 @@ def test_features_that_are_never_lit_fill_the_gaps():
 
 
 def test_noisy_permutations_are_rounded():
-    group = close_group([jittered(shift, 0.01) for shift in SHIFTS], (SIDE, SIDE))
+    group = close_group([jittered(shift, 0.008) for shift in SHIFTS], (SIDE, SIDE))
     assert group.is_permutation
     assert torch.equal(group.generators, torch.stack(SHIFTS))
     assert group.origin is None
-    assert group.changes[0] == pytest.approx(relative(jittered(SHIFTS[0], 0.01), SHIFTS[0]), rel=0.1)
+    assert group.changes[0] == pytest.approx(relative(jittered(SHIFTS[0], 0.008), SHIFTS[0]), rel=0.1)
+
+
+def mixing(degrees):
+    """A rotation of every pair of neighbouring features."""
+    angle = math.radians(degrees)
+    turn = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]], dtype=torch.float64)
+    return torch.block_diag(*[turn] * (PIXELS // 2))
+
+
+@pytest.mark.parametrize("degrees", [5, 15, 29])
+def test_what_mixes_features_is_not_rounded_to_permutations_where_data_leave_gaps(degrees):
+    images = correlated_images(600)
+    images[:, [0, -1]] = 0
+    images[:, :, [0, -1]] = 0
+    mix = mixing(degrees)
+    pairs = [(images.flatten(1), images.roll(1, axis).flatten(1) @ mix.T) for axis in (1, 2)]
+    with pytest.raises(ValueError, match="determined on 36 of 64 directions, and 28 directions are left open"):
+        close_group([fit_action(pair, rank=36) for pair in pairs], (SIDE, SIDE))
+
+
+def test_a_permutation_that_is_far_from_what_was_learned_is_told():
+    images = correlated_images(600)
+    pairs = [(images.flatten(1), images.roll(1, axis).flatten(1) @ mixing(29).T) for axis in (1, 2)]
+    with pytest.warns(UserWarning, match=r"change the generators by 50\.\d%, 50\.\d%"):
+        close_group([fit_action(pair) for pair in pairs], (SIDE, SIDE))
+
+
+def test_a_change_that_the_noise_of_the_pairs_explains_is_none_to_warn_of():
+    images = correlated_images(200)
+    moved = [images.roll(1, axis) + 0.4 * torch.randn_like(images) for axis in (1, 2)]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="fit_action")
+        actions = [fit_action((images, x)) for x in moved]
+    group = close_group(actions, (SIDE, SIDE))
+    assert torch.equal(group.generators, torch.stack(SHIFTS))
+    assert min(group.changes) > 0.1
+    with pytest.warns(UserWarning, match="change the generators"):
+        close_group([action.matrix for action in actions], (SIDE, SIDE))
+
+
+def test_noisy_gaps_are_filled():
+    images = correlated_images(600)
+    images[:, :, 0] = 0
+    moved = [zero_shift(images.clone(), axis) for axis in (1, 2)]
+    moved[1][:, :, 0] = 0
+    lit = images.abs().amax(0) > 0
+    noisy = [(f + 0.05 * torch.randn_like(f) * lit for f in (images, x)) for x in moved]
+    group = close_group([fit_action(tuple(pair)) for pair in noisy], (SIDE, SIDE))
+    assert group.is_permutation
+    for axis, generator in enumerate(group.generators):
+        laid_out = images.flatten(1) @ generator.T
+        inner = laid_out.reshape(images.shape)[:, 1:, 2:]
+        assert torch.equal(inner, moved[axis][:, 1:, 2:])
+
+
+@pytest.mark.parametrize("orders", [(7, 9), (3, 4, 5), (12,)])
+def test_rounded_eigenvalues_belong_to_the_nearest_matrices_in_whatever_order_they_come(orders):
+    mix = random_rotation(math.prod(orders))
+    shifts = [matrix_of(lambda x, axis=axis: x.roll(1, axis + 1), orders) for axis in range(len(orders))]
+    given = [jittered(mix @ shift @ mix.T, 1e-3) for shift in shifts]
+    group = close_group(given, orders)
+    check_group(group)
+    # No turn of all matrices together brings them nearer: the derivative of the squared distance is zero.
+    pull = sum(M @ A.T - A.T @ M for A, M in zip(given, group.generators, strict=True))
+    assert float((pull - pull.T).norm()) < 1e-6
+    backwards = close_group(given[::-1], orders[::-1])
+    torch.testing.assert_close(backwards.generators.flip(0), group.generators, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("orders", [(8, 8), (5, 3), (7,), (2, 4, 3), (1, 6)])
@@ -159,6 +231,20 @@ def test_warns_with_numbers_where_closing_changes_the_generators():
     check_group(group)
 
 
+@pytest.mark.parametrize(
+    ("make", "order", "words"),
+    [
+        (lambda: random_rotation(60), 40, r"order 40 of generator 0 .* is 1\.[34]\d? away"),
+        (lambda: cycle(28), 20, r"order 20 of generator 0 .* is 1\.4 away"),
+        (lambda: cycle(28), 56, "order of generator 0 is 28, not the 56"),
+        (lambda: cycle(12, 4), 12, "order of generator 0 is 3, not the 12"),
+    ],
+)
+def test_warns_of_orders_that_are_none_of_the_generators(make, order, words):
+    with pytest.warns(UserWarning, match=words):
+        close_group([make()], [order])
+
+
 def test_refuses_generators_that_do_not_commute():
     quarter = matrix_of(lambda x: torch.rot90(x, 1, (-2, -1)))
     with pytest.raises(ValueError, match=r"relative commutator of 1\.\d+"):
@@ -180,6 +266,9 @@ def test_refuses_bad_arguments():
         close_group([SHIFTS[0]], [0])
     with pytest.raises(ValueError, match="finite actions"):
         close_group([SHIFTS[0] * math.nan], [SIDE])
+    with pytest.raises(TypeError, match="got list"):
+        close_group([[[0, 1], [1, 0]]], [2])
+    assert close_group([SHIFTS[0].int()], [SIDE]).is_permutation
     images = correlated_images()
     with pytest.raises(ValueError, match="unitary=False"):
         close_group([fit_action((images, images), unitary=False)], [1])

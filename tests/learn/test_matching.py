@@ -51,6 +51,20 @@ def test_what_is_left_out_is_filled_when_the_group_is_closed():
     assert torch.equal(group.generators, torch.stack(shifts))
 
 
+def test_one_feature_is_its_own_partner():
+    f = torch.randn(5, 1, dtype=torch.float64)
+    action = match_features((f, -f))
+    assert action.matrix.tolist() == [[-1]]
+    with pytest.raises(ValueError, match="no feature of T f"):
+        match_features((torch.ones(4, 1), torch.tensor([[1.0], [-1], [1], [-1]])))
+
+
+def test_directions_are_the_matched_features_by_confidence():
+    f = torch.randn(300, 6, dtype=torch.float64)
+    action = match_features((f, f + torch.tensor([0.4, 0, 0.1, 0.3, 0.2, 0.05]) * torch.randn_like(f)))
+    assert action.directions.argmax(1).tolist() == [1, 5, 2, 4, 3, 0]
+
+
 def test_maps_that_mix_features_are_refused():
     mix = torch.linalg.qr(torch.randn(PIXELS, PIXELS, dtype=torch.float64)).Q
     f = torch.randn(500, PIXELS, dtype=torch.float64)

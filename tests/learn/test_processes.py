@@ -12,7 +12,7 @@ import torch.distributed as dist
 
 from orbitconv.bases import SpectralBasis
 from orbitconv.groups import Cyclic, Dihedral
-from orbitconv.learn import Moments, measure_moments
+from orbitconv.learn import Moments, PairMoments, measure_moments, measure_pairs
 from orbitconv.learn.processes import _meeting_place
 from references import smooth_images
 
@@ -71,6 +71,15 @@ def work(rank: int, folder: Path) -> None:
     got["basis"] = SpectralBasis(C8, 3, total, dimension=6)(torch.float64)
     got["total twice"] = refusal(total.all_reduce)
     got["plus"] = refusal((mine + total).all_reduce)
+
+    pairs = PairMoments((24, 24))
+    if rank:  # process 0 has none
+        pairs.update(images[:, 0], images[:, 0].roll(1, -1))
+    summed = pairs.all_reduce()
+    got["pairs"] = {"sums": summed.sums, "counts": (summed.num_pairs, summed.norm_error)}
+    got["pairs alone"] = pairs.num_pairs
+    got["pairs twice"] = refusal((summed + pairs).all_reduce)
+    got["different pairs"] = refusal(PairMoments((rank + 2,)).all_reduce)
 
     alone = dist.new_group([0])
     got["subgroup"] = refusal(lambda: mine.all_reduce(alone)) if rank else numbers(mine.all_reduce(process_group=alone))
@@ -139,6 +148,18 @@ def test_what_is_summed_already_is_not_counted_twice(got):
     for mine in got:
         for name in ("total twice", "plus"):
             assert "expects the moments of one process, got sums over processes" in mine[name]
+
+
+def test_moments_of_pairs_are_summed_as_those_of_images(got):
+    images = smooth_images()[:, 0]
+    whole = measure_pairs((images, images.roll(1, -1)))
+    for rank, mine in enumerate(got):
+        torch.testing.assert_close(mine["pairs"]["sums"], whole.sums, rtol=1e-12, atol=0)
+        assert mine["pairs"]["counts"] == (len(images), whole.norm_error)
+        assert mine["pairs alone"] == rank * len(images)
+        assert "got sums over processes" in mine["pairs twice"]
+        assert "feature_shape=(2,) on 0; feature_shape=(3,) on 1" in mine["different pairs"]
+    assert torch.equal(got[0]["pairs"]["sums"], got[1]["pairs"]["sums"])
 
 
 def test_a_group_of_some_processes_sums_those_only(got):

@@ -83,6 +83,24 @@ def test_dense_filters_need_no_layout(transforms, orders):
 
 
 @pytest.mark.parametrize("filters", ["dense", "local"])
+@pytest.mark.parametrize("orders", [ORDERS, (SIDE,)], ids=["layout", "no layout"])
+@pytest.mark.filterwarnings("ignore:OrbitLayout")
+def test_parameters_and_generators_are_of_the_default_dtype(filters, orders):
+    layer = OrbitLinear(1, 2, SHIFTS[: len(orders)], orders, filters=filters)
+    x = torch.randn(3, 1, PIXELS)
+    assert layer(x).dtype == layer.weight.dtype == torch.float32
+    exact = OrbitLinear(1, 2, SHIFTS[: len(orders)], orders, filters=filters, **DOUBLE)
+    exact.load_state_dict(layer.state_dict())
+    torch.testing.assert_close(layer(x).double(), exact(x.double()), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("filters", ["dense", "local"])
+def test_no_images_make_no_output(filters):
+    layer = OrbitLinear(1, 2, SHIFTS, ORDERS, filters=filters)
+    assert layer(torch.zeros(0, 1, PIXELS)).shape == (0, 2, *ORDERS)
+
+
+@pytest.mark.parametrize("filters", ["dense", "local"])
 def test_transforming_the_input_moves_the_output_along_the_group_axes(filters):
     layer = OrbitLinear(1, 3, PERMUTED, ORDERS, filters=filters, **DOUBLE)
     x = torch.randn(2, 1, PIXELS, **DOUBLE)
@@ -204,6 +222,12 @@ def test_refuses_bad_arguments():
         OrbitLinear(1, 1, SHIFTS, [SIDE])
     with pytest.raises(ValueError, match="finite generators"):
         OrbitLinear(1, 1, SHIFTS * math.nan, ORDERS)
+    with pytest.raises(TypeError, match="got list"):
+        OrbitLinear(1, 1, list(SHIFTS), ORDERS)
+    with pytest.raises(TypeError, match=r"got a tensor of torch\.int64"):
+        OrbitLinear(1, 1, SHIFTS.long(), ORDERS)
+    with pytest.raises(ValueError, match="keep norms"):
+        OrbitLinear(1, 1, torch.randn(1, PIXELS, PIXELS, **DOUBLE), [SIDE], filters="dense")
     with pytest.raises(ValueError, match=r"odd kernel_size .* got kernel_size=4 and orders \(8, 8\)"):
         OrbitLinear(1, 1, SHIFTS, ORDERS, kernel_size=4)
     with pytest.raises(ValueError, match="kernel_size=9"):

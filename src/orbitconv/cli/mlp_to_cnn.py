@@ -50,10 +50,11 @@ def draw(folder: Path, rows: list[Row]) -> "Iterator[tuple[str, Figure]]":
     """
     parts = {row["part"] for row in rows}
     if "main" in parts:
+        yield "mlp_to_cnn_errors", error_bars(rows)
+    if "main" in parts and (folder / "filters-permuted.npz").exists():
         learned = {test: read_arrays(folder / f"translations-{test}.npz") for test in ("plain", "permuted")}
         filters = read_arrays(folder / "filters-permuted.npz")["filters"]
         orders = {test: tensors["order"] for test, tensors in learned.items()}
-        yield "mlp_to_cnn_errors", error_bars(rows)
         yield "mlp_to_cnn_filters", filters_and_orbit(filters, learned["permuted"]["closed"], orders["permuted"])
         right = {test: tensors["learned"][1] for test, tensors in learned.items()}
         yield "mlp_to_cnn_translation", translation_matrices(right, orders)

@@ -1,14 +1,15 @@
-"""Images to learn a transformation from: whole ones or windows, grey or in colour, shifted at random, scrambled."""
+"""Images to learn a transformation from: whole ones or windows, grey or in colour, shifted at random."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
 from orbitconv.data import SOURCES, DataError, ImageSet, load, pictures_in
+from orbitconv.experiments.pixels import pick
 from orbitconv.optional import import_optional
 from orbitconv.progress import ProgressCallback, silent
 
@@ -76,7 +77,7 @@ def windows(images: Float[Tensor, "n c h w"], side: int, random: torch.Generator
         raise ValueError(f"--patch expects at most {min(height, width)}, the side of the images, got {side}.")
     starts = [torch.randint(0, size - side + 1, (len(images), 1), generator=random) for size in (height, width)]
     rows, cols = (start + torch.arange(side) for start in starts)
-    return _pick(images, rows, cols)
+    return pick(images, rows, cols)
 
 
 def shift_randomly(images: Float[Tensor, "n c h w"], random: torch.Generator) -> Float[Tensor, "n c h w"]:
@@ -93,28 +94,7 @@ def shift_randomly(images: Float[Tensor, "n c h w"], random: torch.Generator) ->
         (torch.randint(0, size, (len(images), 1), generator=random) + torch.arange(size)) % size
         for size in images.shape[-2:]
     )
-    return _pick(images, rows, cols)
-
-
-def pixel_order(num_features: int, seed: int | None) -> Int64[Tensor, " p"]:
-    """The order in which a learner sees the features.
-
-    Args:
-        num_features: How many there are.
-        seed: Seed of one fixed random order; None keeps the order.
-
-    Returns:
-        For each place, the feature that stands there.
-    """
-    if seed is None:
-        return torch.arange(num_features)
-    return torch.randperm(num_features, generator=torch.Generator().manual_seed(seed))
-
-
-def _pick(images: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
-    """From each image, its own rows and columns."""
-    count, channels = (torch.arange(size) for size in images.shape[:2])
-    return images[count[:, None, None, None], channels[:, None, None], rows[:, None, :, None], cols[:, None, None, :]]
+    return pick(images, rows, cols)
 
 
 def _floats(images: ImageSet, n: int, seed: int, *, color: bool) -> Tensor:

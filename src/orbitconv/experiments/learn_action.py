@@ -14,17 +14,25 @@ from torch import Tensor
 
 from orbitconv.checks import check_positive
 from orbitconv.data import SOURCES
-from orbitconv.experiments.action_pairs import TILE, action_images, pixel_order, shift_randomly, windows
+from orbitconv.experiments.action_pairs import TILE, action_images, shift_randomly, windows
 from orbitconv.experiments.commands import settings_of
+from orbitconv.experiments.devices import Device, find_device
 from orbitconv.experiments.files import to_json
+from orbitconv.experiments.pixels import pixel_order
 from orbitconv.experiments.record import Record
 from orbitconv.experiments.transformations import Transformation, find_transformation
 from orbitconv.files import write_atomically
-from orbitconv.learn import ClosedGroup, LearnedAction, close_group, fit_action, save_action
+from orbitconv.learn import ClosedGroup, LearnedAction, PairMoments, close_group, fit_action, save_action
 from orbitconv.progress import ProgressCallback, silent
 
 # A matrix of so many features has 16 million entries and takes minutes.
 _MOST_FEATURES = 4096
+
+# Contrast below is rounding, relative to the size of an image.
+_ROUNDING = 1e-9
+
+# Images that are transformed at a time.
+_CHUNK = 1000
 
 # Held-out images that are kept for pictures.
 _SHOWN = 9
@@ -59,6 +67,8 @@ class LearnAction:
     """Learn on windows of this side, cut at random, rather than on whole images; by default 1 for hue."""
     seed: int = 0
     """Seed of the choice of images and of all shifts."""
+    device: Device = "auto"
+    """Where to learn; "auto" takes a GPU where there is one. Images are transformed on the CPU."""
     out: Path = Path("runs/learn-action")
     """Folder for the result."""
     overwrite: bool = False
@@ -73,6 +83,7 @@ class LearnAction:
         for name in ("order", "patch"):
             if (value := getattr(self, name)) is not None:
                 check_positive("learn-action", **{name: value})
+        find_device("learn-action", self.device)
         if self.seed < 0 or (self.permute or 0) < 0:
             raise ValueError(f"learn-action expects seeds >= 0, got --seed {self.seed} and --permute {self.permute}.")
         if self.order is not None and self.constraint != "unitary":
@@ -154,17 +165,19 @@ def learn_action(config: LearnAction, progress: ProgressCallback = silent) -> Ac
         data, counts, color=color, tile=tile, seed=config.seed, data_dir=config.data_dir, progress=progress
     )
     random = torch.Generator().manual_seed(config.seed)
+    shown = pools[1][:_SHOWN].clone()
     images, held_out = (windows(pool, patch, random) if patch else pool for pool in pools)
+    del pools
     num_features = math.prod(images.shape[1:])
     if num_features > _MOST_FEATURES:
         raise ValueError(
             f"learn-action expects at most {_MOST_FEATURES} features, got {num_features} (images of "
             f"{tuple(images.shape[1:])}). Learn on windows, with --patch."
         )
-    shown = pools[1][:_SHOWN] if patch == 1 else held_out[:_SHOWN]
+    shown = shown if patch == 1 else held_out[:_SHOWN].clone()
     if pre_shift:
         images, held_out = (shift_randomly(x, random) for x in (images, held_out))
-    transformation.check(images[:3])
+    transformation.check(_telling(images))
     order = pixel_order(num_features, config.permute)
 
     def see(x: Tensor) -> Tensor:
@@ -172,11 +185,14 @@ def learn_action(config: LearnAction, progress: ProgressCallback = silent) -> Ac
 
     progress("learn", 0, 2)
     start = time.perf_counter()
-    moved, held_out_moved = transformation(images), transformation(held_out)
+    moments = PairMoments(tuple(see(images[:1]).shape[1:]), device=find_device("learn-action", config.device))
+    for chunk in images.split(_CHUNK):
+        moments.update(see(chunk), see(transformation(chunk)))
+    held_out_moved = transformation(held_out)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         action = fit_action(
-            (see(images), see(moved)),
+            moments,
             unitary=config.constraint == "unitary",
             prior=torch.eye(num_features, dtype=torch.float64) if config.prior == "identity" else None,
         )
@@ -237,6 +253,18 @@ def write_action(result: ActionResult, config: LearnAction, folder: Path) -> Rec
     )
     write_atomically(folder / "action.json", to_json(record.as_dict()))
     return record
+
+
+def _telling(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "m c h w"]:
+    """The three images with most contrast: a function that mixes up images does nothing to blank ones."""
+    features = images.flatten(1)
+    contrast = (features - features.mean(1, keepdim=True) if features.shape[1] > 1 else features).norm(dim=1)
+    if not bool((contrast > _ROUNDING * features.norm(dim=1)).any()):
+        raise ValueError(
+            f"learn-action expects images with some contrast, got {len(images)} constant ones. Nothing can be learned "
+            "from them: look at --data, or take a larger --patch."
+        )
+    return images[contrast.topk(min(3, len(images))).indices]
 
 
 def _error(found: Tensor, expected: Tensor) -> float:

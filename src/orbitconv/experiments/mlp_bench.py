@@ -9,7 +9,7 @@ from torch import nn
 from orbitconv.data import ImageSet
 from orbitconv.experiments.record import Row
 from orbitconv.experiments.training import Training, error_percent, train
-from orbitconv.experiments.translations import pixel_order, reorder
+from orbitconv.experiments.translations import order_for, reorder
 from orbitconv.learn import ClosedGroup
 from orbitconv.models import count_parameters
 from orbitconv.models.digits import KERNEL, digit_cnn, digit_mlp, digit_orbit_cnn
@@ -24,8 +24,9 @@ class Bench:
     """Digits to train and to test on, and how.
 
     Args:
-        digits: Training digits.
-        test: Test digits.
+        digits: Training digits, on the device to train on.
+        test: Test digits, there too.
+        unlabelled: Training digits on the CPU, where pairs are made of them.
         training: How to train.
         steps: Fewest steps of any training: with few labels, epochs are added up to these.
         progress: Called as the work goes on.
@@ -33,6 +34,7 @@ class Bench:
 
     digits: ImageSet
     test: ImageSet
+    unlabelled: ImageSet
     training: Training
     steps: int
     progress: ProgressCallback
@@ -62,7 +64,8 @@ def build(family: str, side: int, group: ClosedGroup | None, seed: int) -> nn.Mo
         raise ValueError(f"The family 'learned', and no other, is built from a group; got {family!r} and {group}.")
     torch.manual_seed(seed)
     if group is not None:
-        return digit_orbit_cnn(group.generators, group.orders, 0 if group.origin is None else group.origin)
+        origin = 0 if group.origin is None else group.origin.cpu()
+        return digit_orbit_cnn(group.generators.cpu(), group.orders, origin)
     return digit_mlp(side * side) if family == "mlp" else digit_cnn(side)
 
 
@@ -83,7 +86,7 @@ def measure(
     Returns:
         Row for a record, and the network.
     """
-    order = pixel_order(test, bench.side**2)
+    order = order_for(test, bench.side**2)
     chosen = bench.digits if labels is None else bench.digits.take(labels, seed=seed)
     training = lengthen(bench.training, len(chosen), bench.steps)
     network = build(family, bench.side, group, seed)

@@ -1,13 +1,16 @@
 """How much do translations and classes take to learn? Test error against the number of pairs, and of labels."""
 
 import hashlib
+import itertools
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from orbitconv.experiments.journal import Journal
 from orbitconv.experiments.mlp_bench import FAMILIES, Bench, measure
 from orbitconv.experiments.mlp_lessons import Lessons, facts, learn_from_digits
-from orbitconv.experiments.record import Record, Row
+from orbitconv.experiments.record import Row
+from orbitconv.experiments.translations import Translations
 from orbitconv.learn import ClosedGroup, match_features
 from orbitconv.nn import orbit_layout
 
@@ -17,8 +20,15 @@ if TYPE_CHECKING:
 LEARNERS = {"any map": None, "features move": match_features}
 """What is assumed of a translation: that it keeps norms; or that it moves features onto features."""
 
+# Families that learn from labels alone, at the side of those that learn from pairs.
+_COMPARED = ("mlp", "cnn")
 
-def few_pairs(config: "MlpToCnn", bench: Bench, journal: Journal, record: Record) -> None:
+_NO_NETWORK: dict[str, Any] = {
+    "group": "c1", "kernel": None, "train": "permuted", "test_error_percent": None, "parameters": None, "seconds": None,
+}  # fmt: skip
+
+
+def few_pairs(config: "MlpToCnn", bench: Bench, journal: Journal) -> None:
     """Learn the translations from few and from many pairs of permuted digits, and train networks with them.
 
     Networks differ in the layout alone, so that one is trained for each layout that was learned; where the pairs do not
@@ -28,59 +38,95 @@ def few_pairs(config: "MlpToCnn", bench: Bench, journal: Journal, record: Record
         config: Settings.
         bench: Digits and how to train.
         journal: Keeps what is done.
-        record: Gets one row for each number of pairs, way to learn and seed, with the part "pairs".
     """
     labels = config.curve_pair_labels
-    for seed in range(config.curve_seeds):
-        for family in ("mlp", "cnn"):
-            part = f"{labels:,} labels, {family}, permuted, seed {seed}"
-            rows = journal.rows(part, partial(_train, family, "permuted", labels, seed, bench, None, part))
-            record.add(**rows[0], part="pairs", pairs=None, learner=None)
-    for pairs in config.curve_pairs:
-        for test in ("permuted", "zero-filled"):
-            for learner in LEARNERS:
-                _one_lesson(_Lesson(config, bench, test, pairs, learner), config, journal, record)
+    compared = {
+        (part := _network(labels, family, "permuted", seed)): partial(
+            _train, family, "permuted", labels, seed, bench, None, part
+        )
+        for seed in range(config.curve_seeds)
+        for family in _COMPARED
+    }
+    journal.collect(compared)
+    lessons = {_lesson(*lesson): lesson for lesson in _lessons(config)}
+    known = journal.collect({name: partial(_learn_facts, config, bench, *lesson) for name, lesson in lessons.items()})
+    networks = {}
+    for name, lesson in lessons.items():
+        layout = known[name][0]["layout"]
+        for seed in range(config.curve_seeds) if layout is not None else ():
+            part = _on_layout(str(layout), seed)
+            networks.setdefault(part, partial(_train_on_layout, config, bench, *lesson, seed, part))
+    journal.collect(networks)
 
 
-def _one_lesson(lesson: "_Lesson", config: "MlpToCnn", journal: Journal, record: Record) -> None:
-    """Learn once, and train a network for each seed if there is a layout."""
-    known = journal.rows(f"{lesson.name}, action", lesson.facts)[0]
-    for seed in range(config.curve_seeds):
-        row: Row = {"family": "learned", "test": lesson.test, "seed": seed, "labels": config.curve_pair_labels}
-        if known["layout"] is not None:
-            part = f"layout {known['layout']}, seed {seed}"
-            row = {**journal.rows(part, partial(lesson.train, seed, part))[0], "test": lesson.test}
-        record.add(**{**_NO_NETWORK, **row, **known, "part": "pairs"})
+def pair_rows(config: "MlpToCnn", done: Mapping[str, list[Row]], seeds: int) -> Iterator[Row]:
+    """Rows of the curve over pairs, as far as it is done.
+
+    Args:
+        config: Settings.
+        done: Rows of every part that is done.
+        seeds: Networks of each kind.
+
+    Yields:
+        One row for each number of pairs, way to learn and seed, with the part "pairs".
+    """
+    for seed in range(seeds):
+        for family in _COMPARED:
+            for row in done.get(_network(config.curve_pair_labels, family, "permuted", seed), ()):
+                yield {**row, "part": "pairs", "pairs": None, "learner": None}
+    for pairs, test, learner in _lessons(config):
+        for known in done.get(_lesson(pairs, test, learner), ()):
+            for seed in range(seeds):
+                row: Row = {"family": "learned", "test": test, "seed": seed, "labels": config.curve_pair_labels}
+                trained = [row]
+                if known["layout"] is not None:
+                    trained = [{**one, "test": test} for one in done.get(_on_layout(str(known["layout"]), seed), ())]
+                for one in trained:
+                    yield {**_NO_NETWORK, **one, **known, "part": "pairs"}
 
 
-_NO_NETWORK: dict[str, Any] = {
-    "group": "c1", "kernel": None, "train": "permuted", "test_error_percent": None, "parameters": None, "seconds": None,
-}  # fmt: skip
+def _network(labels: int, family: str, test: str, seed: int) -> str:
+    """Name of the part that trains one network on some labels."""
+    return f"{labels:,} labels, {family}, {test}, seed {seed}"
 
 
-class _Lesson:
-    """The action learned from some pairs, learned when it is first needed."""
+def _lesson(pairs: int, test: str, learner: str) -> str:
+    """Name of the part that learns both shifts from some pairs."""
+    return f"{pairs:,} pairs, {test}, {learner}, action"
 
-    def __init__(self, config: "MlpToCnn", bench: Bench, test: str, pairs: int, learner: str) -> None:
-        self.config, self.bench, self.test, self.pairs, self.learner = config, bench, test, pairs, learner
-        self.name = f"{pairs:,} pairs, {test}, {learner}"
-        self._group: ClosedGroup | None = None
 
-    def facts(self) -> list[Row]:
-        """Learn, compare with the truth, and name the layout that a network would get."""
-        self.bench.progress(self.name, 0, 1)
-        learned = learn_from_digits(self.bench.digits, self.test, self.pairs, self.config.reach, LEARNERS[self.learner])
-        self.bench.progress(self.name, 1, 1)
-        self._group = learned.group
-        known = facts(learned, self.test, self.bench.side)
-        return [{**known, "learner": self.learner, "layout": layout_name(learned.group)}]
+def _on_layout(layout: str, seed: int) -> str:
+    """Name of the part that trains one network on a learned layout."""
+    return f"layout {layout}, seed {seed}"
 
-    def train(self, seed: int, part: str) -> list[Row]:
-        """Train a network on the layout."""
-        if self._group is None:
-            self.facts()
-        labels = self.config.curve_pair_labels
-        return [measure("learned", self.test, self._group, self.bench, seed=seed, labels=labels, what=part)[0]]
+
+def _lessons(config: "MlpToCnn") -> Iterator[tuple[int, str, str]]:
+    """All that is learned from pairs: how many, of which test, and how."""
+    return itertools.product(config.curve_pairs, ("permuted", "zero-filled"), LEARNERS)
+
+
+def _learn(config: "MlpToCnn", bench: Bench, pairs: int, test: str, learner: str) -> Translations:
+    """Learn both shifts from some pairs."""
+    what = f"{pairs:,} pairs, {test}, {learner}"
+    bench.progress(what, 0, 1)
+    device = bench.digits.images.device
+    learned = learn_from_digits(bench.unlabelled, test, pairs, config.reach, LEARNERS[learner], device=device)
+    bench.progress(what, 1, 1)
+    return learned
+
+
+def _learn_facts(config: "MlpToCnn", bench: Bench, pairs: int, test: str, learner: str) -> list[Row]:
+    """Learn, compare with the truth, and name the layout that a network would get."""
+    learned = _learn(config, bench, pairs, test, learner)
+    return [{**facts(learned, test, bench.side), "learner": learner, "layout": layout_name(learned.group)}]
+
+
+def _train_on_layout(
+    config: "MlpToCnn", bench: Bench, pairs: int, test: str, learner: str, seed: int, part: str
+) -> list[Row]:
+    """Learn again, and train a network on the layout."""
+    group = _learn(config, bench, pairs, test, learner).group
+    return [measure("learned", test, group, bench, seed=seed, labels=config.curve_pair_labels, what=part)[0]]
 
 
 def layout_name(group: ClosedGroup | None) -> str | None:
@@ -101,7 +147,7 @@ def layout_name(group: ClosedGroup | None) -> str | None:
     return hashlib.sha256((1e6 * rows).round().int().cpu().numpy().tobytes()).hexdigest()[:8]
 
 
-def few_labels(config: "MlpToCnn", bench: Bench, lessons: Lessons, journal: Journal, record: Record) -> None:
+def few_labels(config: "MlpToCnn", bench: Bench, lessons: Lessons, journal: Journal) -> None:
     """Train all families with few labels, and the learned one on permuted pixels too.
 
     At each number of labels all take the same number of steps: `config.training.epochs` epochs, or more up to
@@ -112,15 +158,35 @@ def few_labels(config: "MlpToCnn", bench: Bench, lessons: Lessons, journal: Jour
         bench: Digits and how to train.
         lessons: The learned translations.
         journal: Keeps what is done.
-        record: Gets one row for each network, with the part "labels".
     """
+    journal.collect(
+        {
+            part: partial(_train, family, test, labels, seed, bench, lessons, part)
+            for part, (labels, family, test, seed) in _label_parts(config, config.curve_seeds)
+        }
+    )
+
+
+def label_rows(config: "MlpToCnn", done: Mapping[str, list[Row]], seeds: int) -> Iterator[Row]:
+    """Rows of the curve over labels, as far as it is done.
+
+    Args:
+        config: Settings.
+        done: Rows of every part that is done.
+        seeds: Networks of each kind.
+
+    Yields:
+        One row for each network, with the part "labels".
+    """
+    for part, _ in _label_parts(config, seeds):
+        yield from ({**row, "part": "labels"} for row in done.get(part, ()))
+
+
+def _label_parts(config: "MlpToCnn", seeds: int) -> Iterator[tuple[str, tuple[int, str, str, int]]]:
+    """Every network of the curve over labels, by the name of its part: labels, family, test and seed."""
     kinds = [*((family, "plain") for family in FAMILIES), ("learned", "permuted")]
-    for labels in config.curve_labels:
-        for seed in range(config.curve_seeds):
-            for family, test in kinds:
-                part = f"{labels:,} labels, {family}, {test}, seed {seed}"
-                make = partial(_train, family, test, labels, seed, bench, lessons, part)
-                record.add(**journal.rows(part, make)[0], part="labels")
+    for labels, seed, (family, test) in itertools.product(config.curve_labels, range(seeds), kinds):
+        yield _network(labels, family, test, seed), (labels, family, test, seed)
 
 
 def _train(

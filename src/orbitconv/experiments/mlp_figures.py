@@ -149,7 +149,7 @@ def _draw_pairs(axes: "Axes", rows: Sequence[Mapping[str, Any]], column: str) ->
         axes.yaxis.set_major_formatter("{x:g} %")
     else:
         axes.set_ylim(-0.03, 1.05)
-    counts = [row["pairs"] for row in rows]
+    counts = [row["pairs"] for row in rows] or [1]
     axes.set_xlim(min(counts) / 1.4, max(counts) * 1.4)
 
 

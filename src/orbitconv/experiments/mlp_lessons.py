@@ -9,16 +9,16 @@ from torch import Tensor
 
 from orbitconv.data import ImageSet
 from orbitconv.experiments.files import write_arrays
+from orbitconv.experiments.pixels import Fill
 from orbitconv.experiments.record import Row
 from orbitconv.experiments.translations import (
     AXES,
-    Fill,
     Learner,
     Translations,
     distance,
     draw_pairs,
     learn_translations,
-    pixel_order,
+    order_for,
     shift_matrix,
 )
 from orbitconv.learn import ClosedGroup
@@ -36,10 +36,19 @@ class Lessons:
         pairs: Pairs for each shift.
         reach: Farthest first shift of pairs with zero fill, in pixels.
         progress: Called as the work goes on.
+        device: Where to learn.
     """
 
-    def __init__(self, digits: ImageSet, pairs: int, reach: int, progress: ProgressCallback) -> None:
+    def __init__(
+        self,
+        digits: ImageSet,
+        pairs: int,
+        reach: int,
+        progress: ProgressCallback,
+        device: torch.device | str = "cpu",
+    ) -> None:
         self.digits, self.pairs, self.reach, self.progress = digits, pairs, reach, progress
+        self.device = device
         self._learned: dict[str, Translations] = {}
 
     def learn(self, test: str) -> Translations:
@@ -53,7 +62,7 @@ class Lessons:
         """
         if test not in self._learned:
             self.progress(f"learn the action, {test}", 0, 1)
-            self._learned[test] = learn_from_digits(self.digits, test, self.pairs, self.reach)
+            self._learned[test] = learn_from_digits(self.digits, test, self.pairs, self.reach, device=self.device)
             self.progress(f"learn the action, {test}", 1, 1)
         return self._learned[test]
 
@@ -82,23 +91,31 @@ class Lessons:
 
         Args:
             test: Name of the test.
-            folder: Folder that gets `translations-<test>.safetensors`.
+            folder: Folder that gets `translations-<test>.npz`.
 
         Returns:
             One row of facts, as `facts` has them.
         """
         learned, group = self.learn(test), self.group(test)
         tensors = {
-            "order": pixel_order(test, len(group.generators[0])),
+            "order": order_for(test, len(group.generators[0])),
             "learned": torch.stack([action.matrix for action in learned.actions]),
             "closed": group.generators.float(),
         }
-        write_arrays(folder / f"translations-{test}.npz", **{name: value.numpy() for name, value in tensors.items()})
+        write_arrays(
+            folder / f"translations-{test}.npz", **{name: value.cpu().numpy() for name, value in tensors.items()}
+        )
         return [facts(learned, test, self.digits.images.shape[-1])]
 
 
 def learn_from_digits(
-    digits: ImageSet, test: str, pairs: int, reach: int, learner: Learner | None = None
+    digits: ImageSet,
+    test: str,
+    pairs: int,
+    reach: int,
+    learner: Learner | None = None,
+    *,
+    device: torch.device | str = "cpu",
 ) -> Translations:
     """Learn both shifts by one pixel from pairs of flattened digits.
 
@@ -108,14 +125,16 @@ def learn_from_digits(
         pairs: Pairs for each shift.
         reach: Farthest first shift of pairs with zero fill, in pixels.
         learner: How to learn one action; see `learn_translations`.
+        device: Where to learn.
 
     Returns:
         What was learned.
     """
     side = digits.images.shape[-1]
-    order = pixel_order(test, side**2)
+    order = order_for(test, side**2)
     draws = [draw_pairs(digits, axis, _fill(test), order, pairs, reach=reach, seed=_PAIR_SEED) for axis in AXES]
-    return learn_translations(draws, (side,) * len(AXES), learner)
+    there = [((before.to(device), after.to(device)) for before, after in batches) for batches in draws]
+    return learn_translations(there, (side,) * len(AXES), learner)
 
 
 def facts(learned: Translations, test: str, side: int) -> Row:
@@ -153,5 +172,5 @@ def _fill(test: str) -> Fill:
 
 def _worst(found: list[Float[Tensor, "p p"]], test: str, fill: Fill, side: int) -> float:
     """Largest distance of matrices from the true shifts."""
-    order = pixel_order(test, side**2)
-    return max(distance(M, shift_matrix(axis, fill, order, side)) for axis, M in zip(AXES, found, strict=True))
+    order = order_for(test, side**2)
+    return max(distance(M.cpu(), shift_matrix(axis, fill, order, side)) for axis, M in zip(AXES, found, strict=True))

@@ -4,7 +4,9 @@ The talk's experiment, and one step on: all pixels in one fixed random order. Wh
 loses what it is built on, and the action of translations is learned from pairs of vectors as before.
 """
 
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -14,18 +16,40 @@ from torch import nn
 from orbitconv.checks import check_positive
 from orbitconv.data import load
 from orbitconv.experiments.commands import command_of, settings_of
+from orbitconv.experiments.devices import Device, find_device
 from orbitconv.experiments.files import write_arrays
 from orbitconv.experiments.journal import Journal
 from orbitconv.experiments.mlp_bench import FAMILIES, Bench, measure
-from orbitconv.experiments.mlp_curves import few_labels, few_pairs
+from orbitconv.experiments.mlp_curves import few_labels, few_pairs, label_rows, pair_rows
 from orbitconv.experiments.mlp_lessons import Lessons
 from orbitconv.experiments.record import Record, Row
 from orbitconv.experiments.training import Training
 from orbitconv.nn import OrbitLinear
 from orbitconv.progress import ProgressCallback, silent
 
+PARTS = ("main", "pairs", "labels")
+"""The main comparison, the curve over pairs, the curve over labels."""
+
+NOTES = (
+    "The learned networks pad circularly throughout, on plain and on permuted pixels, as the axes of a closed group "
+    "wrap around; the CNN pads with zeros.",
+    "The learned networks are told that there are two generators, that these commute and have the order 28 each (the "
+    "side of the images), and close_group tries first whether they permute pixels; 'features move' takes for granted "
+    "that they do. They are not told where pixels lie.",
+    "The pairs, as many for each of the two shifts, are made of unlabelled digits out of all training images: with few "
+    "labels too, the learned networks have seen these.",
+    "No validation digits are held out. The settings of the training are the same for all families, and the study "
+    "itself chooses none of them on the test digits.",
+)
+"""What a reader of the record should know about the comparison."""
+
 TESTS = ("plain", "permuted", "zero-filled")
 """Pixels row by row; in a fixed random order; in that order, with an action learned from shifts with zero fill."""
+
+
+# Settings that may change from one call to the next, and those of the training that this study has set from its start.
+_GROWS = {"parts", "seeds", "curve_seeds", "device"}
+_SET = {"epochs", "batch_size", "learning_rate", "weight_decay"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +86,8 @@ class MlpToCnn:
     """Fewest steps of any training: with few labels every network takes more epochs, up to these."""
     curve_seeds: int = 1
     """Networks of each kind on the curves."""
+    device: Device = "auto"
+    """Where to learn and train; "auto" takes a GPU where there is one."""
     training: Training = field(
         default_factory=lambda: Training(epochs=12, batch_size=100, learning_rate=5e-3, weight_decay=1e-2)
     )
@@ -72,12 +98,28 @@ class MlpToCnn:
         check_positive("mlp-to-cnn", **{name: getattr(self, name) for name in counts})
         for name in ("curve_pairs", "curve_labels"):
             check_positive("mlp-to-cnn", **{f"{name}[{i}]": n for i, n in enumerate(getattr(self, name))})
-        check_positive("mlp-to-cnn", epochs=self.training.epochs, batch_size=self.training.batch_size)
-        if max(self.curve_pair_labels, *self.curve_labels, 1) > self.train_images:
+        self.training.check()
+        find_device("mlp-to-cnn", self.device)
+        if self.reach < 0:
+            raise ValueError(f"mlp-to-cnn expects --reach >= 0, as shifts go both ways, got {self.reach}.")
+        if not 2 <= self.training.batch_size <= self.train_images:
             raise ValueError(
-                f"mlp-to-cnn expects no more labels on the curves than its {self.train_images} training digits, got "
-                f"{self.curve_labels} and {self.curve_pair_labels}. Lower --curve-labels and --curve-pair-labels."
+                f"mlp-to-cnn expects batches of two digits, for batch norm, to as many as its {self.train_images} "
+                f"training digits, got --training.batch-size {self.training.batch_size}."
             )
+        labels = [self.curve_pair_labels] if "pairs" in self.asked else []
+        labels += self.curve_labels if "labels" in self.asked else ()
+        if not all(2 <= count <= self.train_images for count in labels):
+            raise ValueError(
+                "mlp-to-cnn expects two labels or more on the curves, for batch norm, and no more labels than its "
+                f"{self.train_images} training digits, got {', '.join(map(str, labels))}. Change --curve-labels and "
+                "--curve-pair-labels."
+            )
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The parts to do."""
+        return PARTS if self.parts == "all" else (self.parts,)
 
     def settings(self) -> dict[str, Any]:
         """Everything that a result depends on, for the record.
@@ -86,6 +128,18 @@ class MlpToCnn:
             Names and values.
         """
         return settings_of(self)
+
+    def fixed(self) -> dict[str, Any]:
+        """The settings that a study goes on with; parts, seeds and the device may change on the way.
+
+        Returns:
+            Names and values; of the training, those that this study sets and those that are not at their default, so
+            that options that come to be do not part a study from what it has done.
+        """
+        plain, own = asdict(Training()), asdict(self.training)
+        training = {k: v for k, v in own.items() if k in _SET or v != plain[k]}
+        kept = {k: v for k, v in self.settings().items() if k not in _GROWS}
+        return {**kept, "training": training}
 
 
 def compare_mlp_to_cnn(config: MlpToCnn, progress: ProgressCallback = silent) -> Record:
@@ -96,46 +150,76 @@ def compare_mlp_to_cnn(config: MlpToCnn, progress: ProgressCallback = silent) ->
         progress: Called as the work goes on.
 
     Returns:
-        One row for each network; `extra["actions"]` holds what was learned for each test.
+        One row for each network that is done, in whatever part; `extra["actions"]` holds what was learned for each
+        test, `extra["notes"]` what a reader should know.
 
     Raises:
         FileExistsError: If the folder holds a study with other settings.
     """
-    goes_on_under = {k: v for k, v in config.settings().items() if k not in {"parts", "seeds", "curve_seeds"}}
-    journal = Journal(config.out, goes_on_under, overwrite=config.overwrite)
-    digits = load("mnist", "train", data_dir=config.data_dir, progress=progress)
-    test = load("mnist", "test", data_dir=config.data_dir, progress=progress)
+    journal = Journal(config.out, config.fixed(), overwrite=config.overwrite)
+    digits = load("mnist", "train", data_dir=config.data_dir, progress=progress).take(config.train_images)
+    test = load("mnist", "test", data_dir=config.data_dir, progress=progress).take(config.test_images)
+    device = find_device("mlp-to-cnn", config.device)
     bench = Bench(
-        digits=digits.take(config.train_images), test=test.take(config.test_images), training=config.training,
+        digits=digits.to(device), test=test.to(device), unlabelled=digits, training=config.training,
         steps=config.curve_steps, progress=progress,
     )  # fmt: skip
-    lessons = Lessons(bench.digits, config.pairs, config.reach, progress)
+    lessons = Lessons(digits, config.pairs, config.reach, progress, device)
+    if "main" in config.asked:
+        _compare(config, bench, lessons, journal)
+    if "pairs" in config.asked:
+        few_pairs(config, bench, journal)
+    if "labels" in config.asked:
+        few_labels(config, bench, lessons, journal)
+    return _gather(config, journal)
+
+
+def _compare(config: MlpToCnn, bench: Bench, lessons: Lessons, journal: Journal) -> None:
+    """The main comparison: every family, pixel order and seed."""
+    journal.collect({_lesson(test): partial(lessons.save, test, config.out) for test in TESTS})
+    journal.collect(
+        {
+            part: partial(_train, family, test, seed, config, bench, lessons, part)
+            for part, (family, test, seed) in _networks(config.seeds)
+        }
+    )
+
+
+def _gather(config: MlpToCnn, journal: Journal) -> Record:
+    """The record of all that is done, in this run or before, by this process or by others."""
+    done = journal.done
+    most = 1 + max((int(row.get("seed") or 0) for rows in done.values() for row in rows), default=0)
+    main = dict(_networks(most))
+    on_curves = [int(row.get("seed") or 0) for part, rows in done.items() if part not in main for row in rows]
+    curve_seeds = 1 + max(on_curves, default=0)
     record = Record(
         study="mlp_to_cnn",
         command=command_of("study mlp-to-cnn", config, "mlp_to_cnn"),
         config={**config.settings(), "data": "mnist"},
+        source=journal.source,
     )
-    if config.parts in {"main", "all"}:
-        _compare(config, bench, lessons, journal, record)
-    if config.parts in {"pairs", "all"}:
-        few_pairs(config, bench, journal, record)
-    if config.parts in {"labels", "all"}:
-        few_labels(config, bench, lessons, journal, record)
-    record.source = journal.source
+    record.extra["notes"] = list(NOTES)
+    facts = {test: done[_lesson(test)][0] for test in TESTS if _lesson(test) in done}
+    if facts:
+        record.extra["actions"] = facts
+    for part, (family, test, _) in main.items():
+        for row in done.get(part, ()):
+            record.add(**row, part="main", **(facts[test] if family == "learned" else {}))
+    for row in (*pair_rows(config, done, curve_seeds), *label_rows(config, done, curve_seeds)):
+        record.add(**row)
     return record
 
 
-def _compare(config: MlpToCnn, bench: Bench, lessons: Lessons, journal: Journal, record: Record) -> None:
-    """The main comparison: every family, pixel order and seed."""
-    facts = {test: journal.rows(f"action, {test}", partial(lessons.save, test, config.out))[0] for test in TESTS}
-    record.extra["actions"] = facts
-    for seed in range(config.seeds):
-        for test in TESTS:
-            for family in FAMILIES if test != "zero-filled" else ("learned",):
-                part = f"{family}, {test}, seed {seed}"
-                row = journal.rows(part, partial(_train, family, test, seed, config, bench, lessons, part))[0]
-                known = facts[test] if family == "learned" else {}
-                record.add(**row, part="main", **known)
+def _lesson(test: str) -> str:
+    """Name of the part that learns the translations of one test."""
+    return f"action, {test}"
+
+
+def _networks(seeds: int) -> Iterator[tuple[str, tuple[str, str, int]]]:
+    """Every network of the main comparison, by the name of its part: family, test and seed."""
+    for seed, test in itertools.product(range(seeds), TESTS):
+        for family in FAMILIES if test != "zero-filled" else ("learned",):
+            yield f"{family}, {test}, seed {seed}", (family, test, seed)
 
 
 def _train(family: str, test: str, seed: int, config: MlpToCnn, bench: Bench, lessons: Lessons, part: str) -> list[Row]:
@@ -151,4 +235,4 @@ def _save_filters(network: nn.Module, path: Path) -> None:
     """Keep the first layer's filters, as vectors of pixels in the order that the network was given."""
     first = next(network.children())
     assert isinstance(first, OrbitLinear)
-    write_arrays(path, filters=first.filters().detach()[:, 0].numpy())
+    write_arrays(path, filters=first.filters().detach()[:, 0].cpu().numpy())

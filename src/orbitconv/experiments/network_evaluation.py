@@ -14,12 +14,12 @@ from orbitconv.bases import FilterBasis
 from orbitconv.checks import check_positive
 from orbitconv.data import ImageSet, rotated
 from orbitconv.experiments.commands import command_of, settings_of
+from orbitconv.experiments.devices import find_device
 from orbitconv.experiments.network_facts import network_facts
 from orbitconv.experiments.record import Record
-from orbitconv.experiments.training import Hardware, TrainedNetwork, error_percent, read_trained
+from orbitconv.experiments.training import TrainedNetwork, error_percent, read_trained
 from orbitconv.experiments.training.datasets import load_split
 from orbitconv.experiments.training.examples import Pixels
-from orbitconv.experiments.training.processes import find_device
 from orbitconv.experiments.training.settings import Device
 from orbitconv.experiments.upright import TEST_SEED
 from orbitconv.groups import Cyclic, Group
@@ -84,7 +84,7 @@ def evaluate_network(checkpoint: Path, config: Evaluation, progress: ProgressCal
         command=command_of(f"evaluate {checkpoint}", config, "evaluation"),
         config={**settings_of(config), "angles": list(config.angles), "data": name},
     )
-    device = find_device(Hardware(device=config.device))
+    device = find_device("orbitconv evaluate", config.device)
     network, images = trained.network.to(device), images.to(device)
     columns = {
         **network_facts(network, trained.config.network.basis),

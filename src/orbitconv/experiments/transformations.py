@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from orbitconv.experiments.pixels import shift
 from orbitconv.groups import rotate_images
 from orbitconv.groups.spline import sample_spline, spline_coefficients
 
@@ -62,7 +63,7 @@ class Transformation:
         """
         try:
             moved = self.function(images.clone())
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ValueError(
                 f"{self.name} failed on a float tensor of shape {tuple(images.shape)} "
                 f"({type(error).__name__}: {error}). It gets a batch (n, channels, height, width), not one image; "
@@ -142,16 +143,15 @@ def rotate_hue(images: Float[Tensor, "n 3 h w"], angle: float = HUE_STEP) -> Flo
     return torch.einsum("dc,nchw->ndhw", matrix, images)
 
 
-def _shift_zero(images: Tensor) -> Tensor:
-    moved = images.roll(1, -1)
-    moved[..., 0] = 0
-    return moved
-
-
 _BUILT_IN = (
-    Transformation(name="shift-x", words="shifted right by a pixel", function=lambda x: x.roll(1, -1), pre_shift=True),
-    Transformation(name="shift-y", words="shifted down by a pixel", function=lambda x: x.roll(1, -2), pre_shift=True),
-    Transformation(name="shift-x-zero", words="shifted right, zeros come in", function=_shift_zero, pre_shift=True),
+    Transformation(name="shift-x", words="shifted right by a pixel", function=lambda x: shift(x, 1), pre_shift=True),
+    Transformation(name="shift-y", words="shifted down by a pixel", function=lambda x: shift(x, 0), pre_shift=True),
+    Transformation(
+        name="shift-x-zero",
+        words="shifted right, zeros come in",
+        function=lambda x: shift(x, 1, "zero"),
+        pre_shift=True,
+    ),
     Transformation(
         name="quarter-turn", words="turned by 90°", function=lambda x: torch.rot90(x, 1, (-2, -1)), pre_shift=True
     ),
@@ -169,8 +169,8 @@ def find_transformation(name: str) -> Transformation:
     """A transformation by its name, or a function as module:function.
 
     Args:
-        name: `"shift-x"`, `"eighth-turn"`, ..., or `"module:function"`, imported from the current folder or from
-            where Python finds modules.
+        name: `"shift-x"`, `"eighth-turn"`, ..., or `"module:function"` or `"module:Class.method"`, imported from the
+            current folder or from where Python finds modules.
 
     Returns:
         The transformation.
@@ -189,8 +189,9 @@ def find_transformation(name: str) -> Transformation:
             f"--transform expects one of {', '.join(TRANSFORMATIONS)}, or a function of yours as module:function, got "
             f"{name!r}.{hint}"
         )
-    module = _import(module_name)
-    function = getattr(module, function_name, None)
+    function = module = _import(module_name)
+    for part in function_name.split("."):
+        function = getattr(function, part, None)
     if function is None:
         own = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         near = difflib.get_close_matches(function_name, own, n=1, cutoff=0.5)
@@ -218,7 +219,7 @@ def _import(name: str) -> ModuleType:
                 "without its ending, as in --transform module:function."
             ) from error
         raise ValueError(f"The module {name} cannot be imported: it needs {error.name}, which is missing.") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(f"The module {name} cannot be imported ({type(error).__name__}: {error}).") from error
     finally:
         sys.path.remove(here)

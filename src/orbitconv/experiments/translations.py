@@ -6,7 +6,6 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,10 +13,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from orbitconv.data import ImageSet
+from orbitconv.experiments.pixels import Fill, pick, pixel_order, shift
 from orbitconv.learn import ClosedGroup, LearnedAction, PairMoments, close_group, fit_action, measure_pairs
-
-Fill = Literal["cyclic", "zero"]
-"""What comes in where a shift leaves the image: the other end, or zeros."""
 
 AXES = (0, 1)
 """The two generators: one pixel down, one pixel to the right."""
@@ -32,19 +29,17 @@ _ORDER_SEED = 2019
 _CHUNK = 4096
 
 
-def pixel_order(name: str, num_pixels: int) -> Int64[Tensor, " p"]:
-    """The order in which pixels are written down: place i holds pixel `order[i]`.
+def order_for(test: str, num_pixels: int) -> Int64[Tensor, " p"]:
+    """The order of the pixels in one test.
 
     Args:
-        name: `"plain"`, row by row; any other name stands for the one fixed random order.
+        test: `"plain"` for row by row; any other name stands for the one fixed random order.
         num_pixels: Pixels of an image.
 
     Returns:
-        The order.
+        The order, as `pixel_order` has it.
     """
-    if name == "plain":
-        return torch.arange(num_pixels)
-    return torch.randperm(num_pixels, generator=torch.Generator().manual_seed(_ORDER_SEED))
+    return pixel_order(num_pixels, None if test == "plain" else _ORDER_SEED)
 
 
 def reorder(images: Float[Tensor, "n c h w"], order: Int64[Tensor, " p"]) -> Float[Tensor, "n c h w"]:
@@ -58,23 +53,6 @@ def reorder(images: Float[Tensor, "n c h w"], order: Int64[Tensor, " p"]) -> Flo
         Images of the same shape, in which neighbours are no longer neighbours.
     """
     return images.flatten(2)[..., order].reshape(images.shape)
-
-
-def shift(images: Float[Tensor, "n h w"], axis: int, fill: Fill) -> Float[Tensor, "n h w"]:
-    """Shift images by one pixel.
-
-    Args:
-        images: Images.
-        axis: 0 for down, 1 for right.
-        fill: What comes in.
-
-    Returns:
-        The shifted images.
-    """
-    shifted = images.roll(1, 1 + axis)
-    if fill == "zero":
-        shifted.select(1 + axis, 0).zero_()
-    return shifted
 
 
 def shift_matrix(axis: int, fill: Fill, order: Int64[Tensor, " p"], side: int) -> Float[Tensor, "p p"]:
@@ -122,8 +100,7 @@ def draw_pairs(
         images = digits.images[index, 0].float() / 255
         margin = 0 if fill == "cyclic" else reach
         rows, columns = ((torch.arange(side) - by[:, k, None] + margin) % (side + 2 * margin) for k in (0, 1))
-        padded = F.pad(images, (margin,) * 4)
-        before = padded[torch.arange(len(index))[:, None, None], rows[:, :, None], columns[:, None, :]]
+        before = pick(F.pad(images, (margin,) * 4)[:, None], rows, columns)[:, 0]
         yield before.flatten(1)[:, order], shift(before, axis, fill).flatten(1)[:, order]
 
 

@@ -13,6 +13,7 @@ from orbitconv.tensors_file import FileFormat, damaged, read_tensors, write_tens
 
 FORMAT = FileFormat(name="orbitconv-action", version=1, kind="action", again="Get the file again, or learn it anew.")
 
+_TENSORS = ("matrix", "confidence", "directions", "coverage")
 _NUMBERS = ("rank", "error", "norm_error", "num_pairs", "unitary")
 
 
@@ -31,7 +32,7 @@ def save_action(
         ValueError: If a number is not finite, or JSON cannot hold what shall be known.
         OSError: If the file cannot be written; a file that was there stays as it was.
     """
-    tensors = {"matrix": action.matrix, "confidence": action.confidence, "coverage": action.coverage}
+    tensors = {name: getattr(action, name) for name in _TENSORS}
     if closed is not None:
         if closed.shape != action.matrix.shape:
             raise ValueError(
@@ -74,10 +75,8 @@ def read_action(path: Path | str) -> tuple[LearnedAction, dict[str, Any]]:
         if tuple(tensors["coverage"].shape) != shape or squares != {(size, size)}:
             raise ValueError("the parts of its head contradict each other")
         action = LearnedAction(
-            matrix=tensors["matrix"],
             feature_shape=shape,
-            confidence=tensors["confidence"],
-            coverage=tensors["coverage"],
+            **{name: tensors[name] for name in _TENSORS},
             **{name: described[name] for name in _NUMBERS},
         )
     except (KeyError, TypeError, ValueError) as error:

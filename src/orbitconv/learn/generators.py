@@ -22,6 +22,12 @@ from orbitconv.learn.roots import round_to_permutations, round_to_roots
 # Two random rotations of a high-dimensional space have a commutator of 1.4.
 _COMMUTES = 1.0
 
+# Where data leave gaps, they tell the directions beside these worse than most: how much worse, and how far at most.
+_WEAK, _FAR = 5.0, 0.5
+
+# Random rotations close with an error of 1.4, whatever the order; and a power that is the identity but for rounding.
+_CLOSES, _IDENTITY = 0.5, 1e-6
+
 
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -37,7 +43,8 @@ class ClosedGroup:
         is_permutation: Whether the generators are signed permutations of the features; they then close exactly.
         commutator_error: Largest `||A B - B A||_F / sqrt(P)` of two generators as they came.
         closure_errors: `||M^order - 1||_F / sqrt(P)` of each, as it came but for the ends of its chains joined;
-            infinite if that left gaps, which rounding to permutations then closed.
+            infinite if that left gaps, which rounding to permutations then closed. It says how far each is from having
+            the order asked for: 1.4 for random rotations.
         changes: How far closing moved each, `||M_closed - M||_F / ||M||_F` where M was determined.
     """
 
@@ -78,22 +85,26 @@ def close_group(
        it never produces starts a chain `v, T v, ..., T^(N-1) v` that ends in what it loses. Sending the end to the
        start again, `M = T + (T^T)^(N-1)`, gives `M^N = 1`.
     2. If signed permutations that commute and have exactly these orders are as near as the noise lets one expect, the
-       matrices are rounded to them. Features that no data excite then fill the gaps in the group's grid.
-    3. Otherwise they are diagonalised one inside the eigenspaces of the other, as real matrices, and their eigenvalues
-       are rounded to roots of unity.
+       matrices are rounded to them. Features that no data excite then fill the gaps in the group's grid. The noise is
+       what keeps the matrices from commuting and closing; where there are gaps that cannot be told, and it is a few
+       times `LearnedAction.uncertainty`.
+    3. Otherwise they are diagonalised together, as real matrices, and their eigenvalues are rounded to roots of unity.
 
     Args:
-        actions: What was learned, with `unitary=True`; or square matrices.
-        orders: Order N of each: the least power that is the identity.
-        tolerance: A rounding of eigenvalues that changes a generator by more than this is warned about.
+        actions: What was learned, with `unitary=True`; or square matrices, of which no noise is known.
+        orders: Order N of each: the least power that is the identity. Where a matrix is not near one of this order, or
+            comes back earlier, there is a warning.
+        tolerance: A change of a generator by more than this is warned about, unless the noise of its pairs explains it.
 
     Returns:
         The group.
 
     Raises:
+        TypeError: If an action is neither a learned one nor a tensor.
         ValueError: If counts or shapes disagree, generators do not commute, or chains have other lengths than N.
     """
-    given = [action.matrix if isinstance(action, LearnedAction) else action.detach().double() for action in actions]
+    given = [_matrix(action) for action in actions]
+    noise = [action.uncertainty if isinstance(action, LearnedAction) else 0.0 for action in actions]
     orders = tuple(orders)
     _check(given, actions, orders)
     size = len(given[0])
@@ -111,7 +122,10 @@ def close_group(
     closure = tuple(
         math.inf if gaps else _closure_error(M, order) for M, order, gaps in zip(joined, orders, left_open, strict=True)
     )
-    rounded = round_to_permutations(given, orders, max(commutator, *closure))
+    seen = [max(commutator, *closure)] * len(given)
+    if any(left_open):
+        seen = [min(_WEAK * doubt, _FAR) for doubt in noise]
+    rounded = round_to_permutations(given, orders, seen)
     if rounded is None:
         for k, gaps in enumerate(left_open):
             if gaps:
@@ -126,13 +140,17 @@ def close_group(
     else:
         closed, origin = rounded
     changes = tuple(_norm(M @ T.T @ T - T) / _norm(T) for T, M in zip(given, closed, strict=True))
-    if rounded is None and max(changes) > tolerance:
-        warnings.warn(
+    doubts = []
+    if any(change > max(tolerance, doubt) for change, doubt in zip(changes, noise, strict=True)):
+        doubts.append(
             f"close_group had to change the generators by {', '.join(f'{c:.1%}' for c in changes)} to make them "
             f"commute and close with orders {orders}: they had a commutator of {commutator:.2g} and closed up to "
-            f"{', '.join(f'{c:.2g}' for c in closure)}. Check the orders, or learn the actions from more pairs.",
-            stacklevel=2,
+            f"{', '.join(f'{c:.2g}' for c in closure)}. Check the orders, or learn the actions from more pairs."
         )
+    if rounded is None:  # permutations are rounded to where they have these orders alone
+        doubts += _doubtful_orders(closed, orders, closure)
+    if doubts:
+        warnings.warn(" ".join(doubts), stacklevel=2)
     return ClosedGroup(
         generators=torch.stack(closed),
         orders=orders,
@@ -142,6 +160,38 @@ def close_group(
         closure_errors=closure,
         changes=changes,
     )
+
+
+def _matrix(action: LearnedAction | Tensor) -> Tensor:
+    """The matrix of an action, in float64."""
+    if isinstance(action, LearnedAction):
+        return action.matrix
+    if not isinstance(action, Tensor) or action.is_complex():
+        kind = f"a tensor of {action.dtype}" if isinstance(action, Tensor) else type(action).__name__
+        raise TypeError(
+            f"close_group expects learned actions or square matrices of real numbers, got {kind}. Turn lists and "
+            "arrays into matrices with torch.as_tensor."
+        )
+    return action.detach().double()
+
+
+def _doubtful_orders(closed: list[Tensor], orders: tuple[int, ...], closure: tuple[float, ...]) -> list[str]:
+    """What to say of orders that are not those of the generators: any matrix is near one of a large order."""
+    words = []
+    for k, (matrix, order, error) in enumerate(zip(closed, orders, closure, strict=True)):
+        divisors = [order // d for d in range(order, 1, -1) if order % d == 0]
+        if error > _CLOSES:
+            words.append(
+                f"The order {order} of generator {k} is none that close_group can see: its power {order} is "
+                f"{error:.2g} away from the identity (random rotations: 1.4). For large orders even those are near a "
+                "matrix that closes, so that a small change says nothing."
+            )
+        elif least := next((d for d in divisors if _closure_error(matrix, d) < _IDENTITY), None):
+            words.append(
+                f"The order of generator {k} is {least}, not the {order} that close_group was asked for: it is the "
+                "least power that is the identity."
+            )
+    return words
 
 
 def _check(matrices: list[Tensor], actions: Sequence[LearnedAction | Tensor], orders: tuple[int, ...]) -> None:

@@ -46,12 +46,14 @@ def match_features(pairs: Pairs | PairMoments, *, tolerance: float = 0.1) -> Lea
         )
     matrix = torch.where(clear, cross.sign(), 0)
     confidence = torch.zeros_like(mismatch[0])
-    found = (1 - mismatch[clear]).sort(descending=True).values
+    sources = clear.nonzero()[:, 1]
+    found, order = (1 - mismatch[clear]).sort(descending=True)
     confidence[: len(found)] = found
     return LearnedAction(
         matrix=matrix,
         feature_shape=moments.feature_shape,
         confidence=confidence,
+        directions=torch.eye(len(matrix)).to(matrix)[sources[order]],
         coverage=clear.any(0).to(matrix).reshape(moments.feature_shape),
         rank=len(found),
         error=moments.residual(matrix),
@@ -63,6 +65,8 @@ def match_features(pairs: Pairs | PairMoments, *, tolerance: float = 0.1) -> Lea
 
 def _clearly_smallest(mismatch: Tensor) -> Tensor:
     """Which entries are the smallest of their row, with no rival."""
+    if mismatch.shape[1] == 1:
+        return torch.ones_like(mismatch, dtype=torch.bool)  # there are no others
     best, rival = mismatch.topk(2, dim=1, largest=False).values.unbind(1)
     alone = rival > _MARGIN * best + _ROUNDING
     return (mismatch == best[:, None]) & alone[:, None]

@@ -13,16 +13,21 @@ from collections.abc import Iterable
 from typing import TypeGuard
 
 import torch
+import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor
 
 from orbitconv.checks import check_finite
+from orbitconv.learn.processes import sum_over_processes
 
 Pairs = tuple[Tensor, Tensor] | Iterable[tuple[Tensor, Tensor]]
 """One batch (f, T f), each of shape (n, ...features), or any iterable of such batches."""
 
 # Pairs that are turned into float64 at a time.
 _CHUNK = 4096
+
+# Numbers whose squares float64 can still sum.
+_LARGEST = 1e150
 
 
 class PairMoments:
@@ -31,6 +36,10 @@ class PairMoments:
     Args:
         feature_shape: Shape of one f, as in (28, 28).
         device: Where the sums live and the work is done.
+
+    Attributes:
+        num_pairs: Pairs added so far.
+        is_total: Whether these are sums over processes, from `all_reduce`.
 
     Raises:
         ValueError: If the shape holds no feature.
@@ -44,6 +53,7 @@ class PairMoments:
         self.sums = torch.zeros(3, self.num_features, self.num_features, dtype=torch.float64, device=device)
         self.norm_change = torch.zeros((), dtype=torch.float64, device=device)
         self.num_pairs = 0
+        self.is_total = False
 
     def update(self, before: Float[Tensor, "n ..."], after: Float[Tensor, "n ..."]) -> "PairMoments":
         """Add a batch of pairs.
@@ -57,7 +67,7 @@ class PairMoments:
 
         Raises:
             TypeError: If the pairs are not floating point.
-            ValueError: If shapes differ, or a value is not finite.
+            ValueError: If shapes differ, or a value is not finite or too large to be squared.
         """
         if before.shape != after.shape or tuple(before.shape[1:]) != self.feature_shape or before.ndim < 2:
             raise ValueError(
@@ -69,6 +79,11 @@ class PairMoments:
             if not values.is_floating_point():
                 raise TypeError(f"PairMoments expects floating-point {name}, got {values.dtype}. Convert it first.")
             check_finite("PairMoments", name, values)
+            if values.numel() and float(values.abs().max()) > _LARGEST:
+                raise ValueError(
+                    f"PairMoments expects {name} below {_LARGEST:.0e}, as squares are summed, got "
+                    f"{float(values.abs().max()):.3g}. Divide f and T f by one number first."
+                )
         for f, moved in zip(before.split(_CHUNK), after.split(_CHUNK), strict=True):
             f, moved = (x.detach().flatten(1).to(self.sums) for x in (f, moved))
             for slot, (a, b) in enumerate(((f, f), (moved, f), (moved, moved))):
@@ -98,6 +113,39 @@ class PairMoments:
         total.sums = self.sums + other.sums.to(self.sums)
         total.norm_change = self.norm_change + other.norm_change.to(self.norm_change)
         total.num_pairs = self.num_pairs + other.num_pairs
+        total.is_total = self.is_total or other.is_total
+        return total
+
+    def all_reduce(self, process_group: "dist.ProcessGroup | None" = None) -> "PairMoments":
+        """Moments of the pairs of all processes together, to the same bits on each; these stay what they are.
+
+        Every process measures its share of the pairs, none or many, and all call this:
+
+            moments = PairMoments((28, 28), device=fabric.device)
+            moments.update(my_images, transform(my_images))
+            action = fit_action(moments.all_reduce())
+
+        Args:
+            process_group: Processes of `torch.distributed`; by default all. A process on its own gets a copy.
+
+        Returns:
+            New moments, on the device of these.
+
+        Raises:
+            ValueError: If the processes do not describe the same features, or hold sums over processes already, which
+                would count twice. All of them raise, and none is left waiting.
+        """
+        settings = f"feature_shape={self.feature_shape}" + (", already summed over processes" if self.is_total else "")
+        counts = torch.stack([self.norm_change, torch.full_like(self.norm_change, self.num_pairs)])
+        summed = sum_over_processes("PairMoments", settings, torch.cat([self.sums.flatten(), counts]), process_group)
+        if self.is_total:
+            raise ValueError(
+                "PairMoments.all_reduce expects the moments of one process, got sums over processes: they would count "
+                "twice. Keep the moments of each process, update those, and sum them anew."
+            )
+        total = PairMoments(self.feature_shape, device=self.sums.device)
+        total.sums, total.norm_change = summed[:-2].reshape(self.sums.shape), summed[-2]
+        total.num_pairs, total.is_total = int(summed[-1]), True
         return total
 
     @property
@@ -117,8 +165,15 @@ class PairMoments:
 
     @property
     def norm_error(self) -> float:
-        """How far T is from keeping norms: the root mean square of `||T f|| - ||f||`, relative to that of `||f||`."""
-        return math.sqrt(float(self.norm_change) / self.num_pairs / float(self.before.trace()))
+        """How far T is from keeping norms: the root mean square of `||T f|| - ||f||`, relative to that of `||f||`.
+
+        Raises:
+            ValueError: If there are no pairs yet, or every f is zero.
+        """
+        energy = float(self.before.trace())
+        if not energy:
+            raise ValueError("PairMoments.norm_error expects an f that is not zero: norms are compared with its own.")
+        return math.sqrt(float(self.norm_change) / self.num_pairs / energy)
 
     def residual(self, matrix: Float[Tensor, "p p"]) -> float:
         """How much of T f a matrix leaves unexplained.
@@ -151,10 +206,8 @@ def measure_pairs(pairs: Pairs | PairMoments) -> PairMoments:
         TypeError: If a batch is not a pair of tensors.
         ValueError: If there is no pair at all, or every f or every T f is zero.
     """
-    if isinstance(pairs, PairMoments):
-        return pairs
-    batches: Iterable[object] = [pairs] if _is_batch(pairs) else pairs
-    moments: PairMoments | None = None
+    moments = pairs if isinstance(pairs, PairMoments) else None
+    batches: Iterable[object] = () if isinstance(pairs, PairMoments) else [pairs] if _is_batch(pairs) else pairs
     for batch in batches:
         if not _is_batch(batch):
             raise TypeError(

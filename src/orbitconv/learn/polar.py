@@ -28,24 +28,19 @@ def singular_vectors(matrix: Float[Tensor, "m n"]) -> tuple[Tensor, Tensor, Tens
     return U, s, Vh.T
 
 
-def split_domain(
-    matrix: Float[Tensor, "p p"], threshold: float, rank: int | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Where a square matrix keeps norms from shrinking below a threshold, and where it loses them.
+def kept_directions(matrix: Float[Tensor, "p p"], threshold: float) -> tuple[Tensor, Tensor]:
+    """Where a square matrix keeps norms from shrinking below a threshold.
 
     Args:
         matrix: A.
         threshold: Smallest singular value that counts.
-        rank: Largest number of singular values that count; None counts all.
 
     Returns:
-        Orthonormal columns: the directions that A keeps, their images, and the directions that it loses.
+        Orthonormal columns: the directions that A keeps, and what spans their images.
     """
-    squares, V = torch.linalg.eigh(matrix.T @ matrix)  # ascending
-    lost = int((squares <= threshold**2).sum())
-    lost = max(lost, 0 if rank is None else len(squares) - rank)
-    kept = V[:, lost:]
-    return kept, torch.linalg.qr(matrix @ kept).Q, V[:, :lost]
+    squares, V = torch.linalg.eigh(matrix.T @ matrix)
+    kept = V[:, squares > threshold**2]
+    return kept, torch.linalg.qr(matrix @ kept).Q
 
 
 def complement(columns: Float[Tensor, "p r"]) -> Float[Tensor, "p s"]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from torch import Tensor
 
 from orbitconv.learn.chains import join_chains
@@ -18,9 +18,12 @@ _CLEAN = 1e-3
 # together only, as rarely lit corners may, are not told apart by data.
 _CLEAR = 0.9
 
+# Squared distance of eigenvalues that are the same; steps at most, and relative gain of the last one worth taking.
+_SAME_ROOT, _MOST_STEPS, _SETTLED = 1e-12, 20, 1e-12
+
 
 def round_to_permutations(
-    matrices: Sequence[Float[Tensor, "p p"]], orders: Sequence[int], noise: float
+    matrices: Sequence[Float[Tensor, "p p"]], orders: Sequence[int], noise: Sequence[float]
 ) -> tuple[list[Float[Tensor, "p p"]], Float[Tensor, " p"] | None] | None:
     """Find the signed permutations of features that hide in learned matrices.
 
@@ -31,21 +34,22 @@ def round_to_permutations(
     Args:
         matrices: Partial isometries, but for noise.
         orders: Order that each shall have: the least power that is the identity.
-        noise: How far the matrices are from commuting and closing as they are, `||...||_F / sqrt(P)`. A matrix that
-            closes as it is must not be moved: a small rotation is not a noisy identity.
+        noise: How far each may be from a permutation at the features that single features are moved to,
+            `||...||_F / sqrt(P)`. A matrix that closes as it is must not be moved: a small rotation is not a noisy
+            identity.
 
     Returns:
         Signed permutations that commute and have exactly these orders, and the one feature that none of the matrices
         moves another to, if there is one; or None.
     """
     partials = []
-    for matrix in matrices:
+    for matrix, allowed in zip(matrices, noise, strict=True):
         size, rank = len(matrix), round(float(matrix.square().sum()))
         sizes = matrix.abs()
         largest = (sizes == sizes.amax(0)) & (sizes == sizes.amax(1, keepdim=True)) & (sizes > 0.5)
         partial = torch.where(largest, matrix.sign(), 0)
-        distance = float((matrix - partial).norm()) / math.sqrt(size)
-        if int(largest.sum()) < _CLEAR * rank or distance > max(noise, _CLEAN):
+        off = (matrix - partial @ matrix.T @ matrix)[largest.any(1)]  # where it tells what comes to a feature
+        if int(largest.sum()) < _CLEAR * rank or float(off.norm()) / math.sqrt(size) > max(allowed, _CLEAN):
             return None
         partials.append(partial)
     joined = [join_chains(partial, order) for partial, order in zip(partials, orders, strict=True)]
@@ -82,9 +86,9 @@ class _Space:
 def round_to_roots(matrices: Sequence[Float[Tensor, "p p"]], orders: Sequence[int]) -> list[Float[Tensor, "p p"]]:
     """Diagonalise nearly commuting orthogonal matrices together and round their eigenvalues to roots of unity.
 
-    Each matrix is diagonalised inside the joint eigenspaces of those before it. Of a conjugate pair of spaces one is
-    kept, so that the results are real. To first order in how far the matrices are from commuting and closing, the
-    results are the nearest ones.
+    Each matrix is diagonalised inside the joint eigenspaces of those before it, which fixes the eigenvalues. Of a
+    conjugate pair of spaces one is kept, so that the results are real. The eigenspaces are then turned until the
+    results are as near to all matrices as they can be (`_turn_to_nearest`).
 
     Args:
         matrices: Nearly commuting orthogonal matrices M.
@@ -93,24 +97,55 @@ def round_to_roots(matrices: Sequence[Float[Tensor, "p p"]], orders: Sequence[in
     Returns:
         Real orthogonal matrices that commute, with `M^N = 1`, to machine precision.
     """
-    first = matrices[0]
-    spaces = [_Space(torch.eye(len(first), dtype=first.dtype, device=first.device))]
+    spaces = [_Space(torch.eye(len(matrices[0]), dtype=matrices[0].dtype, device=matrices[0].device))]
     for matrix, order in zip(matrices, orders, strict=True):
         spaces = [part for space in spaces for part in _split(space, matrix, order)]
-    rounded = []
-    for which, order in enumerate(orders):
-        total = torch.zeros_like(first)
-        for space in spaces:
-            angle = 2 * math.pi * space.phases[which] / order
-            V = space.columns
-            if space.is_real:
-                total += round(math.cos(angle)) * V @ V.T
-            else:  # with its conjugate: twice the real part
-                real, imag = V.real, V.imag
-                total += 2 * math.cos(angle) * (real @ real.T + imag @ imag.T)
-                total -= 2 * math.sin(angle) * (imag @ real.T - real @ imag.T)
-        rounded.append(total)
-    return rounded
+    columns, phases = [], []
+    for space in spaces:
+        for V, sign in ((space.columns, 1), (space.columns.conj(), -1))[: 1 if space.is_real else 2]:
+            columns.append(V.to(torch.complex128))
+            phases += [[sign * k / order for k, order in zip(space.phases, orders, strict=True)]] * V.shape[1]
+    V = torch.cat(columns, dim=1)
+    turns = torch.tensor(phases, dtype=torch.float64, device=V.device).T
+    roots = torch.polar(torch.ones_like(turns), 2 * math.pi * turns)
+    return _turn_to_nearest(matrices, V, roots)
+
+
+def _turn_to_nearest(
+    matrices: Sequence[Tensor], V: Complex[Tensor, "p p"], roots: Complex[Tensor, "k p"]
+) -> list[Tensor]:
+    """Turn joint eigenvectors until `M_k = V diag(roots_k) V^H` have the least `sum of ||A_k - M_k||^2`.
+
+    With `E_k = V^H A_k V - diag(roots_k)`, Gauss-Newton steps `V exp(X)` in closed form: X is the anti-Hermitian matrix
+    for which `E_k` is nearest to `X diag(roots_k) - diag(roots_k) X`, entry by entry. exp is Cayley's, which is unitary
+    too. A step that brings nothing ends it.
+
+    Args:
+        matrices: The matrices A.
+        V: Orthonormal columns; those that are complex come in conjugate pairs, as their roots do.
+        roots: For each matrix, the eigenvalue of each column.
+
+    Returns:
+        The matrices M.
+    """
+    one = torch.eye(len(V), dtype=V.dtype, device=V.device)
+    apart = roots[:, None, :] - roots[:, :, None]
+    weight = apart.abs().square().sum(0)
+    weight = torch.where(weight > _SAME_ROOT, weight, torch.inf)
+    nearest = [((V * root) @ V.mH).real for root in roots]
+    distance = sum(float((A - M).square().sum()) for A, M in zip(matrices, nearest, strict=True))
+    for _ in range(_MOST_STEPS):
+        step = sum((apart[k].conj() * (V.mH @ A.to(V) @ V)) for k, A in enumerate(matrices)) / weight
+        step = (step - step.mH) / 4
+        V = V @ torch.linalg.solve(one - step, one + step)
+        turned = [((V * root) @ V.mH).real for root in roots]
+        left = sum(float((A - M).square().sum()) for A, M in zip(matrices, turned, strict=True))
+        if left >= distance:
+            break
+        nearest, gained, distance = turned, distance - left, left
+        if gained < _SETTLED * distance:
+            break
+    return nearest
 
 
 def _split(space: _Space, matrix: Tensor, order: int) -> list[_Space]:

@@ -58,6 +58,7 @@ def orbit_layout(
         Matrix of |G| rows, product of the orders.
 
     Raises:
+        TypeError: If the generators are no tensor of real numbers.
         ValueError: If shapes disagree, the seed is out of range, or the rows are far from orthonormal: then the seed is
             not moved to |G| different places.
     """
@@ -124,8 +125,15 @@ def check_generators(owner: str, generators: Tensor, orders: tuple[int, ...]) ->
         orders: Candidate orders.
 
     Raises:
+        TypeError: If they are no tensor of real numbers.
         ValueError: If shapes and counts disagree or a value is not finite.
     """
+    if not isinstance(generators, Tensor) or not generators.is_floating_point():
+        kind = f"a tensor of {generators.dtype}" if isinstance(generators, Tensor) else type(generators).__name__
+        raise TypeError(
+            f"{owner} expects generators as a floating-point tensor of shape (k, features, features), got {kind}. "
+            "Stack the matrices with torch.stack and convert them with double()."
+        )
     shape = tuple(generators.shape)
     if len(shape) != 3 or shape[1] != shape[2] or shape[0] != len(orders) or not orders:
         raise ValueError(

@@ -51,15 +51,17 @@ class OrbitLinear(nn.Module):
             images with a border, laid out from its corner.
         bias: Whether to add a bias for each filter, the same at all group elements.
         device: Device of the parameters; that of the generators by default.
-        dtype: Dtype of the parameters.
+        dtype: Dtype of parameters and generators; torch's default by default.
 
     Shapes:
         (batch, in_channels, ...) -> (batch, out_channels, *orders); all that follows the channels is flattened to the
         features. With one channel, (batch, features) will do.
 
     Raises:
+        TypeError: If the generators are no tensor of real numbers.
         ValueError: If an argument is out of range, or, for local filters, the orbit of the seed is no layout or the
-            generators do not close on it; at call time, if the input has another shape.
+            generators do not close on it, or, for dense filters, the generators change norms; at call time, if the
+            input has another shape.
 
     Source: Diaconu & Worrall (2019), and the experiment "MLP to CNN" of its talk.
     """
@@ -94,12 +96,16 @@ class OrbitLinear(nn.Module):
         self.in_channels, self.out_channels, self.orders = in_channels, out_channels, orders
         self.num_features, self.padding_mode, self.is_local = generators.shape[-1], padding_mode, filters == "local"
         generators = generators.detach()
-        factory = {"device": generators.device if device is None else device, "dtype": dtype}
+        factory = {
+            "device": generators.device if device is None else device,
+            "dtype": dtype or torch.get_default_dtype(),
+        }
         if filters == "local":
             _check_window(generators, orders, kernel_size, seed, padding_mode)
             self.layout = OrbitLayout(generators, orders, seed, **factory)
             shape = (kernel_size,) * len(orders)
         else:
+            _check_norms(generators)
             regular = _is_regular(generators, orders, seed)
             self.layout = OrbitLayout(generators, orders, seed, **factory) if regular else None
             shape = (self.num_features,)
@@ -126,6 +132,8 @@ class OrbitLinear(nn.Module):
                 f"features in each channel, got {tuple(x.shape)}."
             )
         x = x.flatten(2)
+        if not len(x):  # there is no Fourier transform of nothing
+            return x.new_zeros(0, self.out_channels, *self.orders)
         if self.is_local:
             return self._correlate_window(x)
         y = self._correlate_orbits(x) if self.layout is None else self._correlate_layout(x)
@@ -191,6 +199,16 @@ def _check_window(
             f"OrbitLinear with circular padding expects generators that commute and close with orders {orders}, got "
             f"ones that are off by {error:.2g} on the layout. Close them with orbitconv.learn.close_group, or take "
             "padding_mode='zeros'."
+        )
+
+
+def _check_norms(generators: Tensor) -> None:
+    """Refuse matrices under which filters would grow or shrink from one group element to the next."""
+    error = float((generators @ generators.mT @ generators - generators).norm() / generators.norm())
+    if not error <= _CLOSES:
+        raise ValueError(
+            "OrbitLinear expects generators that keep norms, but for what they lose (M M^T M = M), got ones that are "
+            f"off by {error:.2g}. Take them from orbitconv.learn.close_group or from fit_action with unitary=True."
         )
 
 

@@ -6,9 +6,10 @@ from typing import Any, ClassVar, Literal, get_args
 
 from orbitconv.checks import check_positive, check_sizes
 from orbitconv.experiments.commands import settings_of
+from orbitconv.experiments.devices import Device
 from orbitconv.experiments.network_study.bases import FAMILIES, Family
 from orbitconv.experiments.training import Augmentation, Hardware, Training
-from orbitconv.experiments.training.settings import Device, Precision, Rotation
+from orbitconv.experiments.training.settings import Precision, Rotation
 from orbitconv.groups import parse_group
 from orbitconv.models.layers import Downsample
 

@@ -9,10 +9,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from orbitconv.checks import check_positive
+from orbitconv.experiments.devices import Device, find_device
 from orbitconv.experiments.prediction.preparing import ImageForm, find_pictures, prepare
-from orbitconv.experiments.training import Hardware, TrainedNetwork
-from orbitconv.experiments.training.processes import find_device
-from orbitconv.experiments.training.settings import Device
+from orbitconv.experiments.training import TrainedNetwork
 from orbitconv.groups import Cyclic, act_image
 from orbitconv.progress import ProgressCallback, silent
 
@@ -113,7 +112,7 @@ def predict_pictures(
         ValueError: If a file is no picture, a folder holds none, or the network does not take such images.
     """
     files, form = find_pictures(paths), config.form(trained)
-    device = find_device(Hardware(device=config.device))
+    device = find_device("orbitconv predict", config.device)
     network = trained.network.to(device)
     predictions: list[Prediction] = []
     for start in range(0, len(files), _BATCH):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orbitconv.checks import check_positive
+from orbitconv.experiments.devices import Device, find_device
 from orbitconv.experiments.figures import check_libraries
 from orbitconv.experiments.run_report.grouping import kinds_by_data
 from orbitconv.experiments.run_report.outcome import Outcome, run_tests
@@ -12,8 +13,6 @@ from orbitconv.experiments.run_report.page import make_page
 from orbitconv.experiments.run_report.record import record_of
 from orbitconv.experiments.run_report.runs import find_runs
 from orbitconv.experiments.training import Hardware
-from orbitconv.experiments.training.processes import find_device
-from orbitconv.experiments.training.settings import Device
 from orbitconv.files import write_atomically
 from orbitconv.progress import ProgressCallback, silent
 
@@ -66,7 +65,7 @@ def write_run_report(config: RunReport, progress: ProgressCallback = silent) -> 
     """
     _check_writable(config)
     check_libraries()
-    device = find_device(Hardware(device=config.device))
+    device = find_device("orbitconv report", config.device)
     outcomes = [
         run_tests(
             data, kinds, test_images=config.test_images, degrees=range(0, 360, config.step_degrees),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 import torch.distributed as dist
 
+from orbitconv.experiments.devices import find_device
 from orbitconv.experiments.training.settings import Hardware
 from orbitconv.optional import import_optional
 
@@ -31,7 +32,7 @@ def launched(hardware: Hardware, device: torch.device | None = None) -> Iterator
         ValueError: If there is no such device, or too few of them for the processes.
     """
     hardware.check()
-    device = find_device(hardware) if device is None else device
+    device = find_device("Hardware", hardware.device) if device is None else device
     if device.type == "cpu" and hardware.precision == "16":
         raise ValueError("Hardware expects a GPU for precision 16, got none. Use 32 or bf16.")
     library = import_optional("lightning_fabric", "train", "orbitconv's training")
@@ -57,24 +58,6 @@ def launched(hardware: Hardware, device: torch.device | None = None) -> Iterator
     with _determinism(hardware.deterministic):
         fabric.launch()
         yield fabric
-
-
-def find_device(hardware: Hardware) -> torch.device:
-    """The kind of device that the settings ask for.
-
-    Args:
-        hardware: What to compute on.
-
-    Returns:
-        The device.
-
-    Raises:
-        ValueError: If there is no such device.
-    """
-    there = torch.cuda.is_available()
-    if hardware.device == "cuda" and not there:
-        raise ValueError("Hardware expects a GPU for device cuda, got none that torch can use. Use auto or cpu.")
-    return torch.device("cuda" if there and hardware.device != "cpu" else "cpu")
 
 
 @contextmanager

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from orbitconv.checks import check_positive
+from orbitconv.experiments.devices import Device
 
 Optimizer = Literal["adamw", "sgd"]
 Schedule = Literal["one-cycle", "cosine"]
 Rotation = Literal["none", "quarters", "eighths", "circle"]
 Precision = Literal["32", "bf16", "16"]
-Device = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True, kw_only=True)

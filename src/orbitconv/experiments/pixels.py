@@ -1,0 +1,59 @@
+"""Where pixels stand: a fixed random order of them, and images that are shifted or cut."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+Fill = Literal["cyclic", "zero"]
+"""What comes in where a shift leaves the image: the other end, or zeros."""
+
+
+def pixel_order(num_features: int, seed: int | None) -> Int64[Tensor, " p"]:
+    """The order in which features are written down: place i holds feature `order[i]`.
+
+    Args:
+        num_features: How many there are.
+        seed: Seed of one fixed random order; None keeps the order.
+
+    Returns:
+        The order.
+    """
+    if seed is None:
+        return torch.arange(num_features)
+    return torch.randperm(num_features, generator=torch.Generator().manual_seed(seed))
+
+
+def shift(images: Float[Tensor, "... h w"], axis: int, fill: Fill = "cyclic") -> Float[Tensor, "... h w"]:
+    """Shift images by one pixel.
+
+    Args:
+        images: Images.
+        axis: 0 for down, 1 for right.
+        fill: What comes in.
+
+    Returns:
+        The shifted images.
+    """
+    shifted = images.roll(1, axis - 2)
+    if fill == "zero":
+        shifted.select(axis - 2, 0).zero_()
+    return shifted
+
+
+def pick(
+    images: Float[Tensor, "n c h w"], rows: Int64[Tensor, "n r"], cols: Int64[Tensor, "n s"]
+) -> Float[Tensor, "n c r s"]:
+    """From each image, its own rows and columns.
+
+    Args:
+        images: Images.
+        rows: Rows of each.
+        cols: Columns of each.
+
+    Returns:
+        What stands there.
+    """
+    count, channels = (torch.arange(size) for size in images.shape[:2])
+    return images[count[:, None, None, None], channels[:, None, None], rows[:, None, :, None], cols[:, None, None, :]]
