@@ -12,6 +12,7 @@ from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.models import MODELS
 from orbitconv.nn import (
     BlurPool2d,
+    DepthwiseGroupConv2d,
     GroupAvgPool2d,
     GroupBatchNorm2d,
     GroupBlurPool2d,
@@ -24,6 +25,7 @@ from orbitconv.nn import (
     LiftingConv2d,
     OrbitLayout,
     OrbitLinear,
+    SeparableGroupConv2d,
 )
 from references import images, network, unitary
 
@@ -102,6 +104,8 @@ PLANAR, ON_GROUP, FEATURES = (2, 8, 7), (2, 4, 8, 7), (2, 16)
 LAYERS = {
     LiftingConv2d: (lambda: LiftingConv2d(2, 3, C4, padding="same"), PLANAR),
     GroupConv2d: (lambda: GroupConv2d(2, 3, C4, padding=1, padding_mode="circular"), ON_GROUP),
+    DepthwiseGroupConv2d: (lambda: DepthwiseGroupConv2d(2, C4, padding=1), ON_GROUP),
+    SeparableGroupConv2d: (lambda: SeparableGroupConv2d(2, 3, C4, padding=1, mixing="separable"), ON_GROUP),
     GroupBatchNorm2d: (lambda: GroupBatchNorm2d(2), ON_GROUP),
     GroupMaxPool2d: (lambda: GroupMaxPool2d(2), ON_GROUP),
     GroupAvgPool2d: (lambda: GroupAvgPool2d(2), ON_GROUP),

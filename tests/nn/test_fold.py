@@ -25,6 +25,7 @@ from orbitconv.nn import (
     GroupRestriction,
     LiftingConv2d,
     OrbitLinear,
+    SeparableGroupConv2d,
     fold,
     upsample_to,
 )
@@ -154,6 +155,15 @@ class Residual(nn.Module):
         y = self.steps[1](self.steps[0](torch.cat([y, start[:, :, :, :]], dim=1)))
         y = F.dropout(self.last(self.restrict(y * y.mean((2, 3, 4), keepdim=True))), 0.5, self.training)
         return self.head["pool"](y).flatten(1).softmax(-1) + y.amax((2, 3, 4)).sum(1, keepdim=True)
+
+
+@DTYPES
+@pytest.mark.parametrize("options", [{}, {"mixing": "separable"}, {"fourier": True, "bias": False}], ids=str)
+def test_separable_layers_fold_with_the_batch_norm_after_them(options, dtype):
+    layer = SeparableGroupConv2d(2, 3, C4(3), 2, 1, **options)
+    net = lived_in(nn.Sequential(LiftingConv2d(1, 2, C4(3)), layer, GroupBatchNorm2d(3)).to(dtype), 1, 9, 9)
+    folded = assert_folds(net, torch.randn(2, 1, 9, 8, dtype=dtype))
+    assert norms(folded) == []
 
 
 @DTYPES

@@ -17,4 +17,6 @@ from orbitconv.nn.pooling import GroupBlurPool2d as GroupBlurPool2d
 from orbitconv.nn.pooling import GroupMaxPool2d as GroupMaxPool2d
 from orbitconv.nn.pooling import GroupPool as GroupPool
 from orbitconv.nn.restriction import GroupRestriction as GroupRestriction
+from orbitconv.nn.separable import DepthwiseGroupConv2d as DepthwiseGroupConv2d
+from orbitconv.nn.separable import SeparableGroupConv2d as SeparableGroupConv2d
 from orbitconv.nn.upsampling import upsample_to as upsample_to

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from orbitconv.bases import FilterBasis, load_basis
 from orbitconv.checks import Size2, as_pair, check_positive
 from orbitconv.nn.initialisation import mean_square_gain
+from orbitconv.nn.recompute import recomputed_conv2d
 
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 Padding = Size2 | Literal["same", "valid"]
@@ -36,6 +37,9 @@ class BasisConv2d(nn.Module, ABC):
         padding_mode: `"zeros"`, `"reflect"`, `"replicate"` or `"circular"`.
         device: Device of the parameters.
         dtype: Dtype of the parameters.
+        recompute: Whether to expand the filters once more for the backward pass instead of keeping them from the
+            forward pass. Values and gradients are the same. Under `torch.compile` it changes nothing: the compiler
+            plans by itself what to keep.
 
     Raises:
         TypeError: If the basis is not a FilterBasis, or a count is not an integer.
@@ -59,6 +63,8 @@ class BasisConv2d(nn.Module, ABC):
         padding_mode: PaddingMode = "zeros",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
+        *,
+        recompute: bool = False,
     ) -> None:
         super().__init__()
         owner = type(self).__name__
@@ -83,7 +89,7 @@ class BasisConv2d(nn.Module, ABC):
             raise ValueError(
                 f"{owner} expects padding_mode 'zeros', 'reflect', 'replicate' or 'circular', got {padding_mode!r}."
             )
-        self.padding_mode = padding_mode
+        self.padding_mode, self.recompute = padding_mode, recompute
         device = torch.get_default_device() if device is None else torch.device(device)
         shares = any(True for _ in basis.parameters())
         self.basis = basis if shares else copy.deepcopy(basis).to(device)
@@ -97,12 +103,18 @@ class BasisConv2d(nn.Module, ABC):
         """Shape of the coefficients for the channels of one block."""
 
     @abstractmethod
+    def _expand(
+        self, coefficients: Float[Tensor, "o i *m d"], atoms: Float[Tensor, "g d ky kx"]
+    ) -> Float[Tensor, "og i2 ky kx"]:
+        """The weight of the one `conv2d` this layer is, as a function of what it is made of."""
+
     def filters(self) -> Float[Tensor, "og i ky kx"]:
         """The expanded filters: the weight of the one `conv2d` this layer is.
 
         Returns:
             Weight of shape (out_channels * |G|, input planes / groups, height, width).
         """
+        return self._expand(self.coefficients, self.basis(self.coefficients.dtype))
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -132,17 +144,31 @@ class BasisConv2d(nn.Module, ABC):
         Returns:
             Output planes, channels and group flattened in this order.
         """
-        device = "cpu" if x.is_meta else x.device.type  # torch knows no autocast on meta
-        with torch.autocast(device, enabled=False):
-            weight = self.filters()
         bias = None if self.bias is None else self.bias.repeat_interleave(self.group.order)
+        x, padding = self.pad(x)
+        options = self.stride, padding, self.dilation, self.groups
+        device = "cpu" if x.is_meta else x.device.type  # torch knows no autocast on meta
+        recompute = self.recompute and not torch.compiler.is_compiling()
+        with torch.autocast(device, enabled=False):
+            made = self.basis(self.coefficients.dtype) if recompute else self.filters()
+        if recompute:
+            return recomputed_conv2d(x, self.coefficients, made, bias, self._expand, options)
+        return F.conv2d(x, made, bias, *options)
+
+    def pad(self, x: Float[Tensor, "b i h w"]) -> tuple[Float[Tensor, "b i h2 w2"], tuple[int, int]]:
+        """Pad planes where `conv2d` cannot do it: beyond the border stands something else than zeros on both sides.
+
+        Args:
+            x: Input planes.
+
+        Returns:
+            The planes, and the zeros that `conv2d` is left to add, as (height, width).
+        """
         top, bottom, left, right = self.padding
-        if self.padding_mode != "zeros":
-            x = F.pad(x, (left, right, top, bottom), mode=self.padding_mode)
-        elif (top, left) != (bottom, right):
-            x = F.pad(x, (left, right, top, bottom))
-        inner = (top, left) if self.padding_mode == "zeros" and (top, left) == (bottom, right) else 0
-        return F.conv2d(x, weight, bias, self.stride, inner, self.dilation, self.groups)
+        if self.padding_mode == "zeros" and (top, left) == (bottom, right):
+            return x, (top, left)
+        mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
+        return F.pad(x, (left, right, top, bottom), mode=mode), (0, 0)
 
     @torch.no_grad()
     def to_conv2d(self) -> nn.Conv2d:
@@ -174,6 +200,32 @@ class BasisConv2d(nn.Module, ABC):
             plain.bias = nn.Parameter(self.bias.repeat_interleave(self.group.order))
         return plain.train(self.training)
 
+    def check_features(self, x: Tensor) -> None:
+        """Refuse what is no feature map on the group of this layer, with its channels and dtype.
+
+        Args:
+            x: Input.
+
+        Raises:
+            ValueError: If the shape does not fit.
+        """
+        owner, order = type(self).__name__, self.group.order
+        if x.ndim != 5:
+            raise ValueError(
+                f"{owner} expects input of shape (batch, {self.in_channels}, {order}, height, width), got "
+                f"{tuple(x.shape)}. Lift planar input with LiftingConv2d first."
+            )
+        if x.shape[2] != order:
+            raise ValueError(
+                f"{owner} expects a group axis of length {order} ({self.group}), got input of shape "
+                f"{tuple(x.shape)} with {x.shape[2]} at dim 2. Lift planar input with LiftingConv2d first."
+            )
+        if x.shape[1] != self.in_channels:
+            raise ValueError(
+                f"{owner} expects {self.in_channels} channels at dim 1, got input of shape {tuple(x.shape)}."
+            )
+        self.check_dtype(x)
+
     def check_dtype(self, x: Tensor) -> None:
         """Refuse input of another dtype than the coefficients, unless autocast takes care of it.
 
@@ -200,6 +252,8 @@ class BasisConv2d(nn.Module, ABC):
             parts.append("bias=False")
         if self.padding_mode != "zeros":
             parts.append(f"padding_mode={self.padding_mode}")
+        if self.recompute:
+            parts.append("recompute=True")
         return ", ".join(parts)
 
 

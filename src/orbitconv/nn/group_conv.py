@@ -1,15 +1,17 @@
 """From the group to the group."""
 
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, Literal, final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from orbitconv.bases import FilterBasis
+from orbitconv.groups import Cyclic
 from orbitconv.nn.conv import BasisConv2d
 from orbitconv.nn.expansion import expand_group
+from orbitconv.nn.fourier import FourierTables, correlate_in_fourier_space, fourier_tables, pays_off
 
 
 @final
@@ -40,6 +42,11 @@ class GroupConv2d(BasisConv2d):
         padding_mode: `"zeros"`, `"reflect"`, `"replicate"` or `"circular"`.
         device: Device of the parameters.
         dtype: Dtype of the parameters.
+        recompute: Whether to expand the filters again for the backward pass instead of keeping them, as in BasisConv2d.
+        fourier: Whether to multiply with the group axis in Fourier space (`orbitconv.nn.fourier`), which has up to
+            |G| / 2 times fewer multiply-adds, more where there are fewer atoms than pixels, but moves more numbers and,
+            in training, keeps D planes for each one of the output. Values are the same up to rounding. `"auto"` does so
+            on a CPU where it is expected to be faster (`pays_off` says what that rests on). For cyclic groups.
 
     Shapes:
         (batch, in_channels, group, height, width) -> (batch, out_channels, group, height', width')
@@ -53,16 +60,35 @@ class GroupConv2d(BasisConv2d):
 
     _layers_before = 2
     quotient: Tensor
+    waves: Tensor
+    shifts: Tensor
 
     def __init__(
-        self, in_channels: int, out_channels: int, basis: FilterBasis | str, *args: Any, **kwargs: Any
+        self,
+        in_channels: int,
+        out_channels: int,
+        basis: FilterBasis | str,
+        *args: Any,
+        fourier: bool | Literal["auto"] = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(in_channels, out_channels, basis, *args, **kwargs)
-        self.register_buffer("quotient", torch.from_numpy(self.group.quotient.copy()), persistent=False)
-        self._write_table()
+        if fourier not in {False, True, "auto"}:
+            raise ValueError(f"GroupConv2d expects fourier=False, True or 'auto', got {fourier!r}.")
+        if fourier != "auto" and fourier and not isinstance(self.group, Cyclic):
+            raise ValueError(
+                f"GroupConv2d supports fourier=True for cyclic groups, got {self.group}. Leave it out, or take 'auto'."
+            )
+        self.fourier: bool | Literal["auto"] = bool(fourier)
+        if fourier == "auto":
+            self.fourier = "auto" if isinstance(self.group, Cyclic) and pays_off(self) else False
+        names = ["quotient", "waves", "shifts"] if self.fourier else ["quotient"]
+        for name in names:
+            self.register_buffer(name, torch.empty(0), persistent=False)
+        self._write_tables()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "GroupConv2d":
-        """Move the layer, and write the group table anew beside its coefficients, also after a stay on meta.
+        """Move the layer, and write the group tables anew beside its coefficients, also after a stay on meta.
 
         Args:
             fn: What `nn.Module` would do to each tensor.
@@ -72,44 +98,41 @@ class GroupConv2d(BasisConv2d):
             This module.
         """
         super()._apply(fn, recurse)
-        self._write_table()
+        self._write_tables()
         return self
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        """Load coefficients, and bring the group table to where they are: `assign=True` may take them off meta."""
+        """Load coefficients, and bring the group tables to where they are: `assign=True` may take them off meta."""
         super()._load_from_state_dict(*args, **kwargs)
-        self._write_table()
+        self._write_tables()
 
-    def _write_table(self) -> None:
+    def _write_tables(self) -> None:
         self.quotient = torch.from_numpy(self.group.quotient.copy()).to(self.coefficients.device)
+        if self.fourier:
+            self.waves, self.shifts = (table.to(self.coefficients) for table in fourier_tables(self.group.order))
 
     def _coefficient_shape(self, in_channels: int) -> tuple[int, ...]:
         return self.out_channels, in_channels, self.group.order, self.basis.num_atoms
 
-    def filters(self) -> Float[Tensor, "og ih ky kx"]:
-        """The expanded filters.
-
-        Returns:
-            Weight of shape (out_channels * |G|, in_channels * |G| / groups, height, width).
-        """
-        return expand_group(self.coefficients, self.basis(self.coefficients.dtype), self.quotient)
+    def _expand(
+        self, coefficients: Float[Tensor, "o i m d"], atoms: Float[Tensor, "g d ky kx"]
+    ) -> Float[Tensor, "og ih ky kx"]:
+        return expand_group(coefficients, atoms, self.quotient)
 
     def forward(self, x: Float[Tensor, "b i h h1 w1"]) -> Float[Tensor, "b o g h2 w2"]:
         """Correlate `x` with the filter at every group element."""
-        order = self.group.order
-        if x.ndim != 5:
-            raise ValueError(
-                f"GroupConv2d expects input of shape (batch, {self.in_channels}, {order}, height, width), got "
-                f"{tuple(x.shape)}. Lift planar input with LiftingConv2d first."
-            )
-        if x.shape[2] != order:
-            raise ValueError(
-                f"GroupConv2d expects a group axis of length {order} ({self.group}), got input of shape "
-                f"{tuple(x.shape)} with {x.shape[2]} at dim 2. Lift planar input with LiftingConv2d first."
-            )
-        if x.shape[1] != self.in_channels:
-            raise ValueError(
-                f"GroupConv2d expects {self.in_channels} channels at dim 1, got input of shape {tuple(x.shape)}."
-            )
-        self.check_dtype(x)
-        return self.convolve(x.flatten(1, 2)).unflatten(1, (self.out_channels, order))
+        self.check_features(x)
+        if self.fourier and (self.fourier is True or x.device.type in {"cpu", "meta"}):
+            return self._correlate_in_fourier_space(x.flatten(1, 2))
+        return self.convolve(x.flatten(1, 2)).unflatten(1, (self.out_channels, self.group.order))
+
+    def _correlate_in_fourier_space(self, planes: Float[Tensor, "b ih h1 w1"]) -> Float[Tensor, "b o g h2 w2"]:
+        planes, padding = self.pad(planes)
+        options = self.stride, padding, self.dilation, self.groups
+        atoms, tables = self.basis(self.coefficients.dtype), FourierTables(self.waves, self.shifts)
+        y = correlate_in_fourier_space(planes, self.coefficients, atoms, tables, options)
+        return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None, None]
+
+    def extra_repr(self) -> str:
+        """Channels and options, for `print`."""
+        return super().extra_repr() + (f", fourier={self.fourier}" if self.fourier else "")

@@ -36,6 +36,7 @@ class LiftingConv2d(BasisConv2d):
         padding_mode: `"zeros"`, `"reflect"`, `"replicate"` or `"circular"`.
         device: Device of the parameters.
         dtype: Dtype of the parameters.
+        recompute: Whether to expand the filters again for the backward pass instead of keeping them, as in BasisConv2d.
 
     Shapes:
         (batch, in_channels, height, width) -> (batch, out_channels, group, height', width')
@@ -52,13 +53,10 @@ class LiftingConv2d(BasisConv2d):
     def _coefficient_shape(self, in_channels: int) -> tuple[int, ...]:
         return self.out_channels, in_channels, self.basis.num_atoms
 
-    def filters(self) -> Float[Tensor, "og i ky kx"]:
-        """The expanded filters.
-
-        Returns:
-            Weight of shape (out_channels * |G|, in_channels / groups, height, width).
-        """
-        return expand_lifting(self.coefficients, self.basis(self.coefficients.dtype))
+    def _expand(
+        self, coefficients: Float[Tensor, "o i d"], atoms: Float[Tensor, "g d ky kx"]
+    ) -> Float[Tensor, "og i ky kx"]:
+        return expand_lifting(coefficients, atoms)
 
     def forward(self, x: Float[Tensor, "b i h w"]) -> Float[Tensor, "b o g h2 w2"]:
         """Correlate `x` with the filter at every group element."""

@@ -18,6 +18,7 @@ from orbitconv.nn.orbit_layout import OrbitLayout
 from orbitconv.nn.orbit_linear import OrbitLinear
 from orbitconv.nn.pooling import BlurPool2d, GroupAvgPool2d, GroupBlurPool2d, GroupMaxPool2d, GroupPool
 from orbitconv.nn.restriction import GroupRestriction
+from orbitconv.nn.separable import DepthwiseGroupConv2d, SeparableGroupConv2d
 from orbitconv.nn.upsampling import upsample_to
 
 Rule = Callable[[Any], nn.Module]
@@ -28,9 +29,19 @@ def plain_lifting(layer: LiftingConv2d) -> nn.Module:
     return nn.Sequential(layer.to_conv2d(), _split_group(layer))
 
 
-def plain_group_conv(layer: GroupConv2d) -> nn.Module:
+def plain_group_conv(layer: GroupConv2d | DepthwiseGroupConv2d) -> nn.Module:
     """A convolution between flattened planes."""
     return nn.Sequential(nn.Flatten(1, 2), layer.to_conv2d(), _split_group(layer))
+
+
+def plain_separable(layer: SeparableGroupConv2d) -> nn.Module:
+    """A depthwise and a 1x1 convolution between flattened planes; channels that mix last do so in volumes."""
+    steps = [nn.Flatten(1, 2), layer.spatial.to_conv2d(), layer.mixing.to_conv2d(), _split_group(layer.mixing)]
+    if layer.channels is not None:
+        weight, bias = layer.channels.weight.unsqueeze(-1), layer.channels.bias
+        volume = nn.Conv3d(layer.in_channels, layer.out_channels, 1, bias=bias is not None, device="meta")
+        steps.append(_with_state(volume, weight, bias))
+    return nn.Sequential(*steps)
 
 
 def plain_batch_norm(layer: GroupBatchNorm2d) -> nn.Module:
@@ -80,6 +91,8 @@ def _plane_rule(planar: Callable[..., nn.Module]) -> Rule:
 RULES: Mapping[type[nn.Module], Rule] = {
     LiftingConv2d: plain_lifting,
     GroupConv2d: plain_group_conv,
+    DepthwiseGroupConv2d: plain_group_conv,
+    SeparableGroupConv2d: plain_separable,
     GroupBatchNorm2d: plain_batch_norm,
     GroupMaxPool2d: _plane_rule(nn.MaxPool2d),
     GroupAvgPool2d: _plane_rule(nn.AvgPool2d),

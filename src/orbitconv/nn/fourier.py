@@ -1,0 +1,183 @@
+r"""The product of a group layer with its group axis in Fourier space: fewer multiply-adds where the group is cyclic.
+
+A filter on the group turns with the output element g alone, so the layer factorises, for every basis:
+
+    z[o, d, g] = sum over i, h of coefficients[o, i, g^-1 h, d] * x[i, h]        mixing, at every pixel
+    y[o, g]    = sum over d of z[o, d, g] correlated with basis[g, d]            atoms, plane by plane
+
+Mixing is a correlation on the group. On a cyclic group a Fourier transform of the axis makes it a product of one
+complex number for each pair of fields and frequency. In real numbers, with waves (cos, sin) as rows of an orthogonal
+matrix Q, Q S^m Q^T of the shift S by m elements has blocks of two rows and columns, one for each frequency f:
+
+    [[cos, sin], [-sin, cos]](2 pi f m / N),    and diag(1, (-1)^m) for the frequencies 0 and N/2 together.
+
+Multiply-adds for every pixel, I fields in, O out, N even, D atoms of K x K pixels:
+
+    dense      I O N^2 K^2
+    Fourier    2 I O N D  (mixing)  +  O N D K^2  (atoms, not for K = 1)  +  (I + O D) N^2  (transforms)
+
+The first term, which is most of the second line for many fields, is smaller than dense by N K^2 / (2 D). With a stride,
+mixing and transforms run on the larger grid of the input.
+
+No use is made of how the basis turns. Where its atoms are D filters v of angular frequencies k, turned by phases
+exp(2 pi i k g / N), frequencies of input and output differ by k: y^[F] = sum over v of c^[k - F, v] (x^[F - k] * v).
+With atoms first the count is the one above, at the size of the output. As one convolution for each F and each of the n
+different k it is 2 n / N of the dense count: 1.25 for C8 with |k| <= 2, so nothing is gained by that.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from einops import einsum, rearrange, repeat
+from jaxtyping import Float
+from torch import Tensor
+
+from orbitconv.nn.conv import BasisConv2d
+
+TRAFFIC_COST = 60
+"""Multiply-adds of a dense convolution in the time of arranging one number of input or output; see `pays_off`."""
+ATOM_COST = 700
+"""The same for one number of `z`, from mixing to its sum over atoms, when feature maps do not fit into caches."""
+MARGIN = 1.25
+"""How many times faster than dense the Fourier product must be expected to be, before `fourier="auto"` takes it."""
+
+
+class FourierTables(NamedTuple):
+    """The Fourier transform of a cyclic group in real numbers, frequencies in pairs of rows.
+
+    Args:
+        waves: Orthogonal rows Q: (1, (-1)^g), then (cos, sin)(2 pi f g / N) for each frequency, of unit norm. For odd
+            N the second row is zero.
+        shifts: Block f of Q S^m Q^T, for the shift S^m by every element m.
+    """
+
+    waves: Float[Tensor, "f 2 g"]
+    shifts: Float[Tensor, "f 2 2 m"]
+
+
+def fourier_tables(order: int) -> FourierTables:
+    """The tables of a cyclic group, in float64.
+
+    Args:
+        order: Number N of its elements.
+
+    Returns:
+        Tables for (N + 1) // 2 pairs.
+    """
+    g = torch.arange(order, dtype=torch.float64)
+    angles = 2 * math.pi * torch.arange((order + 1) // 2, dtype=torch.float64)[:, None] * g / order
+    cos, sin = torch.cos(angles), torch.sin(angles)
+    shifts = torch.stack([torch.stack([cos, sin], 1), torch.stack([-sin, cos], 1)], 1)
+    alternating = (-1) ** g if order % 2 == 0 else torch.zeros_like(g)
+    shifts[0, 1, 1] = alternating
+    waves = torch.stack([cos, sin], 1) * math.sqrt(2 / order)
+    waves[0] = torch.stack([torch.ones_like(g), alternating]) / math.sqrt(order)
+    return FourierTables(waves, shifts)
+
+
+def correlate_in_fourier_space(
+    x: Float[Tensor, "b ih h w"],
+    coefficients: Float[Tensor, "o i m d"],
+    atoms: Float[Tensor, "g d ky kx"],
+    tables: FourierTables,
+    options: tuple[tuple[int, int], tuple[int, int], tuple[int, int], int],
+) -> Float[Tensor, "b o g h2 w2"]:
+    """What a group layer computes, without its bias.
+
+    Args:
+        x: Input planes, channels and group flattened in this order.
+        coefficients: Coefficients of every filter, a function on the group.
+        atoms: Atoms at every group element.
+        tables: Tables of the group.
+        options: Stride, padding, dilation and groups, as `conv2d` takes them.
+
+    Returns:
+        Feature maps on the group.
+    """
+    stride, padding, dilation, blocks = options
+    order, waves = len(atoms), tables.waves.flatten(0, 1)
+    is_pointwise = atoms.shape[2:] == (1, 1)
+    if is_pointwise:
+        x = F.pad(x, (padding[1], padding[1], padding[0], padding[0]))[..., :: stride[0], :: stride[1]]
+    batch, _, height, width = x.shape
+
+    planes = x.unflatten(1, (-1, order)).permute(2, 1, 0, 3, 4).flatten(1)
+    spectrum = rearrange(waves @ planes, "(f q) (c i p) -> (f c) (q i) p", q=2, c=blocks, p=batch * height * width)
+    weight = _block_weights(coefficients, tables.shifts, blocks)
+    if is_pointwise:
+        mixed = rearrange(weight.mT @ spectrum, "(f c) (r d o) p -> (f r d) (c o p)", c=blocks, r=2, d=atoms.shape[1])
+        back = (waves.T[:, :, None] * atoms[:, None, :, 0, 0]).flatten(1)
+        return (back @ mixed).unflatten(1, (-1, batch, height, width)).permute(2, 1, 0, 3, 4).contiguous()
+
+    # From here on the numbers of a pixel lie side by side, as depthwise convolutions like it.
+    mixed = rearrange(spectrum.mT @ weight, "(f c) p (r do) -> p (f r) (c do)", c=blocks, r=2)
+    z = (waves.T @ mixed).flatten(1).unflatten(0, (batch, height, width)).permute(0, 3, 1, 2)
+    filters = repeat(atoms, "g d ky kx -> (g c d o) 1 ky kx", c=blocks, o=len(coefficients) // blocks)
+    y = F.conv2d(z, filters, None, stride, padding, dilation, len(filters))
+    y = y.unflatten(1, (order, blocks, atoms.shape[1], -1)).sum(3, dtype=y.dtype)  # autocast would sum to float32
+    return y.flatten(2, 3).transpose(1, 2).contiguous()
+
+
+def _block_weights(
+    coefficients: Float[Tensor, "o i m d"], shifts: Float[Tensor, "f 2 2 m"], blocks: int
+) -> Float[Tensor, "fc qi rdo"]:
+    """What mixing multiplies the numbers of each frequency with, for every block of channels."""
+    weight = einsum(shifts, coefficients, "f r q m, o i m d -> f q i r d o")
+    return rearrange(weight, "f q i r d (c o) -> (f c) (q i) (r d o)", c=blocks)
+
+
+class MultiplyAdds(NamedTuple):
+    """Multiply-adds of a group layer for every pixel of its output, borders aside.
+
+    Args:
+        dense: Of one convolution with expanded filters.
+        fourier: With the group axis in Fourier space.
+    """
+
+    dense: float
+    fourier: float
+
+
+def predict_multiply_adds(layer: BasisConv2d) -> MultiplyAdds:
+    """Multiply-adds of both products of a layer; the zero row of odd N counts, as it is multiplied.
+
+    Args:
+        layer: A `GroupConv2d` on a cyclic group.
+
+    Returns:
+        Both counts.
+    """
+    order, area, num_atoms = layer.group.order, math.prod(layer.kernel_size), layer.basis.num_atoms
+    rows, z = 2 * ((order + 1) // 2), layer.out_channels * num_atoms
+    pairs = layer.in_channels * layer.out_channels / layer.groups
+    mixing, there, back = 2 * rows * pairs * num_atoms, rows * order * layer.in_channels, rows * order * z
+    dense = pairs * order**2 * area
+    if area == 1:  # only the pixels that the stride leaves are looked at, and atoms are part of the way back
+        return MultiplyAdds(dense, mixing + there + back)
+    return MultiplyAdds(dense, (mixing + there + back) * math.prod(layer.stride) + z * order * area)
+
+
+def pays_off(layer: BasisConv2d) -> bool:
+    """Whether the Fourier product of a layer on a cyclic group is expected to be faster than the dense one.
+
+    It has far fewer multiply-adds, but moves more numbers: those of input and output, and, for kernels of more than one
+    pixel, `z`, D times as large as the output. The rule counts `TRAFFIC_COST` and `ATOM_COST` multiply-adds for them and
+    asks for an advantage of `MARGIN`, on feature maps of any size. It rests on times of inference and of training steps
+    on one core of a busy machine with AVX-512, in float32, for C4 to C16, 8 to 64 fields, kernels of 1x1, 3x3 and 5x5,
+    planes of 8 to 32 pixels. There, 1x1 layers gain from 32 fields of C8 or 16 of C16 on; larger kernels gain in
+    inference at 64 fields of C16 (3x3) or C8 (5x5), and in training steps, where the dense product costs more, already
+    at 32 to 64 fields of C8: there `fourier=True` is worth a try. Not measured: GPUs, several cores, other precisions,
+    `torch.compile`. A folded network is always dense.
+
+    Args:
+        layer: A `GroupConv2d` on a cyclic group.
+
+    Returns:
+        The expectation.
+    """
+    products, order, area = predict_multiply_adds(layer), layer.group.order, math.prod(layer.stride)
+    arranged = order * (area * layer.in_channels + layer.out_channels)
+    z = 0 if layer.kernel_size == (1, 1) else area * order * layer.out_channels * layer.basis.num_atoms
+    return products.dense > MARGIN * (products.fourier + TRAFFIC_COST * arranged + ATOM_COST * z)

@@ -1,0 +1,91 @@
+"""A convolution that forgets its filters after the forward pass and expands them again for the backward pass.
+
+`conv2d` keeps its weight for the gradient of its input. For a layer on a group that weight is |G| K^2 / D times as
+large as the coefficients that it is made of; expanding takes a small part of the time of the convolution.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+Expand = Callable[[Tensor, Tensor], Tensor]
+"""From coefficients and atoms to the weight of `conv2d`."""
+Options = tuple[tuple[int, int], tuple[int, int], tuple[int, int], int]
+"""Stride, padding, dilation and groups, as `conv2d` takes them."""
+
+
+def recomputed_conv2d(
+    x: Float[Tensor, "b i h w"],
+    coefficients: Float[Tensor, "o *m d"],
+    atoms: Float[Tensor, "g d ky kx"],
+    bias: Float[Tensor, " og"] | None,
+    expand: Expand,
+    options: Options,
+) -> Float[Tensor, "b og h2 w2"]:
+    """`conv2d(x, expand(coefficients, atoms), bias, *options)`, of which `x`, `coefficients` and `atoms` are kept.
+
+    Values and gradients of every order are those of that expression, the convolution is not repeated, and `torch.func`
+    goes through it, but for forward-mode derivatives. `expand` runs outside autocast, as in the dense layers.
+
+    Args:
+        x: Input planes.
+        coefficients: Coefficients of the filters.
+        atoms: Atoms at every group element.
+        bias: Bias of every output plane.
+        expand: Makes the weight; must give the same each time.
+        options: Stride, padding, dilation and groups.
+
+    Returns:
+        Output planes.
+    """
+    device = "cpu" if x.is_meta else x.device.type  # torch knows no autocast on meta
+    if torch.is_autocast_enabled(device):
+        x = x.to(torch.get_autocast_dtype(device))
+    bias = None if bias is None else bias.to(x.dtype)
+    return _RecomputedConv2d.apply(x, coefficients, atoms, bias, expand, options)
+
+
+class _RecomputedConv2d(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(
+        x: Tensor, coefficients: Tensor, atoms: Tensor, bias: Tensor | None, expand: Expand, options: Options
+    ) -> Tensor:
+        with _no_autocast(x):
+            weight = expand(coefficients, atoms).to(x.dtype)
+            return F.conv2d(x, weight, bias, *options)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG004
+        x, coefficients, atoms, bias, ctx.expand, ctx.options = inputs
+        ctx.save_for_backward(x, coefficients, atoms)
+        ctx.bias_sizes = None if bias is None else list(bias.shape)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        (grad,) = grad_outputs
+        x, coefficients, atoms = ctx.saved_tensors
+        for_x, for_coefficients, for_atoms, for_bias, *_ = ctx.needs_input_grad
+        stride, padding, dilation, groups = ctx.options
+
+        def expand(coefficients: Tensor, atoms: Tensor = atoms) -> Tensor:
+            return ctx.expand(coefficients, atoms).to(x.dtype)
+
+        with _no_autocast(x):
+            made_of = (coefficients, atoms) if for_atoms else (coefficients,)  # constant atoms cost nothing
+            weight, pull, *_ = torch.func.vjp(expand, *made_of)
+            wanted = [for_x, for_coefficients or for_atoms, for_bias]
+            grad_x, grad_weight, grad_bias = torch.ops.aten.convolution_backward(
+                grad, x, weight, ctx.bias_sizes, stride, padding, dilation, False, [0, 0], groups, wanted
+            )
+            grad_coefficients, grad_atoms = (*pull(grad_weight), None)[:2] if wanted[1] else (None, None)
+        return grad_x, grad_coefficients, grad_atoms, grad_bias, None, None
+
+
+def _no_autocast(x: Tensor) -> torch.autocast:
+    return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)

@@ -1,0 +1,222 @@
+"""The group axis in Fourier space: the same layer from fewer multiply-adds."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from orbitconv.bases import ExactBasis, FilterBasis, HarmonicBasis
+from orbitconv.groups import Cyclic, Dihedral
+from orbitconv.models import count_multiply_adds
+from orbitconv.nn import GroupConv2d, LiftingConv2d
+from orbitconv.nn.fourier import fourier_tables, pays_off, predict_multiply_adds
+from references import FAMILIES, OPTIONS, images, unitary
+
+ORDERS = pytest.mark.parametrize("order", [1, 2, 3, 4, 5, 8, 16])
+BASES = {
+    **{name: FAMILIES[name] for name in ["exact-C4-3x5", "unitary-C8-3", "unitary-C5-3", "bilinear-C6-3x5"]},
+    **{f"pixel-C{n}": lambda n=n: ExactBasis(Cyclic(n), 1) for n in (1, 2, 5, 8)},
+}
+
+
+def pair(basis: FilterBasis, fields: tuple[int, int] = (2, 4), **options) -> tuple[GroupConv2d, GroupConv2d]:
+    """A dense layer and one of the same weights in Fourier space, float64."""
+    dense, other = (GroupConv2d(*fields, basis, fourier=on, **options).double() for on in (False, True))
+    if dense.bias is not None:
+        nn.init.normal_(dense.bias)
+    other.load_state_dict(dense.state_dict())
+    return dense, other
+
+
+def sample(layer: GroupConv2d, batch: int = 2, side: int = 7) -> Tensor:
+    shape = batch, layer.in_channels, layer.group.order, side, side + 1
+    return torch.randn(shape, dtype=torch.float64, requires_grad=True)
+
+
+@ORDERS
+def test_waves_are_orthonormal_and_shifts_are_blocks(order):
+    waves, shifts = fourier_tables(order)
+    rows = waves.flatten(0, 1)
+    torch.testing.assert_close(rows.T @ rows, torch.eye(order, dtype=torch.float64), rtol=0, atol=1e-14)
+    for m in range(order):
+        turned = torch.eye(order, dtype=torch.float64).roll(m, 1)  # takes x to its copy that starts at element m
+        expected = torch.block_diag(*shifts[..., m])
+        torch.testing.assert_close(rows @ turned @ rows.T, expected, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("name", BASES)
+def test_equals_the_dense_layer_and_its_gradients(name, options):
+    dense, other = pair(BASES[name](), **options)
+    x = sample(dense)
+    found = []
+    for layer in (dense, other):
+        y = layer(x)
+        found.append((y.detach(), *torch.autograd.grad(y.square().sum(), (x, *layer.parameters()))))
+    assert found[1][0].is_contiguous()
+    for expected, values in zip(*found, strict=True):
+        torch.testing.assert_close(values, expected, rtol=0, atol=1e-12 * float(expected.abs().max()))
+
+
+@ORDERS
+def test_pointwise_layer_is_numpys_cross_correlation(order):
+    layer = GroupConv2d(2, 3, ExactBasis(Cyclic(order), 1), bias=False, fourier=True).double()
+    x = sample(layer).detach().numpy()
+    kernel = np.fft.fft(layer.coefficients.detach().numpy()[..., 0], axis=2).conj()
+    expected = np.fft.ifft(np.einsum("oig,bighw->boghw", kernel, np.fft.fft(x, axis=2)), axis=2).real
+    np.testing.assert_allclose(layer(torch.from_numpy(x)).detach().numpy(), expected, rtol=0, atol=1e-13)
+
+
+def test_a_pointwise_basis_of_several_atoms():
+    basis = FAMILIES["exact-C4-3"]()
+    basis.kernel_size, basis.atoms = (1, 1), torch.randn(4, 3, 1, 1, dtype=torch.float64)
+    dense, other = pair(basis, groups=2)
+    x = sample(dense)
+    torch.testing.assert_close(other(x), dense(x), rtol=0, atol=1e-12)
+
+
+def test_frequencies_of_input_and_output_differ_by_those_of_the_basis():
+    order, basis = 16, HarmonicBasis(Cyclic(16), 5)
+    layer = GroupConv2d(1, 1, basis, bias=False).double()
+    filters = torch.fft.ifft(torch.fft.fft(layer.filters().detach(), dim=0), dim=1)  # output, input frequency
+    size = filters.abs().amax((2, 3))
+    differences = {(F - f) % order for F in range(order) for f in range(order) if size[F, f] > 1e-12}
+    highest = max(basis.max_frequency)
+    assert differences == {k % order for k in range(-highest, highest + 1)}
+
+
+@pytest.mark.parametrize("name", ["unitary-C8-3", "harmonic-C16-5", "unitary-C5-3", "pixel-C8", "pixel-C5"])
+@pytest.mark.parametrize("options", [{}, {"stride": 2}, {"groups": 2}], ids=str)
+def test_predicts_the_multiply_adds_that_are_done(name, options):
+    layers = pair({**FAMILIES, **BASES}[name](), (4, 6), padding="valid", **options)
+    padded = [copy.deepcopy(layer) for layer in layers]
+    for layer in padded:
+        layer.padding = tuple(2 * [(layer.kernel_size[0] - 1) // 2] * 2)
+    predicted = predict_multiply_adds(layers[0])
+    pixels = (8 // layers[0].stride[0]) ** 2
+    shape = (4, layers[0].group.order, 8, 8)
+    assert [count_multiply_adds(layer, shape) / pixels for layer in padded] == list(predicted)
+
+
+def test_pointwise_mixing_takes_a_quarter_of_the_multiply_adds_of_c8():
+    layer = GroupConv2d(1000, 1000, ExactBasis(Cyclic(8), 1), device="meta")
+    dense, fourier = predict_multiply_adds(layer)
+    assert dense / fourier == pytest.approx(4, rel=0.01)
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda layer: layer.half().double()], ids=["deepcopy", "dtypes"])
+def test_tables_stay_exact(again):
+    dense, other = pair(unitary(Cyclic(8), 3))
+    dense, other = again(dense), again(other)
+    x = sample(dense)
+    torch.testing.assert_close(other(x), dense(x), rtol=0, atol=1e-12)
+
+
+def test_a_layer_built_on_meta_becomes_the_dense_one():
+    basis = unitary(Cyclic(8), 3)
+    dense, _ = pair(basis)
+    x = sample(dense)
+    for assign in (False, True):
+        other = GroupConv2d(2, 4, basis, fourier=True, device="meta", dtype=torch.float64)
+        if not assign:
+            other.to_empty(device="cpu")
+        assert other.load_state_dict(dense.state_dict(), assign=assign)
+        torch.testing.assert_close(other(x), dense(x), rtol=0, atol=1e-12)
+
+
+def test_it_is_the_same_plain_convolution():
+    dense, other = pair(unitary(Cyclic(8), 3))
+    assert torch.equal(other.to_conv2d().weight, dense.to_conv2d().weight)
+    assert list(other.state_dict()) == list(dense.state_dict())
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3])
+def test_autocast_computes_in_sixteen_bits(kernel_size):
+    layer = GroupConv2d(
+        2, 4, HarmonicBasis(Cyclic(8), 3) if kernel_size == 3 else ExactBasis(Cyclic(8), 1), fourier=True
+    )
+    x = torch.randn(2, 2, 8, 6, 6)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = layer(x)
+    assert y.dtype == torch.bfloat16
+    expected = layer(x)
+    assert (y.float() - expected).norm() < 0.02 * expected.norm()
+
+
+def test_torch_func_goes_through():
+    basis = HarmonicBasis(Cyclic(8), 3)
+    nets = [nn.Sequential(LiftingConv2d(1, 2, basis), nn.ReLU(), GroupConv2d(2, 2, basis, fourier=on)) for on in (0, 1)]
+    nets[1].load_state_dict(nets[0].state_dict())
+    x = images(3, dtype=torch.float64)
+    found = []
+    for net in nets:
+        parameters = {name: p.detach() for name, p in net.double().named_parameters()}
+
+        def loss(parameters, image, net=net):
+            return torch.func.functional_call(net, parameters, (image[None],)).square().mean()
+
+        found.append(torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(parameters, x))
+    for name, expected in found[0].items():
+        torch.testing.assert_close(found[1][name], expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.compile
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("basis", [HarmonicBasis(Cyclic(8), 3), ExactBasis(Cyclic(5), 1)], ids=["3x3", "1x1"])
+def test_trains_in_one_graph_for_batches_of_any_size(basis):
+    torch._dynamo.reset()
+    dense, other = pair(basis, padding=1)
+    compiled = torch.compile(other, fullgraph=True, backend="aot_eager")
+    for batch in (3, 2):
+        x = sample(dense, batch)
+        torch._dynamo.mark_dynamic(x, 0)
+        with torch.compiler.set_stance("default" if batch == 3 else "fail_on_recompile"):
+            found = torch.autograd.grad(compiled(x).square().sum(), x)[0]
+        expected = torch.autograd.grad(dense(x).square().sum(), x)[0]
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-12 * float(expected.abs().max()))
+
+
+def test_it_is_off_unless_asked_for():
+    basis = HarmonicBasis(Cyclic(16), 3)
+    assert GroupConv2d(64, 64, basis, device="meta").fourier is False
+    automatic = GroupConv2d(64, 64, basis, fourier="auto", device="meta")
+    assert automatic.fourier == "auto"
+    assert automatic.extra_repr().endswith(", fourier=auto")
+    assert not hasattr(GroupConv2d(2, 2, basis, fourier="auto"), "waves")
+    assert GroupConv2d(64, 64, ExactBasis(Dihedral(4), 1), fourier="auto").fourier is False
+
+
+@pytest.mark.parametrize(
+    ("order", "kernel_size", "fields", "expected"),
+    [
+        (8, 1, 32, True),
+        (16, 1, 16, True),
+        (8, 1, 4, False),
+        (16, 3, 64, True),
+        (8, 5, 64, True),
+        (8, 3, 64, False),  # 5.3 times fewer multiply-adds, in the same time on large planes
+        (8, 5, 32, False),
+        (4, 3, 32, False),
+    ],
+)
+def test_the_rule_takes_it_where_it_was_measured_to_be_faster(order, kernel_size, fields, expected):
+    basis = ExactBasis(Cyclic(order), 1) if kernel_size == 1 else HarmonicBasis(Cyclic(order), kernel_size)
+    layer = GroupConv2d(fields, fields, basis, device="meta")
+    assert pays_off(layer) is expected
+    products = predict_multiply_adds(layer)
+    assert products.fourier < products.dense
+
+
+def test_the_rule_knows_that_mixing_runs_before_the_stride():
+    basis = HarmonicBasis(Cyclic(16), 3)
+    assert pays_off(GroupConv2d(64, 64, basis, device="meta"))
+    assert not pays_off(GroupConv2d(64, 64, basis, 2, device="meta"))
+
+
+def test_refuses_groups_with_mirrors_and_other_values():
+    with pytest.raises(ValueError, match=r"supports fourier=True for cyclic groups, got D4. Leave it out"):
+        GroupConv2d(1, 1, ExactBasis(Dihedral(4), 3), fourier=True)
+    with pytest.raises(ValueError, match=r"expects fourier=False, True or 'auto', got 'yes'"):
+        GroupConv2d(1, 1, ExactBasis(Cyclic(4), 3), fourier="yes")
