@@ -6,7 +6,6 @@ from typing import Protocol
 import tyro
 
 from orbitconv.cli.bases import CompareBasesCommand, LearnBasisCommand
-from orbitconv.cli.bench import BenchCommand
 from orbitconv.cli.demo import DemoCommand
 from orbitconv.cli.evaluate import EvaluateCommand
 from orbitconv.cli.export import ExportCommand
@@ -45,7 +44,6 @@ COMMANDS: dict[str, type[Command]] = {
     "show-basis": ShowBasisCommand,
     "compare-bases": CompareBasesCommand,
     "learn-action": LearnActionCommand,
-    "bench": BenchCommand,
     "study bases-trained": TrainedBasesCommand,
     "study learned-basis": LearnedBasisCommand,
     "study mlp-to-cnn": MlpToCnnCommand,
