@@ -147,7 +147,10 @@ def test_autocast_computes_in_sixteen_bits(kernel_size):
 
 def test_torch_func_goes_through():
     basis = HarmonicBasis(Cyclic(8), 3)
-    nets = [nn.Sequential(LiftingConv2d(1, 2, basis), nn.ReLU(), GroupConv2d(2, 2, basis, fourier=on)) for on in (0, 1)]
+    nets = [
+        nn.Sequential(LiftingConv2d(1, 2, basis), nn.ReLU(), GroupConv2d(2, 2, basis, fourier=on))
+        for on in (False, True)
+    ]
     nets[1].load_state_dict(nets[0].state_dict())
     x = images(3, dtype=torch.float64)
     found = []
@@ -168,6 +171,7 @@ def test_torch_func_goes_through():
 def test_trains_in_one_graph_for_batches_of_any_size(basis):
     torch._dynamo.reset()
     dense, other = pair(basis, padding=1)
+    other(sample(dense))  # einops looks for torch when it is first called
     compiled = torch.compile(other, fullgraph=True, backend="aot_eager")
     for batch in (3, 2):
         x = sample(dense, batch)
@@ -191,9 +195,10 @@ def test_it_is_off_unless_asked_for():
 @pytest.mark.parametrize(
     ("order", "kernel_size", "fields", "expected"),
     [
-        (8, 1, 32, True),
-        (16, 1, 16, True),
-        (8, 1, 4, False),
+        (8, 1, 128, True),
+        (16, 1, 64, True),
+        (8, 1, 64, False),
+        (16, 1, 16, False),
         (16, 3, 64, True),
         (8, 5, 64, True),
         (8, 3, 64, False),  # 5.3 times fewer multiply-adds, in the same time on large planes

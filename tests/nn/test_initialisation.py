@@ -24,7 +24,7 @@ def network(basis: FilterBasis, width: int) -> nn.Sequential:
 
 
 @torch.no_grad()
-def growth(basis: FilterBasis, width: int = 24, seeds: int = 3, scale: float = 1.0) -> float:
+def growth(basis: FilterBasis, width: int = 24, seeds: int = 8, scale: float = 1.0) -> float:
     """Mean square at the end over that after lifting; geometric mean over seeds."""
     logs = []
     for seed in range(seeds):

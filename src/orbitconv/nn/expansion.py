@@ -4,7 +4,6 @@ A group convolution is one `conv2d` from `C_in |G|` to `C_out |G|` channels. Its
 """
 
 import torch
-from einops import einsum, rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -21,7 +20,7 @@ def expand_lifting(
     Returns:
         Weight for `conv2d`, output channels and group flattened in this order.
     """
-    return rearrange(einsum(coefficients, atoms, "o i d, g d ky kx -> o g i ky kx"), "o g ... -> (o g) ...")
+    return torch.einsum("oid,gdyx->ogiyx", coefficients, atoms).flatten(0, 1)
 
 
 def expand_group(

@@ -36,10 +36,10 @@ from torch import Tensor
 
 from orbitconv.nn.conv import BasisConv2d
 
-TRAFFIC_COST = 60
+TRAFFIC_COST = 250
 """Multiply-adds of a dense convolution in the time of arranging one number of input or output; see `pays_off`."""
 ATOM_COST = 700
-"""The same for one number of `z`, from mixing to its sum over atoms, when feature maps do not fit into caches."""
+"""The same for one number of `z`, from mixing to its sum over atoms."""
 MARGIN = 1.25
 """How many times faster than dense the Fourier product must be expected to be, before `fourier="auto"` takes it."""
 
@@ -100,7 +100,8 @@ def correlate_in_fourier_space(
     order, waves = len(atoms), tables.waves.flatten(0, 1)
     is_pointwise = atoms.shape[2:] == (1, 1)
     if is_pointwise:
-        x = F.pad(x, (padding[1], padding[1], padding[0], padding[0]))[..., :: stride[0], :: stride[1]]
+        x = F.pad(x, (padding[1], padding[1], padding[0], padding[0])) if any(padding) else x  # which would copy
+        x = x[..., :: stride[0], :: stride[1]]
     batch, _, height, width = x.shape
 
     planes = x.unflatten(1, (-1, order)).permute(2, 1, 0, 3, 4).flatten(1)
@@ -162,14 +163,13 @@ def predict_multiply_adds(layer: BasisConv2d) -> MultiplyAdds:
 def pays_off(layer: BasisConv2d) -> bool:
     """Whether the Fourier product of a layer on a cyclic group is expected to be faster than the dense one.
 
-    It has far fewer multiply-adds, but moves more numbers: those of input and output, and, for kernels of more than one
-    pixel, `z`, D times as large as the output. The rule counts `TRAFFIC_COST` and `ATOM_COST` multiply-adds for them and
-    asks for an advantage of `MARGIN`, on feature maps of any size. It rests on times of inference and of training steps
-    on one core of a busy machine with AVX-512, in float32, for C4 to C16, 8 to 64 fields, kernels of 1x1, 3x3 and 5x5,
-    planes of 8 to 32 pixels. There, 1x1 layers gain from 32 fields of C8 or 16 of C16 on; larger kernels gain in
-    inference at 64 fields of C16 (3x3) or C8 (5x5), and in training steps, where the dense product costs more, already
-    at 32 to 64 fields of C8: there `fourier=True` is worth a try. Not measured: GPUs, several cores, other precisions,
-    `torch.compile`. A folded network is always dense.
+    It has far fewer multiply-adds, but moves more numbers: those of input and output and, for kernels of more than one
+    pixel, `z`, D times as large as the output. The rule counts `TRAFFIC_COST` and `ATOM_COST` multiply-adds for each,
+    and asks for an advantage of `MARGIN`. These were fitted to feature maps too large for the caches, in inference,
+    where the advantage is smallest: one core of a busy machine with AVX-512, float32, C4 to C16, 8 to 128 fields, 1x1
+    to 5x5. There 1x1 layers gain from 128 fields of C8 or 64 of C16 on, larger kernels at 64 fields of C16 (3x3) or C8
+    (5x5). Maps of a few megabytes, and training steps, gain at half as many fields and fewer: try `fourier=True`. Not
+    measured: GPUs, several cores, other precisions, `torch.compile`. A folded network is always dense.
 
     Args:
         layer: A `GroupConv2d` on a cyclic group.
