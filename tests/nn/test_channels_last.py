@@ -7,7 +7,16 @@ from torch.profiler import ProfilerActivity, profile
 
 from orbitconv.bases import ExactBasis
 from orbitconv.groups import Cyclic
-from orbitconv.nn import GroupAvgPool2d, GroupBatchNorm2d, GroupConv2d, GroupDropout2d, GroupMaxPool2d, LiftingConv2d
+from orbitconv.nn import (
+    GroupAvgPool2d,
+    GroupBatchNorm2d,
+    GroupBlurPool2d,
+    GroupConv2d,
+    GroupDropout2d,
+    GroupMaxPool2d,
+    GroupPool,
+    LiftingConv2d,
+)
 
 BATCH = 5  # no other tensor has this length along its first axis
 LAYOUTS = pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format], ids=["last", "first"])
@@ -18,7 +27,8 @@ def stack() -> nn.Sequential:
     return nn.Sequential(
         LiftingConv2d(3, 4, basis, padding=1), GroupBatchNorm2d(4), nn.ReLU(),
         GroupConv2d(4, 6, basis, padding=1), GroupBatchNorm2d(6), nn.ReLU(), GroupMaxPool2d(2),
-        GroupConv2d(6, 4, basis, padding=1), GroupBatchNorm2d(4), nn.ReLU(), GroupAvgPool2d(2), GroupDropout2d(0.1),
+        GroupConv2d(6, 4, basis, padding=1), GroupBatchNorm2d(4), nn.ReLU(), GroupBlurPool2d(), GroupDropout2d(0.1),
+        GroupConv2d(4, 4, basis, padding=1), GroupBatchNorm2d(4), nn.ReLU(), GroupAvgPool2d((1, 2)),
     )  # fmt: skip
 
 
@@ -48,6 +58,16 @@ def test_every_layer_keeps_the_layout(layout, training):
         y = layer(y)
         assert y.flatten(1, 2).is_contiguous(memory_format=layout), layer
         assert y.flatten(1, 2).data_ptr() == y.data_ptr()  # a view
+
+
+@LAYOUTS
+@pytest.mark.parametrize("reduction", ["max", "mean"])
+def test_pooling_the_group_keeps_the_layout(layout, reduction):
+    features = stack()(images(layout))
+    pooled = GroupPool(reduction)(features)
+    assert pooled.is_contiguous(memory_format=layout)
+    expected = features.max(2).values if reduction == "max" else features.sum(2) / features.shape[2]
+    torch.testing.assert_close(pooled, expected)
 
 
 @LAYOUTS

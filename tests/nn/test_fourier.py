@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import orbitconv.nn.group_conv
 from orbitconv.bases import ExactBasis, FilterBasis, HarmonicBasis
 from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.models import count_multiply_adds
-from orbitconv.nn import GroupConv2d, LiftingConv2d
-from orbitconv.nn.fourier import fourier_tables, pays_off, predict_multiply_adds
+from orbitconv.nn import GroupConv2d, LiftingConv2d, keep_filters
+from orbitconv.nn.fourier import fourier_tables, pays_off, work_of
 from references import FAMILIES, OPTIONS, images, unitary
 
 ORDERS = pytest.mark.parametrize("order", [1, 2, 3, 4, 5, 8, 16])
@@ -94,15 +95,15 @@ def test_predicts_the_multiply_adds_that_are_done(name, options):
     padded = [copy.deepcopy(layer) for layer in layers]
     for layer in padded:
         layer.padding = tuple(2 * [(layer.kernel_size[0] - 1) // 2] * 2)
-    predicted = predict_multiply_adds(layers[0])
+    predicted = work_of(layers[0])
     pixels = (8 // layers[0].stride[0]) ** 2
     shape = (4, layers[0].group.order, 8, 8)
-    assert [count_multiply_adds(layer, shape) / pixels for layer in padded] == list(predicted)
+    assert [count_multiply_adds(layer, shape) / pixels for layer in padded] == [predicted.dense, predicted.fourier]
 
 
 def test_pointwise_mixing_takes_a_quarter_of_the_multiply_adds_of_c8():
     layer = GroupConv2d(1000, 1000, ExactBasis(Cyclic(8), 1), device="meta")
-    dense, fourier = predict_multiply_adds(layer)
+    dense, fourier, *_ = work_of(layer)
     assert dense / fourier == pytest.approx(4, rel=0.01)
 
 
@@ -182,42 +183,65 @@ def test_trains_in_one_graph_for_batches_of_any_size(basis):
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-12 * float(expected.abs().max()))
 
 
-def test_it_is_off_unless_asked_for():
-    basis = HarmonicBasis(Cyclic(16), 3)
-    assert GroupConv2d(64, 64, basis, device="meta").fourier is False
-    automatic = GroupConv2d(64, 64, basis, fourier="auto", device="meta")
-    assert automatic.fourier == "auto"
-    assert automatic.extra_repr().endswith(", fourier=auto")
-    assert not hasattr(GroupConv2d(2, 2, basis, fourier="auto"), "waves")
+def uses_fourier(layer: GroupConv2d, x: Tensor, monkeypatch: pytest.MonkeyPatch) -> bool:
+    calls = []
+    usual = orbitconv.nn.group_conv.correlate_in_fourier_space
+    monkeypatch.setattr(orbitconv.nn.group_conv, "correlate_in_fourier_space", lambda *a: calls.append(1) or usual(*a))
+    layer(x)
+    return bool(calls)
+
+
+def test_it_is_taken_call_by_call_where_pixels_are_few(monkeypatch):
+    layer = GroupConv2d(32, 32, HarmonicBasis(Cyclic(8), 3), padding=1)
+    few, many = torch.randn(2, 32, 8, 8, 8), torch.randn(2, 32, 8, 48, 48)
+    assert layer.fourier == "auto"
+    assert uses_fourier(layer, few, monkeypatch)
+    assert not uses_fourier(layer, many, monkeypatch)
+    torch.testing.assert_close(layer(few), layer.convolve(few.flatten(1, 2)).unflatten(1, (32, 8)), rtol=0, atol=1e-4)
+    last = few.flatten(1, 2).contiguous(memory_format=torch.channels_last).unflatten(1, (32, 8))
+    assert not uses_fourier(layer, last, monkeypatch)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not uses_fourier(layer, few, monkeypatch)
+    with keep_filters(layer):
+        assert not uses_fourier(layer, few, monkeypatch)
+
+
+@pytest.mark.parametrize("options", [{"fourier": False}, {"recompute": True}], ids=str)
+def test_it_is_not_taken_by_layers_that_do_otherwise(options, monkeypatch):
+    few = torch.randn(2, 32, 8, 8, 8)
+    assert not uses_fourier(GroupConv2d(32, 32, HarmonicBasis(Cyclic(8), 3), **options), few, monkeypatch)
     assert GroupConv2d(64, 64, ExactBasis(Dihedral(4), 1), fourier="auto").fourier is False
 
 
 @pytest.mark.parametrize(
-    ("order", "kernel_size", "fields", "expected"),
+    ("order", "kernel_size", "fields", "pixels", "expected"),
     [
-        (8, 1, 128, True),
-        (16, 1, 64, True),
-        (8, 1, 64, False),
-        (16, 1, 16, False),
-        (16, 3, 64, True),
-        (8, 5, 64, True),
-        (8, 3, 64, False),  # 5.3 times fewer multiply-adds, in the same time on large planes
-        (8, 5, 32, False),
-        (4, 3, 32, False),
+        (8, 3, 64, 128, True),  # a third of the time of a training step
+        (8, 3, 32, 512, True),
+        (8, 3, 16, 128, True),
+        (16, 3, 32, 2048, True),
+        (8, 5, 32, 2048, True),
+        (8, 1, 64, 2048, True),
+        (8, 3, 8, 64, False),
+        (8, 3, 16, 2048, False),  # twice the time
+        (8, 3, 32, 2048, False),
+        (8, 5, 16, 2048, False),
+        (8, 3, 64, 65536, False),  # 5.3 times fewer multiply-adds, in the same time on large planes
+        (16, 3, 64, 65536, True),
     ],
 )
-def test_the_rule_takes_it_where_it_was_measured_to_be_faster(order, kernel_size, fields, expected):
+def test_the_rule_takes_it_where_it_was_measured_to_be_faster(order, kernel_size, fields, pixels, expected):
     basis = ExactBasis(Cyclic(order), 1) if kernel_size == 1 else HarmonicBasis(Cyclic(order), kernel_size)
-    layer = GroupConv2d(fields, fields, basis, device="meta")
-    assert pays_off(layer) is expected
-    products = predict_multiply_adds(layer)
-    assert products.fourier < products.dense
+    work = work_of(GroupConv2d(fields, fields, basis, device="meta"))
+    assert pays_off(work, pixels) is expected
+    assert work.fourier < work.dense
 
 
 def test_the_rule_knows_that_mixing_runs_before_the_stride():
     basis = HarmonicBasis(Cyclic(16), 3)
-    assert pays_off(GroupConv2d(64, 64, basis, device="meta"))
-    assert not pays_off(GroupConv2d(64, 64, basis, 2, device="meta"))
+    step, stride = (work_of(GroupConv2d(64, 64, basis, stride, device="meta")) for stride in (1, 2))
+    assert pays_off(step, 65536)
+    assert not pays_off(stride, 65536)
 
 
 def test_refuses_groups_with_mirrors_and_other_values():

@@ -18,8 +18,8 @@ STEP = {torch.bfloat16: 2**-8, torch.float16: 2**-11}
 def record_filters(layer: BasisConv2d, monkeypatch: pytest.MonkeyPatch) -> list[torch.dtype]:
     """Dtypes of the filters and atoms that a layer makes from now on."""
     seen: list[torch.dtype] = []
-    make = layer.filters
-    monkeypatch.setattr(layer, "filters", lambda: seen.append((weight := make()).dtype) or weight)
+    make = layer._expand
+    monkeypatch.setattr(layer, "_expand", lambda *a, **k: seen.append((weight := make(*a, **k)).dtype) or weight)
     layer.basis.register_forward_hook(lambda *call: seen.append(call[-1].dtype))
     return seen
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from orbitconv.cli.terminal import Terminal
 from orbitconv.experiments.figures import check_libraries
@@ -11,6 +11,7 @@ from orbitconv.experiments.record import Record
 from orbitconv.progress import ProgressCallback
 
 
+@runtime_checkable
 class Settings(Protocol):
     """Where a study goes."""
 

@@ -3,6 +3,7 @@
 import copy
 import math
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from orbitconv.bases import FilterBasis, load_basis
 from orbitconv.checks import Size2, as_pair, check_positive
 from orbitconv.nn.initialisation import mean_square_gain
+from orbitconv.nn.keeping import kept_filters
 from orbitconv.nn.recompute import recomputed_conv2d
 
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
@@ -104,9 +106,12 @@ class BasisConv2d(nn.Module, ABC):
 
     @abstractmethod
     def _expand(
-        self, coefficients: Float[Tensor, "o i *m d"], atoms: Float[Tensor, "g d ky kx"]
+        self, coefficients: Float[Tensor, "o i *m d"], atoms: Float[Tensor, "g d ky kx"], channels_last: bool = False
     ) -> Float[Tensor, "og i2 ky kx"]:
-        """The weight of the one `conv2d` this layer is, as a function of what it is made of."""
+        """The weight of the one `conv2d` this layer is, as a function of what it is made of.
+
+        Where it is cheap, `channels_last` puts it in memory as `conv2d` wants it beside such input.
+        """
 
     def filters(self) -> Float[Tensor, "og i ky kx"]:
         """The expanded filters: the weight of the one `conv2d` this layer is.
@@ -114,7 +119,10 @@ class BasisConv2d(nn.Module, ABC):
         Returns:
             Weight of shape (out_channels * |G|, input planes / groups, height, width).
         """
-        return self._expand(self.coefficients, self.basis(self.coefficients.dtype))
+        return self._expand(self.coefficients, self._atoms())
+
+    def _atoms(self) -> Float[Tensor, "g d ky kx"]:
+        return self.basis(self.coefficients.dtype)
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -148,11 +156,13 @@ class BasisConv2d(nn.Module, ABC):
         x, padding = self.pad(x)
         options = self.stride, padding, self.dilation, self.groups
         device = "cpu" if x.is_meta else x.device.type  # torch knows no autocast on meta
+        channels_last = x.stride(1) == 1 and not x.is_contiguous()
         recompute = self.recompute and not torch.compiler.is_compiling()
+        expand = partial(self._expand, channels_last=channels_last)
         with torch.autocast(device, enabled=False):
-            made = self.basis(self.coefficients.dtype) if recompute else self.filters()
+            made = self._atoms() if recompute else kept_filters(self, lambda: expand(self.coefficients, self._atoms()))
         if recompute:
-            return recomputed_conv2d(x, self.coefficients, made, bias, self._expand, options)
+            return recomputed_conv2d(x, self.coefficients, made, bias, expand, options)
         return F.conv2d(x, made, bias, *options)
 
     def pad(self, x: Float[Tensor, "b i h w"]) -> tuple[Float[Tensor, "b i h2 w2"], tuple[int, int]]:

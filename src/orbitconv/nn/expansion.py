@@ -1,11 +1,17 @@
 """From coefficients to the filters of a plain convolution.
 
-A group convolution is one `conv2d` from `C_in |G|` to `C_out |G|` channels. Its weight is made here, and nowhere else.
+A group convolution is one `conv2d` from `C_in |G|` to `C_out |G|` channels. Its weight is made here, and nowhere else,
+in two steps: coefficients are laid out as every element turns them (`orbitconv.nn.turning`), then one batched matrix
+product with the atoms writes the weight in its final layout. The gradient takes the two steps back.
 """
 
+from typing import Any
+
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
+
+from orbitconv.nn.turning import Turning, copy_windows, sum_windows
 
 
 def expand_lifting(
@@ -24,22 +30,87 @@ def expand_lifting(
 
 
 def expand_group(
-    coefficients: Float[Tensor, "o i m d"], atoms: Float[Tensor, "g d ky kx"], quotient: Int[Tensor, "g h"]
+    coefficients: Float[Tensor, "o i m d"],
+    atoms: Float[Tensor, "g d ky kx"],
+    turning: Turning,
+    channels_last: bool = False,
 ) -> Float[Tensor, "og ih ky kx"]:
     """Filters of a group layer: filter[o, g, i, h] = sum over d of coefficients[o, i, g^-1 h, d] * atoms[g, d].
 
     Args:
         coefficients: Coefficients of every filter, a function on the group.
         atoms: Atoms at every group element.
-        quotient: Table of g^-1 h.
+        turning: What each element does to the group axis.
+        channels_last: Whether the numbers of a pixel lie side by side in memory, as `conv2d` wants the weight where
+            its input lies so.
 
     Returns:
         Weight for `conv2d`, channels and group flattened in this order on both sides.
     """
-    order, num_atoms = atoms.shape[:2]
-    out_channels, in_channels = coefficients.shape[:2]
-    # index_select rather than indexing: its gradient is added up in one order, so that training can be repeated.
-    turned = coefficients.index_select(2, quotient.flatten()).unflatten(2, (order, order)).permute(2, 0, 1, 3, 4)
-    filters = torch.bmm(turned.reshape(order, -1, num_atoms), atoms.flatten(2))
-    filters = filters.reshape(order, out_channels, in_channels * order, *atoms.shape[2:])
-    return filters.transpose(0, 1).flatten(0, 1)
+    if torch.compiler.is_compiling():  # the compiler derives the gradient by itself, and knows no forward-mode rule
+        return _expand(coefficients, atoms, turning, channels_last)
+    return _Expand.apply(coefficients, atoms, turning, channels_last)
+
+
+def _expand(
+    coefficients: Float[Tensor, "o i m d"], atoms: Float[Tensor, "g d ky kx"], turning: Turning, channels_last: bool
+) -> Float[Tensor, "og ih ky kx"]:
+    turned, matrices = _rows(coefficients, turning), _matrices(atoms, len(coefficients))
+    if channels_last:
+        return torch.bmm(matrices.mT, turned.mT).unflatten(1, atoms.shape[2:]).permute(0, 3, 1, 2)
+    return torch.bmm(turned, matrices).unflatten(2, atoms.shape[2:])
+
+
+def _rows(coefficients: Float[Tensor, "o i m d"], turning: Turning) -> Float[Tensor, "og ih d"]:
+    """Every turned copy of the coefficients, as a matrix for each output plane."""
+    return copy_windows(coefficients, turning).flatten(2, 3).flatten(0, 1)
+
+
+def _matrices(atoms: Float[Tensor, "g d ky kx"], out_channels: int) -> Float[Tensor, "og d y"]:
+    """The atoms as a matrix for each output plane, so that the product has the order of the weight."""
+    return atoms.flatten(2).expand(out_channels, *atoms.shape[:2], -1).flatten(0, 1)
+
+
+class _Expand(torch.autograd.Function):
+    """`_expand`, whose gradient by autograd would fill a strip of zeros for every window."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(coefficients: Tensor, atoms: Tensor, turning: Turning, channels_last: bool) -> Tensor:
+        return _expand(coefficients, atoms, turning, channels_last)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG004
+        coefficients, atoms, ctx.turning, ctx.channels_last = inputs
+        ctx.save_for_backward(coefficients, atoms)
+        ctx.save_for_forward(coefficients, atoms)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        coefficients, atoms = ctx.saved_tensors
+        if torch.is_grad_enabled():  # the gradient is to be differentiated once more
+            _, pull, *_ = torch.func.vjp(lambda c, a: _expand(c, a, ctx.turning, False), coefficients, atoms)
+            return *pull(grad_outputs[0]), None, None
+        planes, out_channels, order = (
+            grad_outputs[0].flatten(2),
+            len(coefficients),
+            len(atoms),
+        )  # a view if channels last
+        for_coefficients = for_atoms = None
+        if ctx.needs_input_grad[0]:
+            rows = torch.bmm(planes, _matrices(atoms, out_channels).mT)
+            turned = rows.view(out_channels, order, -1, coefficients.shape[2], rows.shape[-1])
+            for_coefficients = sum_windows(turned, ctx.turning)
+        if ctx.needs_input_grad[1]:
+            product = torch.bmm(_rows(coefficients, ctx.turning).mT, planes)
+            for_atoms = product.unflatten(0, (out_channels, order)).sum(0).view_as(atoms)
+        return for_coefficients, for_atoms, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Tensor:
+        (coefficients, atoms), tangents = ctx.saved_tensors, grad_inputs[:2]
+        options = ctx.turning, ctx.channels_last
+        along = [_Expand.apply(tangents[0], atoms, *options)] if tangents[0] is not None else []
+        along += [_Expand.apply(coefficients, tangents[1], *options)] if tangents[1] is not None else []
+        return along[0] if len(along) == 1 else along[0] + along[1]

@@ -26,6 +26,7 @@ different k it is 2 n / N of the dense count: 1.25 for C8 with |k| <= 2, so noth
 """
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -36,12 +37,15 @@ from torch import Tensor
 
 from orbitconv.nn.conv import BasisConv2d
 
-TRAFFIC_COST = 250
-"""Multiply-adds of a dense convolution in the time of arranging one number of input or output; see `pays_off`."""
-ATOM_COST = 700
-"""The same for one number of `z`, from mixing to its sum over atoms."""
-MARGIN = 1.25
-"""How many times faster than dense the Fourier product must be expected to be, before `fourier="auto"` takes it."""
+PRICES = ((1e6, 180, 50), (8e6, 400, 50), (math.inf, 700, 250))
+"""Multiply-adds of a dense convolution in the time of one number of `z`, from mixing to its sum over atoms, and of
+arranging one number of input or output: for a `z` of so many numbers at most. Caches are why they rise."""
+WEIGHT_PRICE = 78
+"""The same for one number of the expanded weight: expanding it, handing it to the convolution, and its gradient."""
+CALL_PRICE = 5e7
+"""The same for what a call costs at any size; about equal for both products."""
+MARGIN = 0.95
+"""Share of the dense product's time that the Fourier product must be expected to take at most."""
 
 
 class FourierTables(NamedTuple):
@@ -57,8 +61,9 @@ class FourierTables(NamedTuple):
     shifts: Float[Tensor, "f 2 2 m"]
 
 
+@lru_cache
 def fourier_tables(order: int) -> FourierTables:
-    """The tables of a cyclic group, in float64.
+    """The tables of a cyclic group, in float64; the same tensors every time, not to be edited.
 
     Args:
         order: Number N of its elements.
@@ -129,55 +134,61 @@ def _block_weights(
     return rearrange(weight, "f q i r d (c o) -> (f c) (q i) (r d o)", c=blocks)
 
 
-class MultiplyAdds(NamedTuple):
-    """Multiply-adds of a group layer for every pixel of its output, borders aside.
+class Work(NamedTuple):
+    """What both products of a group layer on a cyclic group have to do, for every pixel of the output.
 
     Args:
-        dense: Of one convolution with expanded filters.
-        fourier: With the group axis in Fourier space.
+        dense: Multiply-adds of one convolution with expanded filters, borders aside.
+        fourier: Multiply-adds with the group axis in Fourier space.
+        arranged: Numbers of input and output, which the Fourier product puts in another order.
+        between: Numbers of `z`.
+        weights: Numbers of the expanded weight; once, not for every pixel.
     """
 
     dense: float
     fourier: float
+    arranged: float
+    between: float
+    weights: float
 
 
-def predict_multiply_adds(layer: BasisConv2d) -> MultiplyAdds:
-    """Multiply-adds of both products of a layer; the zero row of odd N counts, as it is multiplied.
+def work_of(layer: BasisConv2d) -> Work:
+    """Count it; the zero row of odd N counts, as it is multiplied.
 
     Args:
         layer: A `GroupConv2d` on a cyclic group.
 
     Returns:
-        Both counts.
+        The work.
     """
     order, area, num_atoms = layer.group.order, math.prod(layer.kernel_size), layer.basis.num_atoms
-    rows, z = 2 * ((order + 1) // 2), layer.out_channels * num_atoms
+    rows, z, steps = 2 * ((order + 1) // 2), layer.out_channels * num_atoms, math.prod(layer.stride)
     pairs = layer.in_channels * layer.out_channels / layer.groups
-    mixing, there, back = 2 * rows * pairs * num_atoms, rows * order * layer.in_channels, rows * order * z
+    fourier = 2 * rows * pairs * num_atoms + rows * order * (layer.in_channels + z)
     dense = pairs * order**2 * area
     if area == 1:  # only the pixels that the stride leaves are looked at, and atoms are part of the way back
-        return MultiplyAdds(dense, mixing + there + back)
-    return MultiplyAdds(dense, (mixing + there + back) * math.prod(layer.stride) + z * order * area)
+        return Work(dense, fourier, order * (layer.in_channels + layer.out_channels), 0, dense)
+    arranged = order * (steps * layer.in_channels + layer.out_channels)
+    return Work(dense, fourier * steps + z * order * area, arranged, steps * order * z, dense)
 
 
-def pays_off(layer: BasisConv2d) -> bool:
-    """Whether the Fourier product of a layer on a cyclic group is expected to be faster than the dense one.
+def pays_off(work: Work, pixels: int) -> bool:
+    """Whether the Fourier product of a layer is expected to be faster than the dense one, on so many pixels.
 
-    It has far fewer multiply-adds, but moves more numbers: those of input and output and, for kernels of more than one
-    pixel, `z`, D times as large as the output. The rule counts `TRAFFIC_COST` and `ATOM_COST` multiply-adds for each,
-    and asks for an advantage of `MARGIN`. These were fitted to feature maps too large for the caches, in inference,
-    where the advantage is smallest: one core of a busy machine with AVX-512, float32, C4 to C16, 8 to 128 fields, 1x1
-    to 5x5. There 1x1 layers gain from 128 fields of C8 or 64 of C16 on, larger kernels at 64 fields of C16 (3x3) or C8
-    (5x5). Maps of a few megabytes, and training steps, gain at half as many fields and fewer: try `fourier=True`. Not
-    measured: GPUs, several cores, other precisions, `torch.compile`. A folded network is always dense.
+    It has fewer multiply-adds and no weight to expand, but moves more numbers: those of input and output and, for
+    kernels of more than one pixel, `z`, D times as large as the output. So it wins where fields are many and pixels
+    few: late layers, small batches. The prices were fitted to 43 layers, C4 to C16, 1x1 to 5x5, 8 to 64 fields, 64 to
+    2,048 pixels, in training steps and in inference, two threads with AVX-512, float32: there the rule took none that
+    was slower, and missed a gain of up to two in some of 3x3 on C16. Not measured: GPUs, other precisions.
 
     Args:
-        layer: A `GroupConv2d` on a cyclic group.
+        work: Work of the layer.
+        pixels: Pixels of the output, over all images.
 
     Returns:
         The expectation.
     """
-    products, order, area = predict_multiply_adds(layer), layer.group.order, math.prod(layer.stride)
-    arranged = order * (area * layer.in_channels + layer.out_channels)
-    z = 0 if layer.kernel_size == (1, 1) else area * order * layer.out_channels * layer.basis.num_atoms
-    return products.dense > MARGIN * (products.fourier + TRAFFIC_COST * arranged + ATOM_COST * z)
+    numbers = work.between * pixels
+    price, traffic = next((price, traffic) for most, price, traffic in PRICES if numbers <= most)
+    fourier = (work.fourier + traffic * work.arranged) * pixels + price * numbers
+    return fourier + CALL_PRICE < MARGIN * (work.dense * pixels + WEIGHT_PRICE * work.weights + CALL_PRICE)

@@ -1,5 +1,6 @@
 """From the group to the group."""
 
+import math
 from collections.abc import Callable
 from typing import Any, Literal, final
 
@@ -11,7 +12,9 @@ from orbitconv.bases import FilterBasis
 from orbitconv.groups import Cyclic
 from orbitconv.nn.conv import BasisConv2d
 from orbitconv.nn.expansion import expand_group
-from orbitconv.nn.fourier import FourierTables, correlate_in_fourier_space, fourier_tables, pays_off
+from orbitconv.nn.fourier import FourierTables, correlate_in_fourier_space, fourier_tables, pays_off, work_of
+from orbitconv.nn.keeping import is_kept
+from orbitconv.nn.turning import turning_of
 
 
 @final
@@ -44,9 +47,10 @@ class GroupConv2d(BasisConv2d):
         dtype: Dtype of the parameters.
         recompute: Whether to expand the filters again for the backward pass instead of keeping them, as in BasisConv2d.
         fourier: Whether to multiply with the group axis in Fourier space (`orbitconv.nn.fourier`), which has up to
-            |G| / 2 times fewer multiply-adds, more where there are fewer atoms than pixels, but moves more numbers and,
-            in training, keeps D planes for each one of the output. Values are the same up to rounding. `"auto"` does so
-            on a CPU where it is expected to be faster (`pays_off` says what that rests on). For cyclic groups.
+            |G| / 2 times fewer multiply-adds, more where there are fewer atoms than pixels, and no filters to expand,
+            but moves more numbers and, in training, keeps D planes for each one of the output. Values are the same up
+            to rounding. For cyclic groups. `"auto"` does so, call by call, where it is expected to be faster
+            (`pays_off`): many fields on few pixels, on a CPU, neither compiled nor under autocast.
 
     Shapes:
         (batch, in_channels, group, height, width) -> (batch, out_channels, group, height', width')
@@ -59,7 +63,6 @@ class GroupConv2d(BasisConv2d):
     """
 
     _layers_before = 2
-    quotient: Tensor
     waves: Tensor
     shifts: Tensor
 
@@ -69,7 +72,7 @@ class GroupConv2d(BasisConv2d):
         out_channels: int,
         basis: FilterBasis | str,
         *args: Any,
-        fourier: bool | Literal["auto"] = False,
+        fourier: bool | Literal["auto"] = "auto",
         **kwargs: Any,
     ) -> None:
         super().__init__(in_channels, out_channels, basis, *args, **kwargs)
@@ -79,11 +82,10 @@ class GroupConv2d(BasisConv2d):
             raise ValueError(
                 f"GroupConv2d supports fourier=True for cyclic groups, got {self.group}. Leave it out, or take 'auto'."
             )
-        self.fourier: bool | Literal["auto"] = bool(fourier)
-        if fourier == "auto":
-            self.fourier = "auto" if isinstance(self.group, Cyclic) and pays_off(self) else False
-        names = ["quotient", "waves", "shifts"] if self.fourier else ["quotient"]
-        for name in names:
+        automatic = fourier == "auto" and isinstance(self.group, Cyclic) and not self.recompute
+        self.fourier: bool | Literal["auto"] = "auto" if automatic else fourier is True
+        self._work = work_of(self) if automatic else None
+        for name in ("waves", "shifts") if self.fourier else ():
             self.register_buffer(name, torch.empty(0), persistent=False)
         self._write_tables()
 
@@ -107,24 +109,34 @@ class GroupConv2d(BasisConv2d):
         self._write_tables()
 
     def _write_tables(self) -> None:
-        self.quotient = torch.from_numpy(self.group.quotient.copy()).to(self.coefficients.device)
+        self._turning = turning_of(self.group).to(self.coefficients.device)
         if self.fourier:
-            self.waves, self.shifts = (table.to(self.coefficients) for table in fourier_tables(self.group.order))
+            self.waves, self.shifts = (
+                table.to(self.coefficients, copy=True) for table in fourier_tables(self.group.order)
+            )
 
     def _coefficient_shape(self, in_channels: int) -> tuple[int, ...]:
         return self.out_channels, in_channels, self.group.order, self.basis.num_atoms
 
     def _expand(
-        self, coefficients: Float[Tensor, "o i m d"], atoms: Float[Tensor, "g d ky kx"]
+        self, coefficients: Float[Tensor, "o i m d"], atoms: Float[Tensor, "g d ky kx"], channels_last: bool = False
     ) -> Float[Tensor, "og ih ky kx"]:
-        return expand_group(coefficients, atoms, self.quotient)
+        return expand_group(coefficients, atoms, self._turning, channels_last)
 
     def forward(self, x: Float[Tensor, "b i h h1 w1"]) -> Float[Tensor, "b o g h2 w2"]:
         """Correlate `x` with the filter at every group element."""
         self.check_features(x)
-        if self.fourier and (self.fourier is True or x.device.type in {"cpu", "meta"}):
+        if self.fourier is True or self._gains_by_fourier(x):
             return self._correlate_in_fourier_space(x.flatten(1, 2))
         return self.convolve(x.flatten(1, 2)).unflatten(1, (self.out_channels, self.group.order))
+
+    def _gains_by_fourier(self, x: Float[Tensor, "b i h h1 w1"]) -> bool:
+        """Whether the Fourier product is expected to be faster on this input."""
+        if torch.compiler.is_compiling() or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+            return False  # a compiler must not tell sizes apart; prices were measured elsewhere
+        if self._work is None or not x.is_contiguous() or is_kept(self):
+            return False  # it would change the layout, or filters are there already
+        return pays_off(self._work, x.shape[0] * math.prod(x.shape[3:]) // math.prod(self.stride))
 
     def _correlate_in_fourier_space(self, planes: Float[Tensor, "b ih h1 w1"]) -> Float[Tensor, "b o g h2 w2"]:
         planes, padding = self.pad(planes)
@@ -135,4 +147,4 @@ class GroupConv2d(BasisConv2d):
 
     def extra_repr(self) -> str:
         """Channels and options, for `print`."""
-        return super().extra_repr() + (f", fourier={self.fourier}" if self.fourier else "")
+        return super().extra_repr() + (", fourier=True" if self.fourier is True else "")

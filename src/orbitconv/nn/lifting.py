@@ -54,7 +54,10 @@ class LiftingConv2d(BasisConv2d):
         return self.out_channels, in_channels, self.basis.num_atoms
 
     def _expand(
-        self, coefficients: Float[Tensor, "o i d"], atoms: Float[Tensor, "g d ky kx"]
+        self,
+        coefficients: Float[Tensor, "o i d"],
+        atoms: Float[Tensor, "g d ky kx"],
+        channels_last: bool = False,  # noqa: ARG002, such small weights are not worth it
     ) -> Float[Tensor, "og i ky kx"]:
         return expand_lifting(coefficients, atoms)
 

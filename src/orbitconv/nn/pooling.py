@@ -105,7 +105,7 @@ class GroupBlurPool2d(nn.Module):
     def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b c g h2 w2"]:
         """Down-sample `x`."""
         check_on_group("GroupBlurPool2d", x)
-        return _blur_planes("GroupBlurPool2d", x)
+        return _blur_planes("GroupBlurPool2d", x.flatten(1, 2)).unflatten(1, x.shape[1:3])
 
 
 @final
@@ -129,17 +129,15 @@ class BlurPool2d(nn.Module):
         return _blur_planes("BlurPool2d", x)
 
 
-def _blur_planes(owner: str, x: Float[Tensor, "*lead h w"]) -> Float[Tensor, "*lead h2 w2"]:
-    """Blur every plane and take every second pixel."""
+def _blur_planes(owner: str, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
+    """Blur every plane and take every second pixel; planes that are channels last stay so."""
     if min(x.shape[-2:]) < 3:
         raise ValueError(f"{owner} expects planes of at least 3x3 pixels, got {tuple(x.shape[-2:])}.")
-    planes = x.flatten(0, -3)[:, None]
     (tall, rows), (wide, cols) = (_binomial(size) for size in x.shape[-2:])
-    planes = F.pad(planes, (wide, wide, tall, tall), mode="reflect")
-    down = torch.tensor(rows, dtype=x.dtype, device=x.device).reshape(1, 1, -1, 1)
-    across = torch.tensor(cols, dtype=x.dtype, device=x.device).reshape(1, 1, 1, -1)
-    y = F.conv2d(F.conv2d(planes, down, stride=(2, 1)), across, stride=(1, 2))
-    return y.squeeze(1).unflatten(0, x.shape[:-2])
+    x, channels = F.pad(x, (wide, wide, tall, tall), mode="reflect"), x.shape[1]
+    down = torch.tensor(rows, dtype=x.dtype, device=x.device).reshape(1, 1, -1, 1).expand(channels, -1, -1, -1)
+    across = torch.tensor(cols, dtype=x.dtype, device=x.device).reshape(1, 1, 1, -1).expand(channels, -1, -1, -1)
+    return F.conv2d(F.conv2d(x, down, stride=(2, 1), groups=channels), across, stride=(1, 2), groups=channels)
 
 
 def _binomial(size: int) -> tuple[int, list[float]]:
@@ -170,7 +168,11 @@ class GroupPool(nn.Module):
     def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b c h w"]:
         """Pool `x` over the group."""
         check_on_group("GroupPool", x)
-        return x.amax(2) if self.reduction == "max" else x.mean(2)
+        if x.is_contiguous():
+            return x.amax(2) if self.reduction == "max" else x.mean(2)
+        pixels = x.permute(0, 3, 4, 1, 2)  # the last axis is the group, so that planes that are channels last stay so
+        pooled = pixels.amax(4) if self.reduction == "max" else pixels.mean(4)
+        return pooled.permute(0, 3, 1, 2)
 
     def extra_repr(self) -> str:
         """The reduction, for `print`."""

@@ -58,7 +58,10 @@ class DepthwiseGroupConv2d(BasisConv2d):
         return self.out_channels, 1, self.basis.num_atoms
 
     def _expand(
-        self, coefficients: Float[Tensor, "o 1 d"], atoms: Float[Tensor, "g d ky kx"]
+        self,
+        coefficients: Float[Tensor, "o 1 d"],
+        atoms: Float[Tensor, "g d ky kx"],
+        channels_last: bool = False,  # noqa: ARG002, such small weights are not worth it
     ) -> Float[Tensor, "og 1 ky kx"]:
         return expand_lifting(coefficients, atoms)
 
@@ -131,7 +134,7 @@ class SeparableGroupConv2d(nn.Module):
         dtype: torch.dtype | None = None,
         *,
         mixing: Literal["full", "separable"] = "full",
-        fourier: bool | Literal["auto"] = False,
+        fourier: bool | Literal["auto"] = "auto",
     ) -> None:
         super().__init__()
         check_positive("SeparableGroupConv2d", in_channels=in_channels, out_channels=out_channels)
@@ -153,7 +156,7 @@ class SeparableGroupConv2d(nn.Module):
             fourier=fourier,
             **factory,
         )
-        self.channels = None if at_once else nn.Conv2d(in_channels, out_channels, 1, bias=bias, **factory)
+        self.channels = None if at_once else _ChannelMixing(in_channels, out_channels, 1, bias=bias, **factory)
         self.reset_parameters()
 
     @torch.no_grad()
@@ -170,6 +173,11 @@ class SeparableGroupConv2d(nn.Module):
     def forward(self, x: Float[Tensor, "b i h h1 w1"]) -> Float[Tensor, "b o g h2 w2"]:
         """Correlate the planes of `x`, and mix them."""
         y = self.mixing(self.spatial(x))
-        if self.channels is None:
-            return y
-        return self.channels(y.flatten(2, 3)).unflatten(2, (self.group.order, -1))  # all elements as one tall plane
+        return y if self.channels is None else self.channels(y)
+
+
+class _ChannelMixing(nn.Conv2d):
+    """A 1x1 convolution of feature maps on the group, the same at every element: all elements as one tall plane."""
+
+    def forward(self, input: Float[Tensor, "b i g h w"]) -> Float[Tensor, "b o g h w"]:  # noqa: A002
+        return super().forward(input.flatten(2, 3)).unflatten(2, input.shape[2:4])

@@ -1,0 +1,162 @@
+"""Filters expanded once for several passes: same numbers, never stale, less work."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from orbitconv.bases import ExactBasis, LearnedBasis
+from orbitconv.groups import Cyclic, Dihedral
+from orbitconv.nn import BasisConv2d, GroupConv2d, GroupPool, LiftingConv2d, keep_filters
+from references import images, unitary
+
+
+def net(basis=None) -> nn.Sequential:
+    basis = ExactBasis(Dihedral(4), 3) if basis is None else basis
+    return nn.Sequential(
+        LiftingConv2d(1, 2, basis, padding=1), nn.ReLU(), GroupConv2d(2, 3, basis, padding=1), GroupPool()
+    ).double()
+
+
+def gradients(network: nn.Module) -> list[Tensor]:
+    return [p.grad for p in network.parameters()]
+
+
+@pytest.fixture
+def expansions(monkeypatch):
+    """Counts how often filters are expanded."""
+    calls = []
+    for kind in (LiftingConv2d, GroupConv2d):
+        usual = kind._expand
+
+        def counted(self, *args, usual=usual, **kwargs):
+            calls.append(self)
+            return usual(self, *args, **kwargs)
+
+        monkeypatch.setattr(kind, "_expand", counted)
+    return calls
+
+
+@pytest.mark.parametrize("basis", [None, LearnedBasis(Cyclic(4), 3)], ids=["fixed", "learned"])
+def test_summed_gradients_are_the_same_from_one_expansion(basis, expansions):
+    network = net(basis)
+    other = copy.deepcopy(network)
+    batches = images(6, dtype=torch.float64).split(2)
+    for x in batches:
+        other(x).square().sum().backward()
+    expansions.clear()
+    with keep_filters(network):
+        for x in batches:
+            network(x).square().sum().backward()
+        assert network[0].coefficients.grad is None
+    assert len(expansions) == 2
+    for found, expected in zip(gradients(network), gradients(other), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_inference_expands_once(mode, expansions):
+    network, x = net(), images(2, dtype=torch.float64)
+    expected = network(x)
+    expansions.clear()
+    with mode(), keep_filters(network):
+        found = [network(x) for _ in range(3)]
+    assert len(expansions) == 2
+    for y in found:
+        torch.testing.assert_close(y, expected, rtol=0, atol=0)
+
+
+def test_frozen_layers_expand_once_and_let_gradients_through(expansions):
+    network = net().requires_grad_(requires_grad=False)
+    x = images(2, dtype=torch.float64).requires_grad_()
+    expected = torch.autograd.grad(network(x).square().sum(), x)[0]
+    expansions.clear()
+    with keep_filters(network):
+        with torch.inference_mode():
+            network(x)
+        found = [torch.autograd.grad(network(x).square().sum(), x)[0] for _ in range(2)]
+    assert len(expansions) == 2
+    assert all(torch.equal(gradient, expected) for gradient in found)
+
+
+@pytest.mark.parametrize("edit", ["in place", "replaced", "loaded", "basis"])
+def test_nothing_is_stale_inside_the_block(edit):
+    network, x = net(unitary(Cyclic(4), 3)), images(2, dtype=torch.float64)
+    layer = network[2]
+    state = {name: 3 * value for name, value in network.state_dict().items()}
+    with torch.no_grad(), keep_filters(network):
+        before = network(x)
+        match edit:
+            case "in place":
+                layer.coefficients.mul_(2)
+            case "replaced":
+                layer.coefficients = nn.Parameter(2 * layer.coefficients)
+            case "loaded":
+                network.load_state_dict(state)
+            case _:
+                layer.basis.atoms.mul_(2)
+        found = network(x)
+    assert not torch.equal(found, before)
+    assert torch.equal(found, network(x))
+
+
+def step_too_early(network: nn.Module, x: Tensor) -> None:
+    with keep_filters(network):
+        network(x).sum().backward()
+        with torch.no_grad():
+            network[2].coefficients.mul_(2)  # as an optimizer does
+        network(x)
+
+
+def unseen_edit(network: nn.Module, x: Tensor) -> None:
+    with torch.no_grad(), keep_filters(network):
+        network(x)
+        network[2].coefficients.data.mul_(2)
+
+
+def broken_pass(network: nn.Module, x: Tensor) -> None:
+    with keep_filters(network):
+        network(x).sum().backward()
+        raise ZeroDivisionError
+
+
+def test_refuses_a_step_while_gradients_wait():
+    with pytest.raises(RuntimeError, match="Take the optimizer's step after the block"):
+        step_too_early(net(), images(2, dtype=torch.float64))
+
+
+def test_refuses_edits_that_nothing_can_see():
+    with pytest.raises(RuntimeError, match=r"GroupConv2d changed through \.data"):
+        unseen_edit(net(), images(2, dtype=torch.float64))
+
+
+def test_an_error_inside_ends_the_block():
+    network, x = net(), images(2, dtype=torch.float64)
+    with pytest.raises(ZeroDivisionError):
+        broken_pass(network, x)
+    assert network[0].coefficients.grad is None
+    network(x).sum().backward()
+    assert network[0].coefficients.grad is not None
+
+
+def test_passes_with_and_without_gradient_may_mix():
+    network, x = net(), images(2, dtype=torch.float64)
+    with keep_filters(network), keep_filters(network[2]):
+        with torch.no_grad():
+            expected = network(x)
+        y = network(x)
+        y.sum().backward()
+        with torch.no_grad():
+            assert torch.equal(network(x), expected)
+    assert torch.equal(y, expected)
+    assert all(isinstance(m.coefficients.grad, Tensor) for m in network.modules() if isinstance(m, BasisConv2d))
+
+
+def test_functional_call_takes_its_own_weights():
+    network, x = net(), images(2, dtype=torch.float64)
+    doubled = {name: 2 * p.detach() for name, p in network.named_parameters()}
+    with torch.no_grad(), keep_filters(network):
+        network(x)
+        found = torch.func.functional_call(network, doubled, (x,))
+    assert torch.equal(found, torch.func.functional_call(network, doubled, (x,)))
