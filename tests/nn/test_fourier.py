@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import orbitconv.nn.fourier
 import orbitconv.nn.group_conv
 from orbitconv.bases import ExactBasis, FilterBasis, HarmonicBasis
 from orbitconv.groups import Cyclic, Dihedral
@@ -193,7 +194,7 @@ def uses_fourier(layer: GroupConv2d, x: Tensor, monkeypatch: pytest.MonkeyPatch)
 
 def test_it_is_taken_call_by_call_where_pixels_are_few(monkeypatch):
     layer = GroupConv2d(32, 32, HarmonicBasis(Cyclic(8), 3), padding=1)
-    few, many = torch.randn(2, 32, 8, 8, 8), torch.randn(2, 32, 8, 48, 48)
+    few, many = torch.randn(2, 32, 8, 8, 8), torch.randn(2, 32, 8, 96, 96)
     assert layer.fourier == "auto"
     assert uses_fourier(layer, few, monkeypatch)
     assert not uses_fourier(layer, many, monkeypatch)
@@ -214,34 +215,75 @@ def test_it_is_not_taken_by_layers_that_do_otherwise(options, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("order", "kernel_size", "fields", "pixels", "expected"),
+    ("order", "kernel_size", "fields", "images", "side", "expected"),
     [
-        (8, 3, 64, 128, True),  # a third of the time of a training step
-        (8, 3, 32, 512, True),
-        (8, 3, 16, 128, True),
-        (16, 3, 32, 2048, True),
-        (8, 5, 32, 2048, True),
-        (8, 1, 64, 2048, True),
-        (8, 3, 8, 64, False),
-        (8, 3, 16, 2048, False),  # twice the time
-        (8, 3, 32, 2048, False),
-        (8, 5, 16, 2048, False),
-        (8, 3, 64, 65536, False),  # 5.3 times fewer multiply-adds, in the same time on large planes
-        (16, 3, 64, 65536, True),
+        (8, 3, 64, 2, 8, True),  # a third of the time of a training step
+        (8, 3, 64, 4, 32, True),  # half of it
+        (8, 3, 32, 2, 16, True),
+        (8, 3, 16, 2, 8, True),
+        (16, 3, 32, 8, 16, True),
+        (8, 5, 32, 8, 16, True),
+        (8, 5, 16, 8, 16, True),
+        (8, 1, 64, 8, 16, True),
+        (8, 3, 8, 1, 8, False),
+        (8, 3, 16, 8, 16, False),  # a third more time
+        (8, 3, 16, 2, 32, False),  # two thirds more
+        (8, 3, 16, 16, 16, False),  # half as much again in inference
     ],
 )
-def test_the_rule_takes_it_where_it_was_measured_to_be_faster(order, kernel_size, fields, pixels, expected):
+def test_the_rule_takes_it_where_it_was_measured_to_be_faster(order, kernel_size, fields, images, side, expected):
     basis = ExactBasis(Cyclic(order), 1) if kernel_size == 1 else HarmonicBasis(Cyclic(order), kernel_size)
     work = work_of(GroupConv2d(fields, fields, basis, device="meta"))
-    assert pays_off(work, pixels) is expected
+    assert all(pays_off(work, images, side**2, learns=learns) is expected for learns in (False, True))
     assert work.fourier < work.dense
 
 
 def test_the_rule_knows_that_mixing_runs_before_the_stride():
-    basis = HarmonicBasis(Cyclic(16), 3)
+    basis = HarmonicBasis(Cyclic(8), 3)
     step, stride = (work_of(GroupConv2d(64, 64, basis, stride, device="meta")) for stride in (1, 2))
-    assert pays_off(step, 65536)
-    assert not pays_off(stride, 65536)
+    assert pays_off(step, 64, 16**2, learns=True)
+    assert not pays_off(stride, 64, 16**2, learns=True)
+
+
+def test_the_rule_asks_for_more_where_the_gradient_computes_parts_again():
+    work = work_of(GroupConv2d(32, 32, HarmonicBasis(Cyclic(8), 3), device="meta"))
+    assert pays_off(work, 16, 16**2, learns=False)
+    assert not pays_off(work, 16, 16**2, learns=True)
+
+
+def test_parts_keep_nothing_but_their_input():
+    layer = GroupConv2d(64, 64, HarmonicBasis(Cyclic(8), 3), padding=1)
+    x = torch.randn(8, 64, 8, 16, 16)
+    kept = {}
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda t: kept.update({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes()}) or t, lambda t: t
+    ):
+        y = layer(x)
+    assert y.grad_fn is not None
+    weights = sum(t.nbytes for t in (layer.coefficients, layer.basis.atoms, layer.waves, layer.shifts))
+    assert sum(kept.values()) <= x.nbytes + weights
+
+
+@pytest.mark.parametrize("fourier", [True, "auto"])
+def test_large_batches_are_taken_in_parts(fourier, monkeypatch):
+    dense, other = pair(HarmonicBasis(Cyclic(8), 3), padding=1)
+    other.fourier = fourier
+    monkeypatch.setattr(orbitconv.nn.group_conv, "pays_off", lambda *_, **__: True)
+    x = sample(dense, batch=5)
+    monkeypatch.setattr(orbitconv.nn.fourier, "CHUNK", 2 * 56 * work_of(other).between)  # two images
+    found = []
+    for layer in (dense, other):
+        y = layer(x)
+        found.append((y.detach(), *torch.autograd.grad(y.square().sum(), (x, *layer.parameters()))))
+    for expected, values in zip(*found, strict=True):
+        torch.testing.assert_close(values, expected, rtol=0, atol=1e-11 * float(expected.abs().max()))
+    sizes = []
+    usual = orbitconv.nn.group_conv.correlate_in_fourier_space
+    monkeypatch.setattr(
+        orbitconv.nn.group_conv, "correlate_in_fourier_space", lambda x, *a: sizes.append(len(x)) or usual(x, *a)
+    )
+    other(x)
+    assert sizes == [2, 2, 1]
 
 
 def test_refuses_groups_with_mirrors_and_other_values():

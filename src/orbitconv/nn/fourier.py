@@ -37,13 +37,17 @@ from torch import Tensor
 
 from orbitconv.nn.conv import BasisConv2d
 
-PRICES = ((1e6, 180, 50), (8e6, 400, 50), (math.inf, 700, 250))
+CHUNK = 3_000_000
+"""Numbers of `z` at a time: more of them fall out of the caches. A larger batch is taken in parts."""
+PRICES = ((1e6, 160, 50), (4e6, 190, 50), (8e6, 300, 50), (math.inf, 700, 250))
 """Multiply-adds of a dense convolution in the time of one number of `z`, from mixing to its sum over atoms, and of
-arranging one number of input or output: for a `z` of so many numbers at most. Caches are why they rise."""
+arranging one number of input or output: where so many numbers of `z`, at most, are worked on at a time."""
 WEIGHT_PRICE = 78
 """The same for one number of the expanded weight: expanding it, handing it to the convolution, and its gradient."""
 CALL_PRICE = 5e7
 """The same for what a call costs at any size; about equal for both products."""
+AGAIN = 1.4
+"""Time of a training step whose forward pass runs twice, over that of one."""
 MARGIN = 0.95
 """Share of the dense product's time that the Fourier product must be expected to take at most."""
 
@@ -71,8 +75,8 @@ def fourier_tables(order: int) -> FourierTables:
     Returns:
         Tables for (N + 1) // 2 pairs.
     """
-    g = torch.arange(order, dtype=torch.float64)
-    angles = 2 * math.pi * torch.arange((order + 1) // 2, dtype=torch.float64)[:, None] * g / order
+    g = torch.arange(order, dtype=torch.float64, device="cpu")  # whatever the default device: the tables are kept
+    angles = 2 * math.pi * torch.arange((order + 1) // 2, dtype=torch.float64, device="cpu")[:, None] * g / order
     cos, sin = torch.cos(angles), torch.sin(angles)
     shifts = torch.stack([torch.stack([cos, sin], 1), torch.stack([-sin, cos], 1)], 1)
     alternating = (-1) ** g if order % 2 == 0 else torch.zeros_like(g)
@@ -122,8 +126,9 @@ def correlate_in_fourier_space(
     z = (waves.T @ mixed).flatten(1).unflatten(0, (batch, height, width)).permute(0, 3, 1, 2)
     filters = repeat(atoms, "g d ky kx -> (g c d o) 1 ky kx", c=blocks, o=len(coefficients) // blocks)
     y = F.conv2d(z, filters, None, stride, padding, dilation, len(filters))
-    y = y.unflatten(1, (order, blocks, atoms.shape[1], -1)).sum(3, dtype=y.dtype)  # autocast would sum to float32
-    return y.flatten(2, 3).transpose(1, 2).contiguous()
+    y = y.permute(0, 2, 3, 1).unflatten(3, (order, blocks, atoms.shape[1], -1))
+    y = y.sum(5, dtype=y.dtype)  # autocast would sum to float32
+    return rearrange(y, "b h w g c o -> b (c o) g h w").contiguous()
 
 
 def _block_weights(
@@ -172,23 +177,42 @@ def work_of(layer: BasisConv2d) -> Work:
     return Work(dense, fourier * steps + z * order * area, arranged, steps * order * z, dense)
 
 
-def pays_off(work: Work, pixels: int) -> bool:
-    """Whether the Fourier product of a layer is expected to be faster than the dense one, on so many pixels.
-
-    It has fewer multiply-adds and no weight to expand, but moves more numbers: those of input and output and, for
-    kernels of more than one pixel, `z`, D times as large as the output. So it wins where fields are many and pixels
-    few: late layers, small batches. The prices were fitted to 43 layers, C4 to C16, 1x1 to 5x5, 8 to 64 fields, 64 to
-    2,048 pixels, in training steps and in inference, two threads with AVX-512, float32: there the rule took none that
-    was slower, and missed a gain of up to two in some of 3x3 on C16. Not measured: GPUs, other precisions.
+def images_at_a_time(work: Work, pixels: int) -> int:
+    """How many images the Fourier product takes together.
 
     Args:
         work: Work of the layer.
-        pixels: Pixels of the output, over all images.
+        pixels: Pixels of the output for each image.
+
+    Returns:
+        As many as the caches hold, one or more.
+    """
+    return max(1, int(CHUNK // max(work.between * pixels, 1)))
+
+
+def pays_off(work: Work, images: int, pixels: int, *, learns: bool) -> bool:
+    """Whether the Fourier product of a layer is expected to be faster than the dense one.
+
+    It has fewer multiply-adds and no weight to expand, but moves more numbers: those of input and output and, for
+    kernels of more than one pixel, `z`, D times as large as the output. So it wins where fields are many, and with
+    fewer fields where pixels are few: late layers, small batches. The prices were fitted to some fifty layers, C4 to
+    C16, 1x1 to 5x5, 8 to 64 fields, 64 to 8,192 pixels, in training steps and in inference, two threads with AVX-512,
+    float32: what the rule takes was faster in training, and at most 5 % slower in inference; it leaves some gains.
+    Not measured: GPUs, other precisions.
+
+    Args:
+        work: Work of the layer.
+        images: Images in the batch.
+        pixels: Pixels of the output for each image.
+        learns: Whether gradients are wanted: then a batch that is taken in parts is computed once more for them, so
+            that only one part is in memory at a time.
 
     Returns:
         The expectation.
     """
-    numbers = work.between * pixels
-    price, traffic = next((price, traffic) for most, price, traffic in PRICES if numbers <= most)
-    fourier = (work.fourier + traffic * work.arranged) * pixels + price * numbers
-    return fourier + CALL_PRICE < MARGIN * (work.dense * pixels + WEIGHT_PRICE * work.weights + CALL_PRICE)
+    at_a_time = min(images, images_at_a_time(work, pixels))
+    together, passes = at_a_time * pixels * work.between, AGAIN if learns and at_a_time < images else 1
+    price, traffic = next((price, traffic) for most, price, traffic in PRICES if together <= most)
+    fourier = passes * (work.fourier + traffic * work.arranged + price * work.between)
+    dense = work.dense * images * pixels + WEIGHT_PRICE * work.weights
+    return fourier * images * pixels + CALL_PRICE < MARGIN * (dense + CALL_PRICE)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, final
 
 import torch
@@ -12,8 +13,16 @@ from orbitconv.bases import FilterBasis
 from orbitconv.groups import Cyclic
 from orbitconv.nn.conv import BasisConv2d
 from orbitconv.nn.expansion import expand_group
-from orbitconv.nn.fourier import FourierTables, correlate_in_fourier_space, fourier_tables, pays_off, work_of
+from orbitconv.nn.fourier import (
+    FourierTables,
+    correlate_in_fourier_space,
+    fourier_tables,
+    images_at_a_time,
+    pays_off,
+    work_of,
+)
 from orbitconv.nn.keeping import is_kept
+from orbitconv.nn.recompute import recomputed
 from orbitconv.nn.turning import turning_of
 
 
@@ -49,8 +58,9 @@ class GroupConv2d(BasisConv2d):
         fourier: Whether to multiply with the group axis in Fourier space (`orbitconv.nn.fourier`), which has up to
             |G| / 2 times fewer multiply-adds, more where there are fewer atoms than pixels, and no filters to expand,
             but moves more numbers and, in training, keeps D planes for each one of the output. Values are the same up
-            to rounding. For cyclic groups. `"auto"` does so, call by call, where it is expected to be faster
-            (`pays_off`): many fields on few pixels, on a CPU, neither compiled nor under autocast.
+            to rounding. For cyclic groups. By default, `"auto"`, it does so call by call where it is expected to be
+            faster (`pays_off`), on a CPU, neither compiled nor under autocast, and keeps no more than a few megabytes
+            beyond the dense product: of larger batches it computes the parts again for their gradients.
 
     Shapes:
         (batch, in_channels, group, height, width) -> (batch, out_channels, group, height', width')
@@ -84,7 +94,7 @@ class GroupConv2d(BasisConv2d):
             )
         automatic = fourier == "auto" and isinstance(self.group, Cyclic) and not self.recompute
         self.fourier: bool | Literal["auto"] = "auto" if automatic else fourier is True
-        self._work = work_of(self) if automatic else None
+        self._work = work_of(self) if self.fourier else None
         for name in ("waves", "shifts") if self.fourier else ():
             self.register_buffer(name, torch.empty(0), persistent=False)
         self._write_tables()
@@ -134,15 +144,31 @@ class GroupConv2d(BasisConv2d):
         """Whether the Fourier product is expected to be faster on this input."""
         if torch.compiler.is_compiling() or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
             return False  # a compiler must not tell sizes apart; prices were measured elsewhere
-        if self._work is None or not x.is_contiguous() or is_kept(self):
+        if self.fourier != "auto" or self._work is None or not x.is_contiguous() or is_kept(self):
             return False  # it would change the layout, or filters are there already
-        return pays_off(self._work, x.shape[0] * math.prod(x.shape[3:]) // math.prod(self.stride))
+        return pays_off(self._work, len(x), self._pixels(x), learns=torch.is_grad_enabled())
+
+    def _pixels(self, x: Float[Tensor, "b *c h w"]) -> int:
+        """Pixels of the output for each image, borders aside."""
+        return x.shape[-2] * x.shape[-1] // math.prod(self.stride)
 
     def _correlate_in_fourier_space(self, planes: Float[Tensor, "b ih h1 w1"]) -> Float[Tensor, "b o g h2 w2"]:
         planes, padding = self.pad(planes)
         options = self.stride, padding, self.dilation, self.groups
         atoms, tables = self.basis(self.coefficients.dtype), FourierTables(self.waves, self.shifts)
-        y = correlate_in_fourier_space(planes, self.coefficients, atoms, tables, options)
+
+        def product(part: Tensor, coefficients: Tensor, atoms: Tensor) -> Tensor:
+            return correlate_in_fourier_space(part, coefficients, atoms, tables, options)
+
+        together = len(planes)
+        if self._work is not None and not torch.compiler.is_compiling():  # a compiler must not tell batch sizes apart
+            together = images_at_a_time(self._work, self._pixels(planes))
+        if together >= len(planes):
+            parts, run = (planes,), product
+        else:  # of what lies between, only one part is in memory, unless the user asked for speed
+            parts, run = planes.split(together), product if self.fourier is True else partial(recomputed, product)
+        done = [run(part, self.coefficients, atoms) for part in parts]
+        y = done[0] if len(done) == 1 else torch.cat(done)
         return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None, None]
 
     def extra_repr(self) -> str:

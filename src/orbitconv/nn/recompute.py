@@ -1,4 +1,4 @@
-"""A convolution that forgets its filters after the forward pass and expands them again for the backward pass.
+"""What forgets numbers after the forward pass and computes them again for the backward pass.
 
 `conv2d` keeps its weight for the gradient of its input. For a layer on a group that weight is |G| K^2 / D times as
 large as the coefficients that it is made of; expanding takes a small part of the time of the convolution.
@@ -85,6 +85,50 @@ class _RecomputedConv2d(torch.autograd.Function):
             )
             grad_coefficients, grad_atoms = (*pull(grad_weight), None)[:2] if wanted[1] else (None, None)
         return grad_x, grad_coefficients, grad_atoms, grad_bias, None, None
+
+
+def recomputed(
+    function: Callable[[Tensor, Tensor, Tensor], Tensor], x: Tensor, coefficients: Tensor, atoms: Tensor
+) -> Tensor:
+    """`function(x, coefficients, atoms)`, of which those three are kept, and which runs once more for the gradient.
+
+    Args:
+        function: What to compute; must give the same each time.
+        x: Input.
+        coefficients: Coefficients of the filters.
+        atoms: Atoms at every group element.
+
+    Returns:
+        Its result, with gradients of every order.
+    """
+    return _Recomputed.apply(x, coefficients, atoms, function)
+
+
+class _Recomputed(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(
+        x: Tensor, coefficients: Tensor, atoms: Tensor, function: Callable[[Tensor, Tensor, Tensor], Tensor]
+    ) -> Tensor:
+        return function(x, coefficients, atoms)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG004
+        *tensors, ctx.function = inputs
+        ctx.save_for_backward(*tensors)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        tensors, wanted = ctx.saved_tensors, ctx.needs_input_grad[:3]
+
+        def function(*leaves: Tensor) -> Tensor:
+            given = iter(leaves)
+            return ctx.function(*(next(given) if wants else t for t, wants in zip(tensors, wanted, strict=True)))
+
+        _, pull, *_ = torch.func.vjp(function, *(t for t, wants in zip(tensors, wanted, strict=True) if wants))
+        gradients = iter(pull(grad_outputs[0]))
+        return *(next(gradients) if wants else None for wants in wanted), None
 
 
 def _no_autocast(x: Tensor) -> torch.autocast:

@@ -112,7 +112,7 @@ def sum_windows(turned: Float[Tensor, "o g i h d"], turning: Turning) -> Float[T
     count = order // length if turning.pieces is None else len(turning.pieces) // length
     strip = turned.new_zeros(out_channels, in_channels, count, 2 * length, num_atoms)
     for row, copy in zip(_windows(strip, turning), turned.unbind(1), strict=True):
-        for window, part in zip(row, copy.split(length, dim=2), strict=True):
+        for window, part in zip(row, (copy,) if len(row) == 1 else copy.split(length, dim=2), strict=True):
             window += part
     pieces = (strip[:, :, :, :length] + strip[:, :, :, length:]).flatten(2, 3)
     if turning.places is None:
