@@ -34,11 +34,14 @@ def tiny_examples(split="train", n=64):
 
 
 class TinyCNN(nn.Module):
-    """Both kinds of batch norm, and dropout if wanted."""
+    """Both kinds of batch norm, and dropout if wanted.
+
+    No bias before a norm: its gradient is rounding alone, which Adam makes steps of, and running means follow late.
+    """
 
     def __init__(self, _=None, *, dropout=0.0, in_channels=1, num_classes=2):
         super().__init__()
-        self.first = nn.Sequential(nn.Conv2d(in_channels, 8, 3), nn.BatchNorm2d(8), nn.ReLU())
+        self.first = nn.Sequential(nn.Conv2d(in_channels, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU())
         self.norm = GroupBatchNorm2d(2)
         self.last = nn.Sequential(nn.Dropout(dropout), nn.Linear(8, num_classes))
 
