@@ -23,9 +23,14 @@ Rows = list[dict[str, Any]]
 LEARNED = ("learned", "average", "fine-tuned", "over-complete", "spectral", "unitary")
 
 
+def record(name: str) -> dict[str, Any]:
+    """A record."""
+    return json.loads((ROOT / "results" / f"{name}.json").read_text(encoding="utf-8"))
+
+
 def read(name: str) -> Rows:
     """Rows of a record."""
-    return json.loads((ROOT / "results" / f"{name}.json").read_text(encoding="utf-8"))["rows"]
+    return record(name)["rows"]
 
 
 def spread(values: Iterable[float], digits: int = 1, unit: str = " %") -> str:
@@ -184,17 +189,87 @@ def networks(study: str) -> str:
     return table(header, "llrrr" + "r" * len(tests), (line for _, line in sorted(lines)))
 
 
+def separable() -> str:
+    """Group convolutions in cheaper steps: what they save, and what they cost in accuracy."""
+    found, lines = record("separable"), []
+    tests = list(dict.fromkeys(row["test"] for row in found["rows"]))
+    for step in found["training_steps"]:
+        own = [row for row in found["rows"] if row["network"] == step["network"]]
+        cells = (f"{own[0]['width']:g}", f"{own[0]['parameters']:,}", f"{own[0]['multiply_adds'] / 1e6:.1f} M")
+        errors = (spread((r["test_error_percent"] for r in own if r["test"] == test), 2) for test in tests)
+        seconds = statistics.mean(row["seconds"] for row in own)
+        lines.append((step["network"], *cells, *errors, f"{seconds:.0f} s", f"{step['step_ratio']:.2f}"))
+    titles = {"upright": "error upright", "rotated": "error at random angles"}
+    header = ("convolutions", "fields", "parameters", "multiply-adds", *(titles[test] for test in tests))
+    return table((*header, "training", "training step, dense = 1"), "lrrr" + "r" * len(tests) + "rr", lines)
+
+
+def speed() -> str:
+    """Layers beside `nn.Conv2d` and the peers, from the first record of a CPU."""
+    (path, *_) = [*sorted((ROOT / "benchmarks" / "results").glob("*-cores.json")), ROOT / "benchmarks" / "none.json"]
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    ratios = {(row["case"], row["subject"]): row["ratio"] for row in rows}
+    chosen = [
+        ("filters from coefficients and back, in passes over the weight: C8 3x3, 512 channels", "expansion-c8-k3-f64"),
+        ("the same, C16 5x5, 256 channels", "expansion-c16-k5-f16"),
+        ("training step: 128 channels, 32x32, batch 16", "training-c8-k3-f16-s32-b16"),
+        ("256 channels, 32x32, batch 16", "training-c8-k3-f32-s32-b16"),
+        ("512 channels, 16x16, batch 16", "training-c8-k3-f64-s16-b16"),
+        ("128 channels, 8x8, batch 2", "training-c8-k3-f16-s8-b2"),
+        ("128 channels, 16x16, batch 2", "training-c8-k3-f16-s16-b2"),
+        ("256 channels, 8x8, batch 2", "training-c8-k3-f32-s8-b2"),
+        ("256 channels, 16x16, batch 2", "training-c8-k3-f32-s16-b2"),
+        ("peak memory of a training step: 128 channels, 32x32, batch 16", "memory-c8-k3-f16-s32-b16"),
+        ("a network of 12 layers, built", "construction-c8-k3-f64-l12"),
+        ("import, over torch alone", "import"),
+    ]
+    lines = []
+    for words, case in chosen:
+        cells = (ratios.get((case, subject)) for subject in ("orbitconv", "escnn", "e2cnn"))
+        lines.append((words, *("" if ratio is None else f"{ratio:.3g}" for ratio in cells)))
+    folded = ratios["inference-c8-k3-f16-s32-b16", "folded"]
+    lines.insert(-3, ("inference, folded: 128 channels, 32x32, batch 16", f"{folded:.3g}", "", ""))
+    return table(("ratio to nn.Conv2d of the same expanded shape", "orbitconv", "escnn", "e2cnn"), "lrrr", lines)
+
+
+def stability() -> str:
+    """Every family: errors upright and turned, worst angle, equivariance of its layers before and after training."""
+    rows = [row for row in read("stability") if row["ablation"] == "none"]
+    kinds: dict[tuple[str, str, str], Rows] = {}
+    for row in rows:
+        kinds.setdefault((row["rotation"], row["family"], row["group"]), []).append(row)
+    lines = []
+    for (rotation, family, group), own in kinds.items():
+        errors = {test: [r["test_error_percent"] for r in own if r["test"] == test] for test in ("upright", "rotated")}
+        layers = [
+            statistics.mean(r["equivariance_error"] for r in own if r["test"] == "layer" and r["when"] == when)
+            for when in ("before", "after")
+        ]
+        name = "plain CNN" if family == "plain" else f"{family} {group.upper()}"
+        cells = (spread(errors[test]) for test in errors)
+        line = (rotation, f"**{name}**" if family in LEARNED else name, *cells, *(f"{e:.3f}" for e in layers))
+        lines.append(((rotation != "none", rotation, statistics.mean(errors["rotated"])), line))
+    header = ("training images turned", "network", "error upright", "error at random angles")
+    return table((*header, "layers before training", "after"), "llrrrr", (line for _, line in sorted(lines)))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "demo": demo, "bases": bases, "trained": trained, "orders": orders, "learned": learned,
     "translations": translations, "rotated_mnist": partial(networks, "rotated_mnist"),
+    "separable": separable, "speed": speed, "stability": stability, "mnist": partial(networks, "mnist"),
+    "cifar10": partial(networks, "cifar10"),
 }  # fmt: skip
 
 
 def rewrite(page: str) -> str:
-    """A page with every table made anew."""
+    """A page with every table made anew; where a record is not there yet, the page says so."""
 
     def make(match: re.Match[str]) -> str:
-        return f"<!-- table: {match[1]} -->\n\n{TABLES[match[1]]()}\n\n<!-- end -->"
+        try:
+            words = TABLES[match[1]]()
+        except FileNotFoundError:
+            words = "Not measured yet."
+        return f"<!-- table: {match[1]} -->\n\n{words}\n\n<!-- end -->"
 
     return re.sub(r"<!-- table: (\w+) -->.*?<!-- end -->", make, page, flags=re.DOTALL)
 

@@ -1,11 +1,12 @@
 """Every subcommand: a frozen dataclass whose docstrings are the help text, and what it does on the terminal."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import tyro
 
 from orbitconv.cli.bases import CompareBasesCommand, LearnBasisCommand
+from orbitconv.cli.bench import BenchCommand
 from orbitconv.cli.demo import DemoCommand
 from orbitconv.cli.evaluate import EvaluateCommand
 from orbitconv.cli.export import ExportCommand
@@ -14,6 +15,7 @@ from orbitconv.cli.mlp_to_cnn import MlpToCnnCommand
 from orbitconv.cli.network_study import NETWORK_STUDIES
 from orbitconv.cli.predict import PredictCommand
 from orbitconv.cli.report import ReportCommand
+from orbitconv.cli.separable import SeparableCommand
 from orbitconv.cli.show_basis import ShowBasisCommand
 from orbitconv.cli.stability import StabilityCommand
 from orbitconv.cli.studies import TrainedBasesCommand
@@ -22,6 +24,7 @@ from orbitconv.cli.train import TrainCommand
 from orbitconv.cli.train_basis import LearnedBasisCommand, TrainBasisCommand, TrainPaperBasisCommand
 
 
+@runtime_checkable
 class Command(Protocol):
     """What the command line can run."""
 
@@ -44,11 +47,13 @@ COMMANDS: dict[str, type[Command]] = {
     "show-basis": ShowBasisCommand,
     "compare-bases": CompareBasesCommand,
     "learn-action": LearnActionCommand,
+    "bench": BenchCommand,
     "study bases-trained": TrainedBasesCommand,
     "study learned-basis": LearnedBasisCommand,
     "study mlp-to-cnn": MlpToCnnCommand,
     **NETWORK_STUDIES,
     "study stability": StabilityCommand,
+    "study separable": SeparableCommand,
 }
 
 

@@ -51,8 +51,8 @@ class PeerBasis(FixedBasis):
     def __init__(self, library: str, group: Group, kernel_size: int) -> None:
         if library not in PEERS:
             raise ValueError(f"PeerBasis expects a library out of {', '.join(PEERS)}, got {library!r}.")
-        with _quiet():
-            atoms = _sample(library, *_import(library), group, kernel_size)
+        with quiet():
+            atoms = _sample(library, *import_peer(library, "PeerBasis"), group, kernel_size)
         _check_exact_moves(library, group, atoms)
         super().__init__(group, kernel_size, atoms)
         self.library = library
@@ -73,16 +73,16 @@ def peer_bases(group: Group, kernel_size: int) -> tuple[list[tuple[str, str, Fil
     skipped: dict[str, str] = {}
     for library in PEERS:
         try:
-            with _quiet():
-                _import(library)
+            with quiet():
+                import_peer(library, "PeerBasis")
         except Exception as error:
-            skipped[library] = _reason(error, library)
+            skipped[library] = reason_of(error, library)
             continue
         start = time.perf_counter()
         try:
             built.append((library, "none", PeerBasis(library, group, kernel_size), time.perf_counter() - start))
         except Exception as error:
-            skipped[f"{library}, {group}, {kernel_size}x{kernel_size}"] = _reason(error, library)
+            skipped[f"{library}, {group}, {kernel_size}x{kernel_size}"] = reason_of(error, library)
     return built, skipped
 
 
@@ -100,15 +100,27 @@ def describe_skipped(skipped: Mapping[str, str]) -> str:
     return f"Skipped: {names}.{hint if _NOT_INSTALLED in skipped.values() else ''}"
 
 
-def _import(library: str) -> tuple[ModuleType, ModuleType]:
-    """The peer's modules for groups that act on the plane, and for layers."""
-    gspaces, layers = (import_optional(f"{library}.{name}", "peers", "PeerBasis") for name in ("gspaces", "nn"))
+def import_peer(library: str, owner: str) -> tuple[ModuleType, ModuleType]:
+    """The peer's modules for groups that act on the plane, and for layers.
+
+    Args:
+        library: Name of the peer.
+        owner: Who needs it, as the user knows it.
+
+    Returns:
+        The modules.
+    """
+    gspaces, layers = (import_optional(f"{library}.{name}", "peers", owner) for name in ("gspaces", "nn"))
     return gspaces, layers
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the peers' deprecation warnings and prints off the screen."""
+def quiet() -> Iterator[None]:
+    """Keep the peers' deprecation warnings and prints off the screen.
+
+    Yields:
+        Nothing.
+    """
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         yield
@@ -142,8 +154,16 @@ def _check_exact_moves(library: str, group: Group, atoms: Float[Tensor, "g d ky 
             )
 
 
-def _reason(error: Exception, library: str) -> str:
-    """The first line of an error; two words if the peer itself is what is missing."""
+def reason_of(error: Exception, library: str) -> str:
+    """Why a peer was skipped.
+
+    Args:
+        error: What went wrong.
+        library: Name of the peer.
+
+    Returns:
+        The first line of the error; two words if the peer itself is what is missing.
+    """
     if isinstance(error, ModuleNotFoundError) and error.name == library:
         return _NOT_INSTALLED
     return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -8,7 +8,7 @@ from torch import nn
 from orbitconv.checks import Size2, check_positive
 from orbitconv.models.classifier import Classifier, convolution_stack
 from orbitconv.models.kernel_bases import BasisLike
-from orbitconv.models.layers import Downsample, Layers
+from orbitconv.models.layers import Downsample, Layers, Mixing
 from orbitconv.models.width import Width, choose_width, stage_widths
 
 _PROFILE = (96, 192)
@@ -32,6 +32,7 @@ class AllCNNC(Classifier):
         kernel_size: Side of the filters; by default that of the basis, or 3.
         downsample: `"max"`, `"blur"` or `"stride"`.
         pool_group: How the group is pooled, `"max"` or `"mean"`.
+        mixing: How convolutions on the group mix its axis and fields: `"dense"`, or cheaper, `"full"` or `"separable"`.
         in_channels: Channels of the images.
         num_classes: Number of classes.
 
@@ -53,11 +54,12 @@ class AllCNNC(Classifier):
         kernel_size: Size2 | None = None,
         downsample: Downsample = "max",
         pool_group: Literal["max", "mean"] = "max",
+        mixing: Mixing = "dense",
         in_channels: int = 3,
         num_classes: int = 10,
     ) -> None:
         check_positive("AllCNNC", in_channels=in_channels, num_classes=num_classes)
-        layers = Layers("AllCNNC", basis, kernel_size)
+        layers = Layers("AllCNNC", basis, kernel_size, mixing=mixing)
         make = partial(
             AllCNNC, downsample=downsample, pool_group=pool_group, in_channels=in_channels, num_classes=num_classes
         )

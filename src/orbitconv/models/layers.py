@@ -1,6 +1,7 @@
 """The layers of networks that are written once: on a group where there is a basis, plain where there is none."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal, final, get_args
 
 from torch import nn
@@ -18,12 +19,17 @@ from orbitconv.nn import (
     GroupMaxPool2d,
     GroupPool,
     LiftingConv2d,
+    SeparableGroupConv2d,
 )
 
 Downsample = Literal["max", "blur", "stride"]
 """How a network halves its planes: 2x2 max pool, anti-aliased low-pass, or a convolution of stride 2."""
 
-Conv = nn.Conv2d | BasisConv2d
+Mixing = Literal["dense", "full", "separable"]
+"""How convolutions on the group mix fields and group axis: with a filter for each pair of planes, as GroupConv2d does,
+or in cheaper steps, as SeparableGroupConv2d does with its `mixing` of that name."""
+
+Conv = nn.Conv2d | BasisConv2d | SeparableGroupConv2d
 
 
 @final
@@ -40,10 +46,12 @@ class Layers:
         kernel_size: Side of the filters, in pixels; by default that of the basis, or 3 where there is none yet.
         also: Other kernel sizes that the network needs, beside 1.
         odd: Whether the network adds or concatenates feature maps, and so needs kernels that keep their size.
+        mixing: What convolutions of feature maps with kernels larger than 1x1 are: `"dense"` for GroupConv2d, `"full"`
+            or `"separable"` for SeparableGroupConv2d.
 
     Raises:
-        ValueError: If there is no basis of a kernel size that the network needs, two are of different groups, or a
-            side is even that must be odd.
+        ValueError: If there is no basis of a kernel size that the network needs, two are of different groups, a side
+            is even that must be odd, or the mixing is unknown or not `"dense"` where there is no basis.
     """
 
     def __init__(
@@ -54,8 +62,17 @@ class Layers:
         *,
         also: Sequence[Size2] = (),
         odd: bool = False,
+        mixing: Mixing = "dense",
     ) -> None:
+        if mixing not in get_args(Mixing):
+            raise ValueError(f"{owner} expects mixing 'dense', 'full' or 'separable', got {mixing!r}.")
+        if basis is None and mixing != "dense":
+            raise ValueError(
+                f"{owner} expects mixing 'dense' for its plain twin, which has no group axis to mix, got {mixing!r}. "
+                "Pass a basis, or leave mixing out."
+            )
         self.owner = owner
+        self.mixing: Mixing = mixing
         self.bases = KernelBases(owner, basis, kernel_size, also, odd)
         self.group, self.kernel_size = self.bases.group, self.bases.kernel_size
 
@@ -75,7 +92,7 @@ class Layers:
         return self._convolution(LiftingConv2d, before, after, kernel_size, **options)
 
     def conv(self, before: int, after: int, kernel_size: Size2 | None = None, **options: Any) -> Conv:
-        """A convolution of feature maps: a GroupConv2d, or `torch.nn.Conv2d`.
+        """A convolution of feature maps: a GroupConv2d, a SeparableGroupConv2d, or `torch.nn.Conv2d`.
 
         Args:
             before: Fields of the input.
@@ -86,11 +103,15 @@ class Layers:
         Returns:
             The layer.
         """
-        return self._convolution(GroupConv2d, before, after, kernel_size, **options)
+        size = self.kernel_size if kernel_size is None else self.bases.as_size(kernel_size)
+        kind = GroupConv2d
+        if self.mixing != "dense" and size != (1, 1):
+            kind = partial(SeparableGroupConv2d, mixing=self.mixing)
+        return self._convolution(kind, before, after, size, **options)
 
     def _convolution(
         self,
-        kind: type[LiftingConv2d | GroupConv2d],
+        kind: Callable[..., Conv],
         before: int,
         after: int,
         kernel_size: Size2 | None,

@@ -8,7 +8,7 @@ from torch import nn
 from orbitconv.checks import Size2, check_positive
 from orbitconv.models.classifier import Classifier, convolution_stack
 from orbitconv.models.kernel_bases import BasisLike
-from orbitconv.models.layers import Downsample, Layers
+from orbitconv.models.layers import Downsample, Layers, Mixing
 from orbitconv.models.width import Width, choose_width, stage_widths
 
 _PROFILE = (1,)
@@ -35,6 +35,7 @@ class P4CNN(Classifier):
         dropout: Share of the fields that is left out in training.
         downsample: `"max"`, `"blur"` or `"stride"`.
         pool_group: How the group is pooled, `"max"` or `"mean"`.
+        mixing: How convolutions on the group mix its axis and fields: `"dense"`, or cheaper, `"full"` or `"separable"`.
         in_channels: Channels of the images.
         num_classes: Number of classes.
 
@@ -58,11 +59,12 @@ class P4CNN(Classifier):
         dropout: float = 0.3,
         downsample: Downsample = "max",
         pool_group: Literal["max", "mean"] = "max",
+        mixing: Mixing = "dense",
         in_channels: int = 1,
         num_classes: int = 10,
     ) -> None:
         check_positive("P4CNN", in_channels=in_channels, num_classes=num_classes)
-        layers = Layers("P4CNN", basis, kernel_size, also=(last_kernel_size,))
+        layers = Layers("P4CNN", basis, kernel_size, also=(last_kernel_size,), mixing=mixing)
         make = partial(
             P4CNN,
             last_kernel_size=last_kernel_size,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from orbitconv.checks import Size2, check_positive
 from orbitconv.models.classifier import Classifier
 from orbitconv.models.kernel_bases import BasisLike
-from orbitconv.models.layers import Downsample, Layers
+from orbitconv.models.layers import Downsample, Layers, Mixing
 from orbitconv.models.width import Width, choose_width, stage_widths
 
 # Blocks of every stage, for the depths with four stages; other depths have three.
@@ -34,6 +34,7 @@ class ResNet(Classifier):
         kernel_size: Side of the filters; by default that of the basis, or 3.
         downsample: `"blur"`, `"max"` or `"stride"`.
         pool_group: How the group is pooled, `"max"` or `"mean"`.
+        mixing: How convolutions on the group mix its axis and fields: `"dense"`, or cheaper, `"full"` or `"separable"`.
         in_channels: Channels of the images.
         num_classes: Number of classes.
 
@@ -56,6 +57,7 @@ class ResNet(Classifier):
         kernel_size: Size2 | None = None,
         downsample: Downsample = "blur",
         pool_group: Literal["max", "mean"] = "max",
+        mixing: Mixing = "dense",
         in_channels: int = 3,
         num_classes: int = 10,
     ) -> None:
@@ -63,7 +65,7 @@ class ResNet(Classifier):
         blocks, usual_width = _stages(depth)
         profile = tuple(2**stage for stage in range(len(blocks)))
         plain_width = usual_width if plain_width is None else plain_width
-        layers = Layers("ResNet", basis, kernel_size, odd=True)
+        layers = Layers("ResNet", basis, kernel_size, odd=True, mixing=mixing)
         make = partial(
             ResNet,
             depth=depth,

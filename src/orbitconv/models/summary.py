@@ -8,7 +8,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from orbitconv.models.counting import count_parameters, trace
 from orbitconv.models.tracing import Tracer
-from orbitconv.nn import BasisConv2d, OrbitLinear
+from orbitconv.nn import BasisConv2d, OrbitLinear, SeparableGroupConv2d
 
 _HEAD = ("layer", "type", "fields", "plane", "parameters", "multiply-adds", "receptive field", "stride")
 _LEFT = 2  # columns of words
@@ -152,7 +152,7 @@ def _watch(ghost: nn.Module, tracer: Tracer, rows: list[Row]) -> None:
 
 def _is_layer(module: nn.Module) -> bool:
     """Whether a module shall be one row, whatever is inside of it."""
-    wholes = BasisConv2d | OrbitLinear
+    wholes = BasisConv2d | OrbitLinear | SeparableGroupConv2d
     return isinstance(module, wholes) or is_parametrized(module) or next(module.children(), None) is None
 
 

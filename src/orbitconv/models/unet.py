@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from orbitconv.checks import Size2, check_positive
 from orbitconv.models.kernel_bases import BasisLike
-from orbitconv.models.layers import Layers
+from orbitconv.models.layers import Layers, Mixing
 from orbitconv.models.width import Width, choose_width, stage_widths
 from orbitconv.nn import upsample_to
 
@@ -32,6 +32,7 @@ class UNet(nn.Module):
         plain_width: Channels of the finest scale of the plain twin.
         kernel_size: Side of the filters; by default that of the basis, or 3.
         pool_group: How the group is pooled before the last 1x1 convolution, `"max"` or `"mean"`.
+        mixing: How convolutions on the group mix its axis and fields: `"dense"`, or cheaper, `"full"` or `"separable"`.
         in_channels: Channels of the images.
 
     Shapes:
@@ -54,11 +55,12 @@ class UNet(nn.Module):
         plain_width: int = 64,
         kernel_size: Size2 | None = None,
         pool_group: Literal["max", "mean"] = "max",
+        mixing: Mixing = "dense",
         in_channels: int = 3,
     ) -> None:
         check_positive("UNet", out_channels=out_channels, depth=depth, in_channels=in_channels)
         super().__init__()
-        layers = Layers("UNet", basis, kernel_size, odd=True)
+        layers = Layers("UNet", basis, kernel_size, odd=True, mixing=mixing)
         profile = tuple(2**scale for scale in range(depth + 1))
         make = partial(UNet, out_channels=out_channels, depth=depth, pool_group=pool_group, in_channels=in_channels)
         side = 2 ** (depth + 2)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from orbitconv.checks import Size2, check_positive
 from orbitconv.models.classifier import Classifier
 from orbitconv.models.kernel_bases import BasisLike
-from orbitconv.models.layers import Downsample, Layers
+from orbitconv.models.layers import Downsample, Layers, Mixing
 from orbitconv.models.width import Width, choose_width, stage_widths
 
 
@@ -32,6 +32,7 @@ class WideResNet(Classifier):
         kernel_size: Side of the filters; by default that of the basis, or 3.
         downsample: `"blur"`, `"max"` or `"stride"`.
         pool_group: How the group is pooled, `"max"` or `"mean"`.
+        mixing: How convolutions on the group mix its axis and fields: `"dense"`, or cheaper, `"full"` or `"separable"`.
         in_channels: Channels of the images.
         num_classes: Number of classes.
 
@@ -56,13 +57,14 @@ class WideResNet(Classifier):
         kernel_size: Size2 | None = None,
         downsample: Downsample = "blur",
         pool_group: Literal["max", "mean"] = "max",
+        mixing: Mixing = "dense",
         in_channels: int = 3,
         num_classes: int = 10,
     ) -> None:
         check_positive("WideResNet", widen=widen, in_channels=in_channels, num_classes=num_classes)
         if depth < 10 or (depth - 4) % 6:
             raise ValueError(f"WideResNet expects depth 6n + 4, as 10, 16, 22, 28, 40 are, got {depth}.")
-        layers = Layers("WideResNet", basis, kernel_size, odd=True)
+        layers = Layers("WideResNet", basis, kernel_size, odd=True, mixing=mixing)
         profile = (1, widen, 2 * widen, 4 * widen)
         make = partial(
             WideResNet,

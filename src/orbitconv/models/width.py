@@ -112,7 +112,8 @@ def choose_width(
         width: What the user asked for.
         plain_width: Width of the plain twin.
         profile: Widths of the stages, in proportion to each other.
-        make: The network's class with all other options bound, called as `make(basis, kernel_size=, width=)`.
+        make: The network's class with all other options bound, called as `make(basis, kernel_size=, width=)`, where
+            there is a basis with `mixing=` too.
         image: Shape of the images that multiply-adds are counted on.
 
     Returns:
@@ -137,8 +138,16 @@ def choose_width(
         return plain_width
 
     def candidate(fields: Any) -> nn.Module:
-        return make(bases, kernel_size=layers.kernel_size, width=fields)
+        return make(bases, kernel_size=layers.kernel_size, width=fields, mixing=layers.mixing)
 
     with torch.device("meta"):
         budget = counts[width](make(None, kernel_size=layers.bases.plain_kernel_size, width=plain_width))
-    return width_for(candidate, budget, counts[width], distinct_widths(profile, _WIDEST * plain_width))
+    return width_for(candidate, budget, counts[width], distinct_widths(profile, _widest(layers) * plain_width))
+
+
+def _widest(layers: Layers) -> int:
+    """How many times as wide as the plain twin a network may become."""
+    if layers.mixing == "dense":
+        return _WIDEST
+    # One number, or as many as the group has elements, takes the place of a plain kernel for each pair of fields.
+    return max(_WIDEST, 1 + max(layers.kernel_size))

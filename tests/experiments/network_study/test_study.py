@@ -12,6 +12,7 @@ from orbitconv.experiments.network_study.trials import groups_of, trials
 from orbitconv.experiments.training import Training, load_trained, train_network
 from orbitconv.experiments.training.datasets import load_split
 from orbitconv.learn import BasisTraining, FineTuning
+from orbitconv.nn import SeparableGroupConv2d
 
 
 def test_every_network_is_trained_once_and_tested_as_it_was_saved(study):
@@ -111,7 +112,8 @@ def test_trials_have_names_of_their_own_and_seeds_come_one_after_the_other(study
 @pytest.mark.parametrize(
     "wrong",
     [{"seeds": 0}, {"families": ()}, {"families": ("learnt",)}, {"groups": ("c0",)}, {"kernel_size": 0},
-     {"rotations": ("half",)}, {"plain_width": 0}, {"train_images": 0}],
+     {"rotations": ("half",)}, {"plain_width": 0}, {"train_images": 0},
+     {"mixing": "cheap"}, {"width": 0}, {"width": "wide"}],
     ids=str,
 )  # fmt: skip
 def test_settings_that_make_no_sense_are_refused(wrong, tmp_path):
@@ -132,3 +134,41 @@ def test_fine_tuned_and_over_complete_bases_come_from_the_paper_s_training(study
     torch.testing.assert_close(tuned[2], tuned[0].rot90(1, (-2, -1)))  # averaged: quarter turns are exact
     assert (tuned - learned).abs().max() > 1e-6
     assert json.loads((config.out / "journal.jsonl").read_text().splitlines()[0])["settings"]["data"] == "mnist"
+
+
+@pytest.mark.parametrize("mixing", ["full", "separable"])
+def test_mixing_is_a_setting_that_all_networks_share_and_the_plain_one_does_without(study, tmp_path, mixing):
+    config = study(families=("plain", "spectral"), mixing=mixing)
+    record = compare_networks(config)
+    layers = {}
+    for family in ("plain", "spectral-c8"):
+        network, trained = load_trained(config.out / "networks" / f"{family}-1-epochs-seed-0")
+        layers[family] = [m for m in network.modules() if isinstance(m, SeparableGroupConv2d)]
+        assert trained.network.options.get("mixing") == (None if family == "plain" else mixing)
+    assert [len(found) for found in layers.values()] == [0, 4]
+    assert {layer.channels is None for layer in layers["spectral-c8"]} == {mixing == "full"}
+    record.write(tmp_path / "known.json")
+    for other in (study(families=("plain",)), study(out=tmp_path / "other", known=tmp_path / "known.json")):
+        with pytest.raises((FileExistsError, ValueError), match="other settings"):
+            compare_networks(other)
+
+
+def test_a_folder_of_a_study_that_knew_no_mixing_goes_on(study, tmp_path, monkeypatch):
+    first = compare_networks(study(families=("spectral",)))
+    journal = study().out / "journal.jsonl"
+    assert "mixing" not in journal.read_text()
+    assert "mixing" not in next(study().out.glob("networks/*/config.json")).read_text()
+    record = first.as_dict()
+    del record["config"]["mixing"]
+    (tmp_path / "known.json").write_text(json.dumps(record))
+    monkeypatch.setattr("orbitconv.experiments.network_study.study.train_network", lambda *_: pytest.fail("done"))
+    known = study(out=tmp_path / "elsewhere", families=("spectral",), known=tmp_path / "known.json")
+    assert compare_networks(study(families=("spectral",))).rows == compare_networks(known).rows == first.rows
+
+
+def test_a_width_in_fields_is_that_of_every_network(study):
+    config = study(families=("plain", "spectral"), width=3)
+    compare_networks(config)
+    for family in ("plain", "spectral-c8"):
+        network, _ = load_trained(config.out / "networks" / f"{family}-1-epochs-seed-0")
+        assert network.width == network.features[0].out_channels == 3

@@ -11,7 +11,8 @@ from orbitconv.experiments.network_study.bases import FAMILIES, Family
 from orbitconv.experiments.training import Augmentation, Hardware, Training
 from orbitconv.experiments.training.settings import Precision, Rotation
 from orbitconv.groups import parse_group
-from orbitconv.models.layers import Downsample
+from orbitconv.models.layers import Downsample, Mixing
+from orbitconv.models.width import Width
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +47,15 @@ class NetworkStudy:
     """Network: small, all-cnn-c, resnet, wide-resnet."""
     plain_width: int = 16
     """Channels of the first stage of the plain network; all others get widths that make them as large."""
-    width: Literal["params", "compute"] = "params"
-    """What is the same for all: trainable parameters or multiply-adds."""
+    width: Width = "params"
+    """What is the same for all: trainable parameters, multiply-adds, or the fields of the first stage, by a number."""
     downsample: Downsample = "max"
     """How planes are halved: 2x2 max pool, anti-aliased low-pass, or stride 2."""
     pool_group: Literal["max", "mean"] = "max"
     """How the group is pooled after the last layer on it."""
+    mixing: Mixing = "dense"
+    """How convolutions on the group mix its axis and fields: dense, or in cheaper steps, full or separable; the plain
+    network has no group to mix."""
     flip: bool = False
     """Mirror training images at random."""
     crop: int = 0
@@ -80,6 +84,10 @@ class NetworkStudy:
             )
         for group in self.groups:
             parse_group(group)
+        if self.mixing not in get_args(Mixing):
+            raise ValueError(f"{owner} expects mixing out of {', '.join(get_args(Mixing))}, got {self.mixing!r}.")
+        if not (self.width in {"params", "compute"} if isinstance(self.width, str) else self.width > 0):
+            raise ValueError(f"{owner} expects width > 0, 'params' or 'compute', got {self.width!r}.")
         self.training.check()
         self.hardware.check()
         for rotation in self.rotations:

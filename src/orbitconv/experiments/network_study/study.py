@@ -41,8 +41,19 @@ def compare_networks(config: NetworkStudy, progress: ProgressCallback = silent) 
     Raises:
         FileExistsError: If the folder holds a study with other settings.
     """
-    measurements = (own_error("rotated"),) if config.turned_already else (own_error("upright"), error_at_random_angles)
-    return Comparison(config, measurements, progress).run()
+    return Comparison(config, usual_measurements(config), progress).run()
+
+
+def usual_measurements(config: NetworkStudy) -> tuple[Measurement, ...]:
+    """Errors on the test images as they are, and at random angles where they are not turned already.
+
+    Args:
+        config: Settings.
+
+    Returns:
+        The measurements.
+    """
+    return (own_error("rotated"),) if config.turned_already else (own_error("upright"), error_at_random_angles)
 
 
 class Comparison:
@@ -58,7 +69,7 @@ class Comparison:
         self, config: NetworkStudy, measurements: Sequence[Measurement], progress: ProgressCallback = silent
     ) -> None:
         self.config, self.measurements, self.progress = config, measurements, progress
-        self.journal = Journal(config.out, _fixed(config.settings()), overwrite=config.overwrite)
+        self.journal = Journal(config.out, fixed_settings(config.settings()), overwrite=config.overwrite)
         if config.known is not None:
             self._adopt(config.known)
         self.train, self.test = (
@@ -91,9 +102,9 @@ class Comparison:
         """Take the networks in a record as done."""
         known = json.loads(path.read_text(encoding="utf-8"))
         usual, wanted = (
-            json.loads(json.dumps(_fixed(one.settings()))) for one in (type(self.config)(), self.config)
+            json.loads(json.dumps(fixed_settings(one.settings()))) for one in (type(self.config)(), self.config)
         )  # settings that came later have their usual values in older records
-        if known.get("study") != self.config.name or {**usual, **_fixed(known["config"])} != wanted:
+        if known.get("study") != self.config.name or {**usual, **fixed_settings(known["config"])} != wanted:
             raise ValueError(f"{path} is the record of another study, or of one with other settings.")
         parts: dict[str, list[Row]] = {}
         for row in known["rows"]:
@@ -158,8 +169,17 @@ class Comparison:
         return self.config.kernel_size
 
 
-def _fixed(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that all networks of a study have in common."""
+def fixed_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that all networks of a study have in common.
+
+    Args:
+        settings: All settings of the study.
+
+    Returns:
+        Those that may not change while it goes on.
+    """
     same = {name: value for name, value in settings.items() if name not in _GROWS}
+    if same.get("mixing") == "dense":  # it came later: folders of older studies do not name it
+        del same["mixing"]
     same["training"] = {name: value for name, value in same["training"].items() if name != "epochs"}
     return same

@@ -94,7 +94,9 @@ def training_of(trial: Trial, config: NetworkStudy, basis: Path | None) -> Train
     Returns:
         The settings, which go on with a training that was stopped.
     """
-    names = ("plain_width", "width", "downsample", "pool_group", "kernel_size")
+    names = ["plain_width", "width", "downsample", "pool_group", "kernel_size"]
+    if basis is not None and config.mixing != "dense":
+        names.append("mixing")  # it came later: settings of older trainings do not name it
     folder = trial.folder(config.out)
     return TrainNetwork(
         out=folder,

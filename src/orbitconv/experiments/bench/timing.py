@@ -1,0 +1,162 @@
+"""How long things take, compared within one run: subjects take turns, so that what slows the machine slows all."""
+
+import gc
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+Clock = Callable[[], float]
+Reading = Callable[[], float]
+"""Measures once: seconds for one call, or bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How thoroughly to measure.
+
+    Args:
+        repeats: Rounds; each subject is read once in each.
+        block_seconds: Calls are repeated until a reading takes as long as this, at least once.
+        budget_seconds: Rounds are left out, down to three, if all readings of a case would take longer.
+    """
+
+    repeats: int = 21
+    block_seconds: float = 0.2
+    budget_seconds: float = 120.0
+
+    @classmethod
+    def quick(cls) -> "Pace":
+        """For a look at whether all works: its ratios are not to be relied on.
+
+        Returns:
+            The pace.
+        """
+        return cls(repeats=3, block_seconds=0.01, budget_seconds=20.0)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A median and how sure it is.
+
+    Args:
+        median: The median.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+    """
+
+    median: float
+    low: float
+    high: float
+
+
+def waiter(device: torch.device) -> Callable[[], None]:
+    """What waits until all that was asked of a device is done.
+
+    Args:
+        device: The device.
+
+    Returns:
+        A function; on a CPU it does nothing.
+    """
+    return (lambda: torch.cuda.synchronize(device)) if device.type == "cuda" else (lambda: None)
+
+
+def timed(
+    action: Callable[[], object], pace: Pace, wait: Callable[[], None], clock: Clock = time.perf_counter
+) -> tuple[Reading, int]:
+    """A reading of how long an action takes, in blocks of calls long enough for the clock.
+
+    The action is called twice before anything counts, and then in ever larger blocks until one takes
+    `pace.block_seconds`.
+
+    Args:
+        action: What is timed.
+        pace: How thoroughly.
+        wait: Waits for the device, before the clock is read.
+        clock: Gives seconds.
+
+    Returns:
+        The reading, in seconds for one call, and the number of calls in a block.
+    """
+
+    def block(calls: int) -> float:
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            wait()
+            start = clock()
+            for _ in range(calls):
+                action()
+            wait()
+            return clock() - start
+        finally:
+            if collects:
+                gc.enable()
+
+    block(2)
+    calls = 1
+    while (seconds := block(calls)) < pace.block_seconds:
+        grown = math.ceil(1.1 * calls * pace.block_seconds / seconds) if seconds > 0 else 10 * calls
+        calls = min(max(grown, calls + 1), 10 * calls)
+    return lambda: block(calls) / calls, calls
+
+
+def interleave(readings: Mapping[str, Reading], pace: Pace, clock: Clock = time.perf_counter) -> dict[str, list[float]]:
+    """Read all subjects in turn: A B C, C B A, A B C, ...
+
+    Every second round runs backwards, so that a machine that slows down steadily favours nobody.
+
+    Args:
+        readings: What to read, by subject.
+        pace: How often.
+        clock: Gives seconds; decides how many rounds the budget allows.
+
+    Returns:
+        For each subject as many values as there were rounds; values at one place belong together.
+    """
+    values: dict[str, list[float]] = {name: [] for name in readings}
+    start, names = clock(), list(readings)
+    for done in range(pace.repeats):
+        spent = clock() - start
+        if done >= 3 and spent * (done + 1) / done > pace.budget_seconds:
+            break
+        for name in names if done % 2 == 0 else reversed(names):
+            values[name].append(readings[name]())
+    return values
+
+
+def ratios(values: Sequence[float], reference: Sequence[float]) -> list[float]:
+    """The ratio of two subjects in each round.
+
+    Args:
+        values: Readings of one.
+        reference: Readings of the other.
+
+    Returns:
+        Ratios.
+    """
+    return [value / other for value, other in zip(values, reference, strict=True)]
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """The median, with the 95 % interval that order statistics give it, whatever the distribution.
+
+    The k-th smallest and the k-th largest of n values enclose the median with probability 1 - 2 P(fewer than k heads
+    in n tosses). Fewer than six values cannot reach 95 %: then the interval is all of them.
+
+    Args:
+        values: Readings or ratios; at least one.
+
+    Returns:
+        The median and its interval.
+    """
+    ordered, n = sorted(values), len(values)
+    outside, k = 0.0, 0
+    while (outside := outside + 2 * math.comb(n, k) / 2**n) <= 0.05:
+        k += 1
+    k = max(k, 1)
+    return Spread(statistics.median(ordered), ordered[k - 1], ordered[n - k])
