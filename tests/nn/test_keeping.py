@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+import torch.utils.checkpoint
 from torch import Tensor, nn
 
 from orbitconv.bases import ExactBasis, LearnedBasis
@@ -109,10 +110,10 @@ def step_too_early(network: nn.Module, x: Tensor) -> None:
         network(x)
 
 
-def unseen_edit(network: nn.Module, x: Tensor) -> None:
+def unseen_edit(network: nn.Module, x: Tensor, *, basis: bool) -> None:
     with torch.no_grad(), keep_filters(network):
         network(x)
-        network[2].coefficients.data.mul_(2)
+        (network[2].basis.atoms if basis else network[2].coefficients).data.mul_(2)
 
 
 def broken_pass(network: nn.Module, x: Tensor) -> None:
@@ -126,9 +127,64 @@ def test_refuses_a_step_while_gradients_wait():
         step_too_early(net(), images(2, dtype=torch.float64))
 
 
-def test_refuses_edits_that_nothing_can_see():
+@pytest.mark.parametrize("basis", [False, True])
+def test_refuses_edits_that_nothing_can_see(basis):
     with pytest.raises(RuntimeError, match=r"GroupConv2d changed through \.data"):
-        unseen_edit(net(), images(2, dtype=torch.float64))
+        unseen_edit(net(), images(2, dtype=torch.float64), basis=basis)
+
+
+def test_a_backward_pass_after_the_block_is_refused():
+    network, x = net(), images(2, dtype=torch.float64)
+    with keep_filters(network):
+        loss = network(x).sum()
+    with pytest.raises(RuntimeError, match=r"Call backward\(\) inside the block"):
+        loss.backward()
+
+
+def test_gradients_reach_weights_that_were_replaced_in_between():
+    """As for a teacher that takes the place of its student for one pass."""
+    network, x = net(), images(2, dtype=torch.float64)
+    layer = network[2]
+    student, teacher = layer.coefficients, nn.Parameter(2 * layer.coefficients.detach())
+    network(x).sum().backward()
+    expected = student.grad.clone()
+    student.grad = None
+    with keep_filters(network):
+        loss = network(x).sum()
+        layer.coefficients = teacher
+        with torch.no_grad():
+            network(x)
+        layer.coefficients = student
+        loss.backward()
+    torch.testing.assert_close(student.grad, expected, rtol=1e-12, atol=0)
+
+
+def test_weights_that_are_no_numbers_are_not_taken_for_edited_ones():
+    network, x = net(), images(2, dtype=torch.float64)
+    with torch.no_grad():
+        network[2].coefficients.fill_(torch.nan)
+    with torch.no_grad(), keep_filters(network):
+        network(x)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_layout_of_the_input_stays(layout):
+    network, x = net()[:3], images(2, dtype=torch.float64)
+    with torch.no_grad(), keep_filters(network):
+        network(x)
+        features = network[0](x).flatten(1, 2).contiguous(memory_format=layout).unflatten(1, (2, 8))
+        assert network[2](features).flatten(1, 2).is_contiguous(memory_format=layout)
+
+
+def test_checkpointed_passes_get_their_gradients():
+    network, x = net(), images(2, dtype=torch.float64).requires_grad_()
+    network(x).sum().backward()
+    expected = [p.grad.clone() for p in network.parameters()]
+    network.zero_grad()
+    with keep_filters(network):
+        torch.utils.checkpoint.checkpoint(network, x, use_reentrant=False).sum().backward()
+    for found, gradient in zip(gradients(network), expected, strict=True):
+        torch.testing.assert_close(found, gradient, rtol=1e-12, atol=1e-12)
 
 
 def test_an_error_inside_ends_the_block():

@@ -10,24 +10,19 @@ from typing import Any
 
 from torch import nn
 
-from orbitconv.bases import FilterBasis
 from orbitconv.checks import check_positive
 from orbitconv.data import ImageSet, rotated
 from orbitconv.experiments.commands import command_of, settings_of
 from orbitconv.experiments.devices import find_device
-from orbitconv.experiments.network_facts import network_facts
+from orbitconv.experiments.network_facts import group_of, measured_group, network_facts
 from orbitconv.experiments.record import Record
 from orbitconv.experiments.training import TrainedNetwork, error_percent, read_trained
 from orbitconv.experiments.training.datasets import load_split
 from orbitconv.experiments.training.examples import Pixels
 from orbitconv.experiments.training.settings import Device
 from orbitconv.experiments.upright import TEST_SEED
-from orbitconv.groups import Cyclic, Group
 from orbitconv.metrics import equivariance_error
 from orbitconv.progress import ProgressCallback, silent
-
-# Turns that the layers of a network without a group are measured at.
-_TURNS_OF_PLAIN = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +120,7 @@ def measure_layers(network: nn.Module, images: ImageSet) -> dict[str, Any]:
         The group, how many images, and for each layer its mean and worst error over the turns but the identity, and the
         errors at every element.
     """
-    group = group_of(network)
+    group = measured_group(group_of(network))
     exact = copy.deepcopy(network).double()
     dtype = next(exact.parameters()).dtype
     found = equivariance_error(exact, images.floats(dtype), group)
@@ -135,19 +130,6 @@ def measure_layers(network: nn.Module, images: ImageSet) -> dict[str, Any]:
         for name, e in errors.items()
     ]
     return {"group": group.name.lower(), "images": len(images), "layers": rows}
-
-
-def group_of(network: nn.Module) -> Group:
-    """The group of a network's filters.
-
-    Args:
-        network: The network.
-
-    Returns:
-        Its group; C8 if it has none, or only the trivial one.
-    """
-    groups = [module.group for module in network.modules() if isinstance(module, FilterBasis)]
-    return groups[0] if groups and groups[0].order > 1 else Cyclic(_TURNS_OF_PLAIN)
 
 
 def _check_fit(trained: TrainedNetwork, images: ImageSet) -> None:

@@ -1,4 +1,4 @@
-"""What a record says about a network: its family, group, kernel and size."""
+"""What a record says about a network: its family, group, kernel and size, and where its layers are measured."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,11 @@ from torch import nn
 
 from orbitconv.bases import FilterBasis
 from orbitconv.experiments.record import Row
+from orbitconv.groups import Cyclic, Group
 from orbitconv.models import count_parameters
+
+# Networks without a group are measured at its turns.
+_PLAIN_GROUP = Cyclic(8)
 
 
 def network_facts(network: nn.Module, basis: str) -> Row:
@@ -31,3 +35,27 @@ def network_facts(network: nn.Module, basis: str) -> Row:
         atoms = kernel**2
     parameters = count_parameters(network)
     return {"family": family, "group": group, "kernel": kernel, "num_atoms": atoms, "parameters": parameters}
+
+
+def group_of(network: nn.Module) -> Group | None:
+    """The group of a network.
+
+    Args:
+        network: Any network.
+
+    Returns:
+        That of its first filter basis; None if there is none.
+    """
+    return next((module.group for module in network.modules() if isinstance(module, FilterBasis)), None)
+
+
+def measured_group(group: Group | None) -> Group:
+    """The group whose elements the layers of a network are measured at.
+
+    Args:
+        group: The group of the network; None if it is plain.
+
+    Returns:
+        Its own group; C8 for networks that have none, or only the identity.
+    """
+    return _PLAIN_GROUP if group is None or group.order == 1 else group

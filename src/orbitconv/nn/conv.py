@@ -3,6 +3,7 @@
 import copy
 import math
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from functools import partial
 from typing import ClassVar, Literal
 
@@ -159,8 +160,11 @@ class BasisConv2d(nn.Module, ABC):
         channels_last = x.stride(1) == 1 and not x.is_contiguous()
         recompute = self.recompute and not torch.compiler.is_compiling()
         expand = partial(self._expand, channels_last=channels_last)
-        with torch.autocast(device, enabled=False):
-            made = self._atoms() if recompute else kept_filters(self, lambda: expand(self.coefficients, self._atoms()))
+        with torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():
+            if recompute:
+                made = self._atoms()
+            else:
+                made = kept_filters(self, lambda: expand(self.coefficients, self._atoms()), channels_last=channels_last)
         if recompute:
             return recomputed_conv2d(x, self.coefficients, made, bias, expand, options)
         return F.conv2d(x, made, bias, *options)

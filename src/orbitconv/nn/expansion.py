@@ -5,6 +5,7 @@ in two steps: coefficients are laid out as every element turns them (`orbitconv.
 product with the atoms writes the weight in its final layout. The gradient takes the two steps back.
 """
 
+import inspect
 from typing import Any
 
 import torch
@@ -47,7 +48,8 @@ def expand_group(
     Returns:
         Weight for `conv2d`, channels and group flattened in this order on both sides.
     """
-    if torch.compiler.is_compiling():  # the compiler derives the gradient by itself, and knows no forward-mode rule
+    learns = torch.is_grad_enabled() and (coefficients.requires_grad or atoms.requires_grad)
+    if not learns or torch.compiler.is_compiling():  # a compiler derives the gradient by itself
         return _expand(coefficients, atoms, turning, channels_last)
     return _Expand.apply(coefficients, atoms, turning, channels_last)
 
@@ -56,19 +58,41 @@ def _expand(
     coefficients: Float[Tensor, "o i m d"], atoms: Float[Tensor, "g d ky kx"], turning: Turning, channels_last: bool
 ) -> Float[Tensor, "og ih ky kx"]:
     turned, matrices = _rows(coefficients, turning), _matrices(atoms, len(coefficients))
+    planes, inputs = turned.shape[:2]
     if channels_last:
-        return torch.bmm(matrices.mT, turned.mT).unflatten(1, atoms.shape[2:]).permute(0, 3, 1, 2)
-    return torch.bmm(turned, matrices).unflatten(2, atoms.shape[2:])
+        return torch.bmm(matrices.mT, turned.mT).view(planes, *atoms.shape[2:], inputs).permute(0, 3, 1, 2)
+    return torch.bmm(turned, matrices).view(planes, inputs, *atoms.shape[2:])
 
 
 def _rows(coefficients: Float[Tensor, "o i m d"], turning: Turning) -> Float[Tensor, "og ih d"]:
     """Every turned copy of the coefficients, as a matrix for each output plane."""
-    return copy_windows(coefficients, turning).flatten(2, 3).flatten(0, 1)
+    out_channels, in_channels, order, num_atoms = coefficients.shape
+    return copy_windows(coefficients, turning).view(out_channels * order, in_channels * order, num_atoms)
 
 
 def _matrices(atoms: Float[Tensor, "g d ky kx"], out_channels: int) -> Float[Tensor, "og d y"]:
     """The atoms as a matrix for each output plane, so that the product has the order of the weight."""
-    return atoms.flatten(2).expand(out_channels, *atoms.shape[:2], -1).flatten(0, 1)
+    return atoms.flatten(2).repeat(out_channels, 1, 1)
+
+
+def _take_back(
+    gradient: Float[Tensor, "og ih ky kx"],
+    coefficients: Float[Tensor, "o i m d"],
+    atoms: Float[Tensor, "g d ky kx"],
+    ctx: Any,
+) -> tuple[Float[Tensor, "o i m d"] | None, Float[Tensor, "g d ky kx"] | None]:
+    """Gradients of coefficients and atoms, where they are wanted."""
+    planes = gradient.flatten(2)  # a view, also if it is channels last
+    out_channels, order = len(coefficients), len(atoms)
+    for_coefficients = for_atoms = None
+    if ctx.needs_input_grad[0]:
+        rows = torch.bmm(planes, _matrices(atoms, out_channels).mT)
+        turned = rows.view(out_channels, order, -1, coefficients.shape[2], rows.shape[-1])
+        for_coefficients = sum_windows(turned, ctx.turning)
+    if ctx.needs_input_grad[1]:
+        product = torch.bmm(_rows(coefficients, ctx.turning).mT, planes)
+        for_atoms = product.unflatten(0, (out_channels, order)).sum(0).view_as(atoms)
+    return for_coefficients, for_atoms
 
 
 class _Expand(torch.autograd.Function):
@@ -92,20 +116,8 @@ class _Expand(torch.autograd.Function):
         if torch.is_grad_enabled():  # the gradient is to be differentiated once more
             _, pull, *_ = torch.func.vjp(lambda c, a: _expand(c, a, ctx.turning, False), coefficients, atoms)
             return *pull(grad_outputs[0]), None, None
-        planes, out_channels, order = (
-            grad_outputs[0].flatten(2),
-            len(coefficients),
-            len(atoms),
-        )  # a view if channels last
-        for_coefficients = for_atoms = None
-        if ctx.needs_input_grad[0]:
-            rows = torch.bmm(planes, _matrices(atoms, out_channels).mT)
-            turned = rows.view(out_channels, order, -1, coefficients.shape[2], rows.shape[-1])
-            for_coefficients = sum_windows(turned, ctx.turning)
-        if ctx.needs_input_grad[1]:
-            product = torch.bmm(_rows(coefficients, ctx.turning).mT, planes)
-            for_atoms = product.unflatten(0, (out_channels, order)).sum(0).view_as(atoms)
-        return for_coefficients, for_atoms, None, None
+        with torch.autocast(atoms.device.type, enabled=False):
+            return *_take_back(grad_outputs[0], coefficients, atoms, ctx), None, None
 
     @staticmethod
     def jvp(ctx: Any, *grad_inputs: Any) -> Tensor:
@@ -114,3 +126,7 @@ class _Expand(torch.autograd.Function):
         along = [_Expand.apply(tangents[0], atoms, *options)] if tangents[0] is not None else []
         along += [_Expand.apply(coefficients, tangents[1], *options)] if tangents[1] is not None else []
         return along[0] if len(along) == 1 else along[0] + along[1]
+
+
+# torch looks the signature up at every call; finding it there is quicker than working it out.
+_Expand.forward.__signature__ = inspect.signature(_Expand.forward)  # pyright: ignore[reportFunctionMemberAccess]

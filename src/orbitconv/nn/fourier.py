@@ -26,7 +26,6 @@ different k it is 2 n / N of the dense count: 1.25 for C8 with |k| <= 2, so noth
 """
 
 import math
-from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -39,9 +38,16 @@ from orbitconv.nn.conv import BasisConv2d
 
 CHUNK = 3_000_000
 """Numbers of `z` at a time: more of them fall out of the caches. A larger batch is taken in parts."""
-PRICES = ((1e6, 160, 50), (4e6, 190, 50), (8e6, 300, 50), (math.inf, 700, 250))
-"""Multiply-adds of a dense convolution in the time of one number of `z`, from mixing to its sum over atoms, and of
-arranging one number of input or output: where so many numbers of `z`, at most, are worked on at a time."""
+PRICES = {
+    True: ((1e6, 90), (4e6, 130), (8e6, 160)),
+    False: ((1e6, 160), (4e6, 300), (8e6, 350)),
+}
+"""Multiply-adds of a dense convolution in the time of one number of `z`, from mixing to its sum over atoms: with and
+without gradients, where so many numbers, at most, are worked on at a time. Where one image has more, the dense product
+is taken.
+"""
+TRAFFIC_PRICE = 50
+"""The same for arranging one number of input or output."""
 WEIGHT_PRICE = 78
 """The same for one number of the expanded weight: expanding it, handing it to the convolution, and its gradient."""
 CALL_PRICE = 5e7
@@ -65,9 +71,8 @@ class FourierTables(NamedTuple):
     shifts: Float[Tensor, "f 2 2 m"]
 
 
-@lru_cache
 def fourier_tables(order: int) -> FourierTables:
-    """The tables of a cyclic group, in float64; the same tensors every time, not to be edited.
+    """The tables of a cyclic group, in float64.
 
     Args:
         order: Number N of its elements.
@@ -75,7 +80,7 @@ def fourier_tables(order: int) -> FourierTables:
     Returns:
         Tables for (N + 1) // 2 pairs.
     """
-    g = torch.arange(order, dtype=torch.float64, device="cpu")  # whatever the default device: the tables are kept
+    g = torch.arange(order, dtype=torch.float64, device="cpu")
     angles = 2 * math.pi * torch.arange((order + 1) // 2, dtype=torch.float64, device="cpu")[:, None] * g / order
     cos, sin = torch.cos(angles), torch.sin(angles)
     shifts = torch.stack([torch.stack([cos, sin], 1), torch.stack([-sin, cos], 1)], 1)
@@ -187,32 +192,41 @@ def images_at_a_time(work: Work, pixels: int) -> int:
     Returns:
         As many as the caches hold, one or more.
     """
-    return max(1, int(CHUNK // max(work.between * pixels, 1)))
+    return max(1, int(CHUNK // max(_held(work) * pixels, 1)))
 
 
-def pays_off(work: Work, images: int, pixels: int, *, learns: bool) -> bool:
+def _held(work: Work) -> float:
+    """Numbers that are in memory for each pixel: `z`, or the input and the output of 1x1 layers in another order."""
+    return max(work.between, work.arranged)
+
+
+def pays_off(work: Work, images: int, pixels: int, mixed: int, *, learns: bool) -> bool:
     """Whether the Fourier product of a layer is expected to be faster than the dense one.
 
     It has fewer multiply-adds and no weight to expand, but moves more numbers: those of input and output and, for
     kernels of more than one pixel, `z`, D times as large as the output. So it wins where fields are many, and with
-    fewer fields where pixels are few: late layers, small batches. The prices were fitted to some fifty layers, C4 to
-    C16, 1x1 to 5x5, 8 to 64 fields, 64 to 8,192 pixels, in training steps and in inference, two threads with AVX-512,
-    float32: what the rule takes was faster in training, and at most 5 % slower in inference; it leaves some gains.
-    Not measured: GPUs, other precisions.
+    fewer fields where pixels are few: late layers, small batches. The prices were fitted to fifty layers, C4 to C16,
+    1x1 to 5x5, 8 to 64 fields, 64 to 8,192 pixels, in training steps and in inference, two threads with AVX-512,
+    float32: of what the rule takes, all was faster in training; in inference one layer of the smallest was 11 % slower.
+    It leaves some gains. Not measured: GPUs, other precisions.
 
     Args:
         work: Work of the layer.
         images: Images in the batch.
         pixels: Pixels of the output for each image.
+        mixed: The same as the Fourier product counts them, which mixes on the grid of the input, before borders fall
+            away.
         learns: Whether gradients are wanted: then a batch that is taken in parts is computed once more for them, so
             that only one part is in memory at a time.
 
     Returns:
         The expectation.
     """
-    at_a_time = min(images, images_at_a_time(work, pixels))
-    together, passes = at_a_time * pixels * work.between, AGAIN if learns and at_a_time < images else 1
-    price, traffic = next((price, traffic) for most, price, traffic in PRICES if together <= most)
-    fourier = passes * (work.fourier + traffic * work.arranged + price * work.between)
+    at_a_time = min(images, images_at_a_time(work, mixed))
+    together, passes = at_a_time * mixed * _held(work), AGAIN if learns and at_a_time < images else 1
+    if not images or together > PRICES[learns][-1][0]:
+        return False
+    price = next(price for most, price in PRICES[learns] if together <= most)
+    fourier = passes * (work.fourier + TRAFFIC_PRICE * work.arranged + price * work.between)
     dense = work.dense * images * pixels + WEIGHT_PRICE * work.weights
-    return fourier * images * pixels + CALL_PRICE < MARGIN * (dense + CALL_PRICE)
+    return fourier * images * mixed + CALL_PRICE < MARGIN * (dense + CALL_PRICE)

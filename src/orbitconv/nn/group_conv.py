@@ -59,8 +59,8 @@ class GroupConv2d(BasisConv2d):
             |G| / 2 times fewer multiply-adds, more where there are fewer atoms than pixels, and no filters to expand,
             but moves more numbers and, in training, keeps D planes for each one of the output. Values are the same up
             to rounding. For cyclic groups. By default, `"auto"`, it does so call by call where it is expected to be
-            faster (`pays_off`), on a CPU, neither compiled nor under autocast, and keeps no more than a few megabytes
-            beyond the dense product: of larger batches it computes the parts again for their gradients.
+            faster (`pays_off`), in float32 on a CPU, not compiled. Beyond the dense product it keeps a few dozen
+            megabytes at most: it computes parts of larger batches again for their gradients, and leaves large planes.
 
     Shapes:
         (batch, in_channels, group, height, width) -> (batch, out_channels, group, height', width')
@@ -144,15 +144,23 @@ class GroupConv2d(BasisConv2d):
         """Whether the Fourier product is expected to be faster on this input."""
         if torch.compiler.is_compiling() or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
             return False  # a compiler must not tell sizes apart; prices were measured elsewhere
-        if self.fourier != "auto" or self._work is None or not x.is_contiguous() or is_kept(self):
+        if self.fourier != "auto" or self._work is None or x.dtype != torch.float32:
+            return False
+        if not x.is_contiguous() or is_kept(self):
             return False  # it would change the layout, or filters are there already
-        return pays_off(self._work, len(x), self._pixels(x), learns=torch.is_grad_enabled())
+        pixels, mixed = self._pixels(*x.shape[-2:])
+        return pays_off(self._work, len(x), pixels, mixed, learns=torch.is_grad_enabled())
 
-    def _pixels(self, x: Float[Tensor, "b *c h w"]) -> int:
-        """Pixels of the output for each image, borders aside."""
-        return x.shape[-2] * x.shape[-1] // math.prod(self.stride)
+    def _pixels(self, height: int, width: int) -> tuple[int, int]:
+        """Pixels of the output for each image, and those of the input for each step of the stride."""
+        top, bottom, left, right = self.padding
+        reach = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
+        padded = (height + top + bottom, width + left + right)
+        output = [max(0, (p - r - 1) // s + 1) for p, r, s in zip(padded, reach, self.stride, strict=True)]
+        return math.prod(output), max(math.prod(output), height * width // math.prod(self.stride), 1)
 
     def _correlate_in_fourier_space(self, planes: Float[Tensor, "b ih h1 w1"]) -> Float[Tensor, "b o g h2 w2"]:
+        _, mixed = self._pixels(*planes.shape[-2:])
         planes, padding = self.pad(planes)
         options = self.stride, padding, self.dilation, self.groups
         atoms, tables = self.basis(self.coefficients.dtype), FourierTables(self.waves, self.shifts)
@@ -162,7 +170,7 @@ class GroupConv2d(BasisConv2d):
 
         together = len(planes)
         if self._work is not None and not torch.compiler.is_compiling():  # a compiler must not tell batch sizes apart
-            together = images_at_a_time(self._work, self._pixels(planes))
+            together = images_at_a_time(self._work, mixed)
         if together >= len(planes):
             parts, run = (planes,), product
         else:  # of what lies between, only one part is in memory, unless the user asked for speed

@@ -168,9 +168,10 @@ class GroupPool(nn.Module):
     def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b c h w"]:
         """Pool `x` over the group."""
         check_on_group("GroupPool", x)
-        if x.is_contiguous():
+        pixels = x.permute(0, 3, 4, 1, 2)
+        if x.is_contiguous() or not pixels.is_contiguous():
             return x.amax(2) if self.reduction == "max" else x.mean(2)
-        pixels = x.permute(0, 3, 4, 1, 2)  # the last axis is the group, so that planes that are channels last stay so
+        # Channels last: the last axis is the group, and the pooled planes stay as they are.
         pooled = pixels.amax(4) if self.reduction == "max" else pixels.mean(4)
         return pooled.permute(0, 3, 1, 2)
 

@@ -117,6 +117,17 @@ class _Recomputed(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG004
         *tensors, ctx.function = inputs
         ctx.save_for_backward(*tensors)
+        ctx.save_for_forward(*tensors)
+
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Tensor:
+        tensors = list(ctx.saved_tensors)  # the function is linear in each of them
+        along = [
+            ctx.function(*tensors[:n], tangent, *tensors[n + 1 :])
+            for n, tangent in enumerate(grad_inputs[:3])
+            if tangent is not None
+        ]
+        return torch.stack(along).sum(0)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:

@@ -46,7 +46,6 @@ class Turning(NamedTuple):
         return self._replace(pieces=self.pieces.to(device), places=self.places.to(device))
 
 
-@lru_cache
 def turning_of(group: Group) -> Turning:
     """Cut the table of a group into windows as long as its rotations.
 
@@ -54,8 +53,19 @@ def turning_of(group: Group) -> Turning:
         group: The group.
 
     Returns:
-        One piece for a cyclic group, four for a dihedral one; the same value every time, not to be edited.
+        One piece for a cyclic group, four for a dihedral one.
     """
+    pieces, windows = _cut(group)
+    flat = torch.tensor(pieces, device="cpu").flatten()
+    if flat.tolist() == list(range(group.order)):
+        return Turning(windows, group.num_rotations, None, None)
+    places = torch.stack([(flat == element).nonzero()[:, 0] for element in range(group.order)], dim=1)
+    return Turning(windows, group.num_rotations, flat, places)
+
+
+@lru_cache
+def _cut(group: Group) -> tuple[list[list[int]], tuple[tuple[tuple[int, int], ...], ...]]:
+    """The pieces of the strip, and the windows of every element."""
     length = group.num_rotations
     pieces: list[list[int]] = []
     windows = []
@@ -68,11 +78,7 @@ def turning_of(group: Group) -> Turning:
                 pieces.append(window)
             own.append((piece, pieces[piece].index(window[0])))
         windows.append(tuple(own))
-    flat = torch.tensor(pieces, device="cpu").flatten()
-    if flat.tolist() == list(range(group.order)):
-        return Turning(tuple(windows), length, None, None)
-    places = torch.stack([(flat == element).nonzero()[:, 0] for element in range(group.order)], dim=1)
-    return Turning(tuple(windows), length, flat, places)
+    return pieces, tuple(windows)
 
 
 def _holds(piece: list[int], window: list[int]) -> bool:
@@ -91,8 +97,10 @@ def copy_windows(coefficients: Float[Tensor, "o i m d"], turning: Turning) -> Fl
     Returns:
         The copies, contiguous in memory.
     """
-    pieces = coefficients if turning.pieces is None else coefficients.index_select(2, turning.pieces)
-    pieces = pieces.unflatten(2, (-1, turning.length))
+    pieces = (
+        coefficients if turning.pieces is None else coefficients.index_select(2, turning.pieces.to(coefficients.device))
+    )
+    pieces = pieces.reshape(*pieces.shape[:2], -1, turning.length, pieces.shape[3])
     rows = _windows(torch.cat([pieces, pieces], dim=3), turning)
     return torch.stack([row[0] if len(row) == 1 else torch.cat(row, dim=2) for row in rows], dim=1)
 
@@ -117,7 +125,7 @@ def sum_windows(turned: Float[Tensor, "o g i h d"], turning: Turning) -> Float[T
     pieces = (strip[:, :, :, :length] + strip[:, :, :, length:]).flatten(2, 3)
     if turning.places is None:
         return pieces
-    return pieces.index_select(2, turning.places.flatten()).unflatten(2, turning.places.shape).sum(2)
+    return pieces.index_select(2, turning.places.flatten().to(pieces.device)).unflatten(2, turning.places.shape).sum(2)
 
 
 def _windows(strip: Float[Tensor, "o i p n2 d"], turning: Turning) -> list[list[Float[Tensor, "o i n d"]]]:

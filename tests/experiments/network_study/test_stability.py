@@ -1,5 +1,6 @@
 import io
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -72,14 +73,22 @@ def test_exact_network_is_exactly_stable_and_plain_one_is_not(config):
 
 @pytest.mark.parametrize("name", ["wide border", "disc images", "disc filters", "3x3", "anti-aliased"])
 def test_ablations_change_one_thing(config, name):
-    from dataclasses import replace
-
     record = study_stability(replace(config, families=("plain",), ablations=(name,)))
     changed = [row for row in record.rows if row["ablation"] == name]
     assert {row["family"] for row in changed} == {ABLATIONS[name].get("families", ("spectral",))[0]}
     assert {row["group"] for row in changed} == {"c8"}
     assert all(math.isfinite(row["equivariance_error"]) for row in changed if row["test"] == "layer")
     assert (config.out / "ablations" / name.replace(" ", "-") / "journal.jsonl").exists()
+
+
+def test_a_record_with_ablations_is_taken_as_done_and_more_may_follow(config, tmp_path, monkeypatch):
+    first = study_stability(replace(config, families=("plain",), ablations=("3x3",)))
+    first.write(tmp_path / "known.json")
+    monkeypatch.setattr("orbitconv.experiments.network_study.study.train_network", lambda *_: pytest.fail("done"))
+    known = replace(config, families=("plain",), out=tmp_path / "again", known=tmp_path / "known.json")
+    assert study_stability(replace(known, ablations=("3x3",))).rows == first.rows
+    none = [row for row in first.rows if row["ablation"] == "none"]
+    assert study_stability(replace(known, out=tmp_path / "third")).rows == none
 
 
 def test_wrong_step_and_unknown_ablation_are_refused(tmp_path):

@@ -67,6 +67,16 @@ def test_networks_in_a_record_are_taken_as_done_if_it_is_of_the_same_settings(st
         compare_networks(study(out=tmp_path / "third", known=path, plain_width=5))
 
 
+def test_rows_of_older_records_get_the_precision_of_their_study(study, tmp_path):
+    record = compare_networks(study(families=("plain",))).as_dict()
+    for row in record["rows"]:
+        assert row.pop("precision") == "32"
+    record["config"]["precision"] = "bf16"
+    (tmp_path / "known.json").write_text(json.dumps(record))
+    known = study(out=tmp_path / "elsewhere", families=("plain", "exact"), known=tmp_path / "known.json")
+    assert {row["family"]: row["precision"] for row in compare_networks(known).rows} == {"plain": "bf16", "exact": "32"}
+
+
 def test_a_network_whose_training_was_cut_off_goes_on_to_the_same_weights(study, monkeypatch):
     whole = compare_networks(study(families=("plain",), training=Training(epochs=3, batch_size=50)))
     cut = study(out=study().out.parent / "cut", families=("plain",), training=Training(epochs=3, batch_size=50))

@@ -18,7 +18,7 @@ from orbitconv.experiments.network_study.measurements import (
     untrained,
 )
 from orbitconv.experiments.network_study.settings import NetworkStudy
-from orbitconv.experiments.network_study.study import Comparison
+from orbitconv.experiments.network_study.study import Comparison, known_rows
 from orbitconv.experiments.record import Record, Row
 from orbitconv.experiments.training import Trained, Training
 from orbitconv.experiments.training.settings import Rotation
@@ -86,8 +86,14 @@ def study_stability(config: StabilityStudy, progress: ProgressCallback = silent)
         study=config.name, command=command_of(f"study {config.study}", config, config.name), config=config.settings()
     )
     sources: dict[str, None] = {}
+    known, commit = known_rows(config)
     for name, one in _parts(config).items():
-        done = Comparison(one, _measurements(config), progress).run()
+        comparison = Comparison(one, _measurements(config), progress)
+        own = [
+            {key: value for key, value in row.items() if key != "ablation"} for row in known if row["ablation"] == name
+        ]
+        comparison.adopt(own, commit)
+        done = comparison.run()
         for row in done.rows:
             record.add(**row, ablation=name)
         sources |= dict.fromkeys((done.source or "").split(", "))

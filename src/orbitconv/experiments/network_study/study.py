@@ -23,8 +23,9 @@ from orbitconv.locks import lock
 from orbitconv.models import count_multiply_adds
 from orbitconv.progress import ProgressCallback, silent
 
-# Settings that may change while a study goes on: they are part of the name of a trial, or do not change its meaning.
-_GROWS = {"seeds", "families", "groups", "rotations", "device"}
+# Settings that may change while a study goes on: they are part of the name of a trial or of its row, or do not change
+# its meaning.
+_GROWS = {"seeds", "families", "groups", "rotations", "ablations", "device", "precision"}
 _FINE_TUNING_IMAGES = 2000
 
 
@@ -41,7 +42,33 @@ def compare_networks(config: NetworkStudy, progress: ProgressCallback = silent) 
     Raises:
         FileExistsError: If the folder holds a study with other settings.
     """
-    return Comparison(config, usual_measurements(config), progress).run()
+    comparison = Comparison(config, usual_measurements(config), progress)
+    comparison.adopt(*known_rows(config))
+    return comparison.run()
+
+
+def known_rows(config: NetworkStudy) -> tuple[list[dict[str, Any]], str]:
+    """The rows of the record that is known, which are taken as done.
+
+    Args:
+        config: Settings.
+
+    Returns:
+        The rows, and the commit that they were made at; none if no record is named.
+
+    Raises:
+        ValueError: If the record is of another study, or of other settings.
+    """
+    if config.known is None:
+        return [], ""
+    known = json.loads(config.known.read_text(encoding="utf-8"))
+    usual, wanted = (
+        json.loads(json.dumps(fixed_settings(one.settings()))) for one in (type(config)(), config)
+    )  # settings that came later have their usual values in older records
+    if known.get("study") != config.name or {**usual, **fixed_settings(known["config"])} != wanted:
+        raise ValueError(f"{config.known} is the record of another study, or of one with other settings.")
+    precision = known["config"]["precision"]  # which older rows do not name
+    return [{**row, "precision": row.get("precision", precision)} for row in known["rows"]], known["commit"]
 
 
 def usual_measurements(config: NetworkStudy) -> tuple[Measurement, ...]:
@@ -70,8 +97,6 @@ class Comparison:
     ) -> None:
         self.config, self.measurements, self.progress = config, measurements, progress
         self.journal = Journal(config.out, fixed_settings(config.settings()), overwrite=config.overwrite)
-        if config.known is not None:
-            self._adopt(config.known)
         self.train, self.test = (
             load_split(config.data, split, config.data_dir, progress) for split in ("train", "test")
         )
@@ -98,20 +123,19 @@ class Comparison:
         record.source = self.journal.source
         return record
 
-    def _adopt(self, path: Path) -> None:
-        """Take the networks in a record as done."""
-        known = json.loads(path.read_text(encoding="utf-8"))
-        usual, wanted = (
-            json.loads(json.dumps(fixed_settings(one.settings()))) for one in (type(self.config)(), self.config)
-        )  # settings that came later have their usual values in older records
-        if known.get("study") != self.config.name or {**usual, **fixed_settings(known["config"])} != wanted:
-            raise ValueError(f"{path} is the record of another study, or of one with other settings.")
+    def adopt(self, rows: Sequence[Mapping[str, Any]], commit: str) -> None:
+        """Take networks as done.
+
+        Args:
+            rows: Their rows.
+            commit: What they were made at.
+        """
         parts: dict[str, list[Row]] = {}
-        for row in known["rows"]:
+        for row in rows:
             trial = Trial(**{name: row[name] for name in ("family", "group", "rotation", "epochs", "seed")})
-            parts.setdefault(trial.name, []).append(row)
-        for name, rows in parts.items():
-            self.journal.adopt(name, rows, known["commit"])
+            parts.setdefault(trial.name, []).append(dict(row))
+        for name, own in parts.items():
+            self.journal.adopt(name, own, commit)
 
     def _work(self, trial: Trial) -> list[Row]:
         """Train and test one network."""
@@ -131,6 +155,7 @@ class Comparison:
             "train": config.data,
             "rotation": trial.rotation,
             "epochs": trial.epochs,
+            "precision": config.precision,
             "parameters": trained.parameters,
             "multiply_adds": count_multiply_adds(network, tuple(self.train.images.shape[1:])),
             "seconds": round(sum(float(row["seconds"]) for row in trained.rows), 1),

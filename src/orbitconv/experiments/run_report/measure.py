@@ -7,9 +7,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from orbitconv.data import ImageSet, rotated
+from orbitconv.experiments.network_facts import group_of, measured_group
 from orbitconv.experiments.training import error_percent
 from orbitconv.experiments.upright import TEST_SEED
-from orbitconv.groups import Cyclic, Group
+from orbitconv.groups import Group
 from orbitconv.metrics import equivariance_error
 from orbitconv.models import count_multiply_adds, count_parameters
 from orbitconv.nn import BasisConv2d
@@ -19,9 +20,6 @@ SCORES = "scores"
 
 LAYER_IMAGES = 32
 """Test images on which layers are measured."""
-
-# Plain networks have no group of their own.
-_PLAIN_GROUP = Cyclic(8)
 
 
 @dataclass(kw_only=True)
@@ -98,30 +96,6 @@ def steps(networks: int, degrees: int) -> int:
         The number of calls.
     """
     return networks * (2 + degrees if degrees else 1)
-
-
-def group_of(network: nn.Module) -> Group | None:
-    """The group of a network.
-
-    Args:
-        network: Any network.
-
-    Returns:
-        That of its first layer on a group; None if there is none.
-    """
-    return next((layer.group for layer in network.modules() if isinstance(layer, BasisConv2d)), None)
-
-
-def measured_group(group: Group | None) -> Group:
-    """The group whose elements the layers of a network are measured at.
-
-    Args:
-        group: The group of the network; None if it is plain.
-
-    Returns:
-        Its own group; C8 for plain networks.
-    """
-    return _PLAIN_GROUP if group is None else group
 
 
 def layer_errors(network: nn.Module, images: Float[Tensor, "b c h w"]) -> dict[str, list[float]]:

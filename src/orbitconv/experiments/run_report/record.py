@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from orbitconv.experiments.network_facts import measured_group
 from orbitconv.experiments.record import commit, machine, versions
 from orbitconv.experiments.run_report.grouping import Kind
-from orbitconv.experiments.run_report.measure import LAYER_IMAGES, Measured, measured_group
+from orbitconv.experiments.run_report.measure import LAYER_IMAGES, Measured
 from orbitconv.experiments.run_report.outcome import Outcome
 from orbitconv.experiments.run_report.runs import Run
 

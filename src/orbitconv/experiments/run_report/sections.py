@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from orbitconv.data import ImageSet
 from orbitconv.experiments.figures import Curve, Look, angle_figure, import_plotting, render
 from orbitconv.experiments.findings import listed
+from orbitconv.experiments.network_facts import measured_group
 from orbitconv.experiments.page import image, prose
 from orbitconv.experiments.run_report.figures import layer_figure, layer_points, learning_figures, looks_of
 from orbitconv.experiments.run_report.filters import orbit_figure
 from orbitconv.experiments.run_report.grouping import Kind
-from orbitconv.experiments.run_report.measure import LAYER_IMAGES, measured_group
+from orbitconv.experiments.run_report.measure import LAYER_IMAGES
 from orbitconv.experiments.run_report.mistakes import Mistake
 from orbitconv.experiments.run_report.outcome import Outcome
 from orbitconv.experiments.run_report.tables import confusion_table
