@@ -38,7 +38,7 @@ def error_by_angle(rows: Rows) -> "Figure":
     """
     shown = [row for row in rows if row["test"] == "angle"]
     rotations = [name for name in _TITLES if any(row["rotation"] == name for row in shown)]
-    figure = new_figure(3.6 * len(rotations) + 0.4, 4.1)
+    figure = new_figure(max(8.4, 3.6 * len(rotations) + 0.4), 4.1)  # the legend has its width too
     panels = figure.subplots(1, len(rotations), sharey=True, squeeze=False)[0]
     for axes, rotation in zip(panels, rotations, strict=True):
         own = [row for row in shown if row["rotation"] == rotation]
