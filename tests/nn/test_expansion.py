@@ -78,3 +78,9 @@ def test_gradients_for_each_sample_by_vmap():
     found = torch.func.vmap(torch.func.grad(loss))(batch)
     torch.testing.assert_close(found[0], torch.func.grad(loss)(coefficients))
     torch.testing.assert_close(found[1], 2 * found[0])
+
+
+def test_gradients_have_their_shapes_on_meta():
+    coefficients, atoms = (t.detach().to("meta").requires_grad_() for t in sample(Cyclic(4)))
+    expand_group(coefficients, atoms, turning_of(Cyclic(4))).sum().backward()
+    assert (coefficients.grad.shape, atoms.grad.shape) == (coefficients.shape, atoms.shape)

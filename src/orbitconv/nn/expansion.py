@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from orbitconv.nn.recompute import no_autocast
 from orbitconv.nn.turning import Turning, copy_windows, sum_windows
 
 
@@ -116,7 +117,7 @@ class _Expand(torch.autograd.Function):
         if torch.is_grad_enabled():  # the gradient is to be differentiated once more
             _, pull, *_ = torch.func.vjp(lambda c, a: _expand(c, a, ctx.turning, False), coefficients, atoms)
             return *pull(grad_outputs[0]), None, None
-        with torch.autocast(atoms.device.type, enabled=False):
+        with no_autocast(atoms):
             return *_take_back(grad_outputs[0], coefficients, atoms, ctx), None, None
 
     @staticmethod

@@ -56,7 +56,7 @@ class _RecomputedConv2d(torch.autograd.Function):
     def forward(
         x: Tensor, coefficients: Tensor, atoms: Tensor, bias: Tensor | None, expand: Expand, options: Options
     ) -> Tensor:
-        with _no_autocast(x):
+        with no_autocast(x):
             weight = expand(coefficients, atoms).to(x.dtype)
             return F.conv2d(x, weight, bias, *options)
 
@@ -76,7 +76,7 @@ class _RecomputedConv2d(torch.autograd.Function):
         def expand(coefficients: Tensor, atoms: Tensor = atoms) -> Tensor:
             return ctx.expand(coefficients, atoms).to(x.dtype)
 
-        with _no_autocast(x):
+        with no_autocast(x):
             made_of = (coefficients, atoms) if for_atoms else (coefficients,)  # constant atoms cost nothing
             weight, pull, *_ = torch.func.vjp(expand, *made_of)
             wanted = [for_x, for_coefficients or for_atoms, for_bias]
@@ -142,5 +142,13 @@ class _Recomputed(torch.autograd.Function):
         return *(next(gradients) if wants else None for wants in wanted), None
 
 
-def _no_autocast(x: Tensor) -> torch.autocast:
+def no_autocast(x: Tensor) -> torch.autocast:
+    """Switch autocast off where a tensor is.
+
+    Args:
+        x: The tensor; torch knows no autocast on meta.
+
+    Returns:
+        The context.
+    """
     return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)
