@@ -160,7 +160,9 @@ class GroupConv2d(BasisConv2d):
         return math.prod(output), max(math.prod(output), height * width // math.prod(self.stride), 1)
 
     def _correlate_in_fourier_space(self, planes: Float[Tensor, "b ih h1 w1"]) -> Float[Tensor, "b o g h2 w2"]:
-        _, mixed = self._pixels(*planes.shape[-2:])
+        together = len(planes)
+        if self._work is not None and not torch.compiler.is_compiling():  # a compiler must not tell batch sizes apart
+            together = images_at_a_time(self._work, self._pixels(*planes.shape[-2:])[1])
         planes, padding = self.pad(planes)
         options = self.stride, padding, self.dilation, self.groups
         atoms, tables = self.basis(self.coefficients.dtype), FourierTables(self.waves, self.shifts)
@@ -168,9 +170,6 @@ class GroupConv2d(BasisConv2d):
         def product(part: Tensor, coefficients: Tensor, atoms: Tensor) -> Tensor:
             return correlate_in_fourier_space(part, coefficients, atoms, tables, options)
 
-        together = len(planes)
-        if self._work is not None and not torch.compiler.is_compiling():  # a compiler must not tell batch sizes apart
-            together = images_at_a_time(self._work, mixed)
         if together >= len(planes):
             parts, run = (planes,), product
         else:  # of what lies between, only one part is in memory, unless the user asked for speed
