@@ -1,5 +1,7 @@
 """Planes that come channels last stay so, and no layer copies feature maps into another layout."""
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -7,6 +9,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from orbitconv.bases import ExactBasis
 from orbitconv.groups import Cyclic
+from orbitconv.models import SmallCNN
 from orbitconv.nn import (
     GroupAvgPool2d,
     GroupBatchNorm2d,
@@ -17,6 +20,7 @@ from orbitconv.nn import (
     GroupPool,
     LiftingConv2d,
 )
+from orbitconv.nn.row_statistics import normalize_rows
 
 BATCH = 5  # no other tensor has this length along its first axis
 LAYOUTS = pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format], ids=["last", "first"])
@@ -86,14 +90,58 @@ def test_a_copy_would_be_seen():
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_batch_norm_is_the_same_in_both_layouts(training):
-    norm, other = (GroupBatchNorm2d(3).double().train(training) for _ in range(2))
-    planes = torch.randn(4, 12, 5, 6, dtype=torch.float64)
+@pytest.mark.parametrize(
+    "options", [{}, {"affine": False}, {"momentum": None}, {"track_running_stats": False}, {"eps": 0.1}], ids=str
+)
+def test_batch_norm_is_the_same_in_both_layouts(training, options):
+    norm, other = (GroupBatchNorm2d(3, **options).double().train(training) for _ in range(2))
     results = []
     for layer, layout in ((norm, torch.contiguous_format), (other, torch.channels_last)):
-        x = planes.contiguous(memory_format=layout).unflatten(1, (3, 4)).requires_grad_()
-        y = layer(x)
-        y.pow(3).sum().backward()
-        results.append((y, x.grad, layer.weight.grad, layer.running_mean, layer.running_var))
+        torch.manual_seed(1)
+        seen = []
+        for _ in range(2):  # running statistics move twice
+            planes = 3 + torch.randn(4, 12, 5, 6, dtype=torch.float64).contiguous(memory_format=layout)
+            x = planes.unflatten(1, (3, 4)).requires_grad_()
+            y = layer(x)
+            y.pow(3).sum().backward()
+            seen += [y, x.grad]
+        results.append((*seen, *(p.grad for p in layer.parameters()), *layer.buffers()))
     for first, last in zip(*results, strict=True):
-        torch.testing.assert_close(first, last, rtol=0, atol=1e-11)
+        torch.testing.assert_close(first, last, rtol=0, atol=1e-11 * max(1, float(first.detach().abs().max())))
+
+
+def test_batch_norm_refuses_a_single_number_in_training():
+    x = torch.zeros(1, 1, 1, 3).permute(0, 3, 1, 2).unflatten(1, (3, 1))
+    for features in (x, x.contiguous()):
+        with pytest.raises(ValueError, match="more than"):
+            GroupBatchNorm2d(3)(features)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of torch.jit, in torch.func
+def test_derivatives_of_the_normalization_are_those_of_its_formula():
+    torch.manual_seed(0)
+    rows = torch.randn(5, 6, dtype=torch.float64, requires_grad=True)
+    weight, bias = (torch.randn(6, dtype=torch.float64, requires_grad=True) for _ in range(2))
+
+    def normalized(*given: Tensor) -> Tensor:
+        return normalize_rows(*given, 3, 1e-5)[0]
+
+    assert torch.autograd.gradcheck(normalized, (rows, weight, bias), check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(normalized, (rows, weight, bias))
+    batch = torch.randn(2, 5, 6, dtype=torch.float64)
+    together = torch.func.vmap(torch.func.grad(lambda x: normalized(x, weight, bias).pow(3).sum()))(batch)
+    for x, found in zip(batch, together, strict=True):
+        x.requires_grad_()
+        torch.testing.assert_close(torch.autograd.grad(normalized(x, weight, bias).pow(3).sum(), x)[0], found)
+
+
+@pytest.mark.parametrize("mixing", ["dense", "full", "separable"])
+def test_a_model_moved_to_channels_last_computes_the_same(mixing):
+    torch.manual_seed(0)
+    model = SmallCNN("spectral-c8-k3", width=2, mixing=mixing).double()
+    other = copy.deepcopy(model).to(memory_format=torch.channels_last)
+    x = torch.randn(4, 1, 28, 28, dtype=torch.float64)
+    for network, layout in ((model, torch.contiguous_format), (other, torch.channels_last)):
+        network(x.contiguous(memory_format=layout)).square().sum().backward()
+    for first, last in zip(model.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(first.grad, last.grad, rtol=0, atol=1e-9 * max(1, float(first.grad.abs().max())))

@@ -48,16 +48,19 @@ def test_waves_are_orthonormal_and_shifts_are_blocks(order):
         torch.testing.assert_close(rows @ turned @ rows.T, expected, rtol=0, atol=1e-13)
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["first", "last"])
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("name", BASES)
-def test_equals_the_dense_layer_and_its_gradients(name, options):
+def test_equals_the_dense_layer_and_its_gradients(name, options, layout):
     dense, other = pair(BASES[name](), **options)
     x = sample(dense)
+    planes = x.flatten(1, 2).contiguous(memory_format=layout).unflatten(1, x.shape[1:3])
     found = []
     for layer in (dense, other):
-        y = layer(x)
-        found.append((y.detach(), *torch.autograd.grad(y.square().sum(), (x, *layer.parameters()))))
-    assert found[1][0].is_contiguous()
+        y = layer(planes)
+        found.append((y.detach(), *torch.autograd.grad(y.square().sum(), (x, *layer.parameters()), retain_graph=True)))
+    strides = [y.flatten(1, 2).stride() for y, *_ in found]
+    assert strides[0] == strides[1]  # the layout is that of the dense layer
     for expected, values in zip(*found, strict=True):
         torch.testing.assert_close(values, expected, rtol=0, atol=1e-12 * float(expected.abs().max()))
 
@@ -200,7 +203,8 @@ def test_it_is_taken_call_by_call_where_pixels_are_few(monkeypatch):
     assert not uses_fourier(layer, many, monkeypatch)
     torch.testing.assert_close(layer(few), layer.convolve(few.flatten(1, 2)).unflatten(1, (32, 8)), rtol=0, atol=1e-4)
     last = few.flatten(1, 2).contiguous(memory_format=torch.channels_last).unflatten(1, (32, 8))
-    assert not uses_fourier(layer, last, monkeypatch)
+    assert uses_fourier(layer, last, monkeypatch)
+    assert not uses_fourier(layer, few[:, :, :, ::2], monkeypatch)  # neither layout
     with torch.autocast("cpu", torch.bfloat16):
         assert not uses_fourier(layer, few, monkeypatch)
     assert not uses_fourier(copy.deepcopy(layer).double(), few.double(), monkeypatch)

@@ -22,6 +22,18 @@ PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 Padding = Size2 | Literal["same", "valid"]
 
 
+def is_channels_last(planes: Float[Tensor, "b c h w"]) -> bool:
+    """Whether the numbers of a pixel lie side by side, and `conv2d` would so lay its output and wants its weight.
+
+    Args:
+        planes: Planes, in any layout.
+
+    Returns:
+        True also if they are a part of planes that lie so.
+    """
+    return planes.stride(1) == 1 and not planes.is_contiguous()
+
+
 class BasisConv2d(nn.Module, ABC):
     """A convolution whose filters are coefficients in a basis, one copy for every group element.
 
@@ -157,7 +169,7 @@ class BasisConv2d(nn.Module, ABC):
         x, padding = self.pad(x)
         options = self.stride, padding, self.dilation, self.groups
         device = "cpu" if x.is_meta else x.device.type  # torch knows no autocast on meta
-        channels_last = x.stride(1) == 1 and not x.is_contiguous()
+        channels_last = is_channels_last(x)
         recompute = self.recompute and not torch.compiler.is_compiling()
         expand = partial(self._expand, channels_last=channels_last)
         with torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():

@@ -34,7 +34,7 @@ from einops import einsum, rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor
 
-from orbitconv.nn.conv import BasisConv2d
+from orbitconv.nn.conv import BasisConv2d, is_channels_last
 
 CHUNK = 3_000_000
 """Numbers of `z` at a time: more of them fall out of the caches. A larger batch is taken in parts."""
@@ -52,6 +52,8 @@ WEIGHT_PRICE = 78
 """The same for one number of the expanded weight: expanding it, handing it to the convolution, and its gradient."""
 CALL_PRICE = 5e7
 """The same for what a call costs at any size; about equal for both products."""
+LAST = 0.7
+"""Time of a dense convolution of planes that are channels last, over that of planes that are not."""
 AGAIN = 1.4
 """Time of a training step whose forward pass runs twice, over that of one."""
 MARGIN = 0.95
@@ -112,27 +114,39 @@ def correlate_in_fourier_space(
     """
     stride, padding, dilation, blocks = options
     order, waves = len(atoms), tables.waves.flatten(0, 1)
-    is_pointwise = atoms.shape[2:] == (1, 1)
+    is_pointwise, is_last = atoms.shape[2:] == (1, 1), is_channels_last(x)
     if is_pointwise:
         x = F.pad(x, (padding[1], padding[1], padding[0], padding[0])) if any(padding) else x  # which would copy
         x = x[..., :: stride[0], :: stride[1]]
     batch, _, height, width = x.shape
 
-    planes = x.unflatten(1, (-1, order)).permute(2, 1, 0, 3, 4).flatten(1)
-    spectrum = rearrange(waves @ planes, "(f q) (c i p) -> (f c) (q i) p", q=2, c=blocks, p=batch * height * width)
+    if is_last:
+        numbers = x.permute(0, 2, 3, 1).unflatten(3, (-1, order)) @ waves.T
+        spectrum = rearrange(numbers, "b h w (c i) (f q) -> (f c) (b h w) (q i)", q=2, c=blocks)
+    else:
+        numbers = waves @ x.unflatten(1, (-1, order)).permute(2, 1, 0, 3, 4).flatten(1)
+        sizes = {"q": 2, "c": blocks, "p": batch * height * width}
+        spectrum = rearrange(numbers, "(f q) (c i p) -> (f c) (q i) p", **sizes).mT
     weight = _block_weights(coefficients, tables.shifts, blocks)
+
     if is_pointwise:
-        mixed = rearrange(weight.mT @ spectrum, "(f c) (r d o) p -> (f r d) (c o p)", c=blocks, r=2, d=atoms.shape[1])
         back = (waves.T[:, :, None] * atoms[:, None, :, 0, 0]).flatten(1)
+        sizes = {"c": blocks, "r": 2, "d": atoms.shape[1]}
+        if is_last:
+            mixed = rearrange(spectrum @ weight, "(f c) p (r d o) -> p (c o) (f r d)", **sizes)
+            return (mixed @ back.T).unflatten(0, (batch, height, width)).permute(0, 3, 4, 1, 2)
+        mixed = rearrange(weight.mT @ spectrum.mT, "(f c) (r d o) p -> (f r d) (c o p)", **sizes)
         return (back @ mixed).unflatten(1, (-1, batch, height, width)).permute(2, 1, 0, 3, 4).contiguous()
 
     # From here on the numbers of a pixel lie side by side, as depthwise convolutions like it.
-    mixed = rearrange(spectrum.mT @ weight, "(f c) p (r do) -> p (f r) (c do)", c=blocks, r=2)
+    mixed = rearrange(spectrum @ weight, "(f c) p (r do) -> p (f r) (c do)", c=blocks, r=2)
     z = (waves.T @ mixed).flatten(1).unflatten(0, (batch, height, width)).permute(0, 3, 1, 2)
     filters = repeat(atoms, "g d ky kx -> (g c d o) 1 ky kx", c=blocks, o=len(coefficients) // blocks)
     y = F.conv2d(z, filters, None, stride, padding, dilation, len(filters))
     y = y.permute(0, 2, 3, 1).unflatten(3, (order, blocks, atoms.shape[1], -1))
     y = y.sum(5, dtype=y.dtype)  # autocast would sum to float32
+    if is_last:
+        return rearrange(y, "b h w g c o -> b h w (c o) g").contiguous().permute(0, 3, 4, 1, 2)
     return rearrange(y, "b h w g c o -> b (c o) g h w").contiguous()
 
 
@@ -200,7 +214,7 @@ def _held(work: Work) -> float:
     return max(work.between, work.arranged)
 
 
-def pays_off(work: Work, images: int, pixels: int, mixed: int, *, learns: bool) -> bool:
+def pays_off(work: Work, images: int, pixels: int, mixed: int, *, learns: bool, channels_last: bool = False) -> bool:
     """Whether the Fourier product of a layer is expected to be faster than the dense one.
 
     It has fewer multiply-adds and no weight to expand, but moves more numbers: those of input and output and, for
@@ -218,6 +232,7 @@ def pays_off(work: Work, images: int, pixels: int, mixed: int, *, learns: bool) 
             away.
         learns: Whether gradients are wanted: then a batch that is taken in parts is computed once more for them, so
             that only one part is in memory at a time.
+        channels_last: Whether the planes lie so, which suits dense convolutions.
 
     Returns:
         The expectation.
@@ -228,5 +243,5 @@ def pays_off(work: Work, images: int, pixels: int, mixed: int, *, learns: bool) 
         return False
     price = next(price for most, price in PRICES[learns] if together <= most)
     fourier = passes * (work.fourier + TRAFFIC_PRICE * work.arranged + price * work.between)
-    dense = work.dense * images * pixels + WEIGHT_PRICE * work.weights
+    dense = work.dense * images * pixels * (LAST if channels_last else 1) + WEIGHT_PRICE * work.weights
     return fourier * images * mixed + CALL_PRICE < MARGIN * (dense + CALL_PRICE)

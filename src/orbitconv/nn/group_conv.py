@@ -11,7 +11,7 @@ from torch import Tensor
 
 from orbitconv.bases import FilterBasis
 from orbitconv.groups import Cyclic
-from orbitconv.nn.conv import BasisConv2d
+from orbitconv.nn.conv import BasisConv2d, is_channels_last
 from orbitconv.nn.expansion import expand_group
 from orbitconv.nn.fourier import (
     FourierTables,
@@ -146,10 +146,12 @@ class GroupConv2d(BasisConv2d):
             return False  # a compiler must not tell sizes apart; prices were measured elsewhere
         if self.fourier != "auto" or self._work is None or x.dtype != torch.float32:
             return False
-        if not x.is_contiguous() or is_kept(self):
-            return False  # it would change the layout, or filters are there already
+        planes, last = x.flatten(1, 2), torch.channels_last
+        if is_kept(self) or not (planes.is_contiguous() or planes.is_contiguous(memory_format=last)):
+            return False  # filters are there already, or planes lie in a way that was not measured
         pixels, mixed = self._pixels(*x.shape[-2:])
-        return pays_off(self._work, len(x), pixels, mixed, learns=torch.is_grad_enabled())
+        learns, is_last = torch.is_grad_enabled(), is_channels_last(planes)
+        return pays_off(self._work, len(x), pixels, mixed, learns=learns, channels_last=is_last)
 
     def _pixels(self, height: int, width: int) -> tuple[int, int]:
         """Pixels of the output for each image, and those of the input for each step of the stride."""

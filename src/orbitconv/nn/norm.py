@@ -2,8 +2,12 @@
 
 from typing import final
 
+import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from orbitconv.nn.row_statistics import normalize_rows
 
 
 @final
@@ -25,8 +29,45 @@ class GroupBatchNorm2d(nn.BatchNorm3d):
         if input.is_contiguous() or not pixels.is_contiguous():
             return super().forward(input)
         # Channels last: each pixel is a sample whose last axis is the group. Statistics are over the same numbers.
-        normalized = super().forward(pixels.flatten(0, 2)).unflatten(0, pixels.shape[:3])
-        return normalized.permute(0, 3, 4, 1, 2)
+        samples = pixels.flatten(0, 2)
+        is_quick = samples.device.type == "cpu" and samples.dtype in {torch.float32, torch.float64}
+        is_quick = is_quick and not torch.compiler.is_compiling()  # a compiler writes its own loops
+        normalized = self._normalize_rows(samples) if is_quick else super().forward(samples)
+        return normalized.unflatten(0, pixels.shape[:3]).permute(0, 3, 4, 1, 2)
+
+    def _normalize_rows(self, samples: Float[Tensor, "n c g"]) -> Float[Tensor, "n c g"]:
+        """The same, a few times faster on a CPU: torch walks this layout in steps as short as the group is.
+
+        Whole rows of all channels and elements are summed and scaled instead, with statistics spread over the elements.
+        """
+        count, _, order = samples.shape
+
+        def spread(values: Tensor) -> Tensor:
+            return values.repeat_interleave(order)
+
+        rows = samples.flatten(1)
+        weight, bias = (None if values is None else spread(values) for values in (self.weight, self.bias))
+        if not self.training and self.running_mean is not None and self.running_var is not None:
+            mean, variance = spread(self.running_mean), spread(self.running_var)
+            return F.batch_norm(rows, mean, variance, weight, bias, eps=self.eps).view_as(samples)
+
+        numbers = count * order
+        if numbers == 1:
+            raise ValueError(f"GroupBatchNorm2d expects more than one number per channel in training, got {numbers}.")
+        normalized, mean, variance = normalize_rows(rows, weight, bias, order, self.eps)
+        if self.training:
+            self._track(mean, variance * (numbers / (numbers - 1)))
+        return normalized.view_as(samples)
+
+    @torch.no_grad()
+    def _track(self, mean: Float[Tensor, " c"], variance: Float[Tensor, " c"]) -> None:
+        """Move the running statistics towards those of a batch, as torch does."""
+        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+            return
+        self.num_batches_tracked.add_(1)
+        share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(variance, share)
 
     def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002
         if input.ndim not in {3, 5}:

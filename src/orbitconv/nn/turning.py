@@ -97,9 +97,9 @@ def copy_windows(coefficients: Float[Tensor, "o i m d"], turning: Turning) -> Fl
     Returns:
         The copies, contiguous in memory.
     """
-    pieces = (
-        coefficients if turning.pieces is None else coefficients.index_select(2, turning.pieces.to(coefficients.device))
-    )
+    pieces = coefficients.contiguous()  # they may lie otherwise, as in a model that was moved to channels last
+    if turning.pieces is not None:
+        pieces = pieces.index_select(2, turning.pieces.to(pieces.device))
     pieces = pieces.reshape(*pieces.shape[:2], -1, turning.length, pieces.shape[3])
     rows = _windows(torch.cat([pieces, pieces], dim=3), turning)
     return torch.stack([row[0] if len(row) == 1 else torch.cat(row, dim=2) for row in rows], dim=1)

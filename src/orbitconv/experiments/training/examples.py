@@ -62,13 +62,18 @@ class Examples:
         return Examples(self.images.to(device), self.labels.to(device))
 
 
-def as_numbers(images: Pixels) -> Float[Tensor, "n c h w"]:
+def as_numbers(images: Pixels, *, channels_last: bool = False) -> Float[Tensor, "n c h w"]:
     """Images as a network takes them.
 
     Args:
         images: Bytes or floating-point numbers.
+        channels_last: Whether to lay the numbers of a pixel side by side, also for one channel, where torch's own
+            conversion leaves strides that the layers after it do not take for that layout.
 
     Returns:
         Bytes divided by 255; numbers as they are.
     """
-    return images if images.is_floating_point() else images.float() / 255
+    numbers = images if images.is_floating_point() else images.float() / 255
+    if not channels_last:
+        return numbers
+    return torch.empty_like(numbers, memory_format=torch.channels_last).copy_(numbers)

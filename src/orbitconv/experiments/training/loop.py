@@ -75,7 +75,7 @@ class Loop:
             network = fabric.to_device(network)
             self._examples = examples.to(fabric.device)
             self._tests = {name: test.to(fabric.device) for name, test in tests.items()}
-        if plan.hardware.channels_last:
+        if plan.hardware.is_channels_last(fabric.device.type):
             network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.state = TrainingState(network, training, self._total, fabric)
         self._meter = Meter(fabric, training.batch_size)

@@ -45,8 +45,7 @@ def train_step(
     if plan.augmentation != Augmentation():
         draws = draw(plan.augmentation, len(index), augmentation_generator(plan.seed, step))
         images = augment(images, plan.augmentation, draws.part(share, images.device))
-    if plan.hardware.channels_last:
-        images = images.contiguous(memory_format=torch.channels_last)
+    images = as_numbers(images, channels_last=plan.hardware.is_channels_last(images.device.type))
     if plan.seed_layers:
         seed_layers(plan.seed, step, fabric.global_rank)
     scores = module(images)
