@@ -10,7 +10,7 @@ from orbitconv.experiments.bench.cases import Case, Goal
 from orbitconv.experiments.bench.cold import _run, cold_reading, seconds_to_build, widths
 from orbitconv.experiments.bench.measure import _judge, measure
 from orbitconv.experiments.bench.subjects import SUBJECTS, Setting
-from orbitconv.experiments.bench.timing import Pace
+from orbitconv.experiments.timing import Pace
 
 SETTING = Setting(device=torch.device("cpu"), dtype=torch.float32, threads=1)
 PACE = Pace(repeats=2, block_seconds=1e-4)

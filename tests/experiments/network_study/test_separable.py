@@ -81,7 +81,8 @@ def test_it_goes_on_where_it_was_stopped_and_does_nothing_twice(config, monkeypa
 def test_steps_are_timed_in_turns_without_the_first_and_compared_round_by_round(config, monkeypatch):
     study_separable(config)
     paths = {name: config.out / FOLDERS[name] / f"{PLACE}0" for name in ("dense", "full, as many fields")}
-    clock = iter([0, 50, *(t for n in range(3) for t in (0, 2 * (n + 1), 100, 100 + (n + 1) * (n + 1)))])
+    turns = [(0, 2), (100, 101), (100, 104), (0, 4), (0, 6), (100, 109)]  # the second round runs backwards
+    clock = iter([0, 50, 0, 70, *(t for start_and_end in turns for t in start_and_end)])
     monkeypatch.setattr("orbitconv.experiments.network_study.step_times.time.perf_counter", lambda: next(clock))
     examples = Examples.of(load_split("rotated-mnist", "train", None, lambda *_: None))
     before = {name: path.joinpath("model.safetensors").read_bytes() for name, path in paths.items()}

@@ -13,8 +13,8 @@ from torch import nn
 
 from orbitconv.bases import load_basis
 from orbitconv.experiments.bench.cases import Case
-from orbitconv.experiments.bench.timing import Reading
 from orbitconv.experiments.peers import PEERS, import_peer, quiet
+from orbitconv.experiments.timing import Reading
 from orbitconv.groups import parse_group
 from orbitconv.nn import GroupBatchNorm2d, GroupConv2d, LiftingConv2d
 

@@ -10,10 +10,10 @@ from orbitconv.experiments.bench.checks import check_error, tolerance
 from orbitconv.experiments.bench.cold import cold_reading
 from orbitconv.experiments.bench.memory import peak_bytes
 from orbitconv.experiments.bench.subjects import SUBJECTS, Builder, Setting
-from orbitconv.experiments.bench.timing import Pace, Reading, interleave, ratios, spread, timed, waiter
 from orbitconv.experiments.bench.work import prepare
 from orbitconv.experiments.peers import PEERS, quiet, reason_of
 from orbitconv.experiments.record import Row
+from orbitconv.experiments.timing import Pace, Reading, interleave, ratios, spread, timed, waiter
 
 # Memory is the same every time; a new process takes seconds.
 _MOST_ROUNDS: Mapping[Task, int] = {"memory": 3, "construction": 7, "import": 7}

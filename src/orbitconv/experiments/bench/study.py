@@ -12,11 +12,11 @@ from orbitconv.experiments.bench.cases import COLD, CURVES, DEFINITIONS, Case, s
 from orbitconv.experiments.bench.machine import load, machine_name
 from orbitconv.experiments.bench.measure import measure
 from orbitconv.experiments.bench.subjects import Setting
-from orbitconv.experiments.bench.timing import Pace
 from orbitconv.experiments.commands import command_of, settings_of
 from orbitconv.experiments.devices import Device, find_device
 from orbitconv.experiments.peers import PEERS, import_peer, quiet, reason_of
 from orbitconv.experiments.record import Record, machine
+from orbitconv.experiments.timing import Pace
 from orbitconv.progress import ProgressCallback, silent
 
 STUDY = "bench"

@@ -1,13 +1,16 @@
 """How long a training step of several networks takes, measured in turns, so that other work slows all of them alike."""
 
-import statistics
+import math
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from orbitconv.experiments.record import Row
+from orbitconv.experiments.timing import Pace, interleave, ratios, spread
 from orbitconv.experiments.training import Examples, Plan, load_trained
 from orbitconv.experiments.training.optimizer import make_optimizer
 from orbitconv.experiments.training.processes import launched
@@ -31,28 +34,31 @@ def step_times(
         For each network, with its name as network, the median time of a step as step_ms, and the median over the rounds
         of its share of the first network's time in the same round as step_ratio.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in networks}
     with launched(plan.hardware) as fabric:
         batch = examples.to(fabric.device)
         index = torch.arange(min(plan.training.batch_size, len(examples)), device=fabric.device)
-        ready = {}
+
+        def one_step(module: nn.Module, optimizer: torch.optim.Optimizer) -> float:
+            start = time.perf_counter()
+            loss, _ = train_step(fabric, module, optimizer, batch, index, plan, 0)
+            loss.item()  # waits for the device
+            return time.perf_counter() - start
+
+        readings = {}
         for name, path in networks.items():
             network = fabric.to_device(load_trained(path)[0]).train()
-            ready[name] = fabric.setup(network, make_optimizer(network.parameters(), plan.training))
-        for done in range(rounds + 1):
-            for name, (module, optimizer) in ready.items():
-                start = time.perf_counter()
-                loss, _ = train_step(fabric, module, optimizer, batch, index, plan, done)
-                loss.item()  # waits for the device
-                if done:
-                    seconds[name].append(time.perf_counter() - start)
-            progress("time of a training step", done, rounds)
+            readings[name] = partial(
+                one_step, *fabric.setup(network, make_optimizer(network.parameters(), plan.training))
+            )
+            readings[name]()
+        pace = Pace(repeats=rounds, budget_seconds=math.inf)
+        seconds = interleave(readings, pace, on_round=lambda done: progress("time of a training step", done, rounds))
     first = next(iter(seconds.values()))
     return [
         {
             "network": name,
-            "step_ms": 1e3 * statistics.median(own),
-            "step_ratio": statistics.median(a / b for a, b in zip(own, first, strict=True)),
+            "step_ms": 1e3 * spread(own).median,
+            "step_ratio": spread(ratios(own, first)).median,
         }
         for name, own in seconds.items()
     ]

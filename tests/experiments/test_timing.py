@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import binom
 
-from orbitconv.experiments.bench.timing import Pace, interleave, ratios, spread, timed, waiter
+from orbitconv.experiments.timing import Pace, interleave, ratios, spread, timed, waiter
 
 
 class Clock:

@@ -105,7 +105,12 @@ def timed(
     return lambda: block(calls) / calls, calls
 
 
-def interleave(readings: Mapping[str, Reading], pace: Pace, clock: Clock = time.perf_counter) -> dict[str, list[float]]:
+def interleave(
+    readings: Mapping[str, Reading],
+    pace: Pace,
+    clock: Clock = time.perf_counter,
+    on_round: Callable[[int], None] = lambda done: None,  # noqa: ARG005
+) -> dict[str, list[float]]:
     """Read all subjects in turn: A B C, C B A, A B C, ...
 
     Every second round runs backwards, so that a machine that slows down steadily favours nobody.
@@ -114,6 +119,7 @@ def interleave(readings: Mapping[str, Reading], pace: Pace, clock: Clock = time.
         readings: What to read, by subject.
         pace: How often.
         clock: Gives seconds; decides how many rounds the budget allows.
+        on_round: Called after each round with how many are done.
 
     Returns:
         For each subject as many values as there were rounds; values at one place belong together.
@@ -126,6 +132,7 @@ def interleave(readings: Mapping[str, Reading], pace: Pace, clock: Clock = time.
             break
         for name in names if done % 2 == 0 else reversed(names):
             values[name].append(readings[name]())
+        on_round(done + 1)
     return values
 
 
