@@ -1,6 +1,8 @@
 """Every subcommand: a frozen dataclass whose docstrings are the help text, and what it does on the terminal."""
 
 from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import tyro
@@ -22,6 +24,7 @@ from orbitconv.cli.studies import TrainedBasesCommand
 from orbitconv.cli.sweep import SweepCommand
 from orbitconv.cli.train import TrainCommand
 from orbitconv.cli.train_basis import LearnedBasisCommand, TrainBasisCommand, TrainPaperBasisCommand
+from orbitconv.experiments.training import read_config
 
 
 @runtime_checkable
@@ -71,9 +74,20 @@ def parse(arguments: Sequence[str]) -> Command:
         words = [" ".join(words[:2]), *words[2:]]
     if words[:1] == ["train-basis"] and "--paper" in words:  # other defaults, so an entry of its own
         words = ["train-basis --paper", *(word for word in words[1:] if word != "--paper")]
-    return tyro.extras.subcommand_cli_from_dict(
+    command = tyro.extras.subcommand_cli_from_dict(
         dict(COMMANDS),
         prog="orbitconv",
         description="Convolutions that learn how their filters turn.",
         args=words,
     )
+    if isinstance(command, (TrainCommand, SweepCommand)) and command.config is not None:
+        return _over_file(command, command.config, words[1:])
+    return command
+
+
+def _over_file(command: TrainCommand | SweepCommand, path: Path, options: Sequence[str]) -> Command:
+    """The command once more, with a file of settings in place of the defaults: typed options win, whatever they say."""
+    saved = read_config(path)
+    settings = {one.name: getattr(saved, one.name) for one in fields(saved)}
+    again = tyro.cli(type(command), args=options, default=replace(command, **settings))
+    return replace(again, config=None)

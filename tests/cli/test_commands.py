@@ -1,0 +1,34 @@
+"""From words to a command."""
+
+import json
+
+import pytest
+
+from orbitconv.cli.commands import parse
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "saved.json"
+    path.write_text(json.dumps({"training": {"epochs": 20, "clip": 1.0}, "network": {"options": {"width": 3}}}))
+    return path
+
+
+@pytest.mark.parametrize("command", ["train", "sweep"])
+def test_typed_options_win_over_a_file_of_settings_even_where_they_are_the_defaults(command, saved):
+    needed = ["--validation-images", "10"]
+    from_file = parse([command, "--config", str(saved), *needed])
+    typed = parse([command, "--training.epochs", "5", "--config", str(saved), *needed, "--training.clip", "None"])
+    usual = parse([command, *needed])
+    assert (usual.training.epochs, usual.training.clip) == (5, None)
+    assert (from_file.training.epochs, from_file.training.clip) == (20, 1.0)
+    assert (typed.training.epochs, typed.training.clip) == (5, None)
+    assert from_file.network.options == typed.network.options == {"width": 3}
+    assert typed.training.learning_rate == usual.training.learning_rate
+
+
+def test_a_file_with_a_wrong_field_is_refused(tmp_path):
+    path = tmp_path / "wrong.json"
+    path.write_text(json.dumps({"training": {"epoch": 3}}))
+    with pytest.raises(ValueError, match=r"training\.epoch is unknown"):
+        parse(["train", "--config", str(path)])
