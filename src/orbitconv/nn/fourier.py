@@ -232,14 +232,15 @@ def pays_off(work: Work, images: int, pixels: int, mixed: int, *, learns: bool, 
             away.
         learns: Whether gradients are wanted: then a batch that is taken in parts is computed once more for them, so
             that only one part is in memory at a time.
-        channels_last: Whether the planes lie so, which suits dense convolutions.
+        channels_last: Whether the planes lie so, which suits dense convolutions; 1x1 layers are then a plain matrix
+            product, which the Fourier product is not always faster than.
 
     Returns:
         The expectation.
     """
     at_a_time = min(images, images_at_a_time(work, mixed))
     together, passes = at_a_time * mixed * _held(work), AGAIN if learns and at_a_time < images else 1
-    if not images or together > PRICES[learns][-1][0]:
+    if not images or together > PRICES[learns][-1][0] or (channels_last and not work.between):
         return False
     price = next(price for most, price in PRICES[learns] if together <= most)
     fourier = passes * (work.fourier + TRAFFIC_PRICE * work.arranged + price * work.between)

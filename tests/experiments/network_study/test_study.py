@@ -131,10 +131,26 @@ def test_settings_that_make_no_sense_are_refused(wrong, tmp_path):
         MnistStudy(**{"out": tmp_path, **wrong})
 
 
-def test_fine_tuned_and_over_complete_bases_come_from_the_paper_s_training(study, monkeypatch):
+@pytest.fixture
+def short_training_of_bases(monkeypatch):
     module = "orbitconv.experiments.network_study"
     monkeypatch.setattr(f"{module}.bases.BasisTraining", lambda: BasisTraining(steps=4, batch_size=4, check_every=2))
     monkeypatch.setattr(f"{module}.study.FineTuning", lambda: FineTuning(steps=2, batch_size=4))
+
+
+@pytest.mark.usefixtures("short_training_of_bases")
+def test_a_basis_is_fine_tuned_also_where_the_network_that_it_starts_from_is_known_from_a_record(study, tmp_path):
+    first = compare_networks(study(families=("learned", "fine-tuned")))
+    record = first.as_dict()
+    record["rows"] = [row for row in record["rows"] if row["family"] == "learned"]
+    (tmp_path / "known.json").write_text(json.dumps(record))
+    known = study(out=tmp_path / "elsewhere", families=("learned", "fine-tuned"), known=tmp_path / "known.json")
+    times = {"seconds": 0}
+    assert [{**row, **times} for row in compare_networks(known).rows] == [{**row, **times} for row in first.rows]
+
+
+@pytest.mark.usefixtures("short_training_of_bases")
+def test_fine_tuned_and_over_complete_bases_come_from_the_paper_s_training(study):
     config = study(families=("fine-tuned", "over-complete"))
     record = compare_networks(config)
     assert {row["family"] for row in record.rows} == {"learned", "fine-tuned", "over-complete"}

@@ -15,7 +15,7 @@ from orbitconv.experiments.network_study.measurements import Measurement, error_
 from orbitconv.experiments.network_study.settings import NetworkStudy
 from orbitconv.experiments.network_study.trials import Trial, training_of, trials
 from orbitconv.experiments.record import Record, Row
-from orbitconv.experiments.training import load_trained, train_network
+from orbitconv.experiments.training import Trained, load_trained, train_network
 from orbitconv.experiments.training.datasets import load_split
 from orbitconv.groups import parse_group
 from orbitconv.learn import FineTuning, fine_tune_basis, share_learned_basis
@@ -139,12 +139,7 @@ class Comparison:
 
     def _work(self, trial: Trial) -> list[Row]:
         """Train and test one network."""
-        config, basis = self.config, self._basis(trial)
-
-        def show(_what: str, done: int, total: int) -> None:
-            self.progress(trial.name, done, total)
-
-        trained = train_network(training_of(trial, config, basis), show)
+        config, basis, trained = self.config, self._basis(trial), self._train(trial)
         network, _ = load_trained(trained.path)
         columns: Row = {
             "family": trial.family,
@@ -163,6 +158,14 @@ class Comparison:
         measured = [row for measure in self.measurements for row in measure(network, trained, self.test)]
         return [{**columns, **row} for row in measured]
 
+    def _train(self, trial: Trial) -> Trained:
+        """Train one network, or find it trained."""
+
+        def show(_what: str, done: int, total: int) -> None:
+            self.progress(trial.name, done, total)
+
+        return train_network(training_of(trial, self.config, self._basis(trial)), show)
+
     def _basis(self, trial: Trial) -> Path | None:
         """File of the basis of a trial, made when it is first asked for."""
         if trial.family == "plain":
@@ -172,6 +175,7 @@ class Comparison:
         tuned = trial.family == "fine-tuned"
         if tuned and not path.exists():
             self.journal.rows(first.name, partial(self._work, first))
+            self._train(first)  # only if its rows were taken from a record, which does not hold the network
         path.parent.mkdir(parents=True, exist_ok=True)
         with lock(path.parent / ".lock", wait=True):
             if not path.exists():
