@@ -24,6 +24,7 @@ pytestmark = pytest.mark.usefixtures("tiny_by_name")
 WORDS = ["train", "--data", "tiny", "--network.model", "tiny", "--network.basis", "none", "--training.epochs", "4",
          "--training.batch-size", "11", "--training.clip", "1", "--augmentation.rotation", "eighths",
          "--augmentation.flip", "--hardware.device", "cpu"]  # fmt: skip
+GROUP_WORDS = [*WORDS, "--network.model", "small", "--network.basis", "exact-c4", "--network.options", "width", "2"]
 NORMS = {
     "planar": lambda: nn.BatchNorm2d(3),
     "group": lambda: GroupBatchNorm2d(3),
@@ -58,12 +59,22 @@ def normalize(name, share):
     return {"y": y.detach(), "gradient of x": x.grad, "quiet": quiet.detach()}, weights, state
 
 
+def large_features():
+    """Channels last, single precision, so many that adding them up one by one shows."""
+    torch.manual_seed(2)
+    planes = 3 + torch.randn(64, 16, 28, 28)
+    return planes.contiguous(memory_format=torch.channels_last).unflatten(1, (4, 4))
+
+
 def work(folder):
     """What each process does."""
     with launched(Hardware(device="cpu")):
         got = {name: normalize(name, SHARES[dist.get_rank()]) for name in NORMS}
         torch.save(got, folder / f"{dist.get_rank()}.pt")
+        with synchronized(norm := GroupBatchNorm2d(4, eps=0)):
+            torch.save(norm(large_features()).detach(), folder / f"large-{dist.get_rank()}.pt")
     main([*WORDS, "--out", str(folder / "two")])
+    main([*GROUP_WORDS, "--out", str(folder / "two-on-a-group")])
 
 
 @pytest.fixture(scope="module")
@@ -77,14 +88,16 @@ def folder(tmp_path_factory, tiny_by_name):
         text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("model.safetensors") == 1, "one process speaks"
+    assert done.stdout.count("model.safetensors") == 2, "one process speaks, once for each training"
     main([*WORDS, "--out", str(folder / "one")])
+    main([*GROUP_WORDS, "--out", str(folder / "one-on-a-group")])
     return folder
 
 
-def test_the_loss_curve_is_that_of_one_process_with_the_same_batch(folder):
+@pytest.mark.parametrize("network", ["", "-on-a-group"])
+def test_the_loss_curve_is_that_of_one_process_with_the_same_batch(folder, network):
     one, two = (
-        [json.loads(line) for line in (folder / name / "metrics.jsonl").read_text().splitlines()]
+        [json.loads(line) for line in (folder / f"{name}{network}" / "metrics.jsonl").read_text().splitlines()]
         for name in ("one", "two")
     )
     assert len(one) == len(two) == 4
@@ -106,6 +119,16 @@ def test_batch_norm_sees_the_batches_of_both(folder, name):
         torch.testing.assert_close(my_state, state, **EXACT)
         gradients = my_weights if not rank else {n: gradients[n] + g for n, g in my_weights.items()}
     torch.testing.assert_close(gradients, weights, **EXACT)
+
+
+def test_batch_norm_of_many_numbers_is_as_exact_in_channels_last(folder):
+    x = large_features()
+    y = torch.load(folder / "large-0.pt", weights_only=True)
+    assert y.flatten(1, 2).is_contiguous(memory_format=torch.channels_last)
+    exact = x.double()
+    axes = (0, 2, 3, 4)
+    exact = (exact - exact.mean(axes, keepdim=True)) / exact.var(axes, keepdim=True, unbiased=False).sqrt()
+    torch.testing.assert_close(y, exact.float(), rtol=0, atol=2e-6)  # added up one by one: 2e-5
 
 
 def test_a_network_is_left_as_it_was():

@@ -12,6 +12,7 @@ from torch import nn
 from orbitconv.experiments.record import Row
 from orbitconv.experiments.timing import Pace, interleave, ratios, spread
 from orbitconv.experiments.training import Examples, Plan, load_trained
+from orbitconv.experiments.training.layout import laid_out
 from orbitconv.experiments.training.optimizer import make_optimizer
 from orbitconv.experiments.training.processes import launched
 from orbitconv.experiments.training.step import train_step
@@ -38,7 +39,7 @@ def step_times(
         batch = examples.to(fabric.device)
         index = torch.arange(min(plan.training.batch_size, len(examples)), device=fabric.device)
 
-        def one_step(module: nn.Module, optimizer: torch.optim.Optimizer) -> float:
+        def one_step(plan: Plan, module: nn.Module, optimizer: torch.optim.Optimizer) -> float:
             start = time.perf_counter()
             loss, _ = train_step(fabric, module, optimizer, batch, index, plan, 0)
             loss.item()  # waits for the device
@@ -48,7 +49,9 @@ def step_times(
         for name, path in networks.items():
             network = fabric.to_device(load_trained(path)[0]).train()
             readings[name] = partial(
-                one_step, *fabric.setup(network, make_optimizer(network.parameters(), plan.training))
+                one_step,
+                laid_out(plan, network, fabric.device.type),
+                *fabric.setup(network, make_optimizer(network.parameters(), plan.training)),
             )
             readings[name]()
         pace = Pace(repeats=rounds, budget_seconds=math.inf)

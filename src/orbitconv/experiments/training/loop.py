@@ -12,6 +12,7 @@ from orbitconv.experiments.training.checkpoint import Checkpoint
 from orbitconv.experiments.training.examples import Examples
 from orbitconv.experiments.training.folder import RunFolder
 from orbitconv.experiments.training.interrupt import StopRequest, stop_requests
+from orbitconv.experiments.training.layout import laid_out
 from orbitconv.experiments.training.memory import explained_memory
 from orbitconv.experiments.training.meter import Meter
 from orbitconv.experiments.training.randomness import epoch_orders
@@ -66,6 +67,7 @@ class Loop:
                 f"train expects at least one image of each batch for each of {fabric.world_size} processes, got "
                 f"batches of {training.batch_size}."
             )
+        plan = laid_out(plan, network, fabric.device.type)
         self._fabric, self._plan, self._what, self._progress = fabric, plan, what, progress
         self._on_epoch = on_epoch
         self._folder: RunFolder | None = None
@@ -75,8 +77,6 @@ class Loop:
             network = fabric.to_device(network)
             self._examples = examples.to(fabric.device)
             self._tests = {name: test.to(fabric.device) for name, test in tests.items()}
-        if plan.hardware.is_channels_last(fabric.device.type):
-            network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.state = TrainingState(network, training, self._total, fabric)
         self._meter = Meter(fabric, training.batch_size)
         self._stride = 1 if fabric.device.type == "cpu" and fabric.world_size == 1 else _STRIDE

@@ -102,8 +102,8 @@ class Hardware:
     compile: bool = False
     """Compile the network with torch.compile."""
     channels_last: bool | Literal["auto"] = "auto"
-    """Lay out planar features and filters with channels last; "auto" does so where it is faster: on a CPU, and on a GPU
-    in 16 bits."""
+    """Lay out features with channels last; "auto" does so where it is faster: on a CPU for networks on a group, on a
+    GPU in 16 bits."""
     deterministic: bool = False
     """Give the same bits in every run on a GPU too, at some cost in speed; on a CPU this is always so."""
 
@@ -119,19 +119,6 @@ class Hardware:
             raise ValueError("Hardware expects a GPU for precision 16, got device cpu. Use 32 or bf16.")
         if self.channels_last not in {False, True, "auto"}:
             raise ValueError(f"Hardware expects channels_last as False, True or 'auto', got {self.channels_last!r}.")
-
-    def is_channels_last(self, device_type: str) -> bool:
-        """Whether features lie channels last.
-
-        Args:
-            device_type: Where they are, "cpu" or "cuda".
-
-        Returns:
-            The setting, or what is faster there.
-        """
-        if self.channels_last == "auto":
-            return device_type == "cpu" or self.precision != "32"
-        return self.channels_last
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,7 @@ def train_step(
         optimizer: Its optimizer, set up by Fabric.
         examples: What to train on, on the device.
         index: The images of this step, those of all processes.
-        plan: How to alter the images, to count the loss, and to clip.
+        plan: How to alter the images, to lay them out (`laid_out`), to count the loss, and to clip.
         step: Number of steps done, which the random draws depend on.
 
     Returns:
@@ -45,7 +45,7 @@ def train_step(
     if plan.augmentation != Augmentation():
         draws = draw(plan.augmentation, len(index), augmentation_generator(plan.seed, step))
         images = augment(images, plan.augmentation, draws.part(share, images.device))
-    images = as_numbers(images, channels_last=plan.hardware.is_channels_last(images.device.type))
+    images = as_numbers(images, channels_last=plan.hardware.channels_last is True)
     if plan.seed_layers:
         seed_layers(plan.seed, step, fabric.global_rank)
     scores = module(images)

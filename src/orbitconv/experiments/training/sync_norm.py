@@ -11,6 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from orbitconv.nn.conv import is_channels_last
+
 
 @contextmanager
 def synchronized(network: nn.Module) -> Iterator[None]:
@@ -43,6 +45,8 @@ def _forward(norm: _BatchNorm, x: Float[Tensor, "b c *rest"]) -> Float[Tensor, "
     axes = [0, *range(2, x.ndim)]
     shape = [1, -1, *[1] * (x.ndim - 2)]
     values = x.float() if x.dtype in {torch.float16, torch.bfloat16} else x
+    is_last = x.ndim > 3 and x.device.type == "cpu" and is_channels_last(x.flatten(1, -3))
+    values = values.contiguous() if is_last else values  # torch adds up channels-last numbers with an error that shows
     own_count = values.new_tensor([x.numel() / x.shape[1]])
     total = _SumOverProcesses.apply(torch.cat([values.sum(axes), own_count]))
     count = total[-1].detach()
@@ -57,6 +61,8 @@ def _forward(norm: _BatchNorm, x: Float[Tensor, "b c *rest"]) -> Float[Tensor, "
     result = centred * scale.reshape(shape)
     if norm.bias is not None:
         result = result + norm.bias.reshape(shape)
+    if is_last:
+        result = result.flatten(1, -3).contiguous(memory_format=torch.channels_last).unflatten(1, x.shape[1:-2])
     return result.to(x.dtype)
 
 
