@@ -6,6 +6,33 @@ import tempfile
 from pathlib import Path
 
 
+def check_writable(path: Path, option: str) -> None:
+    """Fail now rather than after the work, if a file could not be written.
+
+    Args:
+        path: File to be written later; its folder need not be there, and is not made.
+        option: What the user named it with, such as `"--out"`.
+
+    Raises:
+        OSError: If it is a folder, or its folder cannot be made or written.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{option} expects a file, got the folder {path}.")
+    made = [folder for folder in path.parents if not folder.exists()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"{path.parent} cannot be written ({error.strerror}). Choose another file with {option}."
+        ) from error
+    finally:
+        for folder in made:
+            if folder.is_dir():
+                folder.rmdir()
+
+
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file in one step: a reader sees the old content or the new, never a part.
 

@@ -25,6 +25,18 @@ def test_typed_options_win_over_a_file_of_settings_even_where_they_are_the_defau
     assert (typed.training.epochs, typed.training.clip) == (5, None)
     assert from_file.network.options == typed.network.options == {"width": 3}
     assert typed.training.learning_rate == usual.training.learning_rate
+    wider = parse([command, "--config", str(saved), *needed, "--network.options", "width", "8"])
+    assert (wider.network.options, wider.training.epochs) == ({"width": 8}, 20)
+
+
+def test_typed_options_win_over_the_settings_of_a_training_to_go_on_with(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"training": {"epochs": 20}, "hardware": {"precision": "bf16"}}))
+    words = ["train", "--out", str(tmp_path), "--resume"]
+    as_before, typed = parse(words).complete(), parse([*words, "--hardware.precision", "32"]).complete()
+    assert (as_before.training.epochs, as_before.hardware.precision) == (20, "bf16")
+    assert (typed.training.epochs, typed.hardware.precision) == (20, "32")
+    assert parse([*words, "--training.epochs", "5"]).complete().training.epochs == 5
+    assert parse(["train", "--out", str(tmp_path / "new"), "--resume"]).complete().training.epochs == 5
 
 
 def test_a_file_with_a_wrong_field_is_refused(tmp_path):

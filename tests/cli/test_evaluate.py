@@ -3,10 +3,12 @@
 import json
 
 import pytest
+import torch
 
 from experiments.training import tiny
 from orbitconv.cli import main
 from orbitconv.experiments.training import Network, TrainConfig, build_network
+from orbitconv.experiments.training.datasets import LOADERS
 from orbitconv.experiments.training.networks import write_trained
 from orbitconv.experiments.training.state import weights_of
 
@@ -34,6 +36,36 @@ def test_errors_and_layers_are_told_in_tables_and_in_a_record(folder, capsys):
         assert f"{name} │ {error:.2f}" in shown
     assert "Equivariance error under C4, 4 images" in shown
     assert record["equivariance"]["layers"][-1]["layer"] in shown
+
+
+def test_images_that_are_turned_already_are_tested_as_they_are_alone(folder, monkeypatch, capsys):
+    monkeypatch.setitem(LOADERS, "rotated-tiny", tiny.tiny_images)
+    main(["evaluate", "run", "--data", "rotated-tiny", "--results", "record.json", "--device", "cpu"])
+    assert [row["test"] for row in json.loads((folder / "record.json").read_text())["rows"]] == ["upright"]
+    assert "at its own angle" not in capsys.readouterr().out
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_tests(folder, capsys, monkeypatch):
+    (folder / "file").write_text("mine")
+    monkeypatch.setattr("orbitconv.experiments.network_evaluation.error_percent", lambda *_: pytest.fail("tested"))
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", "run", "--results", "file/record.json"])
+    assert ended.value.code == 2
+    assert "file cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_too_little_memory_is_one_message(folder, capsys, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("orbitconv.experiments.network_evaluation.error_percent", fail)
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", "run", "--device", "cpu"])
+    assert ended.value.code == 2
+    assert "the memory does not suffice" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

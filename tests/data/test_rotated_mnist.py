@@ -7,6 +7,8 @@ from scipy import ndimage
 
 from orbitconv.data import DataError, load, read_rotated_mnist, rotated_mnist
 from orbitconv.data.rotated_mnist import AMAT_FILES
+from orbitconv.experiments.training.datasets import load_split
+from orbitconv.progress import silent
 
 
 @pytest.fixture
@@ -35,6 +37,21 @@ def test_original_files_are_read_row_by_row(original, split):
     assert read.labels.tolist() == tables[split][:, -1].astype(int).tolist()
     for image, row in zip(read.images, tables[split], strict=True):
         assert (image[0, 3, 5].item(), image[0, 27, 0].item()) == (round(255 * row[3 * 28 + 5]), round(255 * row[756]))
+
+
+def test_original_files_are_a_data_set_with_a_name(original, tmp_path, monkeypatch):
+    folder, _ = original
+    expected = read_rotated_mnist(folder, "test")
+    inner = tmp_path / "sets" / "rotated_mnist"
+    inner.mkdir(parents=True)
+    (inner / AMAT_FILES["test"]).write_bytes((folder / AMAT_FILES["test"]).read_bytes())
+    monkeypatch.setenv("ORBITCONV_DATA", str(folder))
+    for data_dir in (folder, tmp_path / "sets", None):
+        read = load_split("rotated-mnist-original", "test", data_dir, silent)
+        assert torch.equal(read.images, expected.images)
+    monkeypatch.delenv("ORBITCONV_DATA")
+    with pytest.raises(DataError, match="which you have to bring"):
+        load_split("rotated-mnist-original", "test", None, silent)
 
 
 @pytest.mark.parametrize(

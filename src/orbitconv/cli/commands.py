@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import tyro
 
@@ -22,7 +22,7 @@ from orbitconv.cli.show_basis import ShowBasisCommand
 from orbitconv.cli.stability import StabilityCommand
 from orbitconv.cli.studies import TrainedBasesCommand
 from orbitconv.cli.sweep import SweepCommand
-from orbitconv.cli.train import TrainCommand
+from orbitconv.cli.train import TrainCommand, TypedTrainCommand
 from orbitconv.cli.train_basis import LearnedBasisCommand, TrainBasisCommand, TrainPaperBasisCommand
 from orbitconv.experiments.training import read_config
 
@@ -80,14 +80,26 @@ def parse(arguments: Sequence[str]) -> Command:
         description="Convolutions that learn how their filters turn.",
         args=words,
     )
-    if isinstance(command, (TrainCommand, SweepCommand)) and command.config is not None:
-        return _over_file(command, command.config, words[1:])
+    # With a file of settings, options are read once more, with what it holds as defaults: what is typed wins, also
+    # where it is what the default would have been.
+    if isinstance(command, TrainCommand) and command.saved is not None:
+        again = _over_file(command, command.saved, words[1:])
+        return TypedTrainCommand(**{one.name: getattr(again, one.name) for one in fields(again)})
+    if isinstance(command, SweepCommand) and command.config is not None:
+        return replace(_over_file(command, command.config, words[1:]), config=None)
     return command
 
 
-def _over_file(command: TrainCommand | SweepCommand, path: Path, options: Sequence[str]) -> Command:
-    """The command once more, with a file of settings in place of the defaults: typed options win, whatever they say."""
+def _over_file(command: Any, path: Path, options: Sequence[str]) -> Any:
+    """A command with the settings of a file, but for what is typed."""
     saved = read_config(path)
     settings = {one.name: getattr(saved, one.name) for one in fields(saved)}
+    settings["network"] = replace(
+        saved.network, options={}
+    )  # tyro reads names that are not there already, such as these
     again = tyro.cli(type(command), args=options, default=replace(command, **settings))
-    return replace(again, config=None)
+    return (
+        again
+        if again.network.options
+        else replace(again, network=replace(again.network, options=saved.network.options))
+    )

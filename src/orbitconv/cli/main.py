@@ -20,9 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     missing = [name for name in ("tyro", "rich") if importlib.util.find_spec(name) is None]
     if missing:
         _stop(f"the command line needs {' and '.join(missing)}: pip install 'orbitconv[all]'")
-    from orbitconv.cli.commands import parse
-
     try:
+        from orbitconv.cli.commands import parse
+
         parse(sys.argv[1:] if arguments is None else arguments).run()
     except KeyboardInterrupt:
         print("\norbitconv: stopped; nothing half-written was left behind", file=sys.stderr)  # noqa: T201
@@ -31,6 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if os.environ.get("ORBITCONV_DEBUG"):
             traceback.print_exception(error)
         _stop(str(error) or type(error).__name__)
+    except RuntimeError as error:  # torch has no other kind for a CPU whose memory does not suffice
+        from orbitconv.experiments.training.memory import is_lack_of_memory
+
+        if not is_lack_of_memory(error):
+            raise
+        _stop(f"the memory does not suffice: {str(error).strip().splitlines()[0]} Take fewer or smaller images.")
 
 
 def _stop(message: str) -> NoReturn:

@@ -2,11 +2,12 @@
 
 import os
 from dataclasses import dataclass
+from typing import final
 
 from rich.table import Table
 
 from orbitconv.cli.terminal import Terminal
-from orbitconv.experiments.training import Trained, TrainNetwork, train_network
+from orbitconv.experiments.training import TrainConfig, Trained, TrainNetwork, train_network
 from orbitconv.progress import silent
 
 
@@ -33,6 +34,17 @@ class TrainCommand(TrainNetwork):
             raise
         terminal.console.print(_table(trained))
         terminal.say(f"Network: {trained.path}")
+
+
+@final
+class TypedTrainCommand(TrainCommand):
+    """The same after a file of settings took the place of the defaults: all that it holds is meant."""
+
+    def complete(self) -> TrainConfig:
+        """What the result depends on, checked."""
+        config = self.given()
+        config.check()
+        return config
 
 
 def _table(trained: Trained) -> Table:

@@ -17,10 +17,11 @@ from orbitconv.experiments.devices import find_device
 from orbitconv.experiments.network_facts import group_of, measured_group, network_facts
 from orbitconv.experiments.record import Record
 from orbitconv.experiments.training import TrainedNetwork, error_percent, read_trained
-from orbitconv.experiments.training.datasets import load_split
+from orbitconv.experiments.training.datasets import is_turned, load_split
 from orbitconv.experiments.training.examples import Pixels
 from orbitconv.experiments.training.settings import Device
 from orbitconv.experiments.upright import TEST_SEED
+from orbitconv.files import check_writable
 from orbitconv.metrics import equivariance_error
 from orbitconv.progress import ProgressCallback, silent
 
@@ -36,7 +37,7 @@ class Evaluation:
     test_images: int | None = None
     """Test on so many images, the first; all by default."""
     angles: tuple[float, ...] = tuple(range(0, 360, 15))
-    """Angles in degrees, counter-clockwise, by which all images are turned."""
+    """Angles in degrees, counter-clockwise, by which all images are turned; those of a turned data set are not."""
     layers: bool = False
     """Measure the equivariance error of every layer too."""
     layer_images: int = 50
@@ -69,6 +70,8 @@ def evaluate_network(checkpoint: Path, config: Evaluation, progress: ProgressCal
         ValueError: If the images are not such as the network was trained on.
     """
     config = Evaluation(**{one.name: getattr(config, one.name) for one in fields(Evaluation)})
+    if config.results is not None:
+        check_writable(config.results, "--results")
     trained = read_trained(checkpoint)
     name = config.data or trained.config.data
     images = load_split(name, "test", config.data_dir, progress)
@@ -87,7 +90,7 @@ def evaluate_network(checkpoint: Path, config: Evaluation, progress: ProgressCal
         "train": trained.config.data,
         "data": name,
     }
-    tests = list(_tests(images, config.angles))
+    tests = list(_tests(images, () if is_turned(name) else config.angles, turn=not is_turned(name)))
     total = len(tests) + config.layers
     for done, (test, degrees, make) in enumerate(tests, start=1):
         start = time.perf_counter()
@@ -101,9 +104,13 @@ def evaluate_network(checkpoint: Path, config: Evaluation, progress: ProgressCal
     return record
 
 
-def _tests(images: ImageSet, angles: tuple[float, ...]) -> Iterator[tuple[str, float | None, Callable[[], Pixels]]]:
-    """Name, angle and images of every test."""
+def _tests(
+    images: ImageSet, angles: tuple[float, ...], *, turn: bool
+) -> Iterator[tuple[str, float | None, Callable[[], Pixels]]]:
+    """Name, angle and images of every test; images that are at any angle already would be blurred by one more turn."""
     yield "upright", None, lambda: images.images
+    if not turn:
+        return
     yield "rotated", None, lambda: rotated(images, TEST_SEED).images
     for degrees in angles:
         yield "angle", degrees, lambda degrees=degrees: rotated(images, degrees=degrees).images

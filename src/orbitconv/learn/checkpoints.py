@@ -197,15 +197,23 @@ def check_same(found: dict[str, Any], wanted: dict[str, Any], folder: Path) -> N
     Raises:
         ValueError: If they differ; says where.
     """
-    flat_found, flat_wanted = ({**d, **d.get("config", {})} for d in (found, wanted))
-    names = sorted(flat_wanted.keys() | flat_found.keys() - {"config"})
-    different = [n for n in names if n != "config" and flat_found.get(n) != flat_wanted.get(n)]
+    flat_found, flat_wanted = (_flat({**d, **d.get("config", {})}) for d in (found, wanted))
+    names = sorted(name for name in flat_wanted.keys() | flat_found.keys() if not name.startswith("config."))
+    different = [name for name in names if flat_found.get(name) != flat_wanted.get(name)]
     if different:
         name = different[0]
         raise ValueError(
             f"{folder} holds the record of another run: {', '.join(different)} differ ({name}: {flat_found.get(name)} "
             f"there, {flat_wanted.get(name)} here). Use its settings, or choose another folder."
         )
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings by names such as training.epochs."""
+    flat = {}
+    for name, value in settings.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) and value else {f"{prefix}{name}": value}
+    return flat
 
 
 def _summary_writer() -> Any:

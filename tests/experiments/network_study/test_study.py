@@ -67,6 +67,11 @@ def test_networks_in_a_record_are_taken_as_done_if_it_is_of_the_same_settings(st
         compare_networks(study(out=tmp_path / "third", known=path, plain_width=5))
 
 
+def test_a_study_of_nothing_is_refused(study):
+    with pytest.raises(ValueError, match="nothing to compare: exact on c8"):
+        compare_networks(study(families=("exact",), groups=("c8",)))
+
+
 def test_rows_of_older_records_get_the_precision_of_their_study(study, tmp_path):
     record = compare_networks(study(families=("plain",))).as_dict()
     for row in record["rows"]:

@@ -11,7 +11,7 @@ from torch import nn
 
 from experiments.training import tiny
 from orbitconv.cli.main import main
-from orbitconv.experiments.training import read_config
+from orbitconv.experiments.training import load_trained, read_config
 from orbitconv.experiments.training.checkpoint import read_checkpoint
 
 pytestmark = pytest.mark.usefixtures("tiny_by_name")
@@ -99,8 +99,11 @@ def test_going_on_needs_no_settings_and_refuses_others(folder, capsys):
     lines = (folder / "run" / "metrics.jsonl").read_text()
     main(["train", "--out", "run", "--resume"])
     assert (folder / "run" / "metrics.jsonl").read_text() == lines
-    assert "training differ" in refused(capsys, "--resume", "--training.epochs", "3")
-    assert "network differ" in refused(capsys, "--resume", "--network.options", "dropout", "0.5")
+    said = refused(capsys, "--resume", "--training.epochs", "3")
+    assert "training.epochs differ (training.epochs: 2 there, 3 here)" in said
+    assert "network.options.dropout" in refused(capsys, "--resume", "--network.options", "dropout", "0.5")
+    usual = refused(capsys, "--resume", "--training.epochs", "5")  # the default: typed all the same
+    assert "training.epochs: 2 there, 5 here" in usual
 
 
 def test_a_checkpoint_of_another_network_is_refused(folder, capsys, monkeypatch):
@@ -133,6 +136,7 @@ def test_a_folder_in_use_is_refused(folder, capsys):
     with (folder / "run" / ".lock").open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         assert "run is in use by another process" in refused(capsys, "--resume")
+        assert "run is in use by another process" in refused(capsys)
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(folder, capsys, monkeypatch):
@@ -148,6 +152,33 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(folde
     checkpoint = read_checkpoint(folder / "run" / "checkpoints")
     assert checkpoint.step == 6
     assert all(tensor.isfinite().all() for tensor in checkpoint.weights.values())
+    assert "last.safetensors; for other settings, train in another folder" in said
+    network, _ = load_trained(folder / "run" / "last.safetensors")
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, checkpoint.weights[f"network.{name}"])
+
+
+def test_a_loss_that_is_no_number_before_any_checkpoint_promises_none(folder, capsys, monkeypatch):
+    monkeypatch.setattr(nn.functional, "cross_entropy", lambda scores, *_, **__: scores.sum() * torch.nan)
+    said = refused(capsys, "--training.average", "0.9")
+    assert "The loss became nan at step 1" in said
+    assert "checkpoint" not in said
+    assert not list((folder / "run").glob("*.safetensors"))
+
+
+def test_what_is_kept_of_averaged_weights_is_their_average(folder, capsys, monkeypatch):
+    real, calls = nn.functional.cross_entropy, []
+
+    def fail_at_seven(*arguments, **options):
+        calls.append(1)
+        return real(*arguments, **options) * (torch.nan if len(calls) == 7 else 1)
+
+    monkeypatch.setattr(nn.functional, "cross_entropy", fail_at_seven)
+    refused(capsys, "--training.average", "0.9")
+    checkpoint = read_checkpoint(folder / "run" / "checkpoints")
+    network, _ = load_trained(folder / "run" / "last.safetensors")
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, checkpoint.weights[f"averaged.module.{name}"])
 
 
 def test_a_full_disk_keeps_the_checkpoint_before(folder, capsys, monkeypatch):

@@ -38,6 +38,17 @@ def test_a_file_tells_what_the_images_of_its_network_are(tmp_path, image_size):
     assert (found.config, found.classes, found.in_channels, found.image_size) == (config, ("x", "y"), 3, image_size)
 
 
+def test_numbers_that_changed_in_the_file_are_noticed(tmp_path):
+    config = TrainConfig(network=Network(basis="exact-c4", options=OPTIONS))
+    path = tmp_path / "model.safetensors"
+    write_trained(path, weights_of(build_network(config.network, 3, 2)), config, 3, ("x", "y"))
+    content = bytearray(path.read_bytes())
+    content[-50] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="is damaged: its numbers are not those that were written"):
+        read_trained(path)
+
+
 def test_files_that_hold_no_trained_network_are_refused(tmp_path):
     path = tmp_path / "model.safetensors"
     with pytest.raises(FileNotFoundError, match="--resume"):

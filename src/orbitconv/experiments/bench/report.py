@@ -1,6 +1,5 @@
 """The record of a benchmark, and the page and figures that are made from it, as files beside each other."""
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from orbitconv.experiments.bench.figures import ratios_figure, scaling_figure
 from orbitconv.experiments.bench.tables import markdown
 from orbitconv.experiments.figures import render
-from orbitconv.files import write_atomically
+from orbitconv.files import check_writable, write_atomically
 
 
 def check_place(path: Path, *, overwrite: bool) -> None:
@@ -30,17 +29,7 @@ def check_place(path: Path, *, overwrite: bool) -> None:
             raise FileExistsError(
                 f"{file} is there already. Choose another file with --out, or replace it with --overwrite."
             )
-    made = [folder for folder in path.parents if not folder.exists()]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise OSError(f"{path.parent} cannot be written ({error.strerror}). Choose another file with --out.") from error
-    finally:
-        for folder in made:
-            if folder.is_dir():
-                folder.rmdir()
+    check_writable(path, "--out")
 
 
 def write_report(record: Mapping[str, Any], path: Path) -> list[Path]:

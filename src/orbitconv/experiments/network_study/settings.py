@@ -9,6 +9,7 @@ from orbitconv.experiments.commands import settings_of
 from orbitconv.experiments.devices import Device
 from orbitconv.experiments.network_study.bases import FAMILIES, Family
 from orbitconv.experiments.training import Augmentation, Hardware, Training
+from orbitconv.experiments.training.datasets import is_turned
 from orbitconv.experiments.training.settings import Precision, Rotation
 from orbitconv.groups import parse_group
 from orbitconv.models.layers import Downsample, Mixing
@@ -101,7 +102,7 @@ class NetworkStudy:
     @property
     def turned_already(self) -> bool:
         """Whether the images of the data set are turned, so that nothing has to be turned for a test."""
-        return self.data.startswith("rotated-")
+        return is_turned(self.data)
 
     @property
     def hardware(self) -> Hardware:

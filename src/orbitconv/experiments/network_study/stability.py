@@ -117,7 +117,7 @@ def _measurements(config: StabilityStudy) -> list[Measurement]:
 
     def layers(network: nn.Module, trained: Trained, images: ImageSet) -> list[Row]:
         few = images.take(min(config.layer_images, len(images)), 0)
-        before = untrained(trained.config, images.images.shape[1], len(images.classes))
+        before = untrained(trained.config, images.images.shape[1], len(images.classes)).to(images.images.device)
         return [*layer_errors(before, few, "before"), *layer_errors(network, few, "after")]
 
     return [own_error("upright"), error_at_random_angles, curve, layers]

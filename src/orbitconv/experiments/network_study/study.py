@@ -9,6 +9,7 @@ from typing import Any
 
 from orbitconv.bases import FixedBasis, LearnedBasis, load_basis, save_basis
 from orbitconv.experiments.commands import command_of
+from orbitconv.experiments.devices import find_device
 from orbitconv.experiments.journal import Journal
 from orbitconv.experiments.network_study.bases import NetworkBases
 from orbitconv.experiments.network_study.measurements import Measurement, error_at_random_angles, own_error
@@ -111,12 +112,18 @@ class Comparison:
             The record of all that is done.
         """
         config = self.config
+        if not (wanted := list(trials(config))):
+            raise ValueError(
+                f"study {config.study} has nothing to compare: {', '.join(config.families)} on "
+                f"{', '.join(config.groups)}. Exact filters are compared on c4 and d4, which the grid allows, all "
+                "other families on the rest."
+            )
         record = Record(
             study=config.name,
             command=command_of(f"study {config.study}", config, config.name),
             config=config.settings(),
         )
-        self.journal.collect({trial.name: partial(self._work, trial) for trial in trials(config)})
+        self.journal.collect({trial.name: partial(self._work, trial) for trial in wanted})
         for rows in self.journal.done.values():
             for row in rows:
                 record.add(**row)
@@ -140,7 +147,8 @@ class Comparison:
     def _work(self, trial: Trial) -> list[Row]:
         """Train and test one network."""
         config, basis, trained = self.config, self._basis(trial), self._train(trial)
-        network, _ = load_trained(trained.path)
+        device = find_device(f"study {config.study}", config.device)
+        network, test = load_trained(trained.path)[0].to(device), self.test.to(device)
         columns: Row = {
             "family": trial.family,
             "group": trial.group,
@@ -155,7 +163,7 @@ class Comparison:
             "multiply_adds": count_multiply_adds(network, tuple(self.train.images.shape[1:])),
             "seconds": round(sum(float(row["seconds"]) for row in trained.rows), 1),
         }
-        measured = [row for measure in self.measurements for row in measure(network, trained, self.test)]
+        measured = [row for measure in self.measurements for row in measure(network, trained, test)]
         return [{**columns, **row} for row in measured]
 
     def _train(self, trial: Trial) -> Trained:

@@ -13,7 +13,7 @@ from orbitconv.experiments.run_report.measure import Measured, measure_networks,
 from orbitconv.experiments.run_report.mistakes import Judgement, judge
 from orbitconv.experiments.run_report.runs import Run
 from orbitconv.experiments.training import load_trained
-from orbitconv.experiments.training.datasets import load_split
+from orbitconv.experiments.training.datasets import is_turned, load_split
 from orbitconv.experiments.upright import TEST_SEED
 from orbitconv.progress import ProgressCallback
 
@@ -44,7 +44,7 @@ class Outcome:
     @property
     def turned_already(self) -> bool:
         """Whether the images of the data set are turned, so that turning them once more would test something else."""
-        return self.data.startswith("rotated-")
+        return is_turned(self.data)
 
     @property
     def runs(self) -> list[Run]:

@@ -32,7 +32,8 @@ class TrainConfig:
     """What one training depends on."""
 
     data: str = "mnist"
-    """Name of the data set: mnist, fashion-mnist, cifar10, rotated-mnist or rotated-cifar10."""
+    """Name of the data set: mnist, fashion-mnist, cifar10, rotated-mnist, rotated-cifar10, or rotated-mnist-original,
+    which is read from its .amat files; those that are not turned also inside a disc or padded, as mnist-disc."""
     train_images: int | None = None
     """Train on so many images, chosen at random; all by default."""
     test_images: int | None = None

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from orbitconv.experiments.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from orbitconv.experiments.training.state import Weights, tested_weights
 from orbitconv.files import write_atomically
 from orbitconv.learn.checkpoints import MetricLines, Row, check_same
 
@@ -48,6 +49,8 @@ class RunFolder:
         if folder.exists() and not folder.is_dir():
             raise NotADirectoryError(f"{folder} is a file; name a folder for the training with --out.")
         config = folder / CONFIG
+        if (folder / _LOCK).exists():
+            _lock(folder).close()  # in use says more than not empty
         if not resume and folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
             raise FileExistsError(
                 f"{folder} is not empty. Go on with the training in it with --resume, or choose another folder with "
@@ -81,6 +84,20 @@ class RunFolder:
         count = 0 if checkpoint is None else checkpoint.step // (rows_of or 1)
         return checkpoint, self._lines.keep(count)
 
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is one to go on from."""
+        return any((self.path / _CHECKPOINTS).glob("step-*"))
+
+    def network(self) -> Weights | None:
+        """The network of the last checkpoint, as it would be tested.
+
+        Returns:
+            Its weights; None if there is no checkpoint.
+        """
+        checkpoint = read_checkpoint(self.path / _CHECKPOINTS)
+        return None if checkpoint is None else tested_weights(checkpoint.weights)
+
     def add(self, row: Row) -> None:
         """Write the line of one epoch.
 
@@ -102,9 +119,10 @@ class RunFolder:
             self._lines.flush()
             write_checkpoint(self.path / _CHECKPOINTS, checkpoint)
         except OSError as error:
+            before = "; the one before it is whole" if self.has_checkpoint else ""
             raise OSError(
                 f"The checkpoint of step {checkpoint.step} could not be written to {self.path} "
-                f"({error.strerror or error}); the one before it is whole. Free some space, then go on with --resume."
+                f"({error.strerror or error}){before}. Free some space, then go on with --resume."
             ) from error
 
     def __enter__(self) -> "RunFolder":

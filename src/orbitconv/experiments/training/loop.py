@@ -154,7 +154,9 @@ class Loop:
         try:
             self._meter.settle(self.state.step)
         except FloatingPointError as error:
-            kept = "" if self._folder is None else f" The last checkpoint in {self._folder.path} is from before it."
+            kept = ""
+            if self._folder is not None and self._folder.has_checkpoint:
+                kept = f" The last checkpoint in {self._folder.path} is from before it."
             raise FloatingPointError(
                 f"{error} Lower the learning rate ({self._plan.training.learning_rate:g}).{kept}"
             ) from error

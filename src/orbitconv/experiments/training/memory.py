@@ -6,6 +6,18 @@ from contextlib import contextmanager
 import torch
 
 
+def is_lack_of_memory(error: RuntimeError) -> bool:
+    """Whether an error of torch says that memory does not suffice.
+
+    Args:
+        error: The error.
+
+    Returns:
+        True or false.
+    """
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 @contextmanager
 def explained_memory(batch_size: int) -> Iterator[None]:
     """Turn torch's errors for lack of memory into one that says what to lower.
@@ -23,7 +35,7 @@ def explained_memory(batch_size: int) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # torch.OutOfMemoryError is one; a CPU has no kind of its own
-        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+        if not is_lack_of_memory(error):
             raise
         first = str(error).strip().splitlines()[0]
         raise MemoryError(

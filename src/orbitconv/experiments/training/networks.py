@@ -1,13 +1,15 @@
 """Networks from their settings, and trained ones as one file that holds all it takes to build them again."""
 
+import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from orbitconv.bases import (
     BilinearBasis,
@@ -141,7 +143,17 @@ def write_trained(
     if config.network.basis.endswith(".safetensors") and isinstance(basis, FilterBasis):
         tensors["basis"] = basis(torch.float64).detach().contiguous()
         facts["group"] = basis.group.name
+    facts["sha256"] = _digest(tensors)
     write_atomically(path, safetensors.save(tensors, facts))
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """Checksum of names, shapes and numbers."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def load_trained(path: Path | str) -> tuple[nn.Module, TrainConfig]:
@@ -173,7 +185,8 @@ def read_trained(path: Path | str) -> TrainedNetwork:
     library = import_optional("safetensors", "train", "load_trained")
     path = Path(path) / "model.safetensors" if Path(path).is_dir() else Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path} is not there. Is the training done? Go on with it with --resume.")
+        hint = " Is the training done? Go on with it with --resume." if path.parent.is_dir() else ""
+        raise FileNotFoundError(f"{path} is not there.{hint}")
     try:
         with library.safe_open(path, framework="pt") as file:
             facts = file.metadata() or {}
@@ -185,8 +198,10 @@ def read_trained(path: Path | str) -> TrainedNetwork:
     missing = [name for name in ("version", "config", "in_channels", "classes") if name not in facts]
     if missing:
         raise ValueError(f"{path} is damaged: its head names no {', '.join(missing)}.")
-    if int(facts["version"]) > VERSION:
+    if not facts["version"].isdecimal() or int(facts["version"]) > VERSION:
         raise ValueError(f"{path} has version {facts['version']}; this orbitconv reads up to {VERSION}. Update it.")
+    if facts.get("sha256", _digest(tensors)) != _digest(tensors):  # files of older versions have none
+        raise ValueError(f"{path} is damaged: its numbers are not those that were written. Copy the file again.")
     config = parse_config(facts["config"], str(path))
     basis = None
     if (table := tensors.pop("basis", None)) is not None:

@@ -13,7 +13,7 @@ from orbitconv.experiments.training.folder import CONFIG, RunFolder
 from orbitconv.experiments.training.loop import Loop
 from orbitconv.experiments.training.networks import initial_network, write_trained
 from orbitconv.experiments.training.processes import launched
-from orbitconv.experiments.training.state import weights_of
+from orbitconv.experiments.training.state import Weights, weights_of
 from orbitconv.learn.checkpoints import Row
 from orbitconv.models import count_parameters
 from orbitconv.progress import ProgressCallback, silent
@@ -46,12 +46,22 @@ class TrainNetwork(TrainConfig):
         Returns:
             The settings, checked.
         """
-        config = TrainConfig(**{one.name: getattr(self, one.name) for one in fields(TrainConfig)})
-        saved = self.out / CONFIG if self.resume else self.config
-        if saved is not None and (saved.exists() or not self.resume):
+        config = self.given()
+        if (saved := self.saved) is not None:
             config = merge(config, read_config(saved))
         config.check()
         return config
+
+    def given(self) -> TrainConfig:
+        """What the result depends on, as given."""
+        return TrainConfig(**{one.name: getattr(self, one.name) for one in fields(TrainConfig)})
+
+    @property
+    def saved(self) -> Path | None:
+        """The file of settings that stand where a default was left as it is: that of a training to go on with first."""
+        if self.resume:
+            return self.out / CONFIG if (self.out / CONFIG).exists() else None
+        return self.config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +93,7 @@ def train_network(settings: TrainNetwork, progress: ProgressCallback = silent) -
 
     Raises:
         FileExistsError: If the folder holds something and the training in it shall not go on.
-        FloatingPointError: If the loss is no number; the last checkpoint stays.
+        FloatingPointError: If the loss is no number; the last checkpoint stays, its network as `last.safetensors` too.
         KeyboardInterrupt: After Ctrl-C, once a checkpoint is written.
         MemoryError: If the memory does not suffice; says what to lower.
         OSError: If the folder is in use, full, or cannot be written.
@@ -103,13 +113,25 @@ def train_network(settings: TrainNetwork, progress: ProgressCallback = silent) -
                 settings.out, asdict(config), resume=settings.resume, changeable={"hardware"},
                 tensorboard=settings.tensorboard,
             )  # fmt: skip
+
+        def write(name: str, weights: Weights | None) -> None:
+            if weights is not None and fabric.is_global_zero:
+                path = settings.out / f"{name}.safetensors"
+                write_trained(path, weights, config, channels, train.classes, (height, width))
+
         with opened as folder:
-            rows = loop.run(folder)
-            if fabric.is_global_zero:
-                for name, weights in (("model", weights_of(network)), ("best", loop.state.best)):
-                    if weights is not None:
-                        path = settings.out / f"{name}.safetensors"
-                        write_trained(path, weights, config, channels, train.classes, (height, width))
+            try:
+                rows = loop.run(folder)
+            except FloatingPointError as error:
+                if folder is None or not folder.has_checkpoint:
+                    raise
+                write("last", folder.network())
+                raise FloatingPointError(
+                    f"{error} Its network is {settings.out / 'last.safetensors'}; for other settings, train in another "
+                    "folder (--out)."
+                ) from error
+            write("model", weights_of(network))
+            write("best", loop.state.best)
     path = settings.out / "model.safetensors"
     return Trained(config=config, rows=rows, parameters=count_parameters(network), path=path)
 

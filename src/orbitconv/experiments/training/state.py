@@ -137,6 +137,19 @@ def weights_of(network: nn.Module) -> Weights:
     return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in network.state_dict().items()}
 
 
+def tested_weights(weights: Weights) -> Weights:
+    """What is tested and kept of a checkpoint: the average of the weights where there is one.
+
+    Args:
+        weights: As `TrainingState.weights` gives them.
+
+    Returns:
+        The state of the network by name.
+    """
+    part = "averaged.module." if any(name.startswith("averaged.") for name in weights) else "network."
+    return {name.removeprefix(part): tensor for name, tensor in weights.items() if name.startswith(part)}
+
+
 def _short(error: Exception) -> str:
     """The first complaint of a long message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
