@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from orbitconv.cli.commands import parse
+from orbitconv.cli.commands import COMMANDS, parse
 
 
 @pytest.fixture
@@ -37,6 +37,23 @@ def test_typed_options_win_over_the_settings_of_a_training_to_go_on_with(tmp_pat
     assert (typed.training.epochs, typed.hardware.precision) == (20, "32")
     assert parse([*words, "--training.epochs", "5"]).complete().training.epochs == 5
     assert parse(["train", "--out", str(tmp_path / "new"), "--resume"]).complete().training.epochs == 5
+
+
+def test_studies_are_listed_and_a_misspelt_one_is_named(capsys):
+    with pytest.raises(SystemExit) as ended:
+        parse(["study", "--help"])
+    shown = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert all(name.removeprefix("study ") in shown for name in COMMANDS if name.startswith("study "))
+    with pytest.raises(ValueError, match=r"no study named 'rotated-minst'\. Did you mean 'rotated-mnist'"):
+        parse(["study", "rotated-minst"])
+
+
+def test_what_is_no_file_of_settings_is_named(tmp_path):
+    (tmp_path / "latin.json").write_bytes(b'{"data": "\xe9"}')
+    for path in (tmp_path, tmp_path / "latin.json"):
+        with pytest.raises(ValueError, match="is no file of settings"):
+            parse(["train", "--config", str(path)])
 
 
 def test_a_file_with_a_wrong_field_is_refused(tmp_path):

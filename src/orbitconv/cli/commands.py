@@ -1,5 +1,7 @@
 """Every subcommand: a frozen dataclass whose docstrings are the help text, and what it does on the terminal."""
 
+import difflib
+import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -70,8 +72,8 @@ def parse(arguments: Sequence[str]) -> Command:
         The command with its settings.
     """
     words = list(arguments)
-    if words[:1] == ["study"] and words[1:]:  # one entry for each study in the list of commands
-        words = [" ".join(words[:2]), *words[2:]]
+    if words[:1] == ["study"]:  # one entry for each study in the list of commands
+        words = [_study(words[1] if words[1:] else "--help"), *words[2:]]
     if words[:1] == ["train-basis"] and "--paper" in words:  # other defaults, so an entry of its own
         words = ["train-basis --paper", *(word for word in words[1:] if word != "--paper")]
     command = tyro.extras.subcommand_cli_from_dict(
@@ -88,6 +90,20 @@ def parse(arguments: Sequence[str]) -> Command:
     if isinstance(command, SweepCommand) and command.config is not None:
         return replace(_over_file(command, command.config, words[1:]), config=None)
     return command
+
+
+def _study(name: str) -> str:
+    """The command of a study; what is no name ends the process as `parse` does."""
+    studies = {command.removeprefix("study "): kind for command, kind in COMMANDS.items() if "study " in command}
+    if name in {"-h", "--help"}:
+        lines = [f"  {study:<18}{str(kind.__doc__).strip().splitlines()[0]}" for study, kind in studies.items()]
+        print("usage: orbitconv study NAME [OPTIONS]\n", *lines, sep="\n")  # noqa: T201
+        sys.exit(0)
+    if name not in studies:
+        near = difflib.get_close_matches(name.lower().replace("_", "-"), studies, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"There is no study named {name!r}.{hint} There are {', '.join(studies)}.")
+    return f"study {name}"
 
 
 def _over_file(command: Any, path: Path, options: Sequence[str]) -> Any:

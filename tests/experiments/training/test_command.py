@@ -47,6 +47,7 @@ def refused(capsys, *words, whole=WORDS):
         (["--network.model", "tny"], "no network named 'tny'"),
         (["--network.basis", "spectral-c8-k55"], "no basis named 'spectral-c8-k55'"),
         (["--network.options", "withd", "3"], "has no option withd"),
+        (["--network.options", "in_channels", "3"], "in_channels come from the data set"),
         (["--training.epochs", "0"], "epochs >= 1"),
         (["--training.epochs", "many"], "many"),
         (["--training.warmup", "1"], "warmup between 0 and 1, got 1.0"),

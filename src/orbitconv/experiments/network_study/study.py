@@ -62,7 +62,10 @@ def known_rows(config: NetworkStudy) -> tuple[list[dict[str, Any]], str]:
     """
     if config.known is None:
         return [], ""
-    known = json.loads(config.known.read_text(encoding="utf-8"))
+    try:
+        known = json.loads(config.known.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{config.known} is no record of a study: {error}.") from error
     usual, wanted = (
         json.loads(json.dumps(fixed_settings(one.settings()))) for one in (type(config)(), config)
     )  # settings that came later have their usual values in older records

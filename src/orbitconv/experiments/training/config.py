@@ -106,7 +106,11 @@ def read_config(path: Path) -> TrainConfig:
     Raises:
         ValueError: If a field is unknown, or its value is of another type or out of range.
     """
-    config = parse_config(path.read_text(encoding="utf-8"), str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (IsADirectoryError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no file of settings in JSON: {error}.") from error
+    config = parse_config(text, str(path))
     config.check()
     return config
 

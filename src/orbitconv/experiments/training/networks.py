@@ -90,6 +90,8 @@ def build_network(config: Network, in_channels: int, num_classes: int, basis: Ba
         The network, with weights from torch's generator.
     """
     sizes = {"in_channels": in_channels, "num_classes": num_classes}
+    if given := sizes.keys() & config.options.keys():
+        raise ValueError(f"{', '.join(sorted(given))} come from the data set; leave them out of the network's options.")
     basis = find_basis(config.basis) if basis is None else basis
     return build_model(config.model, basis, **{**sizes, **config.options})
 
