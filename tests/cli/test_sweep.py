@@ -88,6 +88,7 @@ def test_processes_share_one_sweep_whatever_happens_to_one_of_them(tmp_path, cap
         (["--search", "training.lr=log:1e-3:1"], "training.lr is unknown; known beside it are epochs"),
         (["--search", "network.options.depth=int:1:2"], "has no option depth"),
         (["--search", "network.model=choice:tiny,tny"], "no network named 'tny'"),
+        (["--search", "training.batch_size=choice:8,49"], "batches of 49 images, and there are 48 to train on"),
         (["--validation-images", "0"], "Give --validation-images, such as 5000"),
         (["--validation-images", "64"], "validation < 64"),
         (["--trials", "0"], "trials >= 1"),

@@ -49,6 +49,8 @@ def run_sweep(config: Sweep, progress: ProgressCallback = silent) -> Outcome:
     probes = check_space(base, space)
     images = load_split(base.data, "train", config.data_dir, progress)
     train, validation = parted(base, images)
+    if (largest := max(probe.training.batch_size for probe in [base, *probes])) > len(train):
+        raise ValueError(f"sweep would make batches of {largest} images, and there are {len(train)} to train on.")
     for probe in [base, *(probe for probe in probes if probe.network != base.network)]:
         initial_network(probe, images.images.shape[1], len(images.classes))
     store = SweepStore(config.out, config.shared(base), distributions, config.trials)
