@@ -183,6 +183,8 @@ def networks(study: str) -> str:
         cells = (str(own[0]["num_atoms"]), f"{own[0]['parameters']:,}", f"{own[0]['multiply_adds'] / 1e6:.0f} M")
         key = (rotation != "none", epochs, statistics.mean(errors["rotated"]))
         how = "" if rotation == "none" else f", turned ({rotation})"
+        numbers = sorted({row.get("precision", "32") for row in own}, reverse=True)
+        how += "" if numbers == ["32"] else f", {' and '.join(numbers)}"
         lines.append((key, (name, f"{epochs} epochs{how}", *cells, *(spread(errors[test], 2) for test in tests))))
     titles = {"upright": "error upright", "rotated": "error at random angles"}
     header = ("network", "training", "atoms", "parameters", "multiply-adds", *(titles[test] for test in tests))
@@ -253,11 +255,34 @@ def stability() -> str:
     return table((*header, "layers before training", "after"), "llrrrr", (line for _, line in sorted(lines)))
 
 
+def ablations() -> str:
+    """The spectral network with one thing changed at a time."""
+    rows = [row for row in read("stability") if "spectral" in row["family"] and row["rotation"] == "none"]
+    lines = []
+    for change in dict.fromkeys(row["ablation"] for row in rows):
+        own = [row for row in rows if row["ablation"] == change and row["seed"] == 0]
+        upright, turned = (
+            next(row["test_error_percent"] for row in own if row["test"] == test) for test in ("upright", "rotated")
+        )
+        worst = max(row["test_error_percent"] for row in own if row["test"] == "angle")
+        layers = [row for row in own if row["test"] == "layer"]
+        means = [
+            statistics.mean(r["equivariance_error"] for r in layers if r["when"] == w) for w in ("before", "after")
+        ]
+        last = [next(r["equivariance_error"] for r in reversed(layers) if r["when"] == w) for w in ("before", "after")]
+        errors = (f"{error:.1f} %" for error in (upright, turned, worst))
+        name = "nothing" if change == "none" else change
+        lines.append((name, *errors, *(f"{error:.3f}" for error in (*means, *last))))
+    header = ("changed", "upright", "random angles", "worst angle", "layers before training", "after")
+    return table((*header, "last layer before training", "after"), "lrrrrrrr", lines)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "demo": demo, "bases": bases, "trained": trained, "orders": orders, "learned": learned,
     "translations": translations, "rotated_mnist": partial(networks, "rotated_mnist"),
     "separable": separable, "speed": speed, "stability": stability, "mnist": partial(networks, "mnist"),
-    "cifar10": partial(networks, "cifar10"),
+    "cifar10": partial(networks, "cifar10"), "ablations": ablations,
+    "rotated_mnist_best": partial(networks, "rotated_mnist_best"),
 }  # fmt: skip
 
 
