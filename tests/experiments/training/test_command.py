@@ -45,6 +45,7 @@ def refused(capsys, *words, whole=WORDS):
         (["--data", "minst"], "no data set named 'minst'. Did you mean 'mnist'?"),
         (["--data", "mnist", "--data-dir", "missing"], "missing"),
         (["--network.model", "tny"], "no network named 'tny'"),
+        (["--network.model", "unet"], "'unet' labels pixels"),
         (["--network.basis", "spectral-c8-k55"], "no basis named 'spectral-c8-k55'"),
         (["--network.options", "withd", "3"], "has no option withd"),
         (["--network.options", "in_channels", "3"], "in_channels come from the data set"),

@@ -89,6 +89,11 @@ def build_network(config: Network, in_channels: int, num_classes: int, basis: Ba
     Returns:
         The network, with weights from torch's generator.
     """
+    if config.model == "unet":
+        raise ValueError(
+            "The network 'unet' labels pixels; what is trained here labels images. Train orbitconv.models.UNet with "
+            "code of your own."
+        )
     sizes = {"in_channels": in_channels, "num_classes": num_classes}
     if given := sizes.keys() & config.options.keys():
         raise ValueError(f"{', '.join(sorted(given))} come from the data set; leave them out of the network's options.")
