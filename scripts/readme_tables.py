@@ -283,6 +283,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "separable": separable, "speed": speed, "stability": stability, "mnist": partial(networks, "mnist"),
     "cifar10": partial(networks, "cifar10"), "ablations": ablations,
     "rotated_mnist_best": partial(networks, "rotated_mnist_best"),
+    "rotated_mnist_regularised": partial(networks, "rotated_mnist_regularised"),
 }  # fmt: skip
 
 
