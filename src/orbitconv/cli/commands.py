@@ -110,12 +110,9 @@ def _over_file(command: Any, path: Path, options: Sequence[str]) -> Any:
     """A command with the settings of a file, but for what is typed."""
     saved = read_config(path)
     settings = {one.name: getattr(saved, one.name) for one in fields(saved)}
-    settings["network"] = replace(
-        saved.network, options={}
-    )  # tyro reads names that are not there already, such as these
+    # tyro takes new names of a dictionary only where it is empty, so the options of the file wait.
+    settings["network"] = replace(saved.network, options={})
     again = tyro.cli(type(command), args=options, default=replace(command, **settings))
-    return (
-        again
-        if again.network.options
-        else replace(again, network=replace(again.network, options=saved.network.options))
-    )
+    if again.network.options:
+        return again
+    return replace(again, network=replace(again.network, options=saved.network.options))

@@ -186,6 +186,22 @@ def fingerprint(tensor: Tensor) -> str:
     return digest.hexdigest()
 
 
+def flat_settings(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings side by side.
+
+    Args:
+        settings: Settings, some of them dictionaries of settings.
+        prefix: What stands before every name.
+
+    Returns:
+        Settings by names such as training.epochs.
+    """
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= flat_settings(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat
+
+
 def check_same(found: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
     """Refuse to go on with another run's record.
 
@@ -197,7 +213,7 @@ def check_same(found: dict[str, Any], wanted: dict[str, Any], folder: Path) -> N
     Raises:
         ValueError: If they differ; says where.
     """
-    flat_found, flat_wanted = (_flat({**d, **d.get("config", {})}) for d in (found, wanted))
+    flat_found, flat_wanted = (flat_settings({**d, **d.get("config", {})}) for d in (found, wanted))
     names = sorted(name for name in flat_wanted.keys() | flat_found.keys() if not name.startswith("config."))
     different = [name for name in names if flat_found.get(name) != flat_wanted.get(name)]
     if different:
@@ -206,14 +222,6 @@ def check_same(found: dict[str, Any], wanted: dict[str, Any], folder: Path) -> N
             f"{folder} holds the record of another run: {', '.join(different)} differ ({name}: {flat_found.get(name)} "
             f"there, {flat_wanted.get(name)} here). Use its settings, or choose another folder."
         )
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings by names such as training.epochs."""
-    flat = {}
-    for name, value in settings.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) and value else {f"{prefix}{name}": value}
-    return flat
 
 
 def _summary_writer() -> Any:

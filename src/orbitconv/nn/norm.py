@@ -6,8 +6,27 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from orbitconv.nn.row_statistics import normalize_rows
+
+
+@torch.no_grad()
+def follow_statistics(norm: _BatchNorm, mean: Float[Tensor, " c"], variance: Float[Tensor, " c"]) -> None:
+    """Move the running statistics of a norm towards those of a batch, as torch does.
+
+    Args:
+        norm: A batch norm that tracks them.
+        mean: Mean of every channel.
+        variance: Unbiased variance of every channel.
+    """
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.num_batches_tracked is not None
+    norm.num_batches_tracked.add_(1)
+    momentum = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+    norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), momentum)
+    norm.running_var.lerp_(variance.to(norm.running_var.dtype), momentum)
 
 
 @final
@@ -55,19 +74,9 @@ class GroupBatchNorm2d(nn.BatchNorm3d):
         if numbers == 1:
             raise ValueError(f"GroupBatchNorm2d expects more than one number per channel in training, got {numbers}.")
         normalized, mean, variance = normalize_rows(rows, weight, bias, order, self.eps)
-        if self.training:
-            self._track(mean, variance * (numbers / (numbers - 1)))
+        if self.training and self.track_running_stats:
+            follow_statistics(self, mean, variance * (numbers / (numbers - 1)))
         return normalized.view_as(samples)
-
-    @torch.no_grad()
-    def _track(self, mean: Float[Tensor, " c"], variance: Float[Tensor, " c"]) -> None:
-        """Move the running statistics towards those of a batch, as torch does."""
-        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
-            return
-        self.num_batches_tracked.add_(1)
-        share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
-        self.running_mean.lerp_(mean, share)
-        self.running_var.lerp_(variance, share)
 
     def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002
         if input.ndim not in {3, 5}:

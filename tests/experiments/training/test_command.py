@@ -141,7 +141,9 @@ def test_a_folder_in_use_is_refused(folder, capsys):
         assert "run is in use by another process" in refused(capsys)
 
 
-def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(folder, capsys, monkeypatch):
+@pytest.fixture
+def nan_at_seven(monkeypatch):
+    """The loss of the seventh step is no number."""
     real, calls = nn.functional.cross_entropy, []
 
     def fail_at_seven(*arguments, **options):
@@ -149,6 +151,10 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(folde
         return real(*arguments, **options) * (torch.nan if len(calls) == 7 else 1)
 
     monkeypatch.setattr(nn.functional, "cross_entropy", fail_at_seven)
+
+
+@pytest.mark.usefixtures("nan_at_seven")
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(folder, capsys):
     said = refused(capsys, "--checkpoint-every", "2")
     assert "The loss became nan at step 7. Lower the learning rate (0.005)." in said
     checkpoint = read_checkpoint(folder / "run" / "checkpoints")
@@ -168,14 +174,8 @@ def test_a_loss_that_is_no_number_before_any_checkpoint_promises_none(folder, ca
     assert not list((folder / "run").glob("*.safetensors"))
 
 
-def test_what_is_kept_of_averaged_weights_is_their_average(folder, capsys, monkeypatch):
-    real, calls = nn.functional.cross_entropy, []
-
-    def fail_at_seven(*arguments, **options):
-        calls.append(1)
-        return real(*arguments, **options) * (torch.nan if len(calls) == 7 else 1)
-
-    monkeypatch.setattr(nn.functional, "cross_entropy", fail_at_seven)
+@pytest.mark.usefixtures("nan_at_seven")
+def test_what_is_kept_of_averaged_weights_is_their_average(folder, capsys):
     refused(capsys, "--training.average", "0.9")
     checkpoint = read_checkpoint(folder / "run" / "checkpoints")
     network, _ = load_trained(folder / "run" / "last.safetensors")

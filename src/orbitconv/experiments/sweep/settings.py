@@ -7,6 +7,7 @@ from typing import Any
 from orbitconv.checks import check_positive
 from orbitconv.experiments.training import TrainConfig, read_config
 from orbitconv.experiments.training.config import merge
+from orbitconv.learn.checkpoints import flat_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +65,6 @@ class Sweep(TrainConfig):
         Returns:
             Names, with points, and values.
         """
-        flat = dict(_flat(asdict(base)))
+        flat = flat_settings(asdict(base))
         same = {name: value for name, value in flat.items() if not name.startswith("hardware.")}
         return {**same, "search": list(self.search), "startup": self.startup, "prune_after": self.prune_after}
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Nested settings as one list."""
-    pairs = []
-    for name, value in settings.items():
-        pairs += _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [(prefix + name, value)]
-    return pairs

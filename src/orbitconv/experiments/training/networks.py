@@ -207,7 +207,7 @@ def read_trained(path: Path | str) -> TrainedNetwork:
         raise ValueError(f"{path} is damaged: its head names no {', '.join(missing)}.")
     if not facts["version"].isdecimal() or int(facts["version"]) > VERSION:
         raise ValueError(f"{path} has version {facts['version']}; this orbitconv reads up to {VERSION}. Update it.")
-    if facts.get("sha256", _digest(tensors)) != _digest(tensors):  # files of older versions have none
+    if "sha256" in facts and facts["sha256"] != _digest(tensors):  # files of older versions have none
         raise ValueError(f"{path} is damaged: its numbers are not those that were written. Copy the file again.")
     config = parse_config(facts["config"], str(path))
     basis = None

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from orbitconv.nn.conv import is_channels_last
+from orbitconv.nn.norm import follow_statistics
 
 
 @contextmanager
@@ -54,7 +55,7 @@ def _forward(norm: _BatchNorm, x: Float[Tensor, "b c *rest"]) -> Float[Tensor, "
     centred = values - mean.reshape(shape)
     variance = _SumOverProcesses.apply(centred.square().sum(axes)) / count
     if norm.track_running_stats:
-        _follow(norm, mean.detach(), variance.detach() * count / (count - 1).clamp(min=1))
+        follow_statistics(norm, mean.detach(), variance.detach() * count / (count - 1).clamp(min=1))
     scale = (variance + norm.eps).rsqrt()
     if norm.weight is not None:
         scale = scale * norm.weight
@@ -64,18 +65,6 @@ def _forward(norm: _BatchNorm, x: Float[Tensor, "b c *rest"]) -> Float[Tensor, "
     if is_last:
         result = result.flatten(1, -3).contiguous(memory_format=torch.channels_last).unflatten(1, x.shape[1:-2])
     return result.to(x.dtype)
-
-
-@torch.no_grad()
-def _follow(norm: _BatchNorm, mean: Float[Tensor, " c"], variance: Float[Tensor, " c"]) -> None:
-    """Move the running statistics towards those of this batch, as torch does."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    assert norm.num_batches_tracked is not None
-    norm.num_batches_tracked.add_(1)
-    momentum = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
-    norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), momentum)
-    norm.running_var.lerp_(variance.to(norm.running_var.dtype), momentum)
 
 
 class _SumOverProcesses(torch.autograd.Function):
