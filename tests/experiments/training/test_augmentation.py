@@ -1,4 +1,4 @@
-"""Moves, mirrors and turns against NumPy and SciPy."""
+"""Moves, mirrors, turns and bends against NumPy and SciPy."""
 
 import numpy as np
 import pytest
@@ -16,9 +16,10 @@ def images(n, height=9, width=9):
     return torch.rand(n, 2, height, width, dtype=torch.float64)
 
 
-def one(flip=False, down=0, right=0, quarters=0, degrees=0.0):
+def one(flip=False, down=0, right=0, quarters=0, degrees=0.0, pull=None):
     values = {"flip": flip, "down": down, "right": right, "quarters": quarters, "degrees": degrees}
-    return Draws(**{name: torch.tensor([value]) for name, value in values.items()})
+    pull = torch.zeros(1, 2, 4, 4) if pull is None else pull
+    return Draws(**{name: torch.tensor([value]) for name, value in values.items()}, pull=pull)
 
 
 def drawn(config, seed=0):
@@ -56,6 +57,37 @@ def test_a_turn_is_scipys(side, angle):
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
 
 
+def cubic(values, at):
+    """Keys' cubic of four values at 0 to 3, with a = -0.75 as PyTorch has it, the outermost ones going on."""
+
+    def weight(t, a=-0.75):
+        t = abs(t)
+        if t <= 1:
+            return (a + 2) * t**3 - (a + 3) * t**2 + 1
+        return a * (t**3 - 5 * t**2 + 8 * t - 4) if t < 2 else 0.0
+
+    first = int(np.floor(at))
+    return sum(weight(at - n) * values[min(max(n, 0), 3)] for n in range(first - 1, first + 3))
+
+
+@pytest.mark.parametrize(("height", "width", "angle"), [(8, 8, 0), (9, 9, 250), (6, 9, 0)])
+def test_a_bend_is_scipys(height, width, angle):
+    x, pull = images(1, height, width), torch.randn(1, 2, 4, 4, dtype=torch.float64)
+    config = Augmentation(rotation="circle" if angle else "none", elastic=1.0)
+    got = augment(x, config, one(quarters=angle // 90, degrees=angle % 90.0, pull=pull))[0]
+    places = np.empty((2, height, width))
+    for row in range(height):
+        for col in range(width):
+            at = 3 * row / (height - 1), 3 * col / (width - 1)
+            right, down = (cubic([cubic(line, at[1]) for line in one], at[0]) for one in pull[0].numpy())
+            offset = complex(col - right - (width - 1) / 2, row - down - (height - 1) / 2)
+            offset *= np.exp(1j * np.deg2rad(angle))  # rows count downwards: this looks back along the turn
+            places[:, row, col] = offset.imag + (height - 1) / 2, offset.real + (width - 1) / 2
+    for plane, expected in zip(got, x[0].numpy(), strict=True):
+        expected = scipy.ndimage.map_coordinates(expected, places, order=1, mode="grid-constant")
+        np.testing.assert_allclose(plane, expected, rtol=0, atol=1e-6)
+
+
 def test_quarter_turns_among_eighths_are_exact():
     x, config = images(N), Augmentation(rotation="eighths")
     draws = drawn(config)
@@ -87,8 +119,15 @@ def test_draws_fill_their_ranges():
     assert scipy.stats.kstest(angles, "uniform", (0, 360)).pvalue > 0.01
 
 
+def test_pulls_are_normal_and_leave_other_draws_as_they_are():
+    bent, straight = (drawn(Augmentation(rotation="circle", crop=2, elastic=sigma)) for sigma in (0.7, 0.0))
+    assert scipy.stats.kstest(bent.pull.flatten().double().numpy(), "norm", (0, 0.7)).pvalue > 0.01
+    assert torch.equal(bent.degrees, straight.degrees)
+    assert not straight.pull.any()
+
+
 def test_a_share_of_a_batch_gets_its_share_of_the_draws():
-    x, config = images(N), Augmentation(rotation="eighths", flip=True, crop=2)
+    x, config = images(N), Augmentation(rotation="eighths", flip=True, crop=2, elastic=0.5)
     draws, whole = drawn(config), augment(x, config, drawn(config))
     share = slice(7, 31)
     assert torch.equal(augment(x[share], config, draws.part(share, x.device)), whole[share])

@@ -51,6 +51,7 @@ def test_unknown_and_ill_typed_fields_are_named_and_refused(settings, message):
         (Training(label_smoothing=-0.1), "label_smoothing from 0"),
         (Training(schedule="linear"), "schedule to be one of one-cycle, cosine, got 'linear'"),
         (Augmentation(crop=1.5), "crop as a number of pixels of zero or more, got 1.5"),
+        (Augmentation(elastic=-1.0), "elastic in pixels, zero or more, got -1.0"),
         (Hardware(device="tpu"), "device to be one of auto, cpu, cuda, got 'tpu'"),
     ],
 )

@@ -61,6 +61,8 @@ class NetworkStudy:
     """Mirror training images at random."""
     crop: int = 0
     """Move training images by up to so many pixels."""
+    elastic: float = 0.0
+    """Bend training images: standard deviation, in pixels, of how far each of 4x4 points is pulled."""
     train_images: int | None = None
     """Train on so many images; all by default."""
     training: Training = field(default_factory=lambda: Training(epochs=10, learning_rate=1e-2, weight_decay=1e-2))
@@ -118,7 +120,7 @@ class NetworkStudy:
         Returns:
             The settings.
         """
-        return Augmentation(rotation=rotation, flip=self.flip, crop=self.crop)
+        return Augmentation(rotation=rotation, flip=self.flip, crop=self.crop, elastic=self.elastic)
 
     def settings(self) -> dict[str, Any]:
         """Everything that a result depends on, for the record.

@@ -1,18 +1,22 @@
-"""Random moves, mirrors and turns of a batch of images, on the device where the images are."""
+"""Random moves, mirrors, turns and bends of a batch of images, on the device where the images are."""
 
 from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
+from torch.nn import functional as F
 
 from orbitconv.experiments.training.settings import Augmentation
 from orbitconv.optional import import_optional
 
+_POINTS = 4
+"""Points along each axis that a bend pulls."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Draws:
-    """What is done to each image: mirrored, then moved, then turned.
+    """What is done to each image: mirrored, then moved, then turned, then bent.
 
     Args:
         flip: Whether it is mirrored left to right.
@@ -20,6 +24,7 @@ class Draws:
         right: Pixels that it moves to the right.
         quarters: Quarter turns, counter-clockwise.
         degrees: Further turn of less than 90 degrees.
+        pull: How far each of 4x4 points is pulled, in pixels: to the right and down.
     """
 
     flip: Bool[Tensor, " b"]
@@ -27,6 +32,7 @@ class Draws:
     right: Int64[Tensor, " b"]
     quarters: Int64[Tensor, " b"]
     degrees: Float[Tensor, " b"]
+    pull: Float[Tensor, "b 2 points points"]
 
     def part(self, which: slice, device: torch.device) -> "Draws":
         """The draws for some of the images.
@@ -62,13 +68,18 @@ def draw(config: Augmentation, n: int, generator: torch.Generator) -> Draws:
         turn = (steps * turn).floor() / steps
     quarters = (4 * turn).floor()
     degrees = (360 * turn - 90 * quarters).float()
-    return Draws(flip=flip, down=moves[0], right=moves[1], quarters=quarters.long(), degrees=degrees)
+    pull = torch.zeros(n, 2, _POINTS, _POINTS)
+    if config.elastic:
+        pull.normal_(0, config.elastic, generator=generator)
+    return Draws(flip=flip, down=moves[0], right=moves[1], quarters=quarters.long(), degrees=degrees, pull=pull)
 
 
 def augment(images: Float[Tensor, "b c h w"], config: Augmentation, draws: Draws) -> Float[Tensor, "b c h w"]:
     """Alter each image as drawn; zeros come in from outside.
 
-    Mirrors, moves and quarter turns are exact; the rest of a turn is one bilinear warp about the centre.
+    Mirrors, moves and quarter turns are exact; the rest of a turn and the bend are one bilinear warp. Between
+    the points that a bend pulls, it goes by bicubic interpolation (Ronneberger, Fischer & Brox, U-Net, 2015,
+    section 3.1).
 
     Args:
         images: Images.
@@ -88,9 +99,9 @@ def augment(images: Float[Tensor, "b c h w"], config: Augmentation, draws: Draws
         )
     if config != Augmentation():
         images = _move(images, draws)
-    if config.rotation in {"eighths", "circle"}:
-        turned = _turn(images, draws.degrees)
-        images = torch.where((draws.degrees != 0)[:, None, None, None], turned, images)
+    if config.rotation in {"eighths", "circle"} or config.elastic:
+        warped = (draws.degrees != 0) | (draws.pull != 0).flatten(1).any(1)
+        images = torch.where(warped[:, None, None, None], _warp(images, draws), images)
     return images
 
 
@@ -114,10 +125,16 @@ def _move(images: Float[Tensor, "b c h w"], draws: Draws) -> Float[Tensor, "b c 
     return (images.flatten(2).gather(2, source)).reshape(images.shape) * inside[:, None]
 
 
-def _turn(images: Float[Tensor, "b c h w"], degrees: Float[Tensor, " b"]) -> Float[Tensor, "b c h w"]:
-    """Turn each image counter-clockwise about its centre, with bilinear interpolation."""
+def _warp(images: Float[Tensor, "b c h w"], draws: Draws) -> Float[Tensor, "b c h w"]:
+    """Turn each image counter-clockwise about its centre and bend it, with bilinear interpolation."""
     kornia = import_optional("kornia.geometry.transform", "train", "orbitconv's augmentation")
-    side = images.shape[-1]
-    centre = images.new_full((len(images), 2), (side - 1) / 2)
-    matrix = kornia.get_rotation_matrix2d(centre, degrees.to(images), torch.ones_like(centre))
-    return kornia.warp_affine(images, matrix, (side, side), mode="bilinear", padding_mode="zeros", align_corners=True)
+    height, width = images.shape[-2:]
+    # Where each pixel of the result comes from, as seen from the centre.
+    pull = F.interpolate(draws.pull.to(images), (height, width), mode="bicubic", align_corners=True)
+    right = torch.arange(width).to(images) - (width - 1) / 2 - pull[:, 0]
+    down = torch.arange(height).to(images)[:, None] - (height - 1) / 2 - pull[:, 1]
+    angle = draws.degrees.to(images).deg2rad()[:, None, None]
+    cos, sin = angle.cos(), angle.sin()
+    x = cos * right - sin * down + (width - 1) / 2
+    y = sin * right + cos * down + (height - 1) / 2
+    return kornia.remap(images, x, y, align_corners=True)

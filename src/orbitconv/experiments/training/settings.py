@@ -76,16 +76,20 @@ class Augmentation:
     """Mirror images left to right, half of them on average."""
     crop: int = 0
     """Move every image by up to this number of pixels along each axis; zeros come in."""
+    elastic: float = 0.0
+    """Bend every image: standard deviation, in pixels, of how far each of 4x4 points is pulled along each axis."""
 
     def check(self) -> None:
         """Refuse settings that make no sense.
 
         Raises:
-            ValueError: If the crop is below zero, or the rotation is not one of those above.
+            ValueError: If crop or elastic is below zero, or the rotation is not one of those above.
         """
         _check_word("Augmentation", "rotation", self.rotation, get_args(Rotation))
         if isinstance(self.crop, bool) or not isinstance(self.crop, int) or self.crop < 0:
             raise ValueError(f"Augmentation expects crop as a number of pixels of zero or more, got {self.crop!r}.")
+        if not 0 <= self.elastic < math.inf:
+            raise ValueError(f"Augmentation expects elastic in pixels, zero or more, got {self.elastic!r}.")
 
 
 @dataclass(frozen=True, kw_only=True)
