@@ -6,10 +6,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from orbitconv.groups import Cyclic, Dihedral, Group
+from orbitconv.nn import expansion
 from orbitconv.nn.expansion import expand_group
 from orbitconv.nn.turning import turning_of
 
 LAST = pytest.mark.parametrize("channels_last", [False, True])
+
+
+@pytest.fixture(params=["by a table", "in two steps"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test goes both ways: that of weights as small as these, and that of others."""
+    if request.param == "in two steps":
+        monkeypatch.setattr(expansion, "_SMALL_PRODUCT", 0)
 
 
 def sample(

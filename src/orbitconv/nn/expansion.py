@@ -2,7 +2,8 @@
 
 A group convolution is one `conv2d` from `C_in |G|` to `C_out |G|` channels. Its weight is made here, and nowhere else,
 in two steps: coefficients are laid out as every element turns them (`orbitconv.nn.turning`), then one batched matrix
-product with the atoms writes the weight in its final layout. The gradient takes the two steps back.
+product with the atoms writes the weight in its final layout. The gradient takes the two steps back. Where the weight is
+so small that calls cost more than numbers, a single product with a table of the atoms at every place takes their place.
 """
 
 import inspect
@@ -14,6 +15,9 @@ from torch import Tensor
 
 from orbitconv.nn.recompute import no_autocast
 from orbitconv.nn.turning import Turning, copy_windows, sum_windows
+
+_SMALL_TABLE, _SMALL_PRODUCT = 100_000, 8_000_000
+"""Largest table, in numbers, and product with it, in multiply-adds, that are faster than the two steps on a CPU."""
 
 
 def expand_lifting(
@@ -49,8 +53,11 @@ def expand_group(
     Returns:
         Weight for `conv2d`, channels and group flattened in this order on both sides.
     """
-    learns = torch.is_grad_enabled() and (coefficients.requires_grad or atoms.requires_grad)
-    if not learns or torch.compiler.is_compiling():  # a compiler derives the gradient by itself
+    if torch.compiler.is_compiling():  # a compiler finds its own shortcuts, and derives the gradient by itself
+        return _expand(coefficients, atoms, turning, channels_last)
+    if _is_small(coefficients, atoms):
+        return _expand_by_table(coefficients, atoms, turning, channels_last)
+    if not (torch.is_grad_enabled() and (coefficients.requires_grad or atoms.requires_grad)):
         return _expand(coefficients, atoms, turning, channels_last)
     return _Expand.apply(coefficients, atoms, turning, channels_last)
 
@@ -63,6 +70,33 @@ def _expand(
     if channels_last:
         return torch.bmm(matrices.mT, turned.mT).view(planes, *atoms.shape[2:], inputs).permute(0, 3, 1, 2)
     return torch.bmm(turned, matrices).view(planes, inputs, *atoms.shape[2:])
+
+
+def _is_small(coefficients: Float[Tensor, "o i m d"], atoms: Float[Tensor, "g d ky kx"]) -> bool:
+    """Whether one product with a table is the faster way."""
+    table = len(atoms) ** 2 * atoms.numel()
+    return (
+        coefficients.device.type == "cpu"
+        and table <= _SMALL_TABLE
+        and coefficients.shape[0] * coefficients.shape[1] * table <= _SMALL_PRODUCT
+    )
+
+
+def _expand_by_table(
+    coefficients: Float[Tensor, "o i m d"], atoms: Float[Tensor, "g d ky kx"], turning: Turning, channels_last: bool
+) -> Float[Tensor, "og ih ky kx"]:
+    """One product for all elements: table[m, d, g, h] = atoms[g, d] where m = g^-1 h, and zeros elsewhere."""
+    (out_channels, in_channels, order, num_atoms), kernel = coefficients.shape, atoms.shape[2:]
+    flat, places = atoms.flatten(2).transpose(0, 1).contiguous(), turning.selection.to(atoms.dtype)
+    rows = coefficients.reshape(out_channels * in_channels, order * num_atoms)
+    if channels_last:
+        table = places[:, None, :, None, :] * flat[..., None]
+        filters = (rows @ table.reshape(order * num_atoms, -1)).view(out_channels, in_channels, order, -1, order)
+        planes = filters.permute(0, 2, 3, 1, 4).reshape(out_channels * order, *kernel, in_channels * order)
+        return planes.permute(0, 3, 1, 2)
+    table = places[:, None, :, :, None] * flat[:, :, None]
+    filters = (rows @ table.reshape(order * num_atoms, -1)).view(out_channels, in_channels, order, -1)
+    return filters.transpose(1, 2).reshape(out_channels * order, in_channels * order, *kernel)
 
 
 def _rows(coefficients: Float[Tensor, "o i m d"], turning: Turning) -> Float[Tensor, "og ih d"]:

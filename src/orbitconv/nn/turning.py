@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from orbitconv.groups import Group
@@ -25,12 +25,14 @@ class Turning(NamedTuple):
         pieces: Elements of the strip, piece after piece; in the strip each piece stands twice, so that windows may
             begin anywhere in it. None if that is one piece, the group in its own order.
         places: Where in `pieces` each element stands, as many times as it does; None likewise.
+        selection: The table as it is, selection[m, g, h] = whether m = g^-1 h.
     """
 
     windows: tuple[tuple[tuple[int, int], ...], ...]
     length: int
     pieces: Tensor | None
     places: Tensor | None
+    selection: Bool[Tensor, "m g h"]
 
     def to(self, device: torch.device) -> "Turning":
         """The same on a device.
@@ -41,9 +43,10 @@ class Turning(NamedTuple):
         Returns:
             The table.
         """
+        selection = self.selection.to(device)
         if self.pieces is None or self.places is None:
-            return self
-        return self._replace(pieces=self.pieces.to(device), places=self.places.to(device))
+            return self._replace(selection=selection)
+        return self._replace(pieces=self.pieces.to(device), places=self.places.to(device), selection=selection)
 
 
 def turning_of(group: Group) -> Turning:
@@ -56,11 +59,14 @@ def turning_of(group: Group) -> Turning:
         One piece for a cyclic group, four for a dihedral one.
     """
     pieces, windows = _cut(group)
+    selection = (
+        torch.tensor(group.quotient.tolist(), device="cpu") == torch.arange(group.order, device="cpu")[:, None, None]
+    )
     flat = torch.tensor(pieces, device="cpu").flatten()
     if flat.tolist() == list(range(group.order)):
-        return Turning(windows, group.num_rotations, None, None)
+        return Turning(windows, group.num_rotations, None, None, selection)
     places = torch.stack([(flat == element).nonzero()[:, 0] for element in range(group.order)], dim=1)
-    return Turning(windows, group.num_rotations, flat, places)
+    return Turning(windows, group.num_rotations, flat, places, selection)
 
 
 @lru_cache
