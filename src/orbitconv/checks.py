@@ -1,6 +1,7 @@
 """Argument checks shared by the whole library, so that every refusal reads alike."""
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -80,3 +81,19 @@ def check_finite(owner: str, name: str, values: Tensor) -> None:
             f"{owner} expects finite {name}, got {bad} NaN or infinite values among {values.numel()}. "
             "Remove or repair these images first."
         )
+
+
+def did_you_mean(name: str, known: Iterable[str], most: int = 1) -> str:
+    """What a refusal of an unknown name adds where it is nearly a known one.
+
+    Args:
+        name: The unknown name; case does not count, nor `_` in place of `-`.
+        known: The names there are.
+        most: How many to suggest.
+
+    Returns:
+        `" Did you mean 'name'?"`, or nothing.
+    """
+    alike = {one.lower().replace("_", "-"): one for one in known}
+    near = difflib.get_close_matches(name.lower().replace("_", "-"), alike, n=most, cutoff=0.5)
+    return f" Did you mean {' or '.join(repr(alike[one]) for one in near)}?" if near else ""

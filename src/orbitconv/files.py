@@ -33,6 +33,20 @@ def check_writable(path: Path, option: str) -> None:
                 folder.rmdir()
 
 
+def check_replaceable(path: Path, *, overwrite: bool) -> None:
+    """Refuse to replace a file that the user did not ask to replace.
+
+    Args:
+        path: File to be written, named with `--out`.
+        overwrite: Whether the user asked with `--overwrite`.
+
+    Raises:
+        FileExistsError: If it is there and may not be replaced.
+    """
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists already. Choose another --out, or replace it with --overwrite.")
+
+
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file in one step: a reader sees the old content or the new, never a part.
 

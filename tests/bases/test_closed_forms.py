@@ -195,7 +195,7 @@ def test_refuses_two_dimensions():
 
 
 def test_a_name_in_capitals_suggests_the_right_one_first():
-    with pytest.raises(ValueError, match=r"no basis named 'Spectral-C8-K5' .* Did you mean spectral-c8-k5 or"):
+    with pytest.raises(ValueError, match=r"no basis named 'Spectral-C8-K5' .* Did you mean 'spectral-c8-k5' or"):
         load_basis("Spectral-C8-K5")
 
 

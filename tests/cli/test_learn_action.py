@@ -55,7 +55,7 @@ def test_a_function_of_the_user_is_learned_drawn_and_recorded(folder):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--transform", "quater-turn"], "Did you mean quarter-turn?"),
+        (["--transform", "quater-turn"], "Did you mean 'quarter-turn'?"),
         (["--transform", "mover:negative"], "There is no module mover"),
         (["--transform", "moves:positive"], "no function positive"),
         (["--transform", "moves:number"], "of type int"),

@@ -35,7 +35,7 @@ def test_a_report_is_written_and_its_numbers_are_shown(folder, capsys):
         (["empty"], "empty holds no run of orbitconv train"),
         (["damaged"], "damaged/metrics.jsonl, line 2 is damaged"),
         (["stopped", "--out", "taken.html"], "--overwrite"),
-        (["stopped", "--out", "empty"], "empty is a folder"),
+        (["stopped", "--out", "empty"], "--out expects a file, got the folder empty"),
         (["stopped", "--step-degrees", "0"], "step_degrees >= 1"),
         (["stopped", "--test-images", "none"], "none"),
         (["finished", "--data-dir", "missing"], "missing"),

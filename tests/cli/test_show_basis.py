@@ -34,7 +34,7 @@ def test_it_writes_pictures_and_prints_a_table(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--bases", "bilinar"], "Did you mean bilinear?"),
+        (["--bases", "bilinar"], "Did you mean 'bilinear'?"),
         (["--bases", "spektral-c8-k5"], "spectral-c8-k5"),
         (["--bases", "mine.safetensors"], "no file mine.safetensors"),
         (["--bases", "spectral-c8-k5", "unitary-c8-k3"], "one group and kernel size"),

@@ -75,7 +75,7 @@ def test_a_function_of_the_current_folder_is_found(in_folder):
     transformation = find_transformation("my_own_moves:negative")
     x = torch.rand(2, 1, 4, 4)
     assert torch.equal(transformation(x), -x)
-    with pytest.raises(ValueError, match=r"no function negativ\. Did you mean my_own_moves:negative\?"):
+    with pytest.raises(ValueError, match=r"no function negativ\. Did you mean 'negative'\?"):
         find_transformation("my_own_moves:negativ")
 
 
@@ -90,7 +90,7 @@ def test_a_function_of_a_class_is_found(in_folder):
 @pytest.mark.parametrize(
     ("name", "source", "words"),
     [
-        ("shift_x", "", "Did you mean shift-x"),
+        ("shift_x", "", "Did you mean 'shift-x"),
         ("shift", "", "module:function"),
         (":f", "", "module:function"),
         ("no_such_module_here:f", "", "There is no module no_such_module_here"),

@@ -11,7 +11,9 @@ def test_builds_by_name():
 
 
 def test_unknown_names_are_refused_with_those_that_exist():
-    with pytest.raises(ValueError, match=r"There is no network named 'resnet18'. Did you mean resnet\? There are all-"):
+    with pytest.raises(
+        ValueError, match=r"There is no network named 'resnet18'. Did you mean 'resnet'\? There are all-"
+    ):
         build_model("resnet18", None)
     with pytest.raises(ValueError, match=r"There are all-cnn-c, p4cnn, resnet, small, unet, wide-resnet."):
         build_model("vgg", None)

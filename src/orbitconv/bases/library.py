@@ -1,10 +1,10 @@
 """Bases that come with the package, learned from CIFAR-10's training images."""
 
-import difflib
 import re
 from pathlib import Path
 
 from orbitconv.bases.files import TabulatedBasis, read_basis
+from orbitconv.checks import did_you_mean
 
 FOLDER = Path(__file__).parent / "library_files"
 
@@ -45,9 +45,8 @@ def load_basis(name: str | Path, dimension: int | None = None) -> TabulatedBasis
         )
     path = FOLDER / f"{stem}.safetensors"
     if stem not in list_bases():
-        near = difflib.get_close_matches(stem.lower(), list_bases(), n=3, cutoff=0.5)
-        hint = f"Did you mean {' or '.join(near)}?" if near else "See list_bases()."
-        raise ValueError(f"There is no basis named {name!r} in the package. {hint}")
+        hint = did_you_mean(stem, list_bases(), most=3) or " See list_bases()."
+        raise ValueError(f"There is no basis named {name!r} in the package.{hint}")
     if asked is None:
         asked = read_basis(path).metadata.get("recommended_dimension")
     return read_basis(path, asked)

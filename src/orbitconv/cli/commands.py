@@ -1,6 +1,5 @@
 """Every subcommand: a frozen dataclass whose docstrings are the help text, and what it does on the terminal."""
 
-import difflib
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -9,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import tyro
 
+from orbitconv.checks import did_you_mean
 from orbitconv.cli.bases import CompareBasesCommand, LearnBasisCommand
 from orbitconv.cli.bench import BenchCommand
 from orbitconv.cli.demo import DemoCommand
@@ -100,8 +100,7 @@ def _study(name: str) -> str:
         print("usage: orbitconv study NAME [OPTIONS]\n", *lines, sep="\n")  # noqa: T201
         sys.exit(0)
     if name not in studies:
-        near = difflib.get_close_matches(name.lower().replace("_", "-"), studies, n=1, cutoff=0.5)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name, studies)
         raise ValueError(f"There is no study named {name!r}.{hint} There are {', '.join(studies)}.")
     return f"study {name}"
 

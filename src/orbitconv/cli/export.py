@@ -8,6 +8,7 @@ import tyro
 from orbitconv.cli.terminal import Terminal
 from orbitconv.experiments.training import read_trained
 from orbitconv.export import FileFormat, export_model
+from orbitconv.files import check_replaceable
 
 # Height and width where the file of a network does not tell, as those of older versions.
 _USUAL = (32, 32)
@@ -46,8 +47,7 @@ class ExportCommand:
             FileExistsError: If the file is there and may not be replaced.
         """
         path = self._path()
-        if path.exists() and not self.overwrite:
-            raise FileExistsError(f"{path} exists already. Choose another --out, or replace it with --overwrite.")
+        check_replaceable(path, overwrite=self.overwrite)
         trained = read_trained(self.checkpoint)
         height, width = (trained.image_size or _USUAL) if self.size is None else (self.size, self.size)
         exported = export_model(trained.network, path, self.format, (trained.in_channels, height, width))

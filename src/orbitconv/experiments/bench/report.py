@@ -7,7 +7,7 @@ from typing import Any
 from orbitconv.experiments.bench.figures import ratios_figure, scaling_figure
 from orbitconv.experiments.bench.tables import markdown
 from orbitconv.experiments.figures import render
-from orbitconv.files import check_writable, write_atomically
+from orbitconv.files import check_replaceable, check_writable, write_atomically
 
 
 def check_place(path: Path, *, overwrite: bool) -> None:
@@ -25,10 +25,7 @@ def check_place(path: Path, *, overwrite: bool) -> None:
     if path.suffix != ".json" or path.is_dir():
         raise ValueError(f"--out expects a file ending in .json, got {path}{', a folder' * path.is_dir()}.")
     for file in (path, *_beside(path)):
-        if file.exists() and not overwrite:
-            raise FileExistsError(
-                f"{file} is there already. Choose another file with --out, or replace it with --overwrite."
-            )
+        check_replaceable(file, overwrite=overwrite)
     check_writable(path, "--out")
 
 

@@ -1,6 +1,5 @@
 """A report on runs: from folders to one HTML file."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from orbitconv.experiments.run_report.page import make_page
 from orbitconv.experiments.run_report.record import record_of
 from orbitconv.experiments.run_report.runs import find_runs
 from orbitconv.experiments.training import Hardware
-from orbitconv.files import write_atomically
+from orbitconv.files import check_replaceable, check_writable, write_atomically
 from orbitconv.progress import ProgressCallback, silent
 
 
@@ -63,7 +62,8 @@ def write_run_report(config: RunReport, progress: ProgressCallback = silent) -> 
         OSError: If the file cannot be written.
         ValueError: If a folder holds no run, or a file of one is damaged.
     """
-    _check_writable(config)
+    check_writable(config.out, "--out")
+    check_replaceable(config.out, overwrite=config.overwrite)
     check_libraries()
     device = find_device("orbitconv report", config.device)
     outcomes = [
@@ -81,17 +81,3 @@ def write_run_report(config: RunReport, progress: ProgressCallback = silent) -> 
     }
     write_atomically(config.out, make_page(outcomes, record_of(outcomes, settings), progress))
     return outcomes
-
-
-def _check_writable(config: RunReport) -> None:
-    """Find out before the tests whether the page can be written after them."""
-    out = config.out
-    if out.is_dir():
-        raise IsADirectoryError(
-            f"{out} is a folder; name a file for the page with --out, such as {out / 'report.html'}."
-        )
-    if out.exists() and not config.overwrite:
-        raise FileExistsError(f"{out} exists already. Choose another --out, or replace it with --overwrite.")
-    parent = next(folder for folder in out.absolute().parents if folder.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise OSError(f"{parent} cannot be written. Choose another file with --out.")

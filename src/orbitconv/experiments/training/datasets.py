@@ -1,12 +1,12 @@
 """Data sets by name, as a training takes them."""
 
-import difflib
 import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from orbitconv.checks import did_you_mean
 from orbitconv.data import SOURCES, DataError, ImageSet, load, read_rotated_mnist, rotated_mnist, rotated_set
 from orbitconv.progress import ProgressCallback
 
@@ -82,8 +82,7 @@ def load_split(name: str, split: str, data_dir: Path | None, progress: ProgressC
         ValueError: If there is no such data set.
     """
     if name not in LOADERS:
-        near = difflib.get_close_matches(name.lower().replace("_", "-"), LOADERS, n=1, cutoff=0.5)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name, LOADERS)
         raise ValueError(f"There is no data set named {name!r}.{hint} There are {', '.join(LOADERS)}.")
     options: dict[str, Any] = {"data_dir": data_dir, "progress": progress}
     return LOADERS[name](split, **options)
