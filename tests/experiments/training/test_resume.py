@@ -95,7 +95,8 @@ def test_the_whole_folder_holds_one_checkpoint_and_lines_for_every_epoch(whole, 
     assert {"loss", "train_error_percent", "validation_error_percent", "test_error_percent"} < rows[0].keys()
 
 
-def test_ctrl_c_ends_with_130_and_keeps_the_last_step_while_others_are_kept_out(tmp_path):
+@pytest.mark.parametrize("request_", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "termination"])
+def test_a_request_to_stop_ends_with_130_and_keeps_the_last_step_while_others_are_kept_out(tmp_path, request_):
     longer = [*WORDS, "--training.epochs", "100000", "--checkpoint-every", "100000", "--out", "run"]
     path = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
     process = subprocess.Popen(
@@ -110,7 +111,7 @@ def test_ctrl_c_ends_with_130_and_keeps_the_last_step_while_others_are_kept_out(
         with pytest.raises(SystemExit) as second:
             main([*longer[:-1], str(tmp_path / "run"), "--resume"])
         assert second.value.code == 2
-        process.send_signal(signal.SIGINT)
+        process.send_signal(request_)
         said, complained = process.communicate(timeout=60)
     finally:
         process.kill()
