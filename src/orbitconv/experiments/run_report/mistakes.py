@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from orbitconv.data import ImageSet
 from orbitconv.experiments.training import predict
-from orbitconv.experiments.training.examples import Pixels, as_numbers
+from orbitconv.experiments.training.evaluation import class_scores
+from orbitconv.experiments.training.examples import Pixels
 
 
 @dataclass(frozen=True)
@@ -69,20 +70,17 @@ def judge(network: nn.Module, images: ImageSet, turned: Pixels | None, count: in
     )
 
 
-@torch.no_grad()
-def class_probabilities(network: nn.Module, images: Pixels, batch_size: int = 500) -> Float[Tensor, "n k"]:
+def class_probabilities(network: nn.Module, images: Pixels) -> Float[Tensor, "n k"]:
     """The probability that a network gives each class.
 
     Args:
         network: Classifier; it is put in eval mode.
         images: Images.
-        batch_size: Images at a time.
 
     Returns:
         Probabilities, by image and class.
     """
-    network.eval()
-    return torch.cat([network(as_numbers(batch)).softmax(1) for batch in images.split(batch_size)])
+    return torch.cat([scores.softmax(1) for scores in class_scores(network, images)])
 
 
 def confusion(labels: Int64[Tensor, " n"], predicted: Int64[Tensor, " n"], classes: int) -> list[list[int]]:
