@@ -284,6 +284,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "cifar10": partial(networks, "cifar10"), "ablations": ablations,
     "rotated_mnist_best": partial(networks, "rotated_mnist_best"),
     "rotated_mnist_regularised": partial(networks, "rotated_mnist_regularised"),
+    "rotated_mnist_bent": partial(networks, "rotated_mnist_bent"),
 }  # fmt: skip
 
 
