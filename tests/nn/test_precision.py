@@ -38,6 +38,19 @@ def test_autocast_makes_filters_in_float32_and_returns_sixteen_bits(kind, dtype,
     torch.testing.assert_close(y.detach().float(), expected, rtol=0, atol=4 * STEP[dtype] * float(expected.abs().max()))
 
 
+def test_a_backward_pass_inside_autocast_takes_large_filters_back_in_float32_too(monkeypatch):
+    monkeypatch.setattr("orbitconv.nn.expansion._SMALL_PRODUCT", 0)
+    layer, gradient = GroupConv2d(2, 2, unitary(Cyclic(8), 3)), torch.randn(16, 16, 3, 3)
+    found = []
+    for enabled in (False, True):
+        layer.zero_grad()
+        filters = layer.filters()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            filters.backward(gradient)
+        found.append(layer.coefficients.grad)
+    assert torch.equal(*found)
+
+
 @LOW
 @pytest.mark.parametrize("name", ["unitary-C8-3", "exact-D4-2", "bilinear-C6-3x5"])
 def test_gradients_under_autocast_are_float32_and_close(name, dtype):

@@ -85,7 +85,11 @@ def _is_small(coefficients: Float[Tensor, "o i m d"], atoms: Float[Tensor, "g d 
 def _expand_by_table(
     coefficients: Float[Tensor, "o i m d"], atoms: Float[Tensor, "g d ky kx"], turning: Turning, channels_last: bool
 ) -> Float[Tensor, "og ih ky kx"]:
-    """One product for all elements: table[m, d, g, h] = atoms[g, d] where m = g^-1 h, and zeros elsewhere."""
+    """One product for all elements: table[m, d, g, h] = atoms[g, d] where m = g^-1 h, and zeros elsewhere.
+
+    Autograd takes it back, which is quicker than a function of our own; inside autocast it does so in 16 bits, to which
+    the gradient of the weight has been rounded there before.
+    """
     (out_channels, in_channels, order, num_atoms), kernel = coefficients.shape, atoms.shape[2:]
     flat, places = atoms.flatten(2).transpose(0, 1).contiguous(), turning.selection.to(atoms.dtype)
     rows = coefficients.reshape(out_channels * in_channels, order * num_atoms)
