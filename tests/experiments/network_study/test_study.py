@@ -67,6 +67,13 @@ def test_networks_in_a_record_are_taken_as_done_if_it_is_of_the_same_settings(st
         compare_networks(study(out=tmp_path / "third", known=path, plain_width=5))
 
 
+def test_the_spectral_basis_has_as_many_atoms_as_asked_for(study):
+    record = compare_networks(study(families=("spectral",), groups=("c8",), atoms=4))
+    assert {row["num_atoms"] for row in record.rows} == {4}
+    with pytest.raises(FileExistsError, match="other settings"):
+        compare_networks(study(families=("spectral",), groups=("c8",)))
+
+
 def test_a_study_of_nothing_is_refused(study):
     with pytest.raises(ValueError, match="nothing to compare: exact on c8"):
         compare_networks(study(families=("exact",), groups=("c8",)))

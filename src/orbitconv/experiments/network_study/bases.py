@@ -52,6 +52,7 @@ class NetworkBases:
     Args:
         images: Grey training images, upright or not; the closed forms are fitted to the first 2,000.
         folder: Bases that are trained by gradient descent are kept here; a training that was stopped goes on.
+        dimension: Atoms of spectral bases; as many as the circular harmonics have if None.
         training: How to train them.
         progress: Called as the work goes on.
 
@@ -63,10 +64,11 @@ class NetworkBases:
         images: Float[Tensor, "n 1 h w"],
         folder: Path,
         *,
+        dimension: int | None = None,
         training: BasisTraining | None = None,
         progress: ProgressCallback = silent,
     ) -> None:
-        self._images, self._folder, self._progress = images, folder, progress
+        self._images, self._folder, self._dimension, self._progress = images, folder, dimension, progress
         self._training = BasisTraining() if training is None else training
         self._made: dict[tuple[Family, Group, int], FixedBasis] = {}
 
@@ -120,9 +122,9 @@ class NetworkBases:
                 raise ValueError("NetworkBases expects a family with a basis, got 'plain'.")
 
     def _spectral(self, group: Group, kernel_size: int) -> SpectralBasis:
-        """As many atoms as the circular harmonics have, and frequencies that do not vanish between two elements."""
+        """As many atoms as asked for, of frequencies that do not vanish between two elements."""
         moments = self._moments(group, kernel_size)
-        dimension = HarmonicBasis(group, kernel_size).num_atoms
+        dimension = self._dimension or HarmonicBasis(group, kernel_size).num_atoms
         return SpectralBasis(
             group, kernel_size, moments, dimension=dimension, max_frequency=(group.num_rotations - 1) // 2
         )

@@ -44,6 +44,8 @@ class NetworkStudy:
     """Turns of the training images: none, quarters, eighths, circle."""
     kernel_size: int = 5
     """Side of the filters, in pixels."""
+    atoms: int | None = None
+    """Atoms of the spectral basis; by default as many as circular harmonics have."""
     model: str = "small"
     """Network: small, all-cnn-c, resnet, wide-resnet."""
     plain_width: int = 16
@@ -76,8 +78,9 @@ class NetworkStudy:
         owner = f"study {self.study}"
         check_positive(owner, seeds=self.seeds, plain_width=self.plain_width)
         check_sizes(owner, (self.kernel_size,))
-        if self.train_images is not None:
-            check_positive(owner, train_images=self.train_images)
+        for name in ("train_images", "atoms"):
+            if getattr(self, name) is not None:
+                check_positive(owner, **{name: getattr(self, name)})
         known = get_args(Family)
         unknown = [family for family in self.families if family not in known]
         if unknown or not self.families or not self.rotations:

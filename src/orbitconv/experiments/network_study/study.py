@@ -27,6 +27,8 @@ from orbitconv.progress import ProgressCallback, silent
 # Settings that may change while a study goes on: they are part of the name of a trial or of its row, or do not change
 # its meaning.
 _GROWS = {"seeds", "families", "groups", "rotations", "ablations", "device", "precision"}
+# Settings that folders of older studies do not name, where they have these values.
+_CAME_LATER = {"mixing": "dense", "elastic": 0.0, "atoms": None}
 _FINE_TUNING_IMAGES = 2000
 
 
@@ -106,7 +108,9 @@ class Comparison:
         )
         chosen = self.train.take(min(10_000, len(self.train)), 0)
         self._fit_images = chosen.grey()
-        self._bases = NetworkBases(self._fit_images, config.out / "trained-bases", progress=progress)
+        self._bases = NetworkBases(
+            self._fit_images, config.out / "trained-bases", dimension=config.atoms, progress=progress
+        )
 
     def run(self) -> Record:
         """Train and test every network.
@@ -218,8 +222,10 @@ def fixed_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         Those that may not change while it goes on.
     """
-    same = {name: value for name, value in settings.items() if name not in _GROWS}
-    if same.get("mixing") == "dense":  # it came later: folders of older studies do not name it
-        del same["mixing"]
+    same = {
+        name: value
+        for name, value in settings.items()
+        if name not in _GROWS and not (name in _CAME_LATER and value == _CAME_LATER[name])
+    }
     same["training"] = {name: value for name, value in same["training"].items() if name != "epochs"}
     return same
