@@ -285,6 +285,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "rotated_mnist_best": partial(networks, "rotated_mnist_best"),
     "rotated_mnist_regularised": partial(networks, "rotated_mnist_regularised"),
     "rotated_mnist_bent": partial(networks, "rotated_mnist_bent"),
+    "rotated_mnist_7_atoms": partial(networks, "rotated_mnist_7_atoms"),
 }  # fmt: skip
 
 
