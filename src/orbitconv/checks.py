@@ -83,17 +83,18 @@ def check_finite(owner: str, name: str, values: Tensor) -> None:
         )
 
 
-def did_you_mean(name: str, known: Iterable[str], most: int = 1) -> str:
+def did_you_mean(name: str, known: Iterable[str], most: int = 1, prefix: str = "") -> str:
     """What a refusal of an unknown name adds where it is nearly a known one.
 
     Args:
         name: The unknown name; case does not count, nor `_` in place of `-`.
         known: The names there are.
         most: How many to suggest.
+        prefix: What to put before each suggestion.
 
     Returns:
         `" Did you mean 'name'?"`, or nothing.
     """
     alike = {one.lower().replace("_", "-"): one for one in known}
     near = difflib.get_close_matches(name.lower().replace("_", "-"), alike, n=most, cutoff=0.5)
-    return f" Did you mean {' or '.join(repr(alike[one]) for one in near)}?" if near else ""
+    return f" Did you mean {' or '.join(repr(prefix + alike[one]) for one in near)}?" if near else ""

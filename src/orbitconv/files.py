@@ -18,6 +18,11 @@ def check_writable(path: Path, option: str) -> None:
     """
     if path.is_dir():
         raise IsADirectoryError(f"{option} expects a file, got the folder {path}.")
+    found = next(folder for folder in path.absolute().parents if folder.exists())
+    if not found.is_dir():
+        raise NotADirectoryError(
+            f"{path.parent} cannot be written ({found} is a file). Choose another file with {option}."
+        )
     made = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

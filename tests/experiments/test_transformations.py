@@ -75,7 +75,7 @@ def test_a_function_of_the_current_folder_is_found(in_folder):
     transformation = find_transformation("my_own_moves:negative")
     x = torch.rand(2, 1, 4, 4)
     assert torch.equal(transformation(x), -x)
-    with pytest.raises(ValueError, match=r"no function negativ\. Did you mean 'negative'\?"):
+    with pytest.raises(ValueError, match=r"no function negativ\. Did you mean 'my_own_moves:negative'\?"):
         find_transformation("my_own_moves:negativ")
 
 

@@ -193,7 +193,7 @@ def find_transformation(name: str) -> Transformation:
         function = getattr(function, part, None)
     if function is None:
         own = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        hint = did_you_mean(function_name, own)
+        hint = did_you_mean(function_name, own, prefix=f"{module_name}:")
         raise ValueError(f"The module {module_name} has no function {function_name}.{hint}")
     if not callable(function):
         raise TypeError(f"--transform expects a function, but {name} is of type {type(function).__name__}.")
