@@ -1,6 +1,7 @@
 """What every test gets: a fixed seed, synthetic images, and the real data where they are."""
 
 import os
+import shutil
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices: more threads only get in each other's way
 
@@ -10,6 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from orbitconv.nn.kernel import build
+from orbitconv.nn.kernel import library as kernel_library
 from references import smooth_images
 
 torch.set_num_threads(1)
@@ -29,6 +32,34 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def seed() -> None:
     """Every test draws the same numbers, whatever ran before it."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def no_kernel_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test does without a kernel, whatever was built on this machine, unless it asks for one."""
+    monkeypatch.setattr(kernel_library, "_is_on", False)
+
+
+@pytest.fixture(scope="session")
+def kernel_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder with a kernel."""
+    if not any(map(shutil.which, ("c++", "g++", "clang++"))):
+        pytest.skip("needs a C++ compiler")
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ORBITCONV_CACHE", str(folder))
+        build()
+    return folder
+
+
+@pytest.fixture
+def built_kernel(kernel_cache: Path, no_kernel_of_the_user: None, monkeypatch: pytest.MonkeyPatch):
+    """Group layers use a kernel."""
+    monkeypatch.setenv("ORBITCONV_CACHE", str(kernel_cache))
+    monkeypatch.setattr(kernel_library, "_is_on", True)
+    kernel_library.library.cache_clear()
+    yield
+    kernel_library.library.cache_clear()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import torch
 from orbitconv.cli import main
 from orbitconv.experiments.bench import measure, study
 from orbitconv.experiments.bench.compare import _COLUMNS, _PARTS
+from orbitconv.nn.kernel import ops
 
 CASE = "expansion-c8-k3-f16"
 QUICK = ["bench", "--quick", "--threads", "1", "--cases", CASE]
@@ -72,6 +73,7 @@ def test_a_ratio_that_got_worse_ends_with_1_and_the_result_is_kept(ratio, code, 
         (["--repeats", "0"], "repeats >= 1"),
         (["--repeats", "many"], "many"),
         (["--peers", "nobody"], "nobody"),
+        (["--kernel"], "Run orbitconv build-kernel first"),
         (["--out", "x.txt"], "ending in .json"),
         (["--check", "missing.json"], "missing.json"),
         (["--draw", "missing.json"], "missing.json"),
@@ -100,6 +102,24 @@ def test_a_peer_that_was_named_and_is_not_there_ends_with_2_and_leaves_nothing(t
 def test_an_earlier_record_of_other_settings_ends_with_2(earlier, capsys):
     assert bench(*QUICK, "--check", earlier(1.0, threads=9)) == 2
     assert "Add --threads 9" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "before", "words"), [([], True, "Add --kernel"), (["--kernel"], False, "Leave out --kernel")]
+)
+def test_ratios_with_and_without_the_kernel_are_not_compared(built_kernel, earlier, capsys, options, before, words):
+    assert bench(*QUICK, *options, "--check", earlier(1.0, kernel=before)) == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [[], ["--kernel"]], ids=["without", "with"])
+def test_the_kernel_runs_only_where_it_was_asked_for(built_kernel, tmp_path, monkeypatch, options):
+    calls = []
+    real = ops.call
+    monkeypatch.setattr(ops, "call", lambda *arguments: calls.append(arguments[1]) or real(*arguments))
+    assert bench(*QUICK, *options, "--peers", "--out", "m.json") == 0
+    assert set(calls) == ({"expand", "take_back"} if options else set())
+    assert ("with the kernel" in (tmp_path / "m.md").read_text()) == bool(options)
 
 
 def test_a_result_that_is_there_is_kept(tmp_path, capsys):

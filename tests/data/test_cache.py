@@ -1,17 +1,6 @@
-import pooch
 import pytest
 
-from orbitconv.data.cache import cache_root, install, locked
-
-
-def test_cache_is_where_the_environment_says(tmp_path, monkeypatch):
-    monkeypatch.setenv("ORBITCONV_CACHE", str(tmp_path / "mine"))
-    assert cache_root() == tmp_path / "mine"
-
-
-def test_cache_is_where_the_system_intends_otherwise(monkeypatch):
-    monkeypatch.delenv("ORBITCONV_CACHE")
-    assert cache_root() == pooch.os_cache("orbitconv")
+from orbitconv.data.cache import install, locked
 
 
 def test_lock_keeps_others_out_until_it_is_left(tmp_path):

@@ -13,11 +13,13 @@ from orbitconv.nn.turning import turning_of
 LAST = pytest.mark.parametrize("channels_last", [False, True])
 
 
-@pytest.fixture(params=["by a table", "in two steps"], autouse=True)
+@pytest.fixture(params=["by a table", "in two steps", "by the kernel"], autouse=True)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test goes both ways: that of weights as small as these, and that of others."""
+    """Every test goes all ways: that of weights as small as these, that of others, and that of a kernel."""
     if request.param == "in two steps":
         monkeypatch.setattr(expansion, "_SMALL_PRODUCT", 0)
+    if request.param == "by the kernel":
+        request.getfixturevalue("built_kernel")
 
 
 def sample(

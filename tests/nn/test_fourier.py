@@ -264,11 +264,17 @@ def test_the_rule_knows_what_borders_take_away_and_leaves_planes_too_large_for_m
     assert not pays_off(work, 1, 512**2, 512**2, learns=False)
 
 
+def always_by_fourier(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let layers that choose by themselves take the Fourier product for every input."""
+    monkeypatch.setattr(GroupConv2d, "_is_like_measured", lambda *_: True)
+    monkeypatch.setattr(orbitconv.nn.group_conv, "pays_off", lambda *_, **__: True)
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, where it first takes a forward-mode derivative
 def test_derivatives_of_every_kind_go_through_parts(monkeypatch):
     dense, other = pair(HarmonicBasis(Cyclic(3), 2), (1, 2))
     other.fourier = "auto"
-    monkeypatch.setattr(GroupConv2d, "_gains_by_fourier", lambda layer, _: layer.fourier == "auto")
+    always_by_fourier(monkeypatch)
     monkeypatch.setattr(orbitconv.nn.fourier, "CHUNK", 1)  # one image at a time
     x = torch.randn(2, 1, 3, 3, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(other, (x,), check_forward_ad=True)
@@ -295,7 +301,7 @@ def test_parts_keep_nothing_but_their_input():
 def test_large_batches_are_taken_in_parts(fourier, monkeypatch):
     dense, other = pair(HarmonicBasis(Cyclic(8), 3), padding=1)
     other.fourier = fourier
-    monkeypatch.setattr(GroupConv2d, "_gains_by_fourier", lambda layer, _: layer.fourier == "auto")
+    always_by_fourier(monkeypatch)
     x = sample(dense, batch=5)
     monkeypatch.setattr(orbitconv.nn.fourier, "CHUNK", 2 * 56 * work_of(other).between)  # two images
     found = []

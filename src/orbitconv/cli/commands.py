@@ -11,6 +11,7 @@ import tyro
 from orbitconv.checks import did_you_mean
 from orbitconv.cli.bases import CompareBasesCommand, LearnBasisCommand
 from orbitconv.cli.bench import BenchCommand
+from orbitconv.cli.build_kernel import BuildKernelCommand
 from orbitconv.cli.demo import DemoCommand
 from orbitconv.cli.evaluate import EvaluateCommand
 from orbitconv.cli.export import ExportCommand
@@ -53,6 +54,7 @@ COMMANDS: dict[str, type[Command]] = {
     "compare-bases": CompareBasesCommand,
     "learn-action": LearnActionCommand,
     "bench": BenchCommand,
+    "build-kernel": BuildKernelCommand,
     "study bases-trained": TrainedBasesCommand,
     "study learned-basis": LearnedBasisCommand,
     "study mlp-to-cnn": MlpToCnnCommand,

@@ -1,22 +1,9 @@
-"""The folder where fetched data stays, and how files get into it whole or not at all."""
+"""How fetched files get into the cache folder whole or not at all."""
 
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-from orbitconv.optional import import_optional
-
-
-def cache_root() -> Path:
-    """Return the cache folder of the user; it may not exist yet.
-
-    Returns:
-        `ORBITCONV_CACHE` if set, else the place the operating system intends.
-    """
-    if chosen := os.environ.get("ORBITCONV_CACHE"):
-        return Path(chosen).expanduser()
-    return Path(import_optional("pooch", "train", "orbitconv.data").os_cache("orbitconv"))
 
 
 @contextmanager

@@ -8,8 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from orbitconv.cache import cache_root
 from orbitconv.checks import did_you_mean
-from orbitconv.data.cache import cache_root, install, locked
+from orbitconv.data.cache import install, locked
 from orbitconv.data.cifar import CIFAR10
 from orbitconv.data.errors import DataError, RouteError, writing
 from orbitconv.data.image_set import ImageSet

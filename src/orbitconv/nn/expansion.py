@@ -4,6 +4,7 @@ A group convolution is one `conv2d` from `C_in |G|` to `C_out |G|` channels. Its
 in two steps: coefficients are laid out as every element turns them (`orbitconv.nn.turning`), then one batched matrix
 product with the atoms writes the weight in its final layout. The gradient takes the two steps back. Where the weight is
 so small that calls cost more than numbers, a single product with a table of the atoms at every place takes their place.
+A kernel, where one was built (`orbitconv.nn.kernel`), does all of it in one go, but for weights that are channels last.
 """
 
 import inspect
@@ -13,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from orbitconv.nn.kernel.ops import expand, is_usable, take_back
 from orbitconv.nn.recompute import no_autocast
 from orbitconv.nn.turning import Turning, copy_windows, sum_windows
 
@@ -55,11 +57,13 @@ def expand_group(
     """
     if torch.compiler.is_compiling():  # a compiler finds its own shortcuts, and derives the gradient by itself
         return _expand(coefficients, atoms, turning, channels_last)
-    if _is_small(coefficients, atoms):
+    has_kernel = not channels_last and is_usable(coefficients, atoms)
+    if not has_kernel and _is_small(coefficients, atoms):
         return _expand_by_table(coefficients, atoms, turning, channels_last)
-    if not (torch.is_grad_enabled() and (coefficients.requires_grad or atoms.requires_grad)):
-        return _expand(coefficients, atoms, turning, channels_last)
-    return _Expand.apply(coefficients, atoms, turning, channels_last)
+    learns = torch.is_grad_enabled() and (coefficients.requires_grad or atoms.requires_grad)
+    if learns or has_kernel:  # of which torch knows no derivative, also where it looks forward
+        return _Expand.apply(coefficients, atoms, turning, channels_last)
+    return _expand(coefficients, atoms, turning, channels_last)
 
 
 def _expand(
@@ -124,7 +128,9 @@ def _take_back(
     planes = gradient.flatten(2)  # a view, also if it is channels last
     out_channels, order = len(coefficients), len(atoms)
     for_coefficients = for_atoms = None
-    if ctx.needs_input_grad[0]:
+    if ctx.needs_input_grad[0] and gradient.is_contiguous() and is_usable(gradient, atoms):
+        for_coefficients = take_back(gradient, atoms, ctx.turning.target)
+    elif ctx.needs_input_grad[0]:
         rows = torch.bmm(planes, _matrices(atoms, out_channels).mT)
         turned = rows.view(out_channels, order, -1, coefficients.shape[2], rows.shape[-1])
         for_coefficients = sum_windows(turned, ctx.turning)
@@ -141,6 +147,8 @@ class _Expand(torch.autograd.Function):
 
     @staticmethod
     def forward(coefficients: Tensor, atoms: Tensor, turning: Turning, channels_last: bool) -> Tensor:
+        if not channels_last and is_usable(coefficients, atoms):
+            return expand(coefficients, atoms, turning.source)
         return _expand(coefficients, atoms, turning, channels_last)
 
     @staticmethod

@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange, repeat
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -125,8 +125,9 @@ def correlate_in_fourier_space(
         spectrum = rearrange(numbers, "b h w (c i) (f q) -> (f c) (b h w) (q i)", q=2, c=blocks)
     else:
         numbers = waves @ x.unflatten(1, (-1, order)).permute(2, 1, 0, 3, 4).flatten(1)
-        sizes = {"q": 2, "c": blocks, "p": batch * height * width}
-        spectrum = rearrange(numbers, "(f q) (c i p) -> (f c) (q i) p", **sizes).mT
+        pixels = batch * height * width
+        parts = numbers.view(-1, 2, blocks, numbers.shape[1] // (blocks * pixels), pixels)  # f q c i p
+        spectrum = parts.transpose(1, 2).reshape(-1, 2 * parts.shape[3], pixels).mT
     weight = _block_weights(coefficients, tables.shifts, blocks)
 
     if is_pointwise:
@@ -139,15 +140,16 @@ def correlate_in_fourier_space(
         return (back @ mixed).unflatten(1, (-1, batch, height, width)).permute(2, 1, 0, 3, 4).contiguous()
 
     # From here on the numbers of a pixel lie side by side, as depthwise convolutions like it.
-    mixed = rearrange(spectrum @ weight, "(f c) p (r do) -> p (f r) (c do)", c=blocks, r=2)
+    # These shapes are written out, as einops takes half as long as the work in small layers.
+    mixed = (spectrum @ weight).view(-1, blocks, batch * height * width, 2, weight.shape[2] // 2)  # f c p r do
+    mixed = mixed.permute(2, 0, 3, 1, 4).reshape(batch * height * width, len(waves), -1)
     z = (waves.T @ mixed).flatten(1).unflatten(0, (batch, height, width)).permute(0, 3, 1, 2)
-    filters = repeat(atoms, "g d ky kx -> (g c d o) 1 ky kx", c=blocks, o=len(coefficients) // blocks)
+    filters = atoms[:, None, :, None].expand(-1, blocks, -1, len(coefficients) // blocks, -1, -1)  # g c d o ky kx
+    filters = filters.reshape(-1, 1, *atoms.shape[2:])
     y = F.conv2d(z, filters, None, stride, padding, dilation, len(filters))
     y = y.permute(0, 2, 3, 1).unflatten(3, (order, blocks, atoms.shape[1], -1))
-    y = y.sum(5, dtype=y.dtype)  # autocast would sum to float32
-    if is_last:
-        return rearrange(y, "b h w g c o -> b h w (c o) g").contiguous().permute(0, 3, 4, 1, 2)
-    return rearrange(y, "b h w g c o -> b (c o) g h w").contiguous()
+    y = y.sum(5, dtype=y.dtype).permute(0, 1, 2, 4, 5, 3).flatten(3, 4)  # autocast would sum to float32
+    return y.contiguous().permute(0, 3, 4, 1, 2) if is_last else y.permute(0, 3, 4, 1, 2).contiguous()
 
 
 def _block_weights(

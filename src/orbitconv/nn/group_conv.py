@@ -15,6 +15,7 @@ from orbitconv.nn.conv import BasisConv2d, is_channels_last
 from orbitconv.nn.expansion import expand_group
 from orbitconv.nn.fourier import (
     FourierTables,
+    Work,
     correlate_in_fourier_space,
     fourier_tables,
     images_at_a_time,
@@ -24,6 +25,9 @@ from orbitconv.nn.fourier import (
 from orbitconv.nn.keeping import is_kept
 from orbitconv.nn.recompute import recomputed
 from orbitconv.nn.turning import turning_of
+
+_MOST_PLANS = 256
+"""Sizes of input for which a layer remembers how it multiplies."""
 
 
 @final
@@ -95,6 +99,7 @@ class GroupConv2d(BasisConv2d):
         automatic = fourier == "auto" and isinstance(self.group, Cyclic) and not self.recompute
         self.fourier: bool | Literal["auto"] = "auto" if automatic else fourier is True
         self._work = work_of(self) if self.fourier else None
+        self._plans: dict[tuple[torch.Size, bool, bool, bool | str], int] = {}
         for name in ("waves", "shifts") if self.fourier else ():
             self.register_buffer(name, torch.empty(0), persistent=False)
         self._write_tables()
@@ -136,22 +141,37 @@ class GroupConv2d(BasisConv2d):
     def forward(self, x: Float[Tensor, "b i h h1 w1"]) -> Float[Tensor, "b o g h2 w2"]:
         """Correlate `x` with the filter at every group element."""
         self.check_features(x)
-        if self.fourier is True or self._gains_by_fourier(x):
-            return self._correlate_in_fourier_space(x.flatten(1, 2))
-        return self.convolve(x.flatten(1, 2)).unflatten(1, (self.out_channels, self.group.order))
+        planes = x.flatten(1, 2)
+        if together := self._images_together(planes):
+            return self._correlate_in_fourier_space(planes, together)
+        return self.convolve(planes).unflatten(1, (self.out_channels, self.group.order))
 
-    def _gains_by_fourier(self, x: Float[Tensor, "b i h h1 w1"]) -> bool:
-        """Whether the Fourier product is expected to be faster on this input."""
-        if torch.compiler.is_compiling() or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
-            return False  # a compiler must not tell sizes apart; prices were measured elsewhere
-        if self.fourier != "auto" or self._work is None or x.dtype != torch.float32:
-            return False
-        planes, last = x.flatten(1, 2), torch.channels_last
-        if is_kept(self) or not (planes.is_contiguous() or planes.is_contiguous(memory_format=last)):
-            return False  # filters are there already, or planes lie in a way that was not measured
-        pixels, mixed = self._pixels(*x.shape[-2:])
-        learns, is_last = torch.is_grad_enabled(), is_channels_last(planes)
-        return pays_off(self._work, len(x), pixels, mixed, learns=learns, channels_last=is_last)
+    def _images_together(self, planes: Float[Tensor, "b ih h1 w1"]) -> int:
+        """How many images the Fourier product takes at a time; none if the dense product is expected to be faster."""
+        if self._work is None or self.fourier is False:
+            return 0
+        if torch.compiler.is_compiling():  # which must not tell sizes apart
+            return len(planes) if self.fourier is True else 0
+        if self.fourier == "auto" and not self._is_like_measured(planes):
+            return 0
+        key = planes.shape, is_channels_last(planes), torch.is_grad_enabled(), self.fourier
+        if key not in self._plans:
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            self._plans[key] = self._plan(self._work, *key[:3])
+        return self._plans[key]
+
+    def _is_like_measured(self, planes: Float[Tensor, "b ih h1 w1"]) -> bool:
+        """Whether a call is of the kind that prices are known for."""
+        is_whole = planes.is_contiguous() or planes.is_contiguous(memory_format=torch.channels_last)
+        is_plain = planes.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+        return planes.device.type == "cpu" and is_plain and is_whole and not is_kept(self)  # kept filters cost nothing
+
+    def _plan(self, work: Work, shape: torch.Size, is_last: bool, learns: bool) -> int:
+        pixels, mixed = self._pixels(*shape[-2:])
+        if self.fourier is True or pays_off(work, shape[0], pixels, mixed, learns=learns, channels_last=is_last):
+            return images_at_a_time(work, mixed)
+        return 0
 
     def _pixels(self, height: int, width: int) -> tuple[int, int]:
         """Pixels of the output for each image, and those of the input for each step of the stride."""
@@ -161,10 +181,9 @@ class GroupConv2d(BasisConv2d):
         output = [max(0, (p - r - 1) // s + 1) for p, r, s in zip(padded, reach, self.stride, strict=True)]
         return math.prod(output), max(math.prod(output), height * width // math.prod(self.stride), 1)
 
-    def _correlate_in_fourier_space(self, planes: Float[Tensor, "b ih h1 w1"]) -> Float[Tensor, "b o g h2 w2"]:
-        together = len(planes)
-        if self._work is not None and not torch.compiler.is_compiling():  # a compiler must not tell batch sizes apart
-            together = images_at_a_time(self._work, self._pixels(*planes.shape[-2:])[1])
+    def _correlate_in_fourier_space(
+        self, planes: Float[Tensor, "b ih h1 w1"], together: int
+    ) -> Float[Tensor, "b o g h2 w2"]:
         planes, padding = self.pad(planes)
         options = self.stride, padding, self.dilation, self.groups
         atoms, tables = self.basis(self.coefficients.dtype), FourierTables(self.waves, self.shifts)

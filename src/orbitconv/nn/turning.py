@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from orbitconv.groups import Group
@@ -26,6 +26,8 @@ class Turning(NamedTuple):
             begin anywhere in it. None if that is one piece, the group in its own order.
         places: Where in `pieces` each element stands, as many times as it does; None likewise.
         selection: The table as it is, selection[m, g, h] = whether m = g^-1 h.
+        source: The table as numbers, g^-1 h; always on the CPU.
+        target: Its inverse, g m; likewise.
     """
 
     windows: tuple[tuple[tuple[int, int], ...], ...]
@@ -33,6 +35,8 @@ class Turning(NamedTuple):
     pieces: Tensor | None
     places: Tensor | None
     selection: Bool[Tensor, "m g h"]
+    source: Int[Tensor, "g h"]
+    target: Int[Tensor, "g m"]
 
     def to(self, device: torch.device) -> "Turning":
         """The same on a device.
@@ -59,14 +63,13 @@ def turning_of(group: Group) -> Turning:
         One piece for a cyclic group, four for a dihedral one.
     """
     pieces, windows = _cut(group)
-    selection = (
-        torch.tensor(group.quotient.tolist(), device="cpu") == torch.arange(group.order, device="cpu")[:, None, None]
-    )
+    source, target = (torch.tensor(table.tolist(), device="cpu") for table in (group.quotient, group.product))
+    selection = source == torch.arange(group.order, device="cpu")[:, None, None]
     flat = torch.tensor(pieces, device="cpu").flatten()
     if flat.tolist() == list(range(group.order)):
-        return Turning(windows, group.num_rotations, None, None, selection)
+        return Turning(windows, group.num_rotations, None, None, selection, source, target)
     places = torch.stack([(flat == element).nonzero()[:, 0] for element in range(group.order)], dim=1)
-    return Turning(windows, group.num_rotations, flat, places, selection)
+    return Turning(windows, group.num_rotations, flat, places, selection, source, target)
 
 
 @lru_cache

@@ -108,3 +108,4 @@ def test_results_lie_under_the_name_of_the_machine():
     name = machine_name(torch.device("cpu"))
     assert Bench().place().name == f"{name}.json"
     assert Bench(dtype="float64").place().name == f"{name}-float64.json"
+    assert Bench(kernel=True).place().name == f"{name}-kernel.json"

@@ -114,7 +114,7 @@ def check_comparable(earlier: Mapping[str, Any], config: Bench, cases: Sequence[
         cases: Cases that will be measured.
 
     Raises:
-        ValueError: If device, dtype or threads differ, or no case is in both.
+        ValueError: If device, dtype, threads or kernel differ, or no case is in both.
     """
     for name in ("device", "dtype", "threads"):
         before, now = earlier["config"].get(name), getattr(config, name)
@@ -123,6 +123,11 @@ def check_comparable(earlier: Mapping[str, Any], config: Bench, cases: Sequence[
                 f"--check compares ratios at the same settings; the earlier record has {name} {before}, this run "
                 f"{now}. Add --{name} {before}."
             )
+    if config.kernel != (before := earlier["config"].get("kernel", False)):
+        raise ValueError(
+            "--check compares ratios at the same settings; the earlier record was made "
+            f"{'with the kernel. Add' if before else 'without the kernel. Leave out'} --kernel."
+        )
     if not {case.name for case in cases} & {row["case"] for row in earlier["rows"]}:
         raise ValueError("--check has nothing to compare: none of the chosen cases is in the earlier record.")
 

@@ -1,6 +1,7 @@
 """The benchmark as a study: settings, all cases, one record."""
 
 from collections.abc import Collection
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,7 @@ from orbitconv.experiments.devices import Device, find_device
 from orbitconv.experiments.peers import PEERS, import_peer, quiet, reason_of
 from orbitconv.experiments.record import Record, machine
 from orbitconv.experiments.timing import Pace
+from orbitconv.nn.kernel import is_built, switched_off
 from orbitconv.progress import ProgressCallback, silent
 
 STUDY = "bench"
@@ -40,6 +42,8 @@ class Bench:
     """Of weights and feature maps."""
     peers: tuple[str, ...] | None = None
     """escnn, e2cnn or none of them; one that is named must run. By default those that are installed."""
+    kernel: bool = False
+    """This library's layers with the kernel of orbitconv build-kernel; by default without, also if it is there."""
     quick: bool = False
     """Small cases and few rounds: whether all works, not how fast it is."""
     out: Path | None = None
@@ -54,12 +58,14 @@ class Bench:
             The settings.
 
         Raises:
-            ValueError: If a number is below one, there is no such peer, or the device is not there.
+            ValueError: If a number is below one, there is no such peer or kernel, or the device is not there.
         """
         check_positive("orbitconv bench", repeats=self.repeats, threads=self.threads)
         for name in self.peers or ():
             if name not in PEERS:
                 raise ValueError(f"orbitconv bench knows the peers {' and '.join(PEERS)}, got {name!r}.")
+        if self.kernel and not is_built():
+            raise ValueError("--kernel needs the kernel, which is not there. Run orbitconv build-kernel first.")
         device = find_device("orbitconv bench", self.device)
         return replace(self, device="cuda" if device.type == "cuda" else "cpu")
 
@@ -89,6 +95,7 @@ class Bench:
             JSON file.
         """
         name = machine_name(torch.device(self.device)) + ("" if self.dtype == "float32" else f"-{self.dtype}")
+        name += "-kernel" if self.kernel else ""
         return self.out or Path("runs", "bench", f"{name}.json")
 
 
@@ -137,7 +144,8 @@ def run_bench(config: Bench, progress: ProgressCallback = silent) -> Record:
         )
         for done, case in enumerate(cases):
             progress(f"measure | {case.name}", done, len(cases))
-            measured = measure(case, setting, pace, peers, required=config.peers or ())
+            with nullcontext() if config.kernel else switched_off():
+                measured = measure(case, setting, pace, peers, required=config.peers or ())
             record.rows += measured.rows
             record.extra["goals"] += measured.goals
             skipped |= measured.skipped

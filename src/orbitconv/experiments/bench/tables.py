@@ -125,11 +125,12 @@ def markdown(record: Mapping[str, Any]) -> str:
     config, machine = record["config"], record["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     where = machine["gpu"] if config["device"] == "cuda" else f"{machine['processor']}, {config['threads']} threads"
+    kernel = "; with the kernel" if config.get("kernel") else ""  # older records know nothing of it
     lines = [
         f"# Benchmark: {record['name']}",
         "",
-        f"{where}; {config['dtype']}; seed {config['seed']}; {versions}; commit {record['commit'] or 'unknown'}. "
-        f"Load before: {record['load_before']}. `{record['command']}`",
+        f"{where}; {config['dtype']}{kernel}; seed {config['seed']}; {versions}; commit "
+        f"{record['commit'] or 'unknown'}. Load before: {record['load_before']}. `{record['command']}`",
         "",
         "Ratios are medians of paired rounds within this run, with the 95 % interval of the median (the range, if "
         "there are fewer than six rounds).",

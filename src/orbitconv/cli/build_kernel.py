@@ -1,0 +1,26 @@
+"""`orbitconv build-kernel`."""
+
+from dataclasses import dataclass
+
+from orbitconv.cli.terminal import Terminal
+from orbitconv.nn import kernel
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildKernelCommand:
+    """Compile the expansion of filters for this machine; every layer on a CPU uses it from then on.
+
+    Takes seconds and a C++ compiler; the result stays in the user's cache (ORBITCONV_CACHE moves it).
+    """
+
+    remove: bool = False
+    """Delete what was built before instead; layers go back to operations of torch."""
+
+    def run(self) -> None:
+        """Build or delete, and say what."""
+        terminal = Terminal()
+        if self.remove:
+            found = kernel.remove()
+            terminal.say("\n".join(f"Deleted {path}" for path in found) or "There is no kernel to delete.")
+            return
+        terminal.say(f"{kernel.build()} is built and checked against torch; layers use it from now on.")
