@@ -207,10 +207,13 @@ def separable() -> str:
 
 
 def speed() -> str:
-    """Layers beside `nn.Conv2d` and the peers, from the first record of a CPU."""
+    """Layers beside `nn.Conv2d` and the peers, from the first record of a CPU; with the kernel, if it has one of that."""
     (path, *_) = [*sorted((ROOT / "benchmarks" / "results").glob("*-cores.json")), ROOT / "benchmarks" / "none.json"]
     rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
     ratios = {(row["case"], row["subject"]): row["ratio"] for row in rows}
+    compiled = path.with_name(f"{path.stem}-kernel.json")
+    rows = json.loads(compiled.read_text(encoding="utf-8"))["rows"] if compiled.exists() else []
+    ratios |= {(row["case"], "with the kernel"): row["ratio"] for row in rows if row["subject"] == "orbitconv"}
     chosen = [
         ("filters from coefficients and back, in passes over the weight: C8 3x3, 512 channels", "expansion-c8-k3-f64"),
         ("the same, C16 5x5, 256 channels", "expansion-c16-k5-f16"),
@@ -227,11 +230,12 @@ def speed() -> str:
     ]
     lines = []
     for words, case in chosen:
-        cells = (ratios.get((case, subject)) for subject in ("orbitconv", "escnn", "e2cnn"))
+        cells = (ratios.get((case, subject)) for subject in ("orbitconv", "with the kernel", "escnn", "e2cnn"))
         lines.append((words, *("" if ratio is None else f"{ratio:.3g}" for ratio in cells)))
     folded = ratios["inference-c8-k3-f16-s32-b16", "folded"]
-    lines.insert(-3, ("inference, folded: 128 channels, 32x32, batch 16", f"{folded:.3g}", "", ""))
-    return table(("ratio to nn.Conv2d of the same expanded shape", "orbitconv", "escnn", "e2cnn"), "lrrr", lines)
+    lines.insert(-3, ("inference, folded: 128 channels, 32x32, batch 16", f"{folded:.3g}", "", "", ""))
+    header = ("ratio to nn.Conv2d of the same expanded shape", "orbitconv", "with the kernel", "escnn", "e2cnn")
+    return table(header, "lrrrr", lines)
 
 
 def stability() -> str:

@@ -47,6 +47,15 @@ def test_an_error_leaves_the_parts_before_it(tmp_path):
     assert Journal(tmp_path, SETTINGS).rows("a", list) == [{"x": 1}]
 
 
+def test_settings_that_came_later_have_their_usual_value_in_older_folders(tmp_path):
+    Journal(tmp_path, SETTINGS).rows("a", lambda: [{"x": 1}])
+    usual = {"seeds": 7, "elastic": 0.0}
+    assert Journal(tmp_path, {**SETTINGS, "elastic": 0.0}, usual=usual).done == {"a": [{"x": 1}]}
+    for other in ({**SETTINGS, "elastic": 1.0}, {**SETTINGS, "elastic": 0.0, "seeds": 7}, {**SETTINGS, "unknown": 1}):
+        with pytest.raises(FileExistsError, match="other settings"):
+            Journal(tmp_path, other, usual=usual)
+
+
 def test_other_settings_or_other_files_are_refused_until_they_may_be_replaced(tmp_path):
     Journal(tmp_path / "run", SETTINGS).rows("a", lambda: [{"x": 1}])
     with pytest.raises(FileExistsError, match="other settings"):

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from orbitconv.experiments.record import Row, commit
@@ -27,6 +28,7 @@ class Journal:
     Args:
         folder: Folder of the study; it is made if needed.
         settings: What the results depend on, as JSON can hold it.
+        usual: What stands for settings that the folder of an older version does not name.
         overwrite: Forget what is there and begin anew.
 
     Raises:
@@ -35,14 +37,21 @@ class Journal:
         OSError: If it cannot be written.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], *, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, Any],
+        *,
+        usual: Mapping[str, Any] = MappingProxyType({}),
+        overwrite: bool = False,
+    ) -> None:
         if folder.exists() and not folder.is_dir():
             raise NotADirectoryError(f"{folder} is a file; name a folder for the study with --out.")
         self.path = folder / NAME
         self._locks = folder / ".locks"
         self._parts: dict[str, list[Row]] = {}
         self._commits: dict[str, None] = {}
-        self._wanted = json.loads(json.dumps({"settings": settings}, allow_nan=False))
+        self._wanted, self._usual = (json.loads(json.dumps(dict(one), allow_nan=False)) for one in (settings, usual))
         foreign = folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
         if foreign and not self.path.exists() and not overwrite:
             raise FileExistsError(
@@ -52,7 +61,7 @@ class Journal:
         self._locks.mkdir(parents=True, exist_ok=True)
         with lock(self._locks / "journal", wait=True):
             if overwrite or not self.path.exists():
-                write_atomically(self.path, json.dumps(self._wanted) + "\n")
+                write_atomically(self.path, json.dumps({"settings": self._wanted}) + "\n")
         self._read()
 
     def rows(self, part: str, make: Callable[[], list[Row]]) -> list[Row]:
@@ -138,7 +147,8 @@ class Journal:
     def _read(self) -> None:
         """Take in the parts in the file that are whole."""
         first, *lines = self.path.read_text(encoding="utf-8").split("\n") or [""]
-        if _parse(first) != self._wanted:
+        found = (_parse(first) or {}).get("settings")
+        if found is None or {**self._usual, **found} != self._wanted:
             raise FileExistsError(
                 f"{self.path.parent} holds a study with other settings. Go on with those, choose another folder with "
                 "--out, or begin anew with --overwrite."

@@ -194,7 +194,10 @@ def test_mixing_is_a_setting_that_all_networks_share_and_the_plain_one_does_with
 def test_a_folder_of_a_study_that_knew_no_mixing_goes_on(study, tmp_path, monkeypatch):
     first = compare_networks(study(families=("spectral",)))
     journal = study().out / "journal.jsonl"
-    assert "mixing" not in journal.read_text()
+    head, *lines = journal.read_text().splitlines()
+    settings = json.loads(head)["settings"]
+    assert settings.pop("mixing") == "dense"
+    journal.write_text("\n".join([json.dumps({"settings": settings}), *lines, ""]))
     assert "mixing" not in next(study().out.glob("networks/*/config.json")).read_text()
     record = first.as_dict()
     del record["config"]["mixing"]
@@ -202,6 +205,8 @@ def test_a_folder_of_a_study_that_knew_no_mixing_goes_on(study, tmp_path, monkey
     monkeypatch.setattr("orbitconv.experiments.network_study.study.train_network", lambda *_: pytest.fail("done"))
     known = study(out=tmp_path / "elsewhere", families=("spectral",), known=tmp_path / "known.json")
     assert compare_networks(study(families=("spectral",))).rows == compare_networks(known).rows == first.rows
+    with pytest.raises(FileExistsError, match="other settings"):
+        compare_networks(study(families=("spectral",), mixing="full"))
 
 
 def test_a_width_in_fields_is_that_of_every_network(study):

@@ -16,7 +16,7 @@ from orbitconv.experiments.network_study.bases import Family
 from orbitconv.experiments.network_study.measurements import Measurement
 from orbitconv.experiments.network_study.settings import NetworkStudy
 from orbitconv.experiments.network_study.step_times import step_times
-from orbitconv.experiments.network_study.study import Comparison, fixed_settings, usual_measurements
+from orbitconv.experiments.network_study.study import Comparison, fixed_settings, usual_measurements, usual_settings
 from orbitconv.experiments.network_study.trials import groups_of, trials
 from orbitconv.experiments.record import Record, Row
 from orbitconv.experiments.training import Examples, Plan, Trained, Training, build_network, load_trained, read_trained
@@ -92,7 +92,8 @@ def study_separable(config: SeparableStudy, progress: ProgressCallback = silent)
         study=config.name, command=command_of(f"study {config.study}", config, config.name), config=config.settings()
     )
     timed = {name: value for name, value in config.settings().items() if name != "rounds"}
-    journal = Journal(config.out, fixed_settings(timed), overwrite=config.overwrite)
+    usual = {name: value for name, value in usual_settings(config).items() if name in timed}
+    journal = Journal(config.out, fixed_settings(timed), usual=usual, overwrite=config.overwrite)
     sources: dict[str, None] = {}
     trained: dict[str, Path] = {}
     trial = next(trials(config))

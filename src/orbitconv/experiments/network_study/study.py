@@ -27,8 +27,6 @@ from orbitconv.progress import ProgressCallback, silent
 # Settings that may change while a study goes on: they are part of the name of a trial or of its row, or do not change
 # its meaning.
 _GROWS = {"seeds", "families", "groups", "rotations", "ablations", "device", "precision"}
-# Settings that folders of older studies do not name, where they have these values.
-_CAME_LATER = {"mixing": "dense", "elastic": 0.0, "atoms": None}
 _FINE_TUNING_IMAGES = 2000
 
 
@@ -68,9 +66,7 @@ def known_rows(config: NetworkStudy) -> tuple[list[dict[str, Any]], str]:
         known = json.loads(config.known.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{config.known} is no record of a study: {error}.") from error
-    usual, wanted = (
-        json.loads(json.dumps(fixed_settings(one.settings()))) for one in (type(config)(), config)
-    )  # settings that came later have their usual values in older records
+    usual, wanted = (json.loads(json.dumps(one)) for one in (usual_settings(config), fixed_settings(config.settings())))
     if known.get("study") != config.name or {**usual, **fixed_settings(known["config"])} != wanted:
         raise ValueError(f"{config.known} is the record of another study, or of one with other settings.")
     precision = known["config"]["precision"]  # which older rows do not name
@@ -102,7 +98,9 @@ class Comparison:
         self, config: NetworkStudy, measurements: Sequence[Measurement], progress: ProgressCallback = silent
     ) -> None:
         self.config, self.measurements, self.progress = config, measurements, progress
-        self.journal = Journal(config.out, fixed_settings(config.settings()), overwrite=config.overwrite)
+        self.journal = Journal(
+            config.out, fixed_settings(config.settings()), usual=usual_settings(config), overwrite=config.overwrite
+        )
         self.train, self.test = (
             load_split(config.data, split, config.data_dir, progress) for split in ("train", "test")
         )
@@ -222,10 +220,18 @@ def fixed_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         Those that may not change while it goes on.
     """
-    same = {
-        name: value
-        for name, value in settings.items()
-        if name not in _GROWS and not (name in _CAME_LATER and value == _CAME_LATER[name])
-    }
+    same = {name: value for name, value in settings.items() if name not in _GROWS}
     same["training"] = {name: value for name, value in same["training"].items() if name != "epochs"}
     return same
+
+
+def usual_settings(config: NetworkStudy) -> dict[str, Any]:
+    """What stands for the settings that folders and records of older versions do not name.
+
+    Args:
+        config: Settings of a study.
+
+    Returns:
+        The same settings as they are by default.
+    """
+    return fixed_settings(type(config)().settings())
