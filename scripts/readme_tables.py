@@ -175,7 +175,7 @@ def networks(study: str) -> str:
     kinds: dict[tuple[Any, ...], Rows] = {}
     for row in rows:
         kinds.setdefault((row["rotation"], row["epochs"], row["family"], row["group"]), []).append(row)
-    tests = [test for test in ("upright", "rotated") if any(row["test"] == test for row in rows)]
+    tests = list(dict.fromkeys(row["test"] for row in rows))
     for (rotation, epochs, family, group), own in kinds.items():
         errors = {test: [r["test_error_percent"] for r in own if r["test"] == test] for test in tests}
         name = "plain CNN" if family == "plain" else f"{family} {group.upper()}"
@@ -187,7 +187,8 @@ def networks(study: str) -> str:
         how += "" if numbers == ["32"] else f", {' and '.join(numbers)}"
         lines.append((key, (name, f"{epochs} epochs{how}", *cells, *(spread(errors[test], 2) for test in tests))))
     titles = {"upright": "error upright", "rotated": "error at random angles"}
-    header = ("network", "training", "atoms", "parameters", "multiply-adds", *(titles[test] for test in tests))
+    words = (titles.get(test) or test.replace("rotated, ", "the same, mean over ") for test in tests)
+    header = ("network", "training", "atoms", "parameters", "multiply-adds", *words)
     return table(header, "llrrr" + "r" * len(tests), (line for _, line in sorted(lines)))
 
 

@@ -51,6 +51,18 @@ def test_errors_are_those_of_a_naive_loop(tmp_path):
     assert {(row["seed"], row["train"], row["group"], row["kernel"]) for row in record.rows} == {(5, "tiny", "c1", 3)}
 
 
+def test_turned_copies_are_asked_about_too(tmp_path):
+    network, images = saved(tmp_path), tiny.tiny_images("test")
+    config = Evaluation(copies=4, angles=(), device="cpu")
+    upright = evaluate_network(tmp_path, config).rows[0]
+    with torch.no_grad():
+        scores = sum(network(torch.rot90(images.floats(), k, (-2, -1))).softmax(1) for k in range(4))
+    assert upright["test_error_percent"] == 100 * float((scores.argmax(1) != images.labels).double().mean())
+    assert upright["test_error_percent"] != naive_error(network, images.floats(), images.labels)
+    with pytest.raises(ValueError, match="copies"):
+        Evaluation(copies=0)
+
+
 def test_layers_of_exact_filters_have_no_error_and_those_of_plain_ones_do(tmp_path):
     images = tiny.tiny_images("test").take(4)
     exact, plain = (measure_layers(saved(tmp_path, basis), images) for basis in ("exact-c4", "none"))

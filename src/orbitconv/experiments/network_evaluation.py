@@ -14,7 +14,7 @@ from orbitconv.checks import check_positive
 from orbitconv.data import ImageSet, rotated
 from orbitconv.experiments.commands import command_of, settings_of
 from orbitconv.experiments.devices import find_device
-from orbitconv.experiments.network_facts import group_of, measured_group, network_facts
+from orbitconv.experiments.network_facts import group_of, measured_group, network_facts, turned_copies
 from orbitconv.experiments.record import Record
 from orbitconv.experiments.training import TrainedNetwork, error_percent, read_trained
 from orbitconv.experiments.training.datasets import is_turned, load_split
@@ -38,6 +38,8 @@ class Evaluation:
     """Test on so many images, the first; all by default."""
     angles: tuple[float, ...] = tuple(range(0, 360, 15))
     """Angles in degrees, counter-clockwise, by which all images are turned; those of a turned data set are not."""
+    copies: int = 1
+    """Ask about so many copies of each image, turned within one step of the network's group, and take the mean."""
     layers: bool = False
     """Measure the equivariance error of every layer too."""
     layer_images: int = 50
@@ -49,7 +51,7 @@ class Evaluation:
 
     def __post_init__(self) -> None:
         number = {} if self.test_images is None else {"test_images": self.test_images}
-        check_positive("evaluate", layer_images=self.layer_images, **number)
+        check_positive("evaluate", copies=self.copies, layer_images=self.layer_images, **number)
         if not all(map(math.isfinite, self.angles)):
             raise ValueError(f"evaluate expects finite angles in degrees, got {self.angles}.")
 
@@ -84,6 +86,7 @@ def evaluate_network(checkpoint: Path, config: Evaluation, progress: ProgressCal
     )
     device = find_device("orbitconv evaluate", config.device)
     network, images = trained.network.to(device), images.to(device)
+    asked = turned_copies(network, config.copies)
     columns = {
         **network_facts(network, trained.config.network.basis),
         "seed": trained.config.seed,
@@ -94,7 +97,7 @@ def evaluate_network(checkpoint: Path, config: Evaluation, progress: ProgressCal
     total = len(tests) + config.layers
     for done, (test, degrees, make) in enumerate(tests, start=1):
         start = time.perf_counter()
-        error = error_percent(network, make(), images.labels)
+        error = error_percent(asked, make(), images.labels)
         seconds = round(time.perf_counter() - start, 3)
         record.add(**columns, test=test, degrees=degrees, test_error_percent=error, seconds=seconds)
         progress("evaluate", done, total)

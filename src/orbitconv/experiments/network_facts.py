@@ -8,7 +8,7 @@ from torch import nn
 from orbitconv.bases import FilterBasis
 from orbitconv.experiments.record import Row
 from orbitconv.groups import Cyclic, Group
-from orbitconv.models import count_parameters
+from orbitconv.models import TurnedCopies, count_parameters
 
 # Networks without a group are measured at its turns.
 _PLAIN_GROUP = Cyclic(8)
@@ -47,6 +47,20 @@ def group_of(network: nn.Module) -> Group | None:
         That of its first filter basis; None if there is none.
     """
     return next((module.group for module in network.modules() if isinstance(module, FilterBasis)), None)
+
+
+def turned_copies(network: nn.Module, copies: int) -> nn.Module:
+    """A classifier that is asked about turned copies of each image.
+
+    Args:
+        network: The classifier.
+        copies: How many copies, at equal parts of the step between two turns of its group.
+
+    Returns:
+        The network itself for one copy.
+    """
+    group = group_of(network)
+    return network if copies == 1 else TurnedCopies(network, copies, order=1 if group is None else group.num_rotations)
 
 
 def measured_group(group: Group | None) -> Group:

@@ -12,6 +12,7 @@ from orbitconv.models.resnet import ResNet as ResNet
 from orbitconv.models.small import SmallCNN as SmallCNN
 from orbitconv.models.summary import Summary as Summary
 from orbitconv.models.summary import summary as summary
+from orbitconv.models.turned_copies import TurnedCopies as TurnedCopies
 from orbitconv.models.unet import UNet as UNet
 from orbitconv.models.wide_resnet import WideResNet as WideResNet
 from orbitconv.models.width import width_for as width_for

@@ -1,5 +1,7 @@
 import itertools
 import json
+import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from orbitconv.experiments.network_study.settings import MnistStudy
 from orbitconv.experiments.network_study.trials import groups_of, trials
 from orbitconv.experiments.training import Training, load_trained, train_network
 from orbitconv.experiments.training.datasets import load_split
+from orbitconv.groups import rotate_images
 from orbitconv.learn import BasisTraining, FineTuning
 from orbitconv.nn import SeparableGroupConv2d
 
@@ -65,6 +68,28 @@ def test_networks_in_a_record_are_taken_as_done_if_it_is_of_the_same_settings(st
     assert (again.rows, again.source) == (first.rows, first.source)
     with pytest.raises(ValueError, match="other settings"):
         compare_networks(study(out=tmp_path / "third", known=path, plain_width=5))
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["upright", "turned"])
+def test_networks_are_asked_about_turned_copies_too_without_training_again(study, tmp_path, monkeypatch, turned):
+    first = compare_networks(study(turned, families=("plain", "spectral"), groups=("c8",)))
+    monkeypatch.setattr(torch.Tensor, "backward", lambda *_, **__: pytest.fail("trained again"))
+    config = study(turned, families=("plain", "spectral"), groups=("c8",), copies=(2,))
+    record = compare_networks(config)
+    tests = ["rotated"] if turned else ["upright", "rotated"]
+    more = record.rows[len(first.rows) :]
+    assert record.rows[: len(first.rows)] == first.rows
+    assert [row["test"] for row in more] == [f"{test}, 2 copies" for test in tests] * 2
+    images = load_split(config.data, "test", None, lambda *_: None)
+    network, _ = load_trained(config.out / "networks" / "spectral-c8-1-epochs-seed-0")
+    with torch.no_grad():
+        scores = sum(network(rotate_images(images.floats(), math.radians(a))).softmax(1) for a in (0, 22.5))
+    wrong = (scores.argmax(1) != images.labels).double().mean()
+    (row,) = (r for r in more if r["family"] == "spectral" and r["test"] == f"{tests[0]}, 2 copies")
+    assert row["test_error_percent"] == pytest.approx(100 * wrong.item(), abs=1e-9)
+    record.write(tmp_path / "known.json")
+    known = replace(config, out=tmp_path / "elsewhere", known=tmp_path / "known.json")
+    assert compare_networks(known).rows == record.rows
 
 
 def test_the_spectral_basis_has_as_many_atoms_as_asked_for(study):

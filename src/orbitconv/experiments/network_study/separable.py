@@ -13,10 +13,11 @@ from orbitconv.data import ImageSet
 from orbitconv.experiments.commands import command_of
 from orbitconv.experiments.journal import Journal
 from orbitconv.experiments.network_study.bases import Family
+from orbitconv.experiments.network_study.going_on import fixed_settings, usual_settings
 from orbitconv.experiments.network_study.measurements import Measurement
 from orbitconv.experiments.network_study.settings import NetworkStudy
 from orbitconv.experiments.network_study.step_times import step_times
-from orbitconv.experiments.network_study.study import Comparison, fixed_settings, usual_measurements, usual_settings
+from orbitconv.experiments.network_study.study import Comparison, usual_measurements
 from orbitconv.experiments.network_study.trials import groups_of, trials
 from orbitconv.experiments.record import Record, Row
 from orbitconv.experiments.training import Examples, Plan, Trained, Training, build_network, load_trained, read_trained

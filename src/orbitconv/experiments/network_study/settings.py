@@ -65,6 +65,8 @@ class NetworkStudy:
     """Move training images by up to so many pixels."""
     elastic: float = 0.0
     """Bend training images: standard deviation, in pixels, of how far each of 4x4 points is pulled."""
+    copies: tuple[int, ...] = ()
+    """Test every network also by its mean over so many copies of each image, turned within one step of its group."""
     train_images: int | None = None
     """Train on so many images; all by default."""
     training: Training = field(default_factory=lambda: Training(epochs=10, learning_rate=1e-2, weight_decay=1e-2))
@@ -94,6 +96,8 @@ class NetworkStudy:
             raise ValueError(f"{owner} expects mixing out of {', '.join(get_args(Mixing))}, got {self.mixing!r}.")
         if not (self.width in {"params", "compute"} if isinstance(self.width, str) else self.width > 0):
             raise ValueError(f"{owner} expects width > 0, 'params' or 'compute', got {self.width!r}.")
+        for copies in self.copies:
+            check_positive(owner, copies=copies)
         self.training.check()
         self.hardware.check()
         for rotation in self.rotations:

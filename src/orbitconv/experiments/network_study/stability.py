@@ -9,6 +9,7 @@ from torch import nn
 from orbitconv.checks import check_positive
 from orbitconv.data import ImageSet
 from orbitconv.experiments.commands import command_of
+from orbitconv.experiments.network_study.going_on import known_rows
 from orbitconv.experiments.network_study.measurements import (
     Measurement,
     error_at_random_angles,
@@ -18,7 +19,7 @@ from orbitconv.experiments.network_study.measurements import (
     untrained,
 )
 from orbitconv.experiments.network_study.settings import NetworkStudy
-from orbitconv.experiments.network_study.study import Comparison, known_rows
+from orbitconv.experiments.network_study.study import Comparison
 from orbitconv.experiments.record import Record, Row
 from orbitconv.experiments.training import Trained, Training
 from orbitconv.experiments.training.settings import Rotation

@@ -1,32 +1,35 @@
 """The study itself: every trial trained and tested once, whatever was stopped in between."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from orbitconv.bases import FixedBasis, LearnedBasis, load_basis, save_basis
+from orbitconv.data import ImageSet, rotated
 from orbitconv.experiments.commands import command_of
 from orbitconv.experiments.devices import find_device
 from orbitconv.experiments.journal import Journal
+from orbitconv.experiments.network_facts import turned_copies
 from orbitconv.experiments.network_study.bases import NetworkBases
+from orbitconv.experiments.network_study.going_on import fixed_settings, known_rows, usual_settings
 from orbitconv.experiments.network_study.measurements import Measurement, error_at_random_angles, own_error
 from orbitconv.experiments.network_study.settings import NetworkStudy
-from orbitconv.experiments.network_study.trials import Trial, training_of, trials
+from orbitconv.experiments.network_study.trials import Trial, copies_of, name_of, training_of, trials
 from orbitconv.experiments.record import Record, Row
-from orbitconv.experiments.training import Trained, load_trained, train_network
+from orbitconv.experiments.training import Trained, error_percent, load_trained, train_network
 from orbitconv.experiments.training.datasets import load_split
+from orbitconv.experiments.training.examples import Pixels
+from orbitconv.experiments.upright import TEST_SEED
 from orbitconv.groups import parse_group
 from orbitconv.learn import FineTuning, fine_tune_basis, share_learned_basis
 from orbitconv.locks import lock
 from orbitconv.models import count_multiply_adds
 from orbitconv.progress import ProgressCallback, silent
 
-# Settings that may change while a study goes on: they are part of the name of a trial or of its row, or do not change
-# its meaning.
-_GROWS = {"seeds", "families", "groups", "rotations", "ablations", "device", "precision"}
 _FINE_TUNING_IMAGES = 2000
 
 
@@ -46,31 +49,6 @@ def compare_networks(config: NetworkStudy, progress: ProgressCallback = silent) 
     comparison = Comparison(config, usual_measurements(config), progress)
     comparison.adopt(*known_rows(config))
     return comparison.run()
-
-
-def known_rows(config: NetworkStudy) -> tuple[list[dict[str, Any]], str]:
-    """The rows of the record that is known, which are taken as done.
-
-    Args:
-        config: Settings.
-
-    Returns:
-        The rows, and the commit that they were made at; none if no record is named.
-
-    Raises:
-        ValueError: If the record is of another study, or of other settings.
-    """
-    if config.known is None:
-        return [], ""
-    try:
-        known = json.loads(config.known.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{config.known} is no record of a study: {error}.") from error
-    usual, wanted = (json.loads(json.dumps(one)) for one in (usual_settings(config), fixed_settings(config.settings())))
-    if known.get("study") != config.name or {**usual, **fixed_settings(known["config"])} != wanted:
-        raise ValueError(f"{config.known} is the record of another study, or of one with other settings.")
-    precision = known["config"]["precision"]  # which older rows do not name
-    return [{**row, "precision": row.get("precision", precision)} for row in known["rows"]], known["commit"]
 
 
 def usual_measurements(config: NetworkStudy) -> tuple[Measurement, ...]:
@@ -129,6 +107,8 @@ class Comparison:
             config=config.settings(),
         )
         self.journal.collect({trial.name: partial(self._work, trial) for trial in wanted})
+        several = [(trial, copies) for trial in wanted for copies in config.copies]
+        self.journal.collect({name_of(t, copies): partial(self._ask_copies, t, copies) for t, copies in several})
         for rows in self.journal.done.values():
             for row in rows:
                 record.add(**row)
@@ -145,15 +125,40 @@ class Comparison:
         parts: dict[str, list[Row]] = {}
         for row in rows:
             trial = Trial(**{name: row[name] for name in ("family", "group", "rotation", "epochs", "seed")})
-            parts.setdefault(trial.name, []).append(dict(row))
+            parts.setdefault(name_of(trial, copies_of(str(row["test"]))), []).append(dict(row))
         for name, own in parts.items():
             self.journal.adopt(name, own, commit)
 
     def _work(self, trial: Trial) -> list[Row]:
         """Train and test one network."""
-        config, basis, trained = self.config, self._basis(trial), self._train(trial)
-        device = find_device(f"study {config.study}", config.device)
-        network, test = load_trained(trained.path)[0].to(device), self.test.to(device)
+        trained = self._train(trial)
+        network, test = self._on_device(trained)
+        return self._rows(
+            trial, trained, network, [row for measure in self.measurements for row in measure(network, trained, test)]
+        )
+
+    def _ask_copies(self, trial: Trial, copies: int) -> list[Row]:
+        """Test one network on turned copies of each image."""
+        trained = self._train(trial)
+        network, test = self._on_device(trained)
+        asked = turned_copies(network, copies)
+        tests: dict[str, Callable[[], Pixels]] = {"rotated": lambda: test.images}
+        if not self.config.turned_already:
+            tests = {"upright": tests["rotated"], "rotated": lambda: rotated(test, TEST_SEED).images}
+        found: list[Row] = [
+            {"test": f"{name}, {copies} copies", "test_error_percent": error_percent(asked, make(), test.labels)}
+            for name, make in tests.items()
+        ]
+        return self._rows(trial, trained, network, found)
+
+    def _on_device(self, trained: Trained) -> tuple[nn.Module, ImageSet]:
+        """A trained network and the test images, where to compute."""
+        device = find_device(f"study {self.config.study}", self.config.device)
+        return load_trained(trained.path)[0].to(device), self.test.to(device)
+
+    def _rows(self, trial: Trial, trained: Trained, network: nn.Module, measured: Sequence[Row]) -> list[Row]:
+        """What was measured, with the columns that say on which network."""
+        config, basis = self.config, self._basis(trial)
         columns: Row = {
             "family": trial.family,
             "group": trial.group,
@@ -168,7 +173,6 @@ class Comparison:
             "multiply_adds": count_multiply_adds(network, tuple(self.train.images.shape[1:])),
             "seconds": round(sum(float(row["seconds"]) for row in trained.rows), 1),
         }
-        measured = [row for measure in self.measurements for row in measure(network, trained, test)]
         return [{**columns, **row} for row in measured]
 
     def _train(self, trial: Trial) -> Trained:
@@ -209,29 +213,3 @@ class Comparison:
     @property
     def _side(self) -> int:
         return self.config.kernel_size
-
-
-def fixed_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that all networks of a study have in common.
-
-    Args:
-        settings: All settings of the study.
-
-    Returns:
-        Those that may not change while it goes on.
-    """
-    same = {name: value for name, value in settings.items() if name not in _GROWS}
-    same["training"] = {name: value for name, value in same["training"].items() if name != "epochs"}
-    return same
-
-
-def usual_settings(config: NetworkStudy) -> dict[str, Any]:
-    """What stands for the settings that folders and records of older versions do not name.
-
-    Args:
-        config: Settings of a study.
-
-    Returns:
-        The same settings as they are by default.
-    """
-    return fixed_settings(type(config)().settings())

@@ -50,6 +50,32 @@ class Trial:
         return study / "networks" / re.sub(r"[^a-z0-9]+", "-", self.name.lower())
 
 
+def name_of(trial: Trial, copies: int) -> str:
+    """Name of a part of a study: a network, or what it says about turned copies.
+
+    Args:
+        trial: The network.
+        copies: Copies of each image.
+
+    Returns:
+        The name.
+    """
+    return trial.name if copies == 1 else f"{trial.name}, {copies} copies"
+
+
+def copies_of(test: str) -> int:
+    """The number of copies in the name of a test.
+
+    Args:
+        test: Such as "rotated" or "rotated, 2 copies".
+
+    Returns:
+        The number.
+    """
+    found = re.fullmatch(r".*, (\d+) copies", test)
+    return int(found[1]) if found else 1
+
+
 def trials(config: NetworkStudy) -> Iterator[Trial]:
     """Every network that settings ask for: seed by seed, so that a study that is cut off has compared something.
 

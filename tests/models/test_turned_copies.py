@@ -1,0 +1,50 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from orbitconv.groups import rotate_images
+from orbitconv.models import SmallCNN, TurnedCopies
+
+
+class Corners(nn.Module):
+    """Scores that depend on where things are."""
+
+    def forward(self, x):
+        return torch.stack([x[:, 0, 0, 0], x[:, 0, 0, -1], x[:, 0, -1, -1]], 1)
+
+
+def test_four_copies_of_a_plain_network_are_the_mean_over_quarter_turns():
+    x = torch.randn(5, 1, 6, 6)
+    found = TurnedCopies(Corners(), 4, order=1)(x)
+    expected = torch.stack([Corners()(torch.rot90(x, turn, (2, 3))).softmax(1) for turn in range(4)]).mean(0)
+    torch.testing.assert_close(found.exp(), expected)
+    torch.testing.assert_close(TurnedCopies(Corners(), 4, order=1)(torch.rot90(x, 1, (2, 3))), found)
+
+
+def test_copies_divide_the_step_of_the_group():
+    x = torch.rand(3, 1, 12, 12)
+    network = SmallCNN("spectral-c8-k3", width=2).eval()
+    with torch.no_grad():
+        found = TurnedCopies(network, 2, order=8)(x)
+        turned = rotate_images(x, math.radians(22.5))
+        expected = (network(x).softmax(1) + network(turned).softmax(1)) / 2
+    torch.testing.assert_close(found.exp(), expected)
+    assert "degrees=(0.0, 22.5)" in repr(TurnedCopies(network, 2, order=8))
+
+
+def test_one_copy_says_what_the_network_says():
+    x = torch.randn(2, 1, 6, 6)
+    torch.testing.assert_close(TurnedCopies(Corners(), 1, order=8)(x), Corners()(x).log_softmax(1))
+
+
+def test_very_sure_networks_give_no_infinities():
+    found = TurnedCopies(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), 2, order=1)(torch.full((1, 1, 2, 2), 1e6))
+    assert torch.isfinite(found).all()
+
+
+@pytest.mark.parametrize("sizes", [{"copies": 0, "order": 8}, {"copies": 2, "order": 0}])
+def test_refuses_numbers_below_one(sizes):
+    with pytest.raises(ValueError, match="TurnedCopies"):
+        TurnedCopies(Corners(), **sizes)
