@@ -124,7 +124,7 @@ def correlate_in_fourier_space(
         numbers = x.permute(0, 2, 3, 1).unflatten(3, (-1, order)) @ waves.T
         spectrum = rearrange(numbers, "b h w (c i) (f q) -> (f c) (b h w) (q i)", q=2, c=blocks)
     else:
-        numbers = waves @ x.unflatten(1, (-1, order)).permute(2, 1, 0, 3, 4).flatten(1)
+        numbers = waves @ x.view(batch, -1, order, height, width).permute(2, 1, 0, 3, 4).flatten(1)
         pixels = batch * height * width
         parts = numbers.view(-1, 2, blocks, numbers.shape[1] // (blocks * pixels), pixels)  # f q c i p
         spectrum = parts.transpose(1, 2).reshape(-1, 2 * parts.shape[3], pixels).mT
@@ -143,13 +143,15 @@ def correlate_in_fourier_space(
     # These shapes are written out, as einops takes half as long as the work in small layers.
     mixed = (spectrum @ weight).view(-1, blocks, batch * height * width, 2, weight.shape[2] // 2)  # f c p r do
     mixed = mixed.permute(2, 0, 3, 1, 4).reshape(batch * height * width, len(waves), -1)
-    z = (waves.T @ mixed).flatten(1).unflatten(0, (batch, height, width)).permute(0, 3, 1, 2)
+    z = (waves.T @ mixed).view(batch, height, width, -1).permute(0, 3, 1, 2)
     filters = atoms[:, None, :, None].expand(-1, blocks, -1, len(coefficients) // blocks, -1, -1)  # g c d o ky kx
     filters = filters.reshape(-1, 1, *atoms.shape[2:])
     y = F.conv2d(z, filters, None, stride, padding, dilation, len(filters))
-    y = y.permute(0, 2, 3, 1).unflatten(3, (order, blocks, atoms.shape[1], -1))
-    y = y.sum(5, dtype=y.dtype).permute(0, 1, 2, 4, 5, 3).flatten(3, 4)  # autocast would sum to float32
-    return y.contiguous().permute(0, 3, 4, 1, 2) if is_last else y.permute(0, 3, 4, 1, 2).contiguous()
+    y = y.permute(0, 2, 3, 1)
+    y = y.view(*y.shape[:3], order, blocks, atoms.shape[1], -1).sum(5, dtype=y.dtype)  # autocast would sum to float32
+    if is_last:
+        return y.permute(0, 1, 2, 4, 5, 3).reshape(*y.shape[:3], -1, order).contiguous().permute(0, 3, 4, 1, 2)
+    return y.permute(0, 4, 5, 3, 1, 2).reshape(len(y), -1, order, *y.shape[1:3]).contiguous()
 
 
 def _block_weights(

@@ -5,6 +5,7 @@ Sizes: o and i count channels, g, h and m elements, d atoms.
 
 import ctypes
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from orbitconv.nn.kernel.library import is_built, library
 
 _ALONE = 2_000_000
 """Multiply-adds for which one thread is enough."""
-_OPERATORS = torch.library.Library("orbitconv", "DEF")
+_KEPT: list[torch.library.Library] = []
 
 
 def is_usable(coefficients: Tensor, atoms: Tensor) -> bool:
@@ -51,7 +52,7 @@ def expand(
     Returns:
         The weight; without a gradient.
     """
-    return torch.ops.orbitconv.expand(coefficients, atoms, source)
+    return _operators().expand(coefficients, atoms, source)
 
 
 def take_back(
@@ -67,7 +68,7 @@ def take_back(
     Returns:
         Numbers for every coefficient; without a gradient.
     """
-    return torch.ops.orbitconv.take_back(planes, atoms, target)
+    return _operators().take_back(planes, atoms, target)
 
 
 def expand_by_index(
@@ -148,18 +149,27 @@ def _take_back(planes: Tensor, atoms: Tensor, target: Tensor) -> Tensor:
     return call(found, "take_back", planes, atoms, target, atoms.new_empty(*pairs, order, atoms.shape[1]), pairs)
 
 
-def _register(name: str, first: str, table: str, own: Callable[..., Tensor], by_index: Callable[..., Tensor]) -> None:
-    operator = f"orbitconv::{name}"
-    _OPERATORS.define(f"{name}(Tensor {first}, Tensor atoms, Tensor {table}) -> Tensor")
-    _OPERATORS.impl(name, own, "CPU")
-    torch.library.register_fake(operator, by_index, lib=_OPERATORS)
+@cache
+def _operators() -> Any:
+    """The operators, made at the first call, since torch takes a while."""
+    library = torch.library.Library("orbitconv", "DEF")
+    for name, first, table, own, by_index in (
+        ("expand", "coefficients", "source", _expand, expand_by_index),
+        ("take_back", "planes", "target", _take_back, take_back_by_index),
+    ):
+        library.define(f"{name}(Tensor {first}, Tensor atoms, Tensor {table}) -> Tensor")
+        library.impl(name, own, "CPU")
+        torch.library.register_fake(f"orbitconv::{name}", by_index, lib=library)
+        torch.library.register_vmap(f"orbitconv::{name}", _several(by_index), lib=library)
+    _KEPT.append(library)  # without which torch would forget them
+    return torch.ops.orbitconv
 
-    def several(_: Any, in_dims: tuple[int | None, ...], *tensors: Tensor) -> tuple[Tensor, int]:
+
+def _several(by_index: Callable[..., Tensor]) -> Callable[..., tuple[Tensor, int]]:
+    """What `torch.vmap` does with tensors that are several in one."""
+
+    def rule(_: Any, in_dims: tuple[int | None, ...], *tensors: Tensor) -> tuple[Tensor, int]:
         pairs = zip(tensors, in_dims, strict=True)
         return by_index(*(t if axis is None else t.movedim(axis, 0) for t, axis in pairs)), 0
 
-    torch.library.register_vmap(operator, several, lib=_OPERATORS)
-
-
-_register("expand", "coefficients", "source", _expand, expand_by_index)
-_register("take_back", "planes", "target", _take_back, take_back_by_index)
+    return rule
