@@ -34,8 +34,10 @@ def read(name: str) -> Rows:
 
 
 def spread(values: Iterable[float], digits: int = 1, unit: str = " %") -> str:
-    """Mean and standard deviation."""
+    """Mean and standard deviation; nothing if there are no values."""
     values = list(values)
+    if not values:
+        return ""
     words = f"{statistics.mean(values):.{digits}f}"
     return f"{words} ± {statistics.stdev(values):.{digits}f}{unit}" if len(values) > 1 else words + unit
 
@@ -186,10 +188,15 @@ def networks(study: str) -> str:
         numbers = sorted({row.get("precision", "32") for row in own}, reverse=True)
         how += "" if numbers == ["32"] else f", {' and '.join(numbers)}"
         lines.append((key, (name, f"{epochs} epochs{how}", *cells, *(spread(errors[test], 2) for test in tests))))
-    titles = {"upright": "error upright", "rotated": "error at random angles"}
-    words = (titles.get(test) or test.replace("rotated, ", "the same, mean over ") for test in tests)
-    header = ("network", "training", "atoms", "parameters", "multiply-adds", *words)
+    header = ("network", "training", "atoms", "parameters", "multiply-adds", *map(test_title, tests))
     return table(header, "llrrr" + "r" * len(tests), (line for _, line in sorted(lines)))
+
+
+def test_title(test: str) -> str:
+    """What a test of a study is called."""
+    images, _, copies = test.partition(", ")
+    title = {"upright": "error upright", "rotated": "error at random angles"}[images]
+    return f"{title}, mean over {copies}" if copies else title
 
 
 def separable() -> str:
@@ -202,8 +209,7 @@ def separable() -> str:
         errors = (spread((r["test_error_percent"] for r in own if r["test"] == test), 2) for test in tests)
         seconds = statistics.mean(row["seconds"] for row in own)
         lines.append((step["network"], *cells, *errors, f"{seconds:.0f} s", f"{step['step_ratio']:.2f}"))
-    titles = {"upright": "error upright", "rotated": "error at random angles"}
-    header = ("convolutions", "fields", "parameters", "multiply-adds", *(titles[test] for test in tests))
+    header = ("convolutions", "fields", "parameters", "multiply-adds", *map(test_title, tests))
     return table((*header, "training", "training step, dense = 1"), "lrrr" + "r" * len(tests) + "rr", lines)
 
 
@@ -213,8 +219,9 @@ def speed() -> str:
     rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
     ratios = {(row["case"], row["subject"]): row["ratio"] for row in rows}
     compiled = path.with_name(f"{path.stem}-kernel.json")
-    rows = json.loads(compiled.read_text(encoding="utf-8"))["rows"] if compiled.exists() else []
-    ratios |= {(row["case"], "with the kernel"): row["ratio"] for row in rows if row["subject"] == "orbitconv"}
+    for row in json.loads(compiled.read_text(encoding="utf-8"))["rows"] if compiled.exists() else ():
+        if (row["task"], row["subject"]) == ("expansion", "orbitconv"):  # nothing else is about the kernel
+            ratios[row["case"], "with the kernel"] = row["ratio"]
     chosen = [
         ("filters from coefficients and back, in passes over the weight: C8 3x3, 512 channels", "expansion-c8-k3-f64"),
         ("the same, C16 5x5, 256 channels", "expansion-c16-k5-f16"),

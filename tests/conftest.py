@@ -37,7 +37,8 @@ def seed() -> None:
 @pytest.fixture(autouse=True)
 def no_kernel_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test does without a kernel, whatever was built on this machine, unless it asks for one."""
-    monkeypatch.setattr(kernel_library, "_is_on", False)
+    monkeypatch.setattr(kernel_library, "_STATE", kernel_library._State())
+    kernel_library.use(None)
 
 
 @pytest.fixture(scope="session")
@@ -53,13 +54,10 @@ def kernel_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def built_kernel(kernel_cache: Path, no_kernel_of_the_user: None, monkeypatch: pytest.MonkeyPatch):
+def built_kernel(kernel_cache: Path, no_kernel_of_the_user: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Group layers use a kernel."""
     monkeypatch.setenv("ORBITCONV_CACHE", str(kernel_cache))
-    monkeypatch.setattr(kernel_library, "_is_on", True)
-    kernel_library.library.cache_clear()
-    yield
-    kernel_library.library.cache_clear()
+    kernel_library.forget()
 
 
 @pytest.fixture

@@ -13,9 +13,10 @@ def cache_root() -> Path:
     """
     if chosen := os.environ.get("ORBITCONV_CACHE"):
         return Path(chosen).expanduser()
-    home = Path.home()
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData/Local") / "orbitconv/orbitconv/Cache"
-    if sys.platform == "darwin":
-        return home / "Library/Caches/orbitconv"
-    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "orbitconv"
+        local = os.environ.get("LOCALAPPDATA")
+        return (Path(local) if local else Path.home() / "AppData/Local") / "orbitconv/orbitconv/Cache"
+    chosen = os.environ.get("XDG_CACHE_HOME", "")
+    if Path(chosen).is_absolute():  # others do not count, by the standard
+        return Path(chosen) / "orbitconv"
+    return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "orbitconv"

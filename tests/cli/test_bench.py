@@ -112,6 +112,11 @@ def test_ratios_with_and_without_the_kernel_are_not_compared(built_kernel, earli
     assert words in capsys.readouterr().err
 
 
+def test_the_kernel_is_refused_where_it_would_not_run(built_kernel, capsys):
+    assert bench(*QUICK, "--kernel", "--dtype", "bfloat16") == 2
+    assert "Leave out --kernel" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("options", [[], ["--kernel"]], ids=["without", "with"])
 def test_the_kernel_runs_only_where_it_was_asked_for(built_kernel, tmp_path, monkeypatch, options):
     calls = []

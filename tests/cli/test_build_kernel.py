@@ -6,14 +6,14 @@ import pytest
 
 from orbitconv.cli import main
 from orbitconv.nn import kernel
-from orbitconv.nn.kernel.library import library, place
+from orbitconv.nn.kernel.library import forget, place
 
 
 @pytest.fixture(autouse=True)
 def empty_cache(built_kernel, monkeypatch, tmp_path):
     """A cache of its own, on a machine that has a compiler."""
     monkeypatch.setenv("ORBITCONV_CACHE", str(tmp_path / "cache"))
-    library.cache_clear()
+    forget()
 
 
 def test_it_builds_says_where_and_deletes_again(capsys):

@@ -54,6 +54,10 @@ def test_settings_that_came_later_have_their_usual_value_in_older_folders(tmp_pa
     for other in ({**SETTINGS, "elastic": 1.0}, {**SETTINGS, "elastic": 0.0, "seeds": 7}, {**SETTINGS, "unknown": 1}):
         with pytest.raises(FileExistsError, match="other settings"):
             Journal(tmp_path, other, usual=usual)
+    for head in ("5", "[1]", '{"settings": 3}', ""):
+        (tmp_path / "journal.jsonl").write_text(head + "\n")
+        with pytest.raises(FileExistsError, match="other settings"):
+            Journal(tmp_path, SETTINGS)
 
 
 def test_other_settings_or_other_files_are_refused_until_they_may_be_replaced(tmp_path):

@@ -34,6 +34,18 @@ def test_copies_divide_the_step_of_the_group():
     assert "degrees=(0.0, 22.5)" in repr(TurnedCopies(network, 2, order=8))
 
 
+def test_two_copies_nearly_halve_what_turns_between_those_of_the_group_change(smooth):
+    axis = torch.linspace(-1, 1, smooth.shape[-1])
+    x = smooth.float() * (1 - ((axis[:, None].square() + axis.square()).sqrt() - 0.55) / 0.3).clamp(0, 1)
+    network = SmallCNN("spectral-c8-k5", width=3).eval()
+    differences = []
+    with torch.no_grad():
+        for asked in (network, TurnedCopies(network, 2, order=8)):
+            scores = [asked(rotate_images(x, math.radians(a))).softmax(1) for a in (0, 22.5)]
+            differences.append((scores[0] - scores[1]).norm() / (scores[0] - scores[0].mean(0)).norm())
+    assert differences[1] < 0.65 * differences[0]
+
+
 def test_one_copy_says_what_the_network_says():
     x = torch.randn(2, 1, 6, 6)
     torch.testing.assert_close(TurnedCopies(Corners(), 1, order=8)(x), Corners()(x).log_softmax(1))

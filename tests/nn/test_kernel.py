@@ -2,17 +2,21 @@
 
 import os
 import stat
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+import torch.autograd.forward_ad as fwAD
 import torch.nn.functional as F
 from torch import Tensor
 
 from orbitconv.groups import Cyclic, Dihedral, Group
 from orbitconv.nn import GroupConv2d, kernel
 from orbitconv.nn.expansion import expand_group
+from orbitconv.nn.kernel import library as kernel_library
 from orbitconv.nn.kernel import ops
-from orbitconv.nn.kernel.library import SOURCE, library, place
+from orbitconv.nn.kernel.library import SOURCE, forget, library, place
 from orbitconv.nn.turning import turning_of
 
 SIZES = [  # group, atoms, pixels: around the lengths of vectors and the heights of tiles
@@ -121,6 +125,85 @@ def test_operators_keep_the_rules_of_torch(built_kernel):
         assert set(checked.values()) == {"SUCCESS"}
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, where it first takes a forward-mode derivative
+def test_gradients_have_derivatives_along_a_direction(built_kernel):
+    layer = GroupConv2d(2, 3, "spectral-c4-k3", padding=1, fourier=False, dtype=torch.float64)
+    x = torch.randn(2, 2, 4, 5, 5, dtype=torch.float64)
+    direction = torch.randn_like(layer.coefficients)
+
+    def gradient(coefficients: Tensor) -> Tensor:
+        y = torch.func.functional_call(layer, {"coefficients": coefficients}, (x,))
+        return torch.autograd.grad(y.pow(3).sum(), coefficients)[0]
+
+    at = layer.coefficients.detach()
+    with fwAD.dual_level():
+        found = fwAD.unpack_dual(gradient(fwAD.make_dual(at.clone().requires_grad_(), direction))).tangent
+    step = 1e-5
+    ahead, behind = (gradient((at + sign * step * direction).requires_grad_()) for sign in (1, -1))
+    torch.testing.assert_close(found, (ahead - behind) / (2 * step), rtol=1e-6, atol=1e-4)
+
+
+def test_threads_may_come_to_it_at_once(built_kernel, monkeypatch):
+    layers = [GroupConv2d(2, 2, "spectral-c8-k3") for _ in range(8)]
+    with kernel.switched_off():
+        expected = [layer.filters() for layer in layers]
+    forget()
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda layer: layer.filters(), layers))
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_a_trace_holds_operations_of_torch_only(built_kernel, tmp_path):
+    layer = GroupConv2d(2, 2, "spectral-c4-k3", padding=1, fourier=False).eval()
+    x = torch.randn(1, 2, 4, 5, 5)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch, that traces are out of fashion
+        torch.jit.trace(layer, x).save(tmp_path / "layer.pt")
+        torch.testing.assert_close(torch.jit.load(tmp_path / "layer.pt")(x), layer(x))
+
+
+def test_blocks_without_it_may_overlap(built_kernel):
+    first, second = kernel.switched_off(), kernel.switched_off()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not kernel.is_built()
+    second.__exit__(None, None, None)
+    assert kernel.is_built()
+
+
+@pytest.mark.parametrize("error", [PermissionError("not yours"), RuntimeError("no home")])
+def test_layers_work_where_the_cache_cannot_be_looked_at(monkeypatch, error):
+    def fail():
+        raise error
+
+    monkeypatch.setattr(kernel_library, "place", fail)
+    forget()
+    assert not kernel.is_built()
+    assert GroupConv2d(2, 2, "spectral-c4-k3").filters().shape == (8, 8, 3, 3)
+
+
+def test_building_again_takes_the_place_of_what_was_loaded(built_kernel, monkeypatch, tmp_path):
+    monkeypatch.setenv("ORBITCONV_CACHE", str(tmp_path))
+    kernel.build()
+    first = library()
+    kernel.build()
+    assert library() is not first
+    assert library()._handle != first._handle
+
+
+def test_a_compiler_without_threads_is_told(built_kernel, monkeypatch, tmp_path):
+    compiler = tmp_path / "compiler"
+    compiler.write_text('#!/bin/sh\ncase "$*" in *-fopenmp*) exit 1;; esac\nexec c++ "$@"\n')
+    compiler.chmod(compiler.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("ORBITCONV_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("CXX", str(compiler))
+    with pytest.warns(UserWarning, match="runs on one thread"):
+        kernel.build()
+    assert kernel.is_built()
+
+
 def test_refuses_to_build_without_a_compiler(monkeypatch, tmp_path):
     monkeypatch.setenv("ORBITCONV_CACHE", str(tmp_path))
     monkeypatch.setenv("PATH", "")
@@ -154,12 +237,22 @@ def test_refuses_what_a_broken_compiler_makes(monkeypatch, tmp_path, script, mes
     assert list((tmp_path / "cache").rglob("*.so")) == []
 
 
-def test_refuses_a_kernel_that_computes_something_else(kernel_cache, monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("* factors[r][n]", "* factors[0][n]"),
+        ("const T* block = task.numbers;", "const T* block = task.numbers + (rows == 8);"),
+        ("const T* block = task.numbers;", "const T* block = task.numbers + (rows == 1);"),
+        ("plane < outputs * order; plane++)", "plane < outputs * order; plane += threads)"),
+    ],
+)
+def test_refuses_a_kernel_that_computes_something_else(kernel_cache, monkeypatch, tmp_path, right, wrong):
     source = tmp_path / "expansion.cpp"
-    source.write_text(SOURCE.read_text().replace("* factors[r][n]", "* factors[0][n]"))
+    assert right in SOURCE.read_text()
+    source.write_text(SOURCE.read_text().replace(right, wrong))
     monkeypatch.setattr("orbitconv.nn.kernel.building.SOURCE", source)
     monkeypatch.setenv("ORBITCONV_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(ArithmeticError, match=r"is wrong: expand in torch\.float32 is off by"):
+    with pytest.raises(ArithmeticError, match=r"is wrong: \w+ in torch\.float32 is off by"):
         kernel.build()
     assert list((tmp_path / "cache").rglob("*.so")) == []
 
@@ -168,7 +261,7 @@ def test_a_damaged_file_is_told_once_and_layers_go_on(built_kernel, monkeypatch,
     monkeypatch.setenv("ORBITCONV_CACHE", str(tmp_path))
     place().parent.mkdir(parents=True)
     place().write_text("not a library")
-    library.cache_clear()
+    forget()
     layer = GroupConv2d(2, 2, "spectral-c4-k3")
     with pytest.warns(UserWarning, match="is not used.*orbitconv build-kernel"):
         first = layer.filters()
@@ -182,7 +275,7 @@ def test_removing_it_deletes_every_kernel(kernel_cache, built_kernel, monkeypatc
     folder.mkdir(parents=True)
     for name in (place().name, "expansion-0123.so", "other.txt"):
         os.link(next(kernel_cache.rglob("*.so")), folder / name)
-    library.cache_clear()
+    forget()
     assert kernel.is_built()
     assert len(kernel.remove()) == 2
     assert [path.name for path in folder.iterdir()] == ["other.txt"]

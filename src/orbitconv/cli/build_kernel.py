@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
+from rich.markup import escape
+
 from orbitconv.cli.terminal import Terminal
 from orbitconv.nn import kernel
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuildKernelCommand:
-    """Compile the expansion of filters for this machine; every layer on a CPU uses it from then on.
+    """Compile the expansion of filters for this machine's CPU; layers that expand filters use it from then on.
 
     Takes seconds and a C++ compiler; the result stays in the user's cache (ORBITCONV_CACHE moves it).
     """
@@ -21,6 +23,6 @@ class BuildKernelCommand:
         terminal = Terminal()
         if self.remove:
             found = kernel.remove()
-            terminal.say("\n".join(f"Deleted {path}" for path in found) or "There is no kernel to delete.")
+            terminal.say(escape("\n".join(f"Deleted {path}" for path in found)) or "There is no kernel to delete.")
             return
-        terminal.say(f"{kernel.build()} is built and checked against torch; layers use it from now on.")
+        terminal.say(escape(f"{kernel.build()} is built and checked against torch; layers use it from now on."))

@@ -36,7 +36,9 @@ class EvaluateCommand(Evaluation):
 
 def _errors(record: Record) -> Table:
     """Error of every test, with a bar."""
-    table = Table(title=f"Test error on {record.config['data']}, in %")
+    copies = record.config["copies"]
+    mean = "" if copies == 1 else f", mean over {copies} copies of each image"
+    table = Table(title=f"Test error on {record.config['data']}{mean}, in %")
     for column in ("images", "error", ""):
         table.add_column(column, justify="right" if column == "error" else "left")
     errors = [float(row["test_error_percent"] or 0) for row in record.rows]

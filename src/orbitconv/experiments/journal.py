@@ -147,8 +147,9 @@ class Journal:
     def _read(self) -> None:
         """Take in the parts in the file that are whole."""
         first, *lines = self.path.read_text(encoding="utf-8").split("\n") or [""]
-        found = (_parse(first) or {}).get("settings")
-        if found is None or {**self._usual, **found} != self._wanted:
+        head: Any = _parse(first)
+        found = head.get("settings") if isinstance(head, dict) else None
+        if not isinstance(found, dict) or {**self._usual, **found} != self._wanted:
             raise FileExistsError(
                 f"{self.path.parent} holds a study with other settings. Go on with those, choose another folder with "
                 "--out, or begin anew with --overwrite."

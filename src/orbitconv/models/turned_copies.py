@@ -23,7 +23,6 @@ class TurnedCopies(nn.Module):
         network: Classifier, from images to scores of classes.
         copies: Copies of each image, the image itself included.
         order: Number N of turns that the network is invariant to; 1 for a plain one.
-        spline: Order of the spline that turns: 1 (bilinear), 3 (cubic) or 5 (quintic).
 
     Shapes:
         (batch, channels, height, width) -> (batch, classes), logarithms of the mean probabilities
@@ -32,15 +31,15 @@ class TurnedCopies(nn.Module):
         ValueError: If `copies` or `order` is below one.
     """
 
-    def __init__(self, network: nn.Module, copies: int, *, order: int, spline: int = 3) -> None:
+    def __init__(self, network: nn.Module, copies: int, *, order: int) -> None:
         super().__init__()
         check_positive(type(self).__name__, copies=copies, order=order)
-        self.network, self.spline = network, spline
+        self.network = network
         self.angles = tuple(2 * math.pi * copy / (order * copies) for copy in range(copies))
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
         """Turn, ask, and take the mean."""
-        said = [self.network(rotate_images(x, angle, order=self.spline)).log_softmax(1) for angle in self.angles]
+        said = [self.network(rotate_images(x, angle)).log_softmax(1) for angle in self.angles]
         return torch.logsumexp(torch.stack(said), 0) - math.log(len(said))
 
     def extra_repr(self) -> str:

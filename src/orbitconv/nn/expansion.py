@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from orbitconv.nn.kernel.ops import expand, is_usable, take_back
-from orbitconv.nn.recompute import no_autocast
+from orbitconv.nn.recompute import is_recorded, no_autocast
 from orbitconv.nn.turning import Turning, copy_windows, sum_windows
 
 _SMALL_TABLE, _SMALL_PRODUCT = 100_000, 8_000_000
@@ -55,7 +56,8 @@ def expand_group(
     Returns:
         Weight for `conv2d`, channels and group flattened in this order on both sides.
     """
-    if torch.compiler.is_compiling():  # a compiler finds its own shortcuts, and derives the gradient by itself
+    # A compiler finds its own shortcuts, and derives the gradient by itself; a trace holds operations of torch only.
+    if is_recorded():
         return _expand(coefficients, atoms, turning, channels_last)
     has_kernel = not channels_last and is_usable(coefficients, atoms)
     if not has_kernel and _is_small(coefficients, atoms):
@@ -128,7 +130,7 @@ def _take_back(
     planes = gradient.flatten(2)  # a view, also if it is channels last
     out_channels, order = len(coefficients), len(atoms)
     for_coefficients = for_atoms = None
-    if ctx.needs_input_grad[0] and gradient.is_contiguous() and is_usable(gradient, atoms):
+    if ctx.needs_input_grad[0] and gradient.is_contiguous() and is_usable(gradient, atoms) and not _is_dual(gradient):
         for_coefficients = take_back(gradient, atoms, ctx.turning.target)
     elif ctx.needs_input_grad[0]:
         rows = torch.bmm(planes, _matrices(atoms, out_channels).mT)
@@ -138,6 +140,11 @@ def _take_back(
         product = torch.bmm(_rows(coefficients, ctx.turning).mT, planes)
         for_atoms = product.unflatten(0, (out_channels, order)).sum(0).view_as(atoms)
     return for_coefficients, for_atoms
+
+
+def _is_dual(tensor: Tensor) -> bool:
+    """Whether torch takes a forward-mode derivative along a tensor, of which the kernel knows nothing."""
+    return forward_ad.unpack_dual(tensor).tangent is not None
 
 
 class _Expand(torch.autograd.Function):

@@ -23,7 +23,7 @@ from orbitconv.nn.fourier import (
     work_of,
 )
 from orbitconv.nn.keeping import is_kept
-from orbitconv.nn.recompute import recomputed
+from orbitconv.nn.recompute import is_recorded, recomputed
 from orbitconv.nn.turning import turning_of
 
 _MOST_PLANS = 256
@@ -150,22 +150,24 @@ class GroupConv2d(BasisConv2d):
         """How many images the Fourier product takes at a time; none if the dense product is expected to be faster."""
         if self._work is None or self.fourier is False:
             return 0
-        if torch.compiler.is_compiling():  # which must not tell sizes apart
+        if is_recorded():  # which must not tell sizes apart
             return len(planes) if self.fourier is True else 0
         if self.fourier == "auto" and not self._is_like_measured(planes):
             return 0
         key = planes.shape, is_channels_last(planes), torch.is_grad_enabled(), self.fourier
-        if key not in self._plans:
+        plan = self._plans.get(key)
+        if plan is None:
             if len(self._plans) >= _MOST_PLANS:
                 self._plans.clear()
-            self._plans[key] = self._plan(self._work, *key[:3])
-        return self._plans[key]
+            plan = self._plans[key] = self._plan(self._work, *key[:3])
+        return plan
 
     def _is_like_measured(self, planes: Float[Tensor, "b ih h1 w1"]) -> bool:
         """Whether a call is of the kind that prices are known for."""
+        if planes.device.type != "cpu" or planes.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
+            return False
         is_whole = planes.is_contiguous() or planes.is_contiguous(memory_format=torch.channels_last)
-        is_plain = planes.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-        return planes.device.type == "cpu" and is_plain and is_whole and not is_kept(self)  # kept filters cost nothing
+        return is_whole and not is_kept(self)  # whose filters cost nothing
 
     def _plan(self, work: Work, shape: torch.Size, is_last: bool, learns: bool) -> int:
         pixels, mixed = self._pixels(*shape[-2:])

@@ -142,6 +142,15 @@ class _Recomputed(torch.autograd.Function):
         return *(next(gradients) if wants else None for wants in wanted), None
 
 
+def is_recorded() -> bool:
+    """Whether torch writes down what is computed: where it compiles, exports or traces.
+
+    Returns:
+        True if a choice by sizes would be written down too.
+    """
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+
+
 def no_autocast(x: Tensor) -> torch.autocast:
     """Switch autocast off where a tensor is.
 

@@ -90,6 +90,10 @@ def test_networks_are_asked_about_turned_copies_too_without_training_again(study
     record.write(tmp_path / "known.json")
     known = replace(config, out=tmp_path / "elsewhere", known=tmp_path / "known.json")
     assert compare_networks(known).rows == record.rows
+    with pytest.raises(ValueError, match=r"records do not hold them: plain, 1 epochs, seed 0 is not in .*elsewhere"):
+        compare_networks(replace(known, copies=(2, 3)))
+    with pytest.raises(ValueError, match="two copies or more"):
+        replace(config, copies=(1,))
 
 
 def test_the_spectral_basis_has_as_many_atoms_as_asked_for(study):

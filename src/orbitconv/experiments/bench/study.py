@@ -65,8 +65,10 @@ class Bench:
             if name not in PEERS:
                 raise ValueError(f"orbitconv bench knows the peers {' and '.join(PEERS)}, got {name!r}.")
         if self.kernel and not is_built():
-            raise ValueError("--kernel needs the kernel, which is not there. Run orbitconv build-kernel first.")
+            raise ValueError("--kernel found no kernel that can be used. Run orbitconv build-kernel first.")
         device = find_device("orbitconv bench", self.device)
+        if self.kernel and (device.type != "cpu" or self.dtype not in {"float32", "float64"}):
+            raise ValueError("The kernel is for CPUs, in float32 and float64. Leave out --kernel.")
         return replace(self, device="cuda" if device.type == "cuda" else "cpu")
 
     def chosen(self) -> list[Case]:

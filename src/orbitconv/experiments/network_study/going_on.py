@@ -9,6 +9,8 @@ from orbitconv.experiments.network_study.settings import NetworkStudy
 # Settings that may change while a study goes on: they are part of the name of a trial or of its row, or do not change
 # its meaning.
 _GROWS = {"seeds", "families", "groups", "rotations", "ablations", "device", "precision", "copies"}
+# What stands for settings that folders and records of older versions do not name.
+CAME_LATER: dict[str, Any] = {"mixing": "dense", "elastic": 0.0, "atoms": None}
 
 
 def known_rows(config: NetworkStudy) -> tuple[list[dict[str, Any]], str]:
@@ -29,8 +31,8 @@ def known_rows(config: NetworkStudy) -> tuple[list[dict[str, Any]], str]:
         known = json.loads(config.known.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{config.known} is no record of a study: {error}.") from error
-    usual, wanted = (json.loads(json.dumps(one)) for one in (usual_settings(config), fixed_settings(config.settings())))
-    if known.get("study") != config.name or {**usual, **fixed_settings(known["config"])} != wanted:
+    wanted = json.loads(json.dumps(fixed_settings(config.settings())))
+    if known.get("study") != config.name or {**CAME_LATER, **fixed_settings(known["config"])} != wanted:
         raise ValueError(f"{config.known} is the record of another study, or of one with other settings.")
     precision = known["config"]["precision"]  # which older rows do not name
     return [{**row, "precision": row.get("precision", precision)} for row in known["rows"]], known["commit"]
@@ -48,15 +50,3 @@ def fixed_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     same = {name: value for name, value in settings.items() if name not in _GROWS}
     same["training"] = {name: value for name, value in same["training"].items() if name != "epochs"}
     return same
-
-
-def usual_settings(config: NetworkStudy) -> dict[str, Any]:
-    """What stands for the settings that folders and records of older versions do not name.
-
-    Args:
-        config: Settings of a study.
-
-    Returns:
-        The same settings as they are by default.
-    """
-    return fixed_settings(type(config)().settings())

@@ -13,7 +13,7 @@ from orbitconv.data import ImageSet
 from orbitconv.experiments.commands import command_of
 from orbitconv.experiments.journal import Journal
 from orbitconv.experiments.network_study.bases import Family
-from orbitconv.experiments.network_study.going_on import fixed_settings, usual_settings
+from orbitconv.experiments.network_study.going_on import CAME_LATER, fixed_settings
 from orbitconv.experiments.network_study.measurements import Measurement
 from orbitconv.experiments.network_study.settings import NetworkStudy
 from orbitconv.experiments.network_study.step_times import step_times
@@ -93,8 +93,7 @@ def study_separable(config: SeparableStudy, progress: ProgressCallback = silent)
         study=config.name, command=command_of(f"study {config.study}", config, config.name), config=config.settings()
     )
     timed = {name: value for name, value in config.settings().items() if name != "rounds"}
-    usual = {name: value for name, value in usual_settings(config).items() if name in timed}
-    journal = Journal(config.out, fixed_settings(timed), usual=usual, overwrite=config.overwrite)
+    journal = Journal(config.out, fixed_settings(timed), usual=CAME_LATER, overwrite=config.overwrite)
     sources: dict[str, None] = {}
     trained: dict[str, Path] = {}
     trial = next(trials(config))

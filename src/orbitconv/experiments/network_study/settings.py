@@ -96,8 +96,8 @@ class NetworkStudy:
             raise ValueError(f"{owner} expects mixing out of {', '.join(get_args(Mixing))}, got {self.mixing!r}.")
         if not (self.width in {"params", "compute"} if isinstance(self.width, str) else self.width > 0):
             raise ValueError(f"{owner} expects width > 0, 'params' or 'compute', got {self.width!r}.")
-        for copies in self.copies:
-            check_positive(owner, copies=copies)
+        if any(copies < 2 for copies in self.copies):
+            raise ValueError(f"{owner} expects two copies or more, got {self.copies}.")
         self.training.check()
         self.hardware.check()
         for rotation in self.rotations:

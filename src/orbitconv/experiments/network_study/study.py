@@ -15,7 +15,7 @@ from orbitconv.experiments.devices import find_device
 from orbitconv.experiments.journal import Journal
 from orbitconv.experiments.network_facts import turned_copies
 from orbitconv.experiments.network_study.bases import NetworkBases
-from orbitconv.experiments.network_study.going_on import fixed_settings, known_rows, usual_settings
+from orbitconv.experiments.network_study.going_on import CAME_LATER, fixed_settings, known_rows
 from orbitconv.experiments.network_study.measurements import Measurement, error_at_random_angles, own_error
 from orbitconv.experiments.network_study.settings import NetworkStudy
 from orbitconv.experiments.network_study.trials import Trial, copies_of, name_of, training_of, trials
@@ -77,7 +77,7 @@ class Comparison:
     ) -> None:
         self.config, self.measurements, self.progress = config, measurements, progress
         self.journal = Journal(
-            config.out, fixed_settings(config.settings()), usual=usual_settings(config), overwrite=config.overwrite
+            config.out, fixed_settings(config.settings()), usual=CAME_LATER, overwrite=config.overwrite
         )
         self.train, self.test = (
             load_split(config.data, split, config.data_dir, progress) for split in ("train", "test")
@@ -108,6 +108,13 @@ class Comparison:
         )
         self.journal.collect({trial.name: partial(self._work, trial) for trial in wanted})
         several = [(trial, copies) for trial in wanted for copies in config.copies]
+        done = self.journal.done
+        lost = [t.name for t, n in several if name_of(t, n) not in done and not t.folder(config.out).exists()]
+        if lost:
+            raise ValueError(
+                f"--copies asks networks, and records do not hold them: {lost[0]} is not in {config.out}. Leave out "
+                "--known to train it there."
+            )
         self.journal.collect({name_of(t, copies): partial(self._ask_copies, t, copies) for t, copies in several})
         for rows in self.journal.done.values():
             for row in rows:
@@ -131,34 +138,8 @@ class Comparison:
 
     def _work(self, trial: Trial) -> list[Row]:
         """Train and test one network."""
-        trained = self._train(trial)
-        network, test = self._on_device(trained)
-        return self._rows(
-            trial, trained, network, [row for measure in self.measurements for row in measure(network, trained, test)]
-        )
-
-    def _ask_copies(self, trial: Trial, copies: int) -> list[Row]:
-        """Test one network on turned copies of each image."""
-        trained = self._train(trial)
-        network, test = self._on_device(trained)
-        asked = turned_copies(network, copies)
-        tests: dict[str, Callable[[], Pixels]] = {"rotated": lambda: test.images}
-        if not self.config.turned_already:
-            tests = {"upright": tests["rotated"], "rotated": lambda: rotated(test, TEST_SEED).images}
-        found: list[Row] = [
-            {"test": f"{name}, {copies} copies", "test_error_percent": error_percent(asked, make(), test.labels)}
-            for name, make in tests.items()
-        ]
-        return self._rows(trial, trained, network, found)
-
-    def _on_device(self, trained: Trained) -> tuple[nn.Module, ImageSet]:
-        """A trained network and the test images, where to compute."""
-        device = find_device(f"study {self.config.study}", self.config.device)
-        return load_trained(trained.path)[0].to(device), self.test.to(device)
-
-    def _rows(self, trial: Trial, trained: Trained, network: nn.Module, measured: Sequence[Row]) -> list[Row]:
-        """What was measured, with the columns that say on which network."""
-        config, basis = self.config, self._basis(trial)
+        config, basis, trained = self.config, self._basis(trial), self._train(trial)
+        network, test = self._on_device(trial)
         columns: Row = {
             "family": trial.family,
             "group": trial.group,
@@ -173,7 +154,30 @@ class Comparison:
             "multiply_adds": count_multiply_adds(network, tuple(self.train.images.shape[1:])),
             "seconds": round(sum(float(row["seconds"]) for row in trained.rows), 1),
         }
+        measured = [row for measure in self.measurements for row in measure(network, trained, test)]
         return [{**columns, **row} for row in measured]
+
+    def _ask_copies(self, trial: Trial, copies: int) -> list[Row]:
+        """Test one network, trained before, on turned copies of each image."""
+        network, test = self._on_device(trial)
+        asked = turned_copies(network, copies)
+        tests: dict[str, Callable[[], Pixels]] = {"rotated": lambda: test.images}
+        if not self.config.turned_already:
+            tests = {"upright": tests["rotated"], "rotated": lambda: rotated(test, TEST_SEED).images}
+        known = {row["test"]: row for row in self.journal.done[trial.name]}
+        return [
+            {
+                **known[name],
+                "test": f"{name}, {copies} copies",
+                "test_error_percent": error_percent(asked, make(), test.labels),
+            }
+            for name, make in tests.items()
+        ]
+
+    def _on_device(self, trial: Trial) -> tuple[nn.Module, ImageSet]:
+        """A trained network and the test images, where to compute."""
+        device = find_device(f"study {self.config.study}", self.config.device)
+        return load_trained(trial.folder(self.config.out))[0].to(device), self.test.to(device)
 
     def _train(self, trial: Trial) -> Trained:
         """Train one network, or find it trained."""

@@ -1,7 +1,7 @@
-"""The expansion of filters as compiled code, for CPUs: built once on a machine, used by every layer from then on.
+"""The expansion of filters as compiled code, for CPUs: built once on a machine, used from then on.
 
-Everything works without it. With it, filters of group layers are made and taken back in about half the time, which
-shows where maps are small and calls count, and where filters are many.
+Everything works without it. `GroupConv2d` uses it where it expands filters in float32 or float64, but not for planes
+that are channels last, for 1x1 kernels, or in compiled networks. It takes 0.3 to 0.85 of the time that torch takes.
 """
 
 from orbitconv.nn.kernel.building import build as build

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import hashlib
 import platform
+import threading
 import warnings
 from collections.abc import Iterator
 from functools import cache
@@ -15,7 +16,19 @@ from orbitconv.cache import cache_root
 
 SOURCE = Path(__file__).with_name("expansion.cpp")
 _ARGUMENTS = [*[ctypes.c_void_p] * 4, *[ctypes.c_int64] * 5, ctypes.c_int]
-_is_on = True
+
+
+class _State:
+    """What this process knows of the kernel."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.is_known = False
+        self.library: ctypes.CDLL | None = None
+        self.switched_off = 0
+
+
+_STATE = _State()
 
 
 @cache
@@ -40,15 +53,41 @@ def place() -> Path:
     return cache_root() / "kernels" / f"expansion-{key}.so"
 
 
-@cache
 def library() -> ctypes.CDLL | None:
-    """The compiled functions, loaded at the first call.
+    """The compiled functions, looked for at the first call.
 
     Returns:
         The library; None if there is none.
     """
-    path = place()
-    if not path.is_file():
+    if not _STATE.is_known:
+        with _STATE.lock:
+            if not _STATE.is_known:
+                use(_find())
+    return _STATE.library
+
+
+def use(found: ctypes.CDLL | None) -> None:
+    """Let layers use these functions from now on.
+
+    Args:
+        found: A library that was loaded; None to do without.
+    """
+    with _STATE.lock:
+        _STATE.library, _STATE.is_known = found, True
+
+
+def forget() -> None:
+    """Look for the file anew when it is next asked for."""
+    with _STATE.lock:
+        _STATE.library, _STATE.is_known = None, False
+
+
+def _find() -> ctypes.CDLL | None:
+    try:
+        path = place()
+        if not path.is_file():
+            return None
+    except (OSError, RuntimeError):  # no home, or a cache that is not for this user: layers work without
         return None
     try:
         return load(path)
@@ -85,7 +124,7 @@ def is_built() -> bool:
     Returns:
         True if layers use it.
     """
-    return _is_on and library() is not None
+    return not _STATE.switched_off and library() is not None
 
 
 @contextlib.contextmanager
@@ -95,9 +134,10 @@ def switched_off() -> Iterator[None]:
     Yields:
         Nothing.
     """
-    global _is_on
-    before, _is_on = _is_on, False
+    with _STATE.lock:
+        _STATE.switched_off += 1
     try:
         yield
     finally:
-        _is_on = before
+        with _STATE.lock:
+            _STATE.switched_off -= 1

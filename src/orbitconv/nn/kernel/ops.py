@@ -4,6 +4,7 @@ Sizes: o and i count channels, g, h and m elements, d atoms.
 """
 
 import ctypes
+import threading
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -17,6 +18,7 @@ from orbitconv.nn.kernel.library import is_built, library
 _ALONE = 2_000_000
 """Multiply-adds for which one thread is enough."""
 _KEPT: list[torch.library.Library] = []
+_LOCK = threading.Lock()
 
 
 def is_usable(coefficients: Tensor, atoms: Tensor) -> bool:
@@ -108,7 +110,14 @@ def take_back_by_index(
 
 
 def call(
-    library: ctypes.CDLL, name: str, first: Tensor, atoms: Tensor, table: Tensor, result: Tensor, pairs: tuple[int, int]
+    library: ctypes.CDLL,
+    name: str,
+    first: Tensor,
+    atoms: Tensor,
+    table: Tensor,
+    result: Tensor,
+    pairs: tuple[int, int],
+    threads: int | None = None,
 ) -> Tensor:
     """Fill a tensor by a compiled function.
 
@@ -120,13 +129,15 @@ def call(
         table: Table of elements.
         result: What to fill.
         pairs: Channels of output and input.
+        threads: Threads; by default those of torch, and one where that is enough.
 
     Returns:
         `result`.
     """
     first, atoms, table = first.contiguous(), atoms.contiguous(), table.contiguous()
     order, num_atoms, pixels = len(atoms), atoms.shape[1], atoms.shape[2:].numel()
-    threads = torch.get_num_threads() if pairs[0] * pairs[1] * order * atoms.numel() > _ALONE else 1
+    if threads is None:
+        threads = torch.get_num_threads() if pairs[0] * pairs[1] * order * atoms.numel() > _ALONE else 1
     function = getattr(library, f"{name}_{str(first.dtype).removeprefix('torch.')}")
     tensors = (tensor.data_ptr() for tensor in (first, atoms, table, result))
     function(*tensors, *pairs, order, num_atoms, pixels, threads)
@@ -149,9 +160,15 @@ def _take_back(planes: Tensor, atoms: Tensor, target: Tensor) -> Tensor:
     return call(found, "take_back", planes, atoms, target, atoms.new_empty(*pairs, order, atoms.shape[1]), pairs)
 
 
-@cache
 def _operators() -> Any:
-    """The operators, made at the first call, since torch takes a while."""
+    """The operators; torch lets them be made once only."""
+    with _LOCK:
+        return _make_operators()
+
+
+@cache
+def _make_operators() -> Any:
+    """Make them, at the first call and not before, since torch takes a while."""
     library = torch.library.Library("orbitconv", "DEF")
     for name, first, table, own, by_index in (
         ("expand", "coefficients", "source", _expand, expand_by_index),
