@@ -154,6 +154,7 @@ def test_threads_may_come_to_it_at_once(built_kernel, monkeypatch):
         torch.testing.assert_close(one, other)
 
 
+@pytest.mark.compile
 def test_a_trace_holds_operations_of_torch_only(built_kernel, tmp_path):
     layer = GroupConv2d(2, 2, "spectral-c4-k3", padding=1, fourier=False).eval()
     x = torch.randn(1, 2, 4, 5, 5)

@@ -218,7 +218,7 @@ def images_at_a_time(work: Work, pixels: int) -> int:
 
 def _held(work: Work) -> float:
     """Numbers that are in memory for each pixel: `z`, or the input and the output of 1x1 layers in another order."""
-    return max(work.between, work.arranged)
+    return float(max(work.between, work.arranged))
 
 
 def pays_off(work: Work, images: int, pixels: int, mixed: int, *, learns: bool, channels_last: bool = False) -> bool:

@@ -74,8 +74,8 @@ def take_back(
 
 
 def expand_by_index(
-    coefficients: Float[Tensor, "*b o i m d"], atoms: Float[Tensor, "*b g d ky kx"], source: Int[Tensor, "g h"]
-) -> Float[Tensor, "*b og ih ky kx"]:
+    coefficients: Float[Tensor, "*c o i m d"], atoms: Float[Tensor, "*a g d ky kx"], source: Int[Tensor, "g h"]
+) -> Float[Tensor, "*w og ih ky kx"]:
     """What `expand` does, in operations of torch: for tensors that are several in one or have no numbers, to compare.
 
     Args:
@@ -91,8 +91,8 @@ def expand_by_index(
 
 
 def take_back_by_index(
-    planes: Float[Tensor, "*b og ih ky kx"], atoms: Float[Tensor, "*b g d ky kx"], target: Int[Tensor, "g m"]
-) -> Float[Tensor, "*b o i m d"]:
+    planes: Float[Tensor, "*w og ih ky kx"], atoms: Float[Tensor, "*a g d ky kx"], target: Int[Tensor, "g m"]
+) -> Float[Tensor, "*c o i m d"]:
     """What `take_back` does, in operations of torch.
 
     Args:
