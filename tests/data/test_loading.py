@@ -273,7 +273,6 @@ def test_import_brings_in_nothing_that_is_optional():
 
 
 def test_missing_extra_is_named(tiny_mnist, monkeypatch):
-    monkeypatch.delenv("ORBITCONV_CACHE")
     monkeypatch.setitem(sys.modules, "pooch", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'orbitconv\[train\]'"):
         load_source(tiny_mnist.source, "test")
