@@ -15,6 +15,7 @@ import torch
 from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.nn.kernel.library import SOURCE, forget, instructions, load, place, use
 from orbitconv.nn.kernel.ops import call, expand_by_index, take_back_by_index
+from orbitconv.nn.turning import turning_of
 
 _COMPILERS = ("c++", "g++", "clang++")
 _OPTIONS = ("-O3", "-std=c++17", "-shared", "-fPIC")
@@ -99,14 +100,14 @@ def _check(library: ctypes.CDLL) -> None:
     for group, (num_atoms, side), dtype in product(
         (Cyclic(13), Dihedral(4)), ((3, 2), (6, 3), (9, 3), (20, 5)), (torch.float32, torch.float64)
     ):
-        source, target = (torch.tensor(table.tolist(), device="cpu") for table in (group.quotient, group.product))
+        turning = turning_of(group)
         coefficients, atoms = (
             torch.randn(*sizes, dtype=dtype, device="cpu", generator=generator)
             for sizes in ((3, 2, group.order, num_atoms), (group.order, num_atoms, side, side))
         )
-        weight = expand_by_index(coefficients, atoms, source)
-        back = take_back_by_index(weight, atoms, target)
-        tests = (("expand", coefficients, source, weight), ("take_back", weight, target, back))
+        weight = expand_by_index(coefficients, atoms, turning.source)
+        back = take_back_by_index(weight, atoms, turning.target)
+        tests = (("expand", coefficients, turning.source, weight), ("take_back", weight, turning.target, back))
         for (name, first, table, expected), threads in product(tests, (1, 2)):
             found = torch.full_like(expected, torch.nan)
             call(library, name, first, atoms, table, found, (3, 2), threads)

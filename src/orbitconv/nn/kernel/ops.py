@@ -17,7 +17,6 @@ from orbitconv.nn.kernel.library import is_built, library
 
 _ALONE = 2_000_000
 """Multiply-adds for which one thread is enough."""
-_KEPT: list[torch.library.Library] = []
 _LOCK = threading.Lock()
 
 
@@ -163,12 +162,13 @@ def _take_back(planes: Tensor, atoms: Tensor, target: Tensor) -> Tensor:
 def _operators() -> Any:
     """The operators; torch lets them be made once only."""
     with _LOCK:
-        return _make_operators()
+        _define_operators()
+    return torch.ops.orbitconv
 
 
-@cache
-def _make_operators() -> Any:
-    """Make them, at the first call and not before, since torch takes a while."""
+@cache  # which also holds on to the library, without which torch would forget them
+def _define_operators() -> torch.library.Library:
+    """Define them, at the first call and not before, since torch takes a while."""
     library = torch.library.Library("orbitconv", "DEF")
     for name, first, table, own, by_index in (
         ("expand", "coefficients", "source", _expand, expand_by_index),
@@ -178,8 +178,7 @@ def _make_operators() -> Any:
         library.impl(name, own, "CPU")
         torch.library.register_fake(f"orbitconv::{name}", by_index, lib=library)
         torch.library.register_vmap(f"orbitconv::{name}", _several(by_index), lib=library)
-    _KEPT.append(library)  # without which torch would forget them
-    return torch.ops.orbitconv
+    return library
 
 
 def _several(by_index: Callable[..., Tensor]) -> Callable[..., tuple[Tensor, int]]:
