@@ -5,11 +5,11 @@ import pickle
 import pytest
 import torch
 
-from networks import BASES, MODELS, SMALL, exact_c4, make, picture, settled
+from networks import BASES, MODELS, SMALL, exact_c4, learned_c8, make, picture, settled
 from orbitconv.bases import ExactBasis, LearnedBasis
 from orbitconv.groups import Cyclic
 from orbitconv.models import P4CNN, ResNet, count_parameters
-from orbitconv.nn import BasisConv2d
+from orbitconv.nn import BasisConv2d, fold
 from references import turn
 
 NAMES = sorted(MODELS)
@@ -21,6 +21,7 @@ HALVING = {
     "small": {"max": 12, "stride": 13, "blur": 14},
     "wide-resnet": {"max": 12, "stride": 13, "blur": 15},
 }
+WITH_HEAD = [name for name in NAMES if name not in {"p4cnn", "unet"}]
 CASES = [(name, downsample, size) for name, sizes in HALVING.items() for downsample, size in sizes.items()]
 
 
@@ -69,6 +70,32 @@ def test_group_is_pooled_as_asked(name, pool_group):
         network(x)
     (before, after), *_ = kept
     torch.testing.assert_close(after, before.amax(2) if pool_group == "max" else before.mean(2))
+
+
+@pytest.mark.parametrize("name", WITH_HEAD)
+def test_without_a_pool_over_the_group_the_last_layer_sees_every_copy(name):
+    network, x = make(name, "c4", pool_group="none"), picture(SMALL[name][1])
+    weight, bias = network.classify.weight, network.classify.bias
+    with torch.no_grad():
+        scores = network(x)
+        maps = network.features(x)
+        features = maps.mean((3, 4)) if network.plane == "mean" else maps.amax((3, 4))
+        assert weight.shape == (10, features[0].numel())
+        torch.testing.assert_close(scores, features.flatten(1) @ weight.T + bias)
+        # A quarter turn of the image moves every copy on by one; the last layer is where that begins to matter.
+        torch.testing.assert_close(network(turn(x, 1)), features.roll(1, 2).flatten(1) @ weight.T + bias)
+        assert (network(turn(x, 1)) - scores).abs().max() > 1e-3
+        torch.testing.assert_close(fold(network.float())(x.float()), scores.float(), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", WITH_HEAD)
+def test_what_the_last_layer_sees_counts_as_size(name):
+    options = {**SMALL[name][0], "pool_group": "none"}
+    plain = MODELS[name](None, **options)
+    network = MODELS[name](learned_c8(3), **options)
+    assert isinstance(plain.pool, torch.nn.Identity)
+    assert network.classify.in_features % 8 == 0
+    assert count_parameters(network) == pytest.approx(count_parameters(plain), rel=0.05)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,14 +1,14 @@
 """All-CNN-C: convolutions all the way, for 32x32 images."""
 
 from functools import partial
-from typing import Literal, final
+from typing import final
 
 from torch import nn
 
 from orbitconv.checks import Size2, check_positive
 from orbitconv.models.classifier import Classifier, convolution_stack
 from orbitconv.models.kernel_bases import BasisLike
-from orbitconv.models.layers import Downsample, Layers, Mixing
+from orbitconv.models.layers import Downsample, Layers, Mixing, PoolGroup
 from orbitconv.models.width import Width, choose_width, stage_widths
 
 _PROFILE = (96, 192)
@@ -31,7 +31,7 @@ class AllCNNC(Classifier):
         plain_width: Channels of the first stage of the plain twin.
         kernel_size: Side of the filters; by default that of the basis, or 3.
         downsample: `"max"`, `"blur"` or `"stride"`.
-        pool_group: How the group is pooled, `"max"` or `"mean"`.
+        pool_group: How the group is pooled, `"max"` or `"mean"`; with `"none"` class scores are not invariant.
         mixing: How convolutions on the group mix its axis and fields: `"dense"`, or cheaper, `"full"` or `"separable"`.
         in_channels: Channels of the images.
         num_classes: Number of classes.
@@ -53,7 +53,7 @@ class AllCNNC(Classifier):
         plain_width: int = 96,
         kernel_size: Size2 | None = None,
         downsample: Downsample = "max",
-        pool_group: Literal["max", "mean"] = "max",
+        pool_group: PoolGroup = "max",
         mixing: Mixing = "dense",
         in_channels: int = 3,
         num_classes: int = 10,
@@ -70,6 +70,4 @@ class AllCNNC(Classifier):
         )
         for _ in range(2):
             stack += layers.unit(layers.conv(wide, wide, 1))
-        super().__init__(
-            nn.Sequential(*stack), layers.pool_group(pool_group), nn.Linear(wide, num_classes), width=width
-        )
+        super().__init__(nn.Sequential(*stack), *layers.head(wide, num_classes, pool_group), width=width)

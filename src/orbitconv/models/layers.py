@@ -25,6 +25,10 @@ from orbitconv.nn import (
 Downsample = Literal["max", "blur", "stride"]
 """How a network halves its planes: 2x2 max pool, anti-aliased low-pass, or a convolution of stride 2."""
 
+PoolGroup = Literal["max", "mean", "none"]
+"""How a classifier pools the group. With `"none"` its last layer sees every copy of every field, and what it says may
+depend on how the image lies: for photographs, where sky is above."""
+
 Mixing = Literal["dense", "full", "separable"]
 """How convolutions on the group mix fields and group axis: with a filter for each pair of planes, as GroupConv2d does,
 or in cheaper steps, as SeparableGroupConv2d does with its `mixing` of that name."""
@@ -161,6 +165,21 @@ class Layers:
         """From the group to the plane; nothing to do for plain layers."""
         pool = GroupPool(reduction)  # refuses unknown reductions for plain networks too
         return nn.Identity() if self.group is None else pool
+
+    def head(self, fields: int, num_classes: int, pool_group: PoolGroup) -> tuple[nn.Module, nn.Linear]:
+        """From feature maps on the group to class scores, but for the pool over the plane between the two.
+
+        Args:
+            fields: Fields of the feature maps.
+            num_classes: Number of classes.
+            pool_group: `"max"` or `"mean"`; `"none"` keeps every copy as a channel.
+
+        Returns:
+            The pool over the group, and the linear layer.
+        """
+        if pool_group == "none" and self.group is not None:
+            return nn.Flatten(1, 2), nn.Linear(fields * self.group.order, num_classes)
+        return self.pool_group("max" if pool_group == "none" else pool_group), nn.Linear(fields, num_classes)
 
     def halve(self, downsample: Downsample | None) -> list[nn.Module]:
         """What halves the planes after a convolution of stride `stride(downsample)`.

@@ -1,7 +1,7 @@
 """Wide residual networks for 32x32 images."""
 
 from functools import partial
-from typing import Literal, final
+from typing import final
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from orbitconv.checks import Size2, check_positive
 from orbitconv.models.classifier import Classifier
 from orbitconv.models.kernel_bases import BasisLike
-from orbitconv.models.layers import Downsample, Layers, Mixing
+from orbitconv.models.layers import Downsample, Layers, Mixing, PoolGroup
 from orbitconv.models.width import Width, choose_width, stage_widths
 
 
@@ -31,7 +31,7 @@ class WideResNet(Classifier):
         plain_width: Channels of the first convolution of the plain twin.
         kernel_size: Side of the filters; by default that of the basis, or 3.
         downsample: `"blur"`, `"max"` or `"stride"`.
-        pool_group: How the group is pooled, `"max"` or `"mean"`.
+        pool_group: How the group is pooled, `"max"` or `"mean"`; with `"none"` class scores are not invariant.
         mixing: How convolutions on the group mix its axis and fields: `"dense"`, or cheaper, `"full"` or `"separable"`.
         in_channels: Channels of the images.
         num_classes: Number of classes.
@@ -56,7 +56,7 @@ class WideResNet(Classifier):
         plain_width: int = 16,
         kernel_size: Size2 | None = None,
         downsample: Downsample = "blur",
-        pool_group: Literal["max", "mean"] = "max",
+        pool_group: PoolGroup = "max",
         mixing: Mixing = "dense",
         in_channels: int = 3,
         num_classes: int = 10,
@@ -84,9 +84,7 @@ class WideResNet(Classifier):
                 stack.append(WideBlock(layers, before, after, dropout, downsample if stage and not index else None))
                 before = after
         stack += [layers.norm(before), nn.ReLU()]
-        super().__init__(
-            nn.Sequential(*stack), layers.pool_group(pool_group), nn.Linear(before, num_classes), width=width
-        )
+        super().__init__(nn.Sequential(*stack), *layers.head(before, num_classes, pool_group), width=width)
 
 
 @final

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, get_args
 
 from orbitconv.checks import check_positive, check_sizes
 from orbitconv.experiments.commands import settings_of
@@ -12,7 +12,7 @@ from orbitconv.experiments.training import Augmentation, Hardware, Training
 from orbitconv.experiments.training.datasets import is_turned
 from orbitconv.experiments.training.settings import Precision, Rotation
 from orbitconv.groups import parse_group
-from orbitconv.models.layers import Downsample, Mixing
+from orbitconv.models.layers import Downsample, Mixing, PoolGroup
 from orbitconv.models.width import Width
 
 
@@ -45,7 +45,8 @@ class NetworkStudy:
     kernel_size: int = 5
     """Side of the filters, in pixels."""
     atoms: int | None = None
-    """Atoms of the spectral basis; by default as many as circular harmonics have."""
+    """Atoms of the spectral basis and the harmonic one, whose frequencies are then cut; by default as many as circular
+    harmonics have."""
     model: str = "small"
     """Network: small, all-cnn-c, resnet, wide-resnet."""
     plain_width: int = 16
@@ -54,8 +55,9 @@ class NetworkStudy:
     """What is the same for all: trainable parameters, multiply-adds, or the fields of the first stage, by a number."""
     downsample: Downsample = "max"
     """How planes are halved: 2x2 max pool, anti-aliased low-pass, or stride 2."""
-    pool_group: Literal["max", "mean"] = "max"
-    """How the group is pooled after the last layer on it."""
+    pool_group: PoolGroup = "max"
+    """How the group is pooled after the last layer on it: max or mean; none keeps every copy for the last layer, for
+    photographs, which have an upper side."""
     mixing: Mixing = "dense"
     """How convolutions on the group mix its axis and fields: dense, or in cheaper steps, full or separable; the plain
     network has no group to mix."""
