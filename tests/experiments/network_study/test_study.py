@@ -96,9 +96,11 @@ def test_networks_are_asked_about_turned_copies_too_without_training_again(study
         replace(config, copies=(1,))
 
 
-def test_the_spectral_basis_has_as_many_atoms_as_asked_for(study):
-    record = compare_networks(study(families=("spectral",), groups=("c8",), atoms=4))
-    assert {row["num_atoms"] for row in record.rows} == {4}
+def test_spectral_and_harmonic_bases_have_as_many_atoms_as_asked_for(study):
+    record = compare_networks(study(families=("spectral", "harmonic"), groups=("c8",), atoms=4))
+    assert [row["num_atoms"] for row in record.rows if row["test"] == "rotated"] == [4, 4]
+    with pytest.raises(ValueError, match=r"3x3 kernels have 2, 4, 6 atoms, one number for each .*, got atoms 5"):
+        compare_networks(study(families=("harmonic",), groups=("c8",), atoms=5, overwrite=True))
     with pytest.raises(FileExistsError, match="other settings"):
         compare_networks(study(families=("spectral",), groups=("c8",)))
 

@@ -52,7 +52,7 @@ class NetworkBases:
     Args:
         images: Grey training images, upright or not; the closed forms are fitted to the first 2,000.
         folder: Bases that are trained by gradient descent are kept here; a training that was stopped goes on.
-        dimension: Atoms of spectral bases; as many as the circular harmonics have if None.
+        dimension: Atoms of spectral and harmonic bases; as many as the circular harmonics have by default if None.
         training: How to train them.
         progress: Called as the work goes on.
 
@@ -99,7 +99,7 @@ class NetworkBases:
             case "gaussian":
                 return GaussianBasis(group, kernel_size, SIGMA)
             case "harmonic":
-                return HarmonicBasis(group, kernel_size)
+                return self._harmonic(group, kernel_size)
             case "unitary":
                 return UnitaryBasis(group, kernel_size, self._moments(group, kernel_size))
             case "spectral":
@@ -120,6 +120,20 @@ class NetworkBases:
                 return TabulatedBasis(group, together.kernel_size, together().detach())
             case "plain":
                 raise ValueError("NetworkBases expects a family with a basis, got 'plain'.")
+
+    def _harmonic(self, group: Group, kernel_size: int) -> HarmonicBasis:
+        """As many atoms as asked for, all rings up to the same frequency."""
+        usual = HarmonicBasis(group, kernel_size)
+        if self._dimension is None:
+            return usual
+        cut = [HarmonicBasis(group, kernel_size, highest) for highest in range(max(usual.max_frequency) + 1)]
+        for basis in cut:
+            if basis.num_atoms == self._dimension:
+                return basis
+        raise ValueError(
+            f"Harmonic bases with {kernel_size}x{kernel_size} kernels have {', '.join(str(b.num_atoms) for b in cut)} "
+            f"atoms, one number for each highest frequency, got atoms {self._dimension}."
+        )
 
     def _spectral(self, group: Group, kernel_size: int) -> SpectralBasis:
         """As many atoms as asked for, of frequencies that do not vanish between two elements."""

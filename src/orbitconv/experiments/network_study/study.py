@@ -1,5 +1,6 @@
 """The study itself: every trial trained and tested once, whatever was stopped in between."""
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,7 +19,7 @@ from orbitconv.experiments.network_study.bases import NetworkBases
 from orbitconv.experiments.network_study.going_on import CAME_LATER, fixed_settings, known_rows
 from orbitconv.experiments.network_study.measurements import Measurement, error_at_random_angles, own_error
 from orbitconv.experiments.network_study.settings import NetworkStudy
-from orbitconv.experiments.network_study.trials import Trial, copies_of, name_of, training_of, trials
+from orbitconv.experiments.network_study.trials import NETWORKS_FOLDER, Trial, copies_of, name_of, training_of, trials
 from orbitconv.experiments.record import Record, Row
 from orbitconv.experiments.training import Trained, error_percent, load_trained, train_network
 from orbitconv.experiments.training.datasets import load_split
@@ -31,6 +32,8 @@ from orbitconv.models import count_multiply_adds
 from orbitconv.progress import ProgressCallback, silent
 
 _FINE_TUNING_IMAGES = 2000
+# Folders of a study beside that of its networks.
+_BASES, _TRAINED_BASES = "bases", "trained-bases"
 
 
 def compare_networks(config: NetworkStudy, progress: ProgressCallback = silent) -> Record:
@@ -79,13 +82,17 @@ class Comparison:
         self.journal = Journal(
             config.out, fixed_settings(config.settings()), usual=CAME_LATER, overwrite=config.overwrite
         )
+        if config.overwrite:  # bases and networks of other settings bear the same names
+            for folder in (config.out / name for name in (_BASES, _TRAINED_BASES, NETWORKS_FOLDER)):
+                if folder.exists():
+                    shutil.rmtree(folder)
         self.train, self.test = (
             load_split(config.data, split, config.data_dir, progress) for split in ("train", "test")
         )
         chosen = self.train.take(min(10_000, len(self.train)), 0)
         self._fit_images = chosen.grey()
         self._bases = NetworkBases(
-            self._fit_images, config.out / "trained-bases", dimension=config.atoms, progress=progress
+            self._fit_images, config.out / _TRAINED_BASES, dimension=config.atoms, progress=progress
         )
 
     def run(self) -> Record:
@@ -191,7 +198,7 @@ class Comparison:
         """File of the basis of a trial, made when it is first asked for."""
         if trial.family == "plain":
             return None
-        path = self.config.out / "bases" / f"{trial.family}-{trial.group}-k{self._side}.safetensors"
+        path = self.config.out / _BASES / f"{trial.family}-{trial.group}-k{self._side}.safetensors"
         first = replace(trial, family="learned", seed=0)
         tuned = trial.family == "fine-tuned"
         if tuned and not path.exists():

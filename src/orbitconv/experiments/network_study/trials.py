@@ -12,6 +12,9 @@ from orbitconv.experiments.training import Network, TrainNetwork
 from orbitconv.experiments.training.settings import Rotation
 from orbitconv.groups import exact_elements, parse_group
 
+NETWORKS_FOLDER = "networks"
+"""Folder of a study in which its networks are."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
@@ -47,7 +50,7 @@ class Trial:
         Returns:
             Folder of the training.
         """
-        return study / "networks" / re.sub(r"[^a-z0-9]+", "-", self.name.lower())
+        return study / NETWORKS_FOLDER / re.sub(r"[^a-z0-9]+", "-", self.name.lower())
 
 
 def name_of(trial: Trial, copies: int) -> str:
