@@ -68,8 +68,12 @@ class KernelBases:
     def _find(self, size: tuple[int, int]) -> FilterBasis:
         """The basis of a kernel size, from what the user gave."""
         if isinstance(self._given, FilterBasis):
-            basis, hint = self._given, f"Pass a function of the kernel size, such as lambda k: ExactBasis({'{}'}, k)."
-            hint = hint.format(f"{type(basis.group).__name__}({basis.group.num_rotations})")
+            basis = self._given
+            group = f"{type(basis.group).__name__}({basis.group.num_rotations})"
+            hint = (
+                "Make all kernels of one size by the options of the network (last_kernel_size of P4CNN), or pass a "
+                f"function of the kernel size, such as lambda k: ExactBasis({group}, k)."
+            )
         elif callable(self._given):
             basis, hint = self._given(size[0] if size[0] == size[1] else size), "The function returned another size."
         else:
