@@ -1,5 +1,6 @@
 """The command line that reproduces a record, from the settings of a study."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any
@@ -26,12 +27,17 @@ def command_of(words: str, config: Any, record: str) -> str:
     Args:
         words: The command, such as "study bases-trained".
         config: Its settings, a dataclass.
-        record: Name of the record below results/.
+        record: Usual name of the record below results/.
 
     Returns:
-        The command with every option that is not at its default.
+        The command with every option that is not at its default, and for a record of another name with a folder of
+        that name, so that it does not get into the way of the usual one.
     """
-    return " ".join(["orbitconv", words, *_options(config, type(config)(), ""), f"--results results/{record}.json"])
+    plain, results = type(config)(), getattr(config, "results", None)
+    places = [f"--results results/{record}.json"]
+    if results is not None and results.stem != record:
+        places = [f"--out runs/{results.stem.replace('_', '-')}", f"--results results/{results.stem}.json"]
+    return " ".join(["orbitconv", words, *_options(config, plain, ""), *places])
 
 
 def _options(config: Any, plain: Any, prefix: str) -> Iterator[str]:
@@ -45,7 +51,7 @@ def _options(config: Any, plain: Any, prefix: str) -> Iterator[str]:
             if isinstance(value, bool):
                 yield f"--{prefix}{name if value else f'no-{name}'}"
             else:
-                yield " ".join([f"--{prefix}{name}", *_words(value)])
+                yield shlex.join([f"--{prefix}{name}", *_words(value)])
 
 
 def _words(value: Any) -> list[str]:

@@ -5,11 +5,13 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from orbitconv.experiments.record import Row, commit
+from orbitconv.experiments.record import Provenance, Row
 from orbitconv.files import write_atomically
 from orbitconv.locks import lock
 
@@ -50,7 +52,7 @@ class Journal:
         self.path = folder / NAME
         self._locks = folder / ".locks"
         self._parts: dict[str, list[Row]] = {}
-        self._commits: dict[str, None] = {}
+        self._sources: dict[str, Provenance] = {}
         self._wanted, self._usual = (json.loads(json.dumps(dict(one), allow_nan=False)) for one in (settings, usual))
         foreign = folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
         if foreign and not self.path.exists() and not overwrite:
@@ -93,23 +95,22 @@ class Journal:
                 time.sleep(_PATIENCE)
         return {part: self._parts[part] for part in parts}
 
-    def adopt(self, part: str, rows: list[Row], source: str | None) -> None:
+    def adopt(self, part: str, rows: list[Row], source: Provenance) -> None:
         """Take a part that was done elsewhere as done, if it is not done here.
 
         Args:
             part: Name of the part.
             rows: Its rows.
-            source: Commit of the code that made it.
+            source: What made it.
         """
         self._read()
         if part not in self._parts:
             self._add(part, rows, source)
 
     @property
-    def source(self) -> str | None:
-        """Commit of the code that made the parts; several, with commas, if it changed on the way."""
-        several = {one: None for some in self._commits for one in some.split(", ")}
-        return ", ".join(several) or None
+    def source(self) -> Provenance:
+        """What made the parts."""
+        return reduce(or_, self._sources.values(), Provenance())
 
     @property
     def done(self) -> dict[str, list[Row]]:
@@ -125,12 +126,12 @@ class Journal:
                 return False
             self._read()
             if part not in self._parts:
-                self._add(part, make(), commit())
+                self._add(part, make(), Provenance.here())
         return True
 
-    def _add(self, part: str, rows: list[Row], source: str | None) -> None:
+    def _add(self, part: str, rows: list[Row], source: Provenance) -> None:
         """Keep a part, whole or not at all: a line without its end is passed over when the file is read."""
-        line = json.dumps({"part": part, "commit": source, "rows": rows}, allow_nan=False) + "\n"
+        line = json.dumps({"part": part, **source.as_dict(), "rows": rows}, allow_nan=False) + "\n"
         with lock(self._locks / "journal", wait=True), self.path.open("rb+") as file:
             if file.seek(0, os.SEEK_END) and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
                 line = "\n" + line  # another process was cut off in the middle of a line
@@ -139,10 +140,8 @@ class Journal:
             os.fsync(file.fileno())
         self._keep(part, rows, source)
 
-    def _keep(self, part: str, rows: list[Row], source: str | None) -> None:
-        self._parts[part] = rows
-        if source is not None:
-            self._commits[source] = None
+    def _keep(self, part: str, rows: list[Row], source: Provenance) -> None:
+        self._parts[part], self._sources[part] = rows, source
 
     def _read(self) -> None:
         """Take in the parts in the file that are whole."""
@@ -155,7 +154,7 @@ class Journal:
                 "--out, or begin anew with --overwrite."
             )
         for line in filter(None, map(_parse, lines)):
-            self._keep(line["part"], line["rows"], line["commit"])
+            self._keep(line["part"], line["rows"], Provenance.of(line))
 
 
 def _parse(line: str) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from orbitconv.checks import check_positive
 from orbitconv.data import ImageSet, rotated
 from orbitconv.experiments.commands import command_of, settings_of
 from orbitconv.experiments.devices import find_device
-from orbitconv.experiments.network_facts import group_of, measured_group, network_facts, turned_copies
+from orbitconv.experiments.network_facts import errors_of_layers, group_of, measured_group, network_facts, turned_copies
 from orbitconv.experiments.record import Record
 from orbitconv.experiments.training import TrainedNetwork, error_percent, read_trained
 from orbitconv.experiments.training.datasets import is_turned, load_split
@@ -22,7 +22,6 @@ from orbitconv.experiments.training.examples import Pixels
 from orbitconv.experiments.training.settings import Device
 from orbitconv.experiments.upright import TEST_SEED
 from orbitconv.files import check_writable
-from orbitconv.metrics import equivariance_error
 from orbitconv.progress import ProgressCallback, silent
 
 
@@ -130,16 +129,13 @@ def measure_layers(network: nn.Module, images: ImageSet) -> dict[str, Any]:
         The group, how many images, and for each layer its mean and worst error over the turns but the identity, and the
         errors at every element.
     """
-    group = measured_group(group_of(network))
     exact = copy.deepcopy(network).double()
-    dtype = next(exact.parameters()).dtype
-    found = equivariance_error(exact, images.floats(dtype), group)
-    errors = {name: error.nan_to_num(nan=0.0) for name, error in found.items()}  # 0 / 0: nothing came, as it should
+    errors = errors_of_layers(exact, images.floats(next(exact.parameters()).dtype))
     rows = [
         {"layer": name or "whole network", "mean": float(e[1:].mean()), "worst": float(e.max()), "errors": e.tolist()}
         for name, e in errors.items()
     ]
-    return {"group": group.name.lower(), "images": len(images), "layers": rows}
+    return {"group": measured_group(group_of(network)).name.lower(), "images": len(images), "layers": rows}
 
 
 def _check_fit(trained: TrainedNetwork, images: ImageSet) -> None:

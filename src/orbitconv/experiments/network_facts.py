@@ -1,13 +1,15 @@
-"""What a record says about a network: its family, group, kernel and size, and where its layers are measured."""
+"""What a record says about a network: its family, group, kernel and size, and how its layers turn."""
 
 import re
 from pathlib import Path
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from orbitconv.bases import FilterBasis
 from orbitconv.experiments.record import Row
 from orbitconv.groups import Cyclic, Group
+from orbitconv.metrics import equivariance_error
 from orbitconv.models import TurnedCopies, count_parameters
 
 # Networks without a group are measured at its turns.
@@ -73,3 +75,17 @@ def measured_group(group: Group | None) -> Group:
         Its own group; C8 for networks that have none, or only the identity.
     """
     return _PLAIN_GROUP if group is None or group.order == 1 else group
+
+
+def errors_of_layers(network: nn.Module, images: Float[Tensor, "b c h w"]) -> dict[str, Float[Tensor, " n"]]:
+    """Normalised equivariance error of every layer at the turns of the network's group.
+
+    Args:
+        network: The network.
+        images: Images to turn.
+
+    Returns:
+        For each layer by its name, its error at every element; zero where nothing came out, as it should.
+    """
+    found = equivariance_error(network, images, measured_group(group_of(network)))
+    return {name: error.nan_to_num(nan=0.0) for name, error in found.items()}

@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,9 +16,68 @@ from orbitconv.files import write_atomically
 
 Row = dict[str, str | int | float | None]
 
+Machine = dict[str, str | int]
+
 _REQUIRED = (
     "family", "group", "kernel", "seed", "train", "test", "test_error_percent", "parameters", "seconds",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Which code made the rows of a record, and where: both may have changed on the way.
+
+    Args:
+        commits: Commits of the code.
+        machines: What it ran on.
+    """
+
+    commits: tuple[str, ...] = ()
+    machines: tuple[Machine, ...] = ()
+
+    @staticmethod
+    def here() -> "Provenance":
+        """This code on this machine.
+
+        Returns:
+            The provenance of what is made now.
+        """
+        source = commit()
+        return Provenance(() if source is None else (source,), (machine(),))
+
+    @staticmethod
+    def of(record: Mapping[str, Any]) -> "Provenance":
+        """What a record says.
+
+        Args:
+            record: The record as it was read from its file, or anything with its commit and machines.
+
+        Returns:
+            Its provenance.
+        """
+        machines = record.get("machines") or [record.get("machine")]
+        return Provenance(
+            tuple(filter(None, (record.get("commit") or "").split(", "))), tuple(one for one in machines if one)
+        )
+
+    def __or__(self, other: "Provenance") -> "Provenance":
+        """Both, everything once."""
+        commits = dict.fromkeys(self.commits + other.commits)
+        new = [one for one in other.machines if one not in self.machines]
+        return Provenance(tuple(commits), (*self.machines, *new))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Columns of a record: commit and machine, and all machines if there are several.
+
+        Returns:
+            What `of` reads.
+        """
+        several = {"machines": list(self.machines)} if len(self.machines) > 1 else {}
+        return {
+            "commit": ", ".join(self.commits) or None,
+            "machine": self.machines[0] if self.machines else machine(),
+            **several,
+        }
 
 
 @dataclass(kw_only=True)
@@ -30,7 +90,7 @@ class Record:
         config: Settings, as JSON can hold them.
         rows: One flat row per measurement; `add` checks that none lacks a required column.
         extra: Further facts at the top level, such as the time a fit took.
-        source: Commit of the code, taken when the study begins: files may change while it runs.
+        source: Code and machine, taken when the study begins: files may change while it runs.
     """
 
     study: str
@@ -38,7 +98,7 @@ class Record:
     config: dict[str, Any]
     rows: list[Row] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
-    source: str | None = field(default_factory=lambda: commit())
+    source: Provenance = field(default_factory=Provenance.here)
 
     def add(self, **columns: str | int | float | None) -> None:
         """Add a measurement.
@@ -56,7 +116,7 @@ class Record:
         self.rows.append(dict(columns))
 
     def as_dict(self) -> dict[str, Any]:
-        """The record as JSON can hold it, with versions, commit and machine of this process.
+        """The record as JSON can hold it, with the versions of this process.
 
         Returns:
             Dictionary with the rows last.
@@ -64,9 +124,8 @@ class Record:
         return {
             "study": self.study,
             "command": self.command,
-            "commit": self.source,
+            **self.source.as_dict(),
             "versions": versions(),
-            "machine": machine(),
             "config": self.config,
             **self.extra,
             "rows": self.rows,
@@ -117,13 +176,13 @@ def versions() -> dict[str, str]:
     return found
 
 
-def machine() -> dict[str, str | int]:
+def machine() -> Machine:
     """What the study ran on, without a name that belongs to anyone.
 
     Returns:
         System, processor, cores and threads, and the GPU if torch sees one.
     """
-    facts: dict[str, str | int] = {
+    facts: Machine = {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": os.cpu_count() or 1,

@@ -6,6 +6,7 @@ from digits import small_digits
 from orbitconv.experiments.network_study.settings import MnistStudy, RotatedMnistStudy
 from orbitconv.experiments.training import Training
 from orbitconv.experiments.training.datasets import LOADERS
+from orbitconv.learn import BasisTraining, FineTuning
 
 SMALL = {
     "families": ("plain", "exact", "spectral"),
@@ -30,3 +31,10 @@ def study(small_data, tmp_path):
     return lambda turned=False, **options: (RotatedMnistStudy if turned else MnistStudy)(
         **{"out": tmp_path / "run", **SMALL, **options}
     )
+
+
+@pytest.fixture
+def short_training_of_bases(monkeypatch):
+    module = "orbitconv.experiments.network_study"
+    monkeypatch.setattr(f"{module}.bases.BasisTraining", lambda: BasisTraining(steps=4, batch_size=4, check_every=2))
+    monkeypatch.setattr(f"{module}.study.FineTuning", lambda: FineTuning(steps=2, batch_size=4))

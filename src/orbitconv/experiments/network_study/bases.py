@@ -39,6 +39,9 @@ FAMILIES: tuple[Family, ...] = get_args(Family)[:-2]
 LEARNED: tuple[Family, ...] = ("learned", "average", "fine-tuned", "over-complete", "spectral", "unitary")
 """Families whose turning of filters is learned."""
 
+WRITTEN_DOWN: tuple[Family, ...] = ("exact", "nearest", "bilinear", "gaussian", "harmonic")
+"""Families of bases that depend on no images, and are made at once."""
+
 SIGMA = 0.3
 """Width of the Gaussian interpolator, in pixels."""
 COPIES = 3

@@ -1,32 +1,37 @@
 """What a study that goes on must have in common with what is there: its folder, or the record of an earlier one."""
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from orbitconv.experiments.network_study.settings import NetworkStudy
+from orbitconv.experiments.network_study.trials import copies_of
+from orbitconv.experiments.record import Provenance, Row
+
+Study = TypeVar("Study", bound=NetworkStudy)
 
 # Settings that may change while a study goes on: they are part of the name of a trial or of its row, or do not change
 # its meaning.
 _GROWS = {"seeds", "families", "groups", "rotations", "ablations", "device", "precision", "copies"}
 # What stands for settings that folders and records of older versions do not name.
-CAME_LATER: dict[str, Any] = {"mixing": "dense", "elastic": 0.0, "atoms": None}
+CAME_LATER: dict[str, Any] = {"mixing": "dense", "elastic": 0.0, "atoms": None, "options": {}}
 
 
-def known_rows(config: NetworkStudy) -> tuple[list[dict[str, Any]], str]:
+def known_rows(config: NetworkStudy) -> tuple[list[dict[str, Any]], Provenance]:
     """The rows of the record that is known, which are taken as done.
 
     Args:
         config: Settings.
 
     Returns:
-        The rows, and the commit that they were made at; none if no record is named.
+        The rows, and what made them; none if no record is named.
 
     Raises:
         ValueError: If the record is of another study, or of other settings.
     """
     if config.known is None:
-        return [], ""
+        return [], Provenance()
     try:
         known = json.loads(config.known.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -35,7 +40,7 @@ def known_rows(config: NetworkStudy) -> tuple[list[dict[str, Any]], str]:
     if known.get("study") != config.name or {**CAME_LATER, **fixed_settings(known["config"])} != wanted:
         raise ValueError(f"{config.known} is the record of another study, or of one with other settings.")
     precision = known["config"]["precision"]  # which older rows do not name
-    return [{**row, "precision": row.get("precision", precision)} for row in known["rows"]], known["commit"]
+    return [{**row, "precision": row.get("precision", precision)} for row in known["rows"]], Provenance.of(known)
 
 
 def fixed_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,3 +55,28 @@ def fixed_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     same = {name: value for name, value in settings.items() if name not in _GROWS}
     same["training"] = {name: value for name, value in same["training"].items() if name != "epochs"}
     return same
+
+
+def as_whole(config: Study, rows: Sequence[Row]) -> Study:
+    """The settings that ask for every network of a record at once, whoever asked for which before.
+
+    Args:
+        config: Settings of the last call.
+        rows: Rows of all calls.
+
+    Returns:
+        The settings with all families, groups, rotations, seeds and copies.
+    """
+
+    def all_of(name: str, column: str) -> tuple[Any, ...]:
+        return tuple(dict.fromkeys((*getattr(config, name), *(row[column] for row in rows if row["group"] != "c1"))))
+
+    plain = ("plain",) if any(row["family"] == "plain" for row in rows) else ()
+    return replace(
+        config,
+        families=tuple(dict.fromkeys((*plain, *all_of("families", "family")))),
+        groups=all_of("groups", "group"),
+        rotations=tuple(dict.fromkeys((*config.rotations, *(row["rotation"] for row in rows)))),
+        seeds=max([config.seeds, *(int(row["seed"] or 0) + 1 for row in rows)]),
+        copies=tuple(sorted({*config.copies, *(copies_of(str(row["test"])) for row in rows)} - {1})),
+    )

@@ -6,11 +6,10 @@ import torch
 from torch import nn
 
 from orbitconv.data import ImageSet, rotated
-from orbitconv.experiments.network_facts import group_of, measured_group
+from orbitconv.experiments.network_facts import errors_of_layers
 from orbitconv.experiments.record import Row
 from orbitconv.experiments.training import TrainConfig, Trained, build_network, error_percent
 from orbitconv.experiments.upright import TEST_SEED
-from orbitconv.metrics import equivariance_error
 
 Measurement = Callable[[nn.Module, Trained, ImageSet], list[Row]]
 """Gets the trained network, what came of its training and the test images; gives columns, one row for each test."""
@@ -80,7 +79,7 @@ def layer_errors(network: nn.Module, images: ImageSet, when: str) -> list[Row]:
         One row for each layer that gives feature maps, in the order of execution.
     """
     layers = dict(network.named_modules())
-    errors = equivariance_error(network, images.floats(), measured_group(group_of(network)))
+    errors = errors_of_layers(network, images.floats())
     after = {name for name in errors if name == "" or isinstance(layers[name], nn.Linear | nn.Flatten)}
     maps = [(name, error) for name, error in errors.items() if name not in after]
     return [

@@ -13,13 +13,13 @@ from orbitconv.data import ImageSet
 from orbitconv.experiments.commands import command_of
 from orbitconv.experiments.journal import Journal
 from orbitconv.experiments.network_study.bases import Family
-from orbitconv.experiments.network_study.going_on import CAME_LATER, fixed_settings
+from orbitconv.experiments.network_study.going_on import CAME_LATER, as_whole, fixed_settings
 from orbitconv.experiments.network_study.measurements import Measurement
 from orbitconv.experiments.network_study.settings import NetworkStudy
 from orbitconv.experiments.network_study.step_times import step_times
 from orbitconv.experiments.network_study.study import Comparison, usual_measurements
 from orbitconv.experiments.network_study.trials import groups_of, trials
-from orbitconv.experiments.record import Record, Row
+from orbitconv.experiments.record import Provenance, Record, Row
 from orbitconv.experiments.training import Examples, Plan, Trained, Training, build_network, load_trained, read_trained
 from orbitconv.experiments.training.datasets import load_split
 from orbitconv.models import count_parameters, width_for
@@ -89,12 +89,10 @@ def study_separable(config: SeparableStudy, progress: ProgressCallback = silent)
         Rows as of a study of networks, with the columns network, mixing, matched ("none", "fields", "parameters") and
         width. The times of training steps stand beside them as training_steps, one entry for each network.
     """
-    record = Record(
-        study=config.name, command=command_of(f"study {config.study}", config, config.name), config=config.settings()
-    )
+    record = Record(study=config.name, command="", config={}, source=Provenance())
     timed = {name: value for name, value in config.settings().items() if name != "rounds"}
+    load_split(config.data, "train", config.data_dir, progress)  # fails here, before anything is written or forgotten
     journal = Journal(config.out, fixed_settings(timed), usual=CAME_LATER, overwrite=config.overwrite)
-    sources: dict[str, None] = {}
     trained: dict[str, Path] = {}
     trial = next(trials(config))
     for name, (mixing, matched) in NETWORKS.items():
@@ -107,13 +105,14 @@ def study_separable(config: SeparableStudy, progress: ProgressCallback = silent)
         for row in done.rows:
             if all(row[column] == getattr(trial, column) for column in ("family", "group", "rotation", "epochs")):
                 record.add(**row, network=name, mixing=mixing, matched=matched)
-        sources |= dict.fromkeys((done.source or "").split(", "))
+        record.source |= done.source
         trained[name] = trial.folder(part.out)
     record.extra["training_steps"] = journal.rows(
         f"{trial.name}, {config.rounds} steps", partial(_time_steps, config, trained, progress)
     )
-    sources |= dict.fromkeys((journal.source or "").split(", "))
-    record.source = ", ".join(filter(None, sources)) or None
+    record.source |= journal.source
+    whole = as_whole(config, record.rows)
+    record.command, record.config = command_of(f"study {config.study}", whole, config.name), whole.settings()
     return record
 
 

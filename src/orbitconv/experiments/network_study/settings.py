@@ -1,6 +1,6 @@
 """What a study of networks compares, and the usual settings for each data set."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
@@ -9,6 +9,7 @@ from orbitconv.experiments.commands import settings_of
 from orbitconv.experiments.devices import Device
 from orbitconv.experiments.network_study.bases import FAMILIES, Family
 from orbitconv.experiments.training import Augmentation, Hardware, Training
+from orbitconv.experiments.training.config import Option
 from orbitconv.experiments.training.datasets import is_turned
 from orbitconv.experiments.training.settings import Precision, Rotation
 from orbitconv.groups import parse_group
@@ -48,7 +49,9 @@ class NetworkStudy:
     """Atoms of the spectral basis and the harmonic one, whose frequencies are then cut; by default as many as circular
     harmonics have."""
     model: str = "small"
-    """Network: small, all-cnn-c, resnet, wide-resnet."""
+    """Network: small, p4cnn, all-cnn-c, resnet, wide-resnet."""
+    options: dict[str, Option] = field(default_factory=dict)
+    """Further options of the network by name, such as depth 44 for a ResNet."""
     plain_width: int = 16
     """Channels of the first stage of the plain network; all others get widths that make them as large."""
     width: Width = "params"
@@ -98,6 +101,8 @@ class NetworkStudy:
             raise ValueError(f"{owner} expects mixing out of {', '.join(get_args(Mixing))}, got {self.mixing!r}.")
         if not (self.width in {"params", "compute"} if isinstance(self.width, str) else self.width > 0):
             raise ValueError(f"{owner} expects width > 0, 'params' or 'compute', got {self.width!r}.")
+        if taken := sorted({one.name for one in fields(NetworkStudy)} & set(self.options)):
+            raise ValueError(f"{owner} has options of its own for {', '.join(taken)}; leave them out of options.")
         if any(copies < 2 for copies in self.copies):
             raise ValueError(f"{owner} expects two copies or more, got {self.copies}.")
         self.training.check()

@@ -9,7 +9,7 @@ from torch import nn
 from orbitconv.checks import check_positive
 from orbitconv.data import ImageSet
 from orbitconv.experiments.commands import command_of
-from orbitconv.experiments.network_study.going_on import known_rows
+from orbitconv.experiments.network_study.going_on import as_whole, known_rows
 from orbitconv.experiments.network_study.measurements import (
     Measurement,
     error_at_random_angles,
@@ -20,7 +20,7 @@ from orbitconv.experiments.network_study.measurements import (
 )
 from orbitconv.experiments.network_study.settings import NetworkStudy
 from orbitconv.experiments.network_study.study import Comparison
-from orbitconv.experiments.record import Record, Row
+from orbitconv.experiments.record import Provenance, Record, Row
 from orbitconv.experiments.training import Trained, Training
 from orbitconv.experiments.training.settings import Rotation
 from orbitconv.progress import ProgressCallback, silent
@@ -83,22 +83,20 @@ def study_stability(config: StabilityStudy, progress: ProgressCallback = silent)
         Rows with test "upright", "rotated", "angle" (with degrees) and "layer" (with when, layer, name and
         equivariance_error); column ablation tells what was changed.
     """
-    record = Record(
-        study=config.name, command=command_of(f"study {config.study}", config, config.name), config=config.settings()
-    )
-    sources: dict[str, None] = {}
-    known, commit = known_rows(config)
+    record = Record(study=config.name, command="", config={}, source=Provenance())
+    known, made_by = known_rows(config)
     for name, one in _parts(config).items():
         comparison = Comparison(one, _measurements(config), progress)
         own = [
             {key: value for key, value in row.items() if key != "ablation"} for row in known if row["ablation"] == name
         ]
-        comparison.adopt(own, commit)
+        comparison.adopt(own, made_by)
         done = comparison.run()
         for row in done.rows:
             record.add(**row, ablation=name)
-        sources |= dict.fromkeys((done.source or "").split(", "))
-    record.source = ", ".join(filter(None, sources)) or None
+        record.source |= done.source
+    whole = as_whole(config, [row for row in record.rows if row["ablation"] == "none"])
+    record.command, record.config = command_of(f"study {config.study}", whole, config.name), whole.settings()
     return record
 
 

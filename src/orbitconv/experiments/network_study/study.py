@@ -16,11 +16,19 @@ from orbitconv.experiments.devices import find_device
 from orbitconv.experiments.journal import Journal
 from orbitconv.experiments.network_facts import turned_copies
 from orbitconv.experiments.network_study.bases import NetworkBases
-from orbitconv.experiments.network_study.going_on import CAME_LATER, fixed_settings, known_rows
+from orbitconv.experiments.network_study.checks import check_study
+from orbitconv.experiments.network_study.going_on import CAME_LATER, as_whole, fixed_settings, known_rows
 from orbitconv.experiments.network_study.measurements import Measurement, error_at_random_angles, own_error
 from orbitconv.experiments.network_study.settings import NetworkStudy
-from orbitconv.experiments.network_study.trials import NETWORKS_FOLDER, Trial, copies_of, name_of, training_of, trials
-from orbitconv.experiments.record import Record, Row
+from orbitconv.experiments.network_study.trials import (
+    NETWORKS_FOLDER,
+    Trial,
+    copies_of,
+    name_of,
+    training_of,
+    trials,
+)
+from orbitconv.experiments.record import Provenance, Record, Row
 from orbitconv.experiments.training import Trained, error_percent, load_trained, train_network
 from orbitconv.experiments.training.datasets import load_split
 from orbitconv.experiments.training.examples import Pixels
@@ -79,6 +87,16 @@ class Comparison:
         self, config: NetworkStudy, measurements: Sequence[Measurement], progress: ProgressCallback = silent
     ) -> None:
         self.config, self.measurements, self.progress = config, measurements, progress
+        self.trials = list(trials(config))
+        self.train, self.test = (
+            load_split(config.data, split, config.data_dir, progress) for split in ("train", "test")
+        )
+        chosen = self.train.take(min(10_000, len(self.train)), 0)
+        self._bases = NetworkBases(
+            chosen.grey(), config.out / _TRAINED_BASES, dimension=config.atoms, progress=progress
+        )
+        check_study(config, self.trials, self.train, self._bases)
+        # Now that nothing speaks against the settings: what is there may be forgotten, and the folder bears them.
         self.journal = Journal(
             config.out, fixed_settings(config.settings()), usual=CAME_LATER, overwrite=config.overwrite
         )
@@ -86,14 +104,6 @@ class Comparison:
             for folder in (config.out / name for name in (_BASES, _TRAINED_BASES, NETWORKS_FOLDER)):
                 if folder.exists():
                     shutil.rmtree(folder)
-        self.train, self.test = (
-            load_split(config.data, split, config.data_dir, progress) for split in ("train", "test")
-        )
-        chosen = self.train.take(min(10_000, len(self.train)), 0)
-        self._fit_images = chosen.grey()
-        self._bases = NetworkBases(
-            self._fit_images, config.out / _TRAINED_BASES, dimension=config.atoms, progress=progress
-        )
 
     def run(self) -> Record:
         """Train and test every network.
@@ -102,19 +112,8 @@ class Comparison:
             The record of all that is done.
         """
         config = self.config
-        if not (wanted := list(trials(config))):
-            raise ValueError(
-                f"study {config.study} has nothing to compare: {', '.join(config.families)} on "
-                f"{', '.join(config.groups)}. Exact filters are compared on c4 and d4, which the grid allows, all "
-                "other families on the rest."
-            )
-        record = Record(
-            study=config.name,
-            command=command_of(f"study {config.study}", config, config.name),
-            config=config.settings(),
-        )
-        self.journal.collect({trial.name: partial(self._work, trial) for trial in wanted})
-        several = [(trial, copies) for trial in wanted for copies in config.copies]
+        self.journal.collect({trial.name: partial(self._work, trial) for trial in self.trials})
+        several = [(trial, copies) for trial in self.trials for copies in config.copies]
         done = self.journal.done
         lost = [t.name for t, n in several if name_of(t, n) not in done and not t.folder(config.out).exists()]
         if lost:
@@ -123,25 +122,31 @@ class Comparison:
                 "--known to train it there."
             )
         self.journal.collect({name_of(t, copies): partial(self._ask_copies, t, copies) for t, copies in several})
-        for rows in self.journal.done.values():
-            for row in rows:
-                record.add(**row)
-        record.source = self.journal.source
+        rows = [row for part in self.journal.done.values() for row in part]
+        whole = as_whole(config, rows)
+        record = Record(
+            study=config.name,
+            command=command_of(f"study {config.study}", whole, config.name),
+            config=whole.settings(),
+            source=self.journal.source,
+        )
+        for row in rows:
+            record.add(**row)
         return record
 
-    def adopt(self, rows: Sequence[Mapping[str, Any]], commit: str) -> None:
+    def adopt(self, rows: Sequence[Mapping[str, Any]], source: Provenance) -> None:
         """Take networks as done.
 
         Args:
             rows: Their rows.
-            commit: What they were made at.
+            source: What made them.
         """
         parts: dict[str, list[Row]] = {}
         for row in rows:
             trial = Trial(**{name: row[name] for name in ("family", "group", "rotation", "epochs", "seed")})
             parts.setdefault(name_of(trial, copies_of(str(row["test"]))), []).append(dict(row))
         for name, own in parts.items():
-            self.journal.adopt(name, own, commit)
+            self.journal.adopt(name, own, source)
 
     def _work(self, trial: Trial) -> list[Row]:
         """Train and test one network."""
@@ -198,9 +203,11 @@ class Comparison:
         """File of the basis of a trial, made when it is first asked for."""
         if trial.family == "plain":
             return None
-        path = self.config.out / _BASES / f"{trial.family}-{trial.group}-k{self._side}.safetensors"
         first = replace(trial, family="learned", seed=0)
         tuned = trial.family == "fine-tuned"
+        # A basis is tuned through one network, which depends on how it was trained.
+        through = f"-{first.folder(Path()).name}" if tuned else ""
+        path = self.config.out / _BASES / f"{trial.family}-{trial.group}-k{self._side}{through}.safetensors"
         if tuned and not path.exists():
             self.journal.rows(first.name, partial(self._work, first))
             self._train(first)  # only if its rows were taken from a record, which does not hold the network

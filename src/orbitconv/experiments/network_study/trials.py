@@ -123,9 +123,6 @@ def training_of(trial: Trial, config: NetworkStudy, basis: Path | None) -> Train
     Returns:
         The settings, which go on with a training that was stopped.
     """
-    names = ["plain_width", "width", "downsample", "pool_group", "kernel_size"]
-    if basis is not None and config.mixing != "dense":
-        names.append("mixing")  # it came later: settings of older trainings do not name it
     folder = trial.folder(config.out)
     return TrainNetwork(
         out=folder,
@@ -135,12 +132,28 @@ def training_of(trial: Trial, config: NetworkStudy, basis: Path | None) -> Train
         train_images=config.train_images,
         test_every=trial.epochs,
         seed=trial.seed,
-        network=Network(
-            model=config.model,
-            basis="none" if basis is None else str(basis),
-            options={name: getattr(config, name) for name in names},
-        ),
+        network=network_of(config, basis),
         training=replace(config.training, epochs=trial.epochs),
         augmentation=config.augmentation(trial.rotation),
         hardware=config.hardware,
+    )
+
+
+def network_of(config: NetworkStudy, basis: Path | None) -> Network:
+    """The network of a trial, as the settings of a training name it.
+
+    Args:
+        config: Settings of the study.
+        basis: File of its basis; None for the plain network.
+
+    Returns:
+        The settings.
+    """
+    names = ["plain_width", "width", "downsample", "pool_group", "kernel_size"]
+    if basis is not None and config.mixing != "dense":
+        names.append("mixing")  # it came later: settings of older trainings do not name it
+    return Network(
+        model=config.model,
+        basis="none" if basis is None else str(basis),
+        options={**{name: getattr(config, name) for name in names}, **config.options},
     )

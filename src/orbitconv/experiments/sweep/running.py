@@ -1,10 +1,7 @@
 """A sweep at work: trial after trial, each a training in memory that may be cut short."""
 
-import os
 from collections.abc import Mapping
 from typing import Any
-
-from torch import distributed
 
 from orbitconv.data import ImageSet
 from orbitconv.experiments.network_facts import network_facts
@@ -15,6 +12,7 @@ from orbitconv.experiments.sweep.store import SweepStore
 from orbitconv.experiments.training import Examples, TrainConfig, fit
 from orbitconv.experiments.training.datasets import load_split
 from orbitconv.experiments.training.networks import initial_network
+from orbitconv.experiments.training.processes import refuse_torchrun
 from orbitconv.experiments.training.run import parted
 from orbitconv.learn.checkpoints import Row
 from orbitconv.optional import import_optional
@@ -39,11 +37,7 @@ def run_sweep(config: Sweep, progress: ProgressCallback = silent) -> Outcome:
         ModuleNotFoundError: If Optuna is not installed.
         ValueError: If settings make no sense, or are not those of the sweep that is joined.
     """
-    if distributed.is_available() and distributed.is_torchelastic_launched() and os.environ["WORLD_SIZE"] != "1":
-        raise ValueError(
-            "sweep trains each network in one process; start the same command once for every machine or GPU, without "
-            "torchrun."
-        )
+    refuse_torchrun("sweep")
     base, space = config.base(), parse_search(config.search)
     distributions = {one.name: one.distribution for one in space}
     probes = check_space(base, space)

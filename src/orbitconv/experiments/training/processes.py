@@ -17,6 +17,22 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
+def refuse_torchrun(owner: str) -> None:
+    """Refuse several processes that torchrun started, for work that trains each network in one process.
+
+    Args:
+        owner: Who refuses.
+
+    Raises:
+        ValueError: If this is one of several.
+    """
+    if dist.is_available() and dist.is_torchelastic_launched() and os.environ["WORLD_SIZE"] != "1":
+        raise ValueError(
+            f"{owner} trains each network in one process; start the same command once for every machine or GPU, "
+            "without torchrun."
+        )
+
+
 @contextmanager
 def launched(hardware: Hardware, device: torch.device | None = None) -> Iterator["Fabric"]:
     """Get ready to compute: one process on one device, or those that torchrun started, each on its own.

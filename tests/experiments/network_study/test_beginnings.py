@@ -1,0 +1,139 @@
+"""What speaks against a study is said before anything is written or forgotten; what a record says brings it back."""
+
+import json
+import os
+import shlex
+from dataclasses import replace
+
+import pytest
+from torch import nn
+
+from digits import small_digits
+from orbitconv.bases import load_basis
+from orbitconv.cli.commands import parse
+from orbitconv.experiments.commands import command_of
+from orbitconv.experiments.network_study import compare_networks
+from orbitconv.experiments.network_study.measurements import layer_errors
+from orbitconv.experiments.network_study.settings import RotatedMnistStudy
+from orbitconv.experiments.network_study.stability import StabilityStudy
+from orbitconv.experiments.network_study.trials import trials
+from orbitconv.experiments.training import load_trained
+
+BAD = {
+    "data": ({"data": "minst"}, r"minst"),
+    "model": ({"model": "smal"}, r"no network named 'smal'. Did you mean 'small'"),
+    "option": ({"options": {"depth": 3}}, r"'small' has no option depth"),
+    "own option": ({"options": {"width": 3}}, r"options of its own for width"),
+    "kernel": ({"model": "resnet", "kernel_size": 4}, r"odd sides"),
+    "atoms": ({"families": ("harmonic",), "atoms": 5}, r"3x3 kernels have 2, 4, 6 atoms, .*, got atoms 5"),
+    "nothing": ({"families": ("exact",), "groups": ("c8",)}, r"nothing to compare"),
+}
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("name", BAD)
+def test_a_study_that_cannot_begin_leaves_what_is_there(study, tmp_path, name, overwrite):
+    compare_networks(study(families=("plain", "spectral"), groups=("c8",)))
+    before = contents(tmp_path)
+    options, message = BAD[name]
+    for out in ("run", "new"):
+        with pytest.raises(ValueError, match=message):
+            compare_networks(study(out=tmp_path / out, overwrite=overwrite, **options))
+    assert contents(tmp_path) == before
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_study_that_begins_anew_forgets_networks_and_bases_too(study):
+    compare_networks(study(families=("plain", "spectral"), groups=("c8",), atoms=6))
+    again = compare_networks(study(families=("spectral",), groups=("c8",), atoms=4, overwrite=True))
+    assert {(row["family"], row["num_atoms"]) for row in again.rows} == {("spectral", 4)}
+    assert [path.name for path in (study().out / "networks").iterdir()] == ["spectral-c8-1-epochs-seed-0"]
+
+
+def test_several_processes_of_torchrun_are_refused(study, monkeypatch):
+    monkeypatch.setattr("torch.distributed.is_torchelastic_launched", lambda: True)
+    monkeypatch.setitem(os.environ, "WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match=r"study mnist trains each network in one process; .* without torchrun"):
+        compare_networks(study())
+    assert not study().out.exists()
+
+
+def test_networks_have_options_of_their_own(study):
+    config = study(families=("plain", "exact"), model="resnet", options={"depth": 8})
+    compare_networks(config)
+    for family in ("plain", "exact-c4"):
+        network, _ = load_trained(config.out / "networks" / f"{family}-1-epochs-seed-0")
+        assert sum(isinstance(m, nn.Conv2d) or hasattr(m, "basis") for m in network.modules()) == 7 + 2
+
+
+@pytest.mark.usefixtures("short_training_of_bases")
+def test_a_basis_is_tuned_anew_where_networks_are_trained_otherwise(study):
+    config = study(families=("fine-tuned",), groups=("c8",), rotations=("none", "circle"))
+    compare_networks(config)
+    upright, turned = (
+        load_basis(str(next(config.out.glob(f"bases/fine-tuned-*-learned-c8{how}-1-epochs-seed-0.safetensors"))))()
+        for how in ("", "-turned-by-circle")
+    )
+    assert (upright - turned).abs().max() > 1e-6
+
+
+def test_the_command_of_a_record_asks_for_all_that_is_in_it(study, tmp_path):
+    compare_networks(study(True, families=("plain", "spectral"), groups=("c8",), seeds=2))
+    last = compare_networks(
+        study(True, families=("exact",), groups=("c4",), copies=(2,), results=tmp_path / "rotated_mnist_small.json")
+    )
+    words = shlex.split(last.command)
+    assert words[-4:] == ["--out", "runs/rotated-mnist-small", "--results", "results/rotated_mnist_small.json"]
+    found = parse(words[1:])
+    assert found.settings() == last.config
+    assert {(t.family, t.group, t.seed) for t in trials(found)} == {
+        (family, group, seed)
+        for family, group in (("plain", "c1"), ("spectral", "c8"), ("exact", "c4"))
+        for seed in (0, 1)
+    }
+    assert found.copies == (2,)
+    usual = compare_networks(study(True, families=("plain",))).command
+    assert usual.endswith("--results results/rotated_mnist.json")
+    assert " --out " not in usual
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        StabilityStudy(ablations=("mean over the group", "3x3"), families=("spectral, disc", "plain")),
+        StabilityStudy(ablations=(), step_degrees=15),
+        RotatedMnistStudy(model="resnet", options={"depth": 20, "plain_widths": "a b"}, elastic=1.0, width=2.5),
+    ],
+)
+def test_words_with_spaces_reach_the_command_line_whole(config):
+    command = command_of(f"study {config.study}", config, config.name)
+    assert parse(shlex.split(command)[1:]).settings() == config.settings()
+
+
+def test_a_record_names_the_machines_that_made_it(study, tmp_path):
+    first = compare_networks(study(families=("plain",)))
+    there = {"system": "Elsewhere", "cores": 1024, "gpu": "large"}
+    record = {**first.as_dict(), "commit": "f00", "machine": there}
+    (tmp_path / "known.json").write_text(json.dumps(record))
+    known = study(out=tmp_path / "other", families=("plain",), known=tmp_path / "known.json")
+    only_there = compare_networks(known).as_dict()
+    assert (only_there["commit"], only_there["machine"]) == ("f00", there)
+    assert "machines" not in only_there
+    both = compare_networks(replace(known, families=("plain", "exact"))).as_dict()
+    assert both["machines"] == [there, first.as_dict()["machine"]]
+    assert both["commit"].split(", ")[0] == "f00"
+    (tmp_path / "known.json").write_text(json.dumps(both))
+    again = compare_networks(replace(known, out=tmp_path / "third")).as_dict()
+    assert again["machines"] == both["machines"]
+
+
+def test_layers_of_which_nothing_comes_turn_as_they_should():
+    network = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU())
+    nn.init.constant_(network[0].weight, -1.0)
+    nn.init.constant_(network[0].bias, -1.0)
+    images = small_digits(2, "test")
+    assert [row["equivariance_error"] for row in layer_errors(network, images, "after")][-1] == 0.0
