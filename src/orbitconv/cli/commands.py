@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import tyro
@@ -27,7 +26,7 @@ from orbitconv.cli.studies import TrainedBasesCommand
 from orbitconv.cli.sweep import SweepCommand
 from orbitconv.cli.train import TrainCommand, TypedTrainCommand
 from orbitconv.cli.train_basis import LearnedBasisCommand, TrainBasisCommand, TrainPaperBasisCommand
-from orbitconv.experiments.training import read_config
+from orbitconv.experiments.training import TrainConfig, read_config
 
 
 @runtime_checkable
@@ -84,13 +83,13 @@ def parse(arguments: Sequence[str]) -> Command:
         description="Convolutions that learn how their filters turn.",
         args=words,
     )
-    # With a file of settings, options are read once more, with what it holds as defaults: what is typed wins, also
-    # where it is what the default would have been.
-    if isinstance(command, TrainCommand) and command.saved is not None:
-        again = _over_file(command, command.saved, words[1:])
+    # With saved settings, options are read once more, with those as defaults: what is typed wins, also where it is
+    # what the default would have been.
+    if isinstance(command, TrainCommand) and (saved := command.saved()) is not None:
+        again = _over_saved(command, saved, words[1:])
         return TypedTrainCommand(**{one.name: getattr(again, one.name) for one in fields(again)})
     if isinstance(command, SweepCommand) and command.config is not None:
-        return replace(_over_file(command, command.config, words[1:]), config=None)
+        return replace(_over_saved(command, read_config(command.config), words[1:]), config=None)
     return command
 
 
@@ -107,11 +106,10 @@ def _study(name: str) -> str:
     return f"study {name}"
 
 
-def _over_file(command: Any, path: Path, options: Sequence[str]) -> Any:
-    """A command with the settings of a file, but for what is typed."""
-    saved = read_config(path)
+def _over_saved(command: Any, saved: TrainConfig, options: Sequence[str]) -> Any:
+    """A command with saved settings, but for what is typed."""
     settings = {one.name: getattr(saved, one.name) for one in fields(saved)}
-    # tyro takes new names of a dictionary only where it is empty, so the options of the file wait.
+    # tyro takes new names of a dictionary only where it is empty, so the saved options wait.
     settings["network"] = replace(saved.network, options={})
     again = tyro.cli(type(command), args=options, default=replace(command, **settings))
     if again.network.options:

@@ -108,6 +108,36 @@ def test_going_on_needs_no_settings_and_refuses_others(folder, capsys):
     assert "training.epochs: 2 there, 5 here" in usual
 
 
+def test_in_a_new_folder_the_file_of_settings_counts_with_resume_too(folder, capsys):
+    (folder / "mine.json").write_text('{"training": {"momentum": 0.5}, "seed": 3}')
+    assert "missing.json" in refused(capsys, "--resume", "--config", "missing.json")
+    assert not (folder / "run").exists()
+    train("--resume", "--config", "mine.json")
+    lines = (folder / "run" / "metrics.jsonl").read_text()
+    assert read_config(folder / "run" / "config.json").training.momentum == 0.5
+    assert read_config(folder / "run" / "config.json").seed == 3
+    train("--resume", "--config", "mine.json")  # the same words once more, as in the script of a job
+    assert (folder / "run" / "metrics.jsonl").read_text() == lines
+
+
+def test_going_on_refuses_a_file_of_other_settings_and_takes_what_it_leaves_out_from_the_folder(folder, capsys):
+    train("--training.clip", "2")
+    settings = (folder / "run" / "config.json").read_text()
+    (folder / "mine.json").write_text('{"seed": 0}')
+    main(["train", "--out", "run", "--resume", "--config", "mine.json"])
+    assert (folder / "run" / "config.json").read_text() == settings
+    (folder / "mine.json").write_text('{"training": {"epochs": 3}}')
+    train("--resume", "--config", "mine.json")  # 2 epochs are typed, and go before the file
+    bare = ["--resume", "--config", "mine.json"]
+    assert "training.epochs differ (training.epochs: 2 there, 3 here)" in refused(capsys, *bare, whole=[])
+    (folder / "mine.json").write_text('{"training": {"clip": null}}')
+    assert "training.clip: 2.0 there, None here" in refused(capsys, *bare)
+    (folder / "mine.json").write_text("{")
+    assert "Invalid JSON" in refused(capsys, *bare)
+    assert "missing.json" in refused(capsys, "--resume", "--config", "missing.json")
+    assert (folder / "run" / "config.json").read_text() == settings
+
+
 def test_a_checkpoint_of_another_network_is_refused(folder, capsys, monkeypatch):
     train()
 

@@ -24,6 +24,17 @@ def test_what_is_left_out_has_its_default():
     assert parse_config("{}", "here") == TrainConfig()
 
 
+def test_what_a_file_leaves_out_is_taken_from_other_settings_and_what_it_names_is_not(tmp_path):
+    others = TrainConfig(
+        seed=4, train_images=9, network=Network(basis="none", options={"width": 3}), training=Training(clip=1.0)
+    )
+    path = tmp_path / "mine.json"
+    path.write_text('{"train_images": null, "network": {"options": {}}, "training": {"epochs": 5}}')
+    expected = asdict(others)  # epochs are 5 by default
+    expected["train_images"], expected["network"]["options"] = None, {}
+    assert asdict(read_config(path, others)) == expected
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

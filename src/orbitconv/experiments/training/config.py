@@ -1,5 +1,6 @@
 """The settings of one whole training, and their file."""
 
+import json
 import types
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -94,11 +95,12 @@ def write_config(path: Path, config: TrainConfig) -> None:
     write_atomically(path, to_json(asdict(config)))
 
 
-def read_config(path: Path) -> TrainConfig:
-    """Read settings that `write_config` wrote, or that were written by hand; what is left out has its default.
+def read_config(path: Path, others: TrainConfig | None = None) -> TrainConfig:
+    """Read settings that `write_config` wrote, or that were written by hand.
 
     Args:
         path: JSON file.
+        others: Settings for what the file leaves out; the defaults if not given.
 
     Returns:
         The settings, checked.
@@ -111,6 +113,8 @@ def read_config(path: Path) -> TrainConfig:
     except (IsADirectoryError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no file of settings in JSON: {error}.") from error
     config = parse_config(text, str(path))
+    if others is not None:
+        config = _over(config, others, json.loads(text))
     config.check()
     return config
 
@@ -151,6 +155,17 @@ def merge(given: Any, saved: Any) -> Any:
         value, old, default = (getattr(each, one.name) for each in (given, saved, type(given)()))
         merged[one.name] = merge(value, old) if is_dataclass(value) else old if value == default else value
     return type(given)(**merged)
+
+
+def _over(found: Any, others: Any, named: dict[str, Any]) -> Any:
+    """Settings that a file names, and others for the rest."""
+    mixed = {}
+    for one in fields(found):
+        value, other = getattr(found, one.name), getattr(others, one.name)
+        if one.name in named:
+            other = _over(value, other, named[one.name]) if is_dataclass(value) else value
+        mixed[one.name] = other
+    return type(found)(**mixed)
 
 
 def _explain(error: Any) -> str:

@@ -26,9 +26,11 @@ class TrainNetwork(TrainConfig):
     out: Path = Path("runs/train")
     """Folder of the training: settings, a line for each epoch, checkpoints, and at the end model.safetensors."""
     resume: bool = False
-    """Go on with the training in the folder, from its last checkpoint; what is not given is as it was there."""
+    """Go on with the training in the folder, from its last checkpoint; what is not given is as it was there. A new
+    folder is begun."""
     config: Path | None = None
-    """JSON file of settings, such as the config.json of another training; options of the command go before it."""
+    """JSON file of settings, such as the config.json of another training; options of the command go before it. What it
+    names goes before the settings in the folder to go on with, which must be the same."""
     data_dir: Path | None = None
     """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
     checkpoint_every: int | None = None
@@ -47,8 +49,8 @@ class TrainNetwork(TrainConfig):
             The settings, checked.
         """
         config = self.given()
-        if (saved := self.saved) is not None:
-            config = merge(config, read_config(saved))
+        if (saved := self.saved()) is not None:
+            config = merge(config, saved)
         config.check()
         return config
 
@@ -56,12 +58,20 @@ class TrainNetwork(TrainConfig):
         """What the result depends on, as given."""
         return TrainConfig(**{one.name: getattr(self, one.name) for one in fields(TrainConfig)})
 
-    @property
-    def saved(self) -> Path | None:
-        """The file of settings that stand where a default was left as it is: that of a training to go on with first."""
-        if self.resume:
-            return self.out / CONFIG if (self.out / CONFIG).exists() else None
-        return self.config
+    def saved(self) -> TrainConfig | None:
+        """The settings that stand where a default was left as it is.
+
+        Returns:
+            What the file of settings names, and for the rest what the training to go on with began with; None if there
+            is neither.
+
+        Raises:
+            OSError: If a file cannot be read.
+            ValueError: If one holds no settings of a training.
+        """
+        begun = self.out / CONFIG
+        saved = read_config(begun) if self.resume and begun.exists() else None
+        return saved if self.config is None else read_config(self.config, saved)
 
 
 @dataclass(frozen=True, kw_only=True)
