@@ -29,7 +29,9 @@ class TrainCommand(TrainNetwork):
             with terminal.progress() as progress:
                 trained = train_network(self, progress)
         except KeyboardInterrupt:
-            if any(self.out.glob("checkpoints/step-*")):
+            if (self.out / "model.safetensors").exists():
+                terminal.say(f"{self.out} keeps the training, which is done; --resume shows what came of it.")
+            elif any(self.out.glob("checkpoints/step-*")):
                 terminal.say(f"{self.out} keeps the training up to here; go on with --resume.")
             raise
         terminal.console.print(_table(trained))

@@ -130,6 +130,18 @@ def test_killed_trials_do_not_count_and_those_of_others_do(tmp_path, monkeypatch
     assert [state for _, _, state in trials(config)] == ["RUNNING", "COMPLETE", "RUNNING", "RUNNING", *["COMPLETE"] * 2]
 
 
+def test_a_trial_that_is_done_when_the_sweep_is_stopped_counts(tmp_path, monkeypatch):
+    def stopped(*arguments, **options):
+        stand_in(lambda *_: 10.0)(*arguments, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(running, "fit", stopped)
+    config = sweep(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(config)
+    assert [(errors, state) for _, errors, state in trials(config)] == [({1: 10.0, 2: 10.0}, "COMPLETE")]
+
+
 def test_settings_that_fail_count_as_cut_short_and_errors_of_the_program_do_not(tmp_path, monkeypatch):
     def fail(error):
         def fit(*_, **__):

@@ -4,14 +4,16 @@ import errno
 import fcntl
 import json
 import os
+import signal
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from experiments.training import tiny
 from orbitconv.cli.main import main
-from orbitconv.experiments.training import load_trained, read_config
+from orbitconv.experiments.training import load_trained, loop, read_config, run
 from orbitconv.experiments.training.checkpoint import read_checkpoint
 
 pytestmark = pytest.mark.usefixtures("tiny_by_name")
@@ -169,6 +171,37 @@ def test_a_folder_in_use_is_refused(folder, capsys):
         fcntl.flock(other, fcntl.LOCK_EX)
         assert "run is in use by another process" in refused(capsys, "--resume")
         assert "run is in use by another process" in refused(capsys)
+
+
+@pytest.mark.parametrize("moment", ["last step", "last test", "writing"])
+def test_a_request_to_stop_when_nearly_all_is_done_ends_with_130_and_keeps_the_network(
+    folder, capsys, monkeypatch, moment
+):
+    options = ["--validation-images", "16", "--training.average", "0.8"]
+    train(*options, "--out", "whole")
+    name, at = {"last step": ("train_step", 6), "last test": ("measure_error", 4), "writing": ("write_trained", 1)}[
+        moment
+    ]
+    module = run if moment == "writing" else loop
+    real, calls = getattr(module, name), []
+
+    def stopped_meanwhile(*arguments):
+        calls.append(1)
+        if len(calls) == at:
+            signal.raise_signal(signal.SIGINT)
+        return real(*arguments)
+
+    monkeypatch.setattr(module, name, stopped_meanwhile)
+    with pytest.raises(SystemExit) as ended:
+        train(*options)
+    assert ended.value.code == 130
+    assert "run keeps the training, which is done" in capsys.readouterr().out
+    for file in ("model.safetensors", "best.safetensors"):
+        kept, expected = (load_file(folder / out / file) for out in ("run", "whole"))
+        assert all(torch.equal(kept[tensor], expected[tensor]) for tensor in expected)
+    assert len((folder / "run" / "metrics.jsonl").read_text().splitlines()) == 2
+    train(*options, "--resume")
+    assert "Network: run/model.safetensors" in capsys.readouterr().out
 
 
 @pytest.fixture

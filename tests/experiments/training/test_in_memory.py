@@ -1,6 +1,7 @@
 """Training of a network at hand: in memory, and with a folder."""
 
 import json
+import signal
 
 import pytest
 import torch
@@ -59,6 +60,17 @@ def test_a_loss_that_is_no_number_stops_and_names_the_step():
     images, labels = two_classes()
     with pytest.raises(FloatingPointError, match=r"nan at step 1\. Lower the learning rate"):
         train(classifier(), images * torch.nan, labels, Training(epochs=2, batch_size=16), seed=0)
+
+
+def test_a_request_to_stop_in_the_last_step_stops_what_would_come_next():
+    def stop(_what, step, total):
+        if step == total:
+            signal.raise_signal(signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train(classifier(), *two_classes(), Training(epochs=2, batch_size=16), seed=0, progress=stop)
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_fewer_images_than_a_batch_are_refused():

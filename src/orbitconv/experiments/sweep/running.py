@@ -71,8 +71,10 @@ def _run_trial(
     optuna = import_optional("optuna", "sweep", "orbitconv sweep")
     states, study, total = optuna.trial.TrialState, store.study, config.training.epochs
     done = len(store.ended)
+    rows: list[Row] = []
 
     def judge(row: Row) -> None:
+        rows.append(row)
         if "validation_error_percent" in row:
             trial.report(row["validation_error_percent"], row["epoch"])
             if row["epoch"] < total and trial.should_prune():
@@ -85,14 +87,17 @@ def _run_trial(
     try:
         network = initial_network(config, train.images.shape[1], len(train.classes))
         trial.set_user_attr("network", network_facts(network, config.network.basis))
-        rows = fit(network, Examples.of(train), config.plan(), tests=validation, progress=show, on_epoch=judge)
+        fit(network, Examples.of(train), config.plan(), tests=validation, progress=show, on_epoch=judge)
     except optuna.TrialPruned:
         study.tell(trial, state=states.PRUNED)
     except (FloatingPointError, MemoryError) as error:  # the fault of these settings, which others may not have
         trial.set_user_attr("failure", str(error))
         study.tell(trial, state=states.PRUNED)
     except BaseException:
-        study.tell(trial, state=states.FAIL)
+        if len(rows) == total:  # the request to stop came in the last step
+            study.tell(trial, rows[-1]["validation_error_percent"])
+        else:
+            study.tell(trial, state=states.FAIL)
         raise
     else:
         study.tell(trial, rows[-1]["validation_error_percent"])

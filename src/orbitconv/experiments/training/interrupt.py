@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 
 
@@ -17,15 +17,24 @@ class StopRequest:
 def stop_requests() -> Iterator[StopRequest]:
     """Note the first Ctrl-C or termination signal instead of acting on it; a second one acts at once.
 
-    In threads other than the main one, which get no signals, nothing is changed.
+    In threads other than the main one, which get no signals, none is noted.
 
     Yields:
         What becomes true with the signal.
+
+    Raises:
+        KeyboardInterrupt: If all was done before anyone acted on the request: what comes next shall not begin.
     """
     request = StopRequest()
-    if threading.current_thread() is not threading.main_thread():
+    with nullcontext() if threading.current_thread() is not threading.main_thread() else _noted(request):
         yield request
-        return
+    if request.made:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _noted(request: StopRequest) -> Iterator[None]:
+    """Handlers that note the first signal."""
 
     def note(_number: int, _frame: FrameType | None) -> None:
         if request.made:
@@ -34,7 +43,7 @@ def stop_requests() -> Iterator[StopRequest]:
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield request
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -81,18 +81,20 @@ class Loop:
         self._meter = Meter(fabric, training.batch_size)
         self._stride = 1 if fabric.device.type == "cpu" and fabric.world_size == 1 else _STRIDE
 
-    def run(self, folder: RunFolder | None = None) -> list[Row]:
+    def run(self, folder: RunFolder | None = None, keep: Callable[[], None] | None = None) -> list[Row]:
         """Train, from the start or from the checkpoint in the folder.
 
         Args:
             folder: Where process 0 keeps lines and checkpoints; None to keep nothing, and in all other processes.
+            keep: Called when the training is done, to keep the network before a request to stop is met.
 
         Returns:
             One line for each epoch, those before the checkpoint included.
 
         Raises:
             FloatingPointError: If the loss is no number; says at which step.
-            KeyboardInterrupt: After Ctrl-C, once the step is done and a checkpoint is written.
+            KeyboardInterrupt: After Ctrl-C, once the step is done and a checkpoint is written; in the last step or the
+                last test, once all is kept.
             ValueError: If the checkpoint is of another training.
         """
         self._folder = folder
@@ -104,8 +106,11 @@ class Loop:
             explained_memory(self._plan.training.batch_size),
         ):
             rows = self._run(stop)
-        if self.state.averaged is not None:
-            self.state.network.load_state_dict(self.state.tested.state_dict())
+            if self.state.averaged is not None:
+                self.state.network.load_state_dict(self.state.tested.state_dict())
+            if keep is not None:
+                keep()
+            stop.made = self._agree(stop.made)
         return rows
 
     def _run(self, stop: StopRequest) -> list[Row]:
@@ -130,7 +135,7 @@ class Loop:
             self._save()
             if self._on_epoch is not None:
                 self._on_epoch(rows[-1])
-            if self._agree(stop.made) and self.state.step < self._total:
+            if self.state.step < self._total and self._agree(stop.made):
                 raise KeyboardInterrupt
         return rows
 

@@ -104,7 +104,7 @@ def train_network(settings: TrainNetwork, progress: ProgressCallback = silent) -
     Raises:
         FileExistsError: If the folder holds something and the training in it shall not go on.
         FloatingPointError: If the loss is no number; the last checkpoint stays, its network as `last.safetensors` too.
-        KeyboardInterrupt: After Ctrl-C, once a checkpoint is written.
+        KeyboardInterrupt: After Ctrl-C, once a checkpoint is written, or the network if it was done.
         MemoryError: If the memory does not suffice; says what to lower.
         OSError: If the folder is in use, full, or cannot be written.
         ValueError: If settings make no sense, or the checkpoint is of other ones.
@@ -129,9 +129,13 @@ def train_network(settings: TrainNetwork, progress: ProgressCallback = silent) -
                 path = settings.out / f"{name}.safetensors"
                 write_trained(path, weights, config, channels, train.classes, (height, width))
 
+        def keep() -> None:
+            write("model", weights_of(network))
+            write("best", loop.state.best)
+
         with opened as folder:
             try:
-                rows = loop.run(folder)
+                rows = loop.run(folder, keep)
             except FloatingPointError as error:
                 if folder is None or not folder.has_checkpoint:
                     raise
@@ -140,8 +144,6 @@ def train_network(settings: TrainNetwork, progress: ProgressCallback = silent) -
                     f"{error} Its network is {settings.out / 'last.safetensors'}; for other settings, train in another "
                     "folder (--out)."
                 ) from error
-            write("model", weights_of(network))
-            write("best", loop.state.best)
     path = settings.out / "model.safetensors"
     return Trained(config=config, rows=rows, parameters=count_parameters(network), path=path)
 
