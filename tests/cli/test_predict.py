@@ -29,7 +29,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "text.png").write_text("no picture")
     (tmp_path / "empty").mkdir()
     (tmp_path / "cut.safetensors").write_bytes(path.read_bytes()[:-5])
-    newer = path.read_bytes().replace(b'"version":"1"', b'"version":"9"')
+    newer = path.read_bytes().replace(b'"version":"2"', b'"version":"9"')
     assert newer != path.read_bytes()
     (tmp_path / "newer.safetensors").write_bytes(newer)
     return tmp_path
@@ -56,7 +56,7 @@ def test_pictures_are_told_in_a_table_and_in_files(folder, capsys):
         (["nowhere", "pictures"], "nowhere is not there"),
         (["empty", "pictures"], "Is the training done?"),
         (["cut.safetensors", "pictures"], "is damaged, or no safetensors file"),
-        (["newer.safetensors", "pictures"], "has version 9; this orbitconv reads up to 1"),
+        (["newer.safetensors", "pictures"], "has version 9; this orbitconv reads up to 2"),
         (["run", "text.png"], "text.png cannot be read as a picture"),
         (["run", "missing.png"], "missing.png is not there"),
         (["run", "empty"], "empty holds no pictures"),

@@ -1,15 +1,12 @@
 """Networks from their settings, and trained ones as one file that holds all it takes to build them again."""
 
-import hashlib
-import json
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from orbitconv.bases import (
     BilinearBasis,
@@ -21,15 +18,14 @@ from orbitconv.bases import (
     TabulatedBasis,
     load_basis,
 )
-from orbitconv.experiments.training.config import Network, TrainConfig, parse_config
+from orbitconv.experiments.training.config import Network, TrainConfig
+from orbitconv.experiments.training.head import Head, read_head
 from orbitconv.experiments.training.state import Weights
 from orbitconv.files import write_atomically
 from orbitconv.groups import parse_group
 from orbitconv.models import build_model
 from orbitconv.models.layers import BasisLike
 from orbitconv.optional import import_optional
-
-FORMAT, VERSION = "orbitconv network", 1
 
 # Families that are written down, for any group and any kernel size.
 _FAMILIES = {
@@ -137,30 +133,12 @@ def write_trained(
     """
     safetensors = import_optional("safetensors.torch", "train", "orbitconv's training")
     tensors = {f"network.{name}": tensor for name, tensor in weights.items()}
-    facts = {
-        "format": FORMAT,
-        "version": str(VERSION),
-        "config": json.dumps(asdict(config)),
-        "in_channels": str(in_channels),
-        "classes": json.dumps(classes),
-    }
-    if image_size is not None:
-        facts["image_size"] = json.dumps(image_size)
-    basis = find_basis(config.network.basis)
+    group, basis = None, find_basis(config.network.basis)
     if config.network.basis.endswith(".safetensors") and isinstance(basis, FilterBasis):
         tensors["basis"] = basis(torch.float64).detach().contiguous()
-        facts["group"] = basis.group.name
-    facts["sha256"] = _digest(tensors)
-    write_atomically(path, safetensors.save(tensors, facts))
-
-
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    """Checksum of names, shapes and numbers."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+        group = basis.group
+    head = Head(config=config, classes=classes, in_channels=in_channels, image_size=image_size, group=group)
+    write_atomically(path, safetensors.save(tensors, head.facts(tensors)))
 
 
 def load_trained(path: Path | str) -> tuple[nn.Module, TrainConfig]:
@@ -200,27 +178,16 @@ def read_trained(path: Path | str) -> TrainedNetwork:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except library.SafetensorError as error:
         raise ValueError(f"{path} is damaged, or no safetensors file: {error}.") from error
-    if facts.get("format") != FORMAT:
-        raise ValueError(f"{path} is no trained network: its format is {facts.get('format')!r}, expected {FORMAT!r}.")
-    missing = [name for name in ("version", "config", "in_channels", "classes") if name not in facts]
-    if missing:
-        raise ValueError(f"{path} is damaged: its head names no {', '.join(missing)}.")
-    if not facts["version"].isdecimal() or int(facts["version"]) > VERSION:
-        raise ValueError(f"{path} has version {facts['version']}; this orbitconv reads up to {VERSION}. Update it.")
-    if "sha256" in facts and facts["sha256"] != _digest(tensors):  # files of older versions have none
-        raise ValueError(f"{path} is damaged: its numbers are not those that were written. Copy the file again.")
-    config = parse_config(facts["config"], str(path))
-    basis = None
-    if (table := tensors.pop("basis", None)) is not None:
-        basis = TabulatedBasis(parse_group(facts["group"]), (table.shape[-2], table.shape[-1]), table)
-    classes, in_channels = tuple(json.loads(facts["classes"])), int(facts["in_channels"])
-    network = build_network(config.network, in_channels, len(classes), basis)
+    head, basis = read_head(facts, tensors, path), None
+    if head.group is not None:
+        table = tensors.pop("basis")
+        basis = TabulatedBasis(head.group, (table.shape[-2], table.shape[-1]), table)
+    network = build_network(head.config.network, head.in_channels, len(head.classes), basis)
     try:
         network.load_state_dict({name.removeprefix("network."): tensor for name, tensor in tensors.items()})
     except RuntimeError as error:
         raise ValueError(f"{path} does not hold the weights of the network that it names: {error}.") from error
-    height_and_width = json.loads(facts.get("image_size", "null"))
     return TrainedNetwork(
-        network=network.eval(), config=config, classes=classes, in_channels=in_channels,
-        image_size=None if height_and_width is None else (height_and_width[0], height_and_width[1]),
+        network=network.eval(), config=head.config, classes=head.classes, in_channels=head.in_channels,
+        image_size=head.image_size,
     )  # fmt: skip
