@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from orbitconv.cli import main
 from orbitconv.experiments.training import Network, TrainConfig, build_network
@@ -75,6 +76,24 @@ def test_bad_input_ends_with_2_one_message_and_nothing_written(folder, capsys, a
     assert words in " ".join(told.err.split())
     assert "Traceback" not in told.err + told.out
     assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("DefaultCPUAllocator: can't allocate memory: 8 TB.")],
+)
+def test_too_little_memory_says_what_to_lower(folder, capsys, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("orbitconv.experiments.prediction.predicting.turned_probabilities", fail)
+    with pytest.raises(SystemExit) as ended:
+        main(["predict", "run", "pictures", "--csv", "a.csv", "--device", "cpu"])
+    assert ended.value.code == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"The memory does not suffice for 2 images of 12x12 pixels: {error} Lower --size" in told
+    assert "takes no images" not in told
+    assert not (folder / "a.csv").exists()
 
 
 def test_ctrl_c_ends_with_130(folder, capsys, monkeypatch):

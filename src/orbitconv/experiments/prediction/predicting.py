@@ -12,11 +12,14 @@ from orbitconv.checks import check_positive
 from orbitconv.experiments.devices import Device, find_device
 from orbitconv.experiments.prediction.preparing import ImageForm, find_pictures, prepare
 from orbitconv.experiments.training import TrainedNetwork
+from orbitconv.experiments.training.memory import explained_memory
 from orbitconv.groups import Cyclic, act_image
 from orbitconv.progress import ProgressCallback, silent
 
 # Pictures that are held in memory at a time.
 _BATCH = 100
+# What helps where they need more memory than there is.
+_SMALLER = f"Lower --size, give fewer than {_BATCH} pictures at a time, or choose another --device."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,21 +112,23 @@ def predict_pictures(
         A prediction for each picture, in the order of the paths.
 
     Raises:
+        MemoryError: If the memory does not suffice; says what to lower.
         ValueError: If a file is no picture, a folder holds none, or the network does not take such images.
     """
     files, form = find_pictures(paths), config.form(trained)
     device = find_device("orbitconv predict", config.device)
-    network = trained.network.to(device)
+    with explained_memory("the network", "Choose another --device."):
+        network = trained.network.to(device)
+    shape = f"{form.height}x{form.width} pixels"
     predictions: list[Prediction] = []
     for start in range(0, len(files), _BATCH):
         batch = files[start : start + _BATCH]
         images, sizes = zip(*(prepare(path, form) for path in batch), strict=True)
         try:
-            turned = turned_probabilities(network, torch.stack(images).to(device), config.turns).cpu()
+            with explained_memory(f"{len(batch)} images of {shape}", _SMALLER):
+                turned = turned_probabilities(network, torch.stack(images).to(device), config.turns).cpu()
         except RuntimeError as error:
-            raise ValueError(
-                f"This network takes no images of {form.height}x{form.width} pixels: {error}. Choose another --size."
-            ) from error
+            raise ValueError(f"This network takes no images of {shape}: {error}. Choose another --size.") from error
         predictions.extend(
             Prediction(path=path, picture_size=size, classes=trained.classes, turned=each)
             for path, size, each in zip(batch, sizes, turned, strict=True)

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -73,7 +73,7 @@ class Loop:
         self._folder: RunFolder | None = None
         self._per_epoch = len(examples) // training.batch_size
         self._total = training.epochs * self._per_epoch
-        with explained_memory(training.batch_size):
+        with self._explained_memory():
             network = fabric.to_device(network)
             self._examples = examples.to(fabric.device)
             self._tests = {name: test.to(fabric.device) for name, test in tests.items()}
@@ -103,7 +103,7 @@ class Loop:
             torch.random.fork_rng(devices, enabled=self._plan.seed_layers),
             synchronized(self.state.network) if self._fabric.world_size > 1 else nullcontext(),
             stop_requests() as stop,
-            explained_memory(self._plan.training.batch_size),
+            self._explained_memory(),
         ):
             rows = self._run(stop)
             if self.state.averaged is not None:
@@ -165,6 +165,13 @@ class Loop:
             raise FloatingPointError(
                 f"{error} Lower the learning rate ({self._plan.training.learning_rate:g}).{kept}"
             ) from error
+
+    def _explained_memory(self) -> AbstractContextManager[None]:
+        """What to lower where the memory does not suffice."""
+        return explained_memory(
+            f"batches of {self._plan.training.batch_size} images",
+            "Lower the batch size or the width of the network, choose precision bf16, or use more processes.",
+        )
 
     def _agree(self, stop: bool) -> bool:
         """Whether any process is to stop."""

@@ -19,11 +19,12 @@ def is_lack_of_memory(error: RuntimeError) -> bool:
 
 
 @contextmanager
-def explained_memory(batch_size: int) -> Iterator[None]:
+def explained_memory(what: str, advice: str) -> Iterator[None]:
     """Turn torch's errors for lack of memory into one that says what to lower.
 
     Args:
-        batch_size: Images of a step.
+        what: What it does not suffice for.
+        advice: What to lower.
 
     Yields:
         Nothing.
@@ -38,7 +39,4 @@ def explained_memory(batch_size: int) -> Iterator[None]:
         if not is_lack_of_memory(error):
             raise
         first = str(error).strip().splitlines()[0]
-        raise MemoryError(
-            f"The memory does not suffice for batches of {batch_size} images: {first} Lower the batch size or the "
-            "width of the network, choose precision bf16, or use more processes."
-        ) from error
+        raise MemoryError(f"The memory does not suffice for {what}: {first} {advice}") from error
