@@ -64,6 +64,24 @@ def as_pair(owner: str, name: str, value: Size2) -> tuple[int, int]:
     return int(pair[0]), int(pair[1])
 
 
+def check_share(owner: str, **values: float) -> None:
+    """Refuse shares and probabilities that are not numbers between 0 and 1.
+
+    Args:
+        owner: Who refuses.
+        **values: Named values to check.
+
+    Raises:
+        TypeError: If a value is not a number.
+        ValueError: If a value is below 0 or above 1, or NaN.
+    """
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+            raise TypeError(f"{owner} expects {name} to be a number, got {value!r} ({type(value).__name__}).")
+        if not 0 <= value <= 1:
+            raise ValueError(f"{owner} expects {name} between 0 and 1, got {value}.")
+
+
 def check_finite(owner: str, name: str, values: Tensor) -> None:
     """Refuse tensors that hold NaN or infinity.
 

@@ -1,5 +1,6 @@
 """What every network shall do, whatever its architecture."""
 
+import inspect
 import pickle
 
 import pytest
@@ -161,7 +162,7 @@ def test_a_basis_that_does_not_train_is_shared_with_no_one():
 @pytest.mark.parametrize("name", NAMES)
 def test_bad_options_are_refused(name):
     build = MODELS[name]
-    with pytest.raises(ValueError, match=rf"{build.__name__} expects width > 0, 'params' or 'compute', got 0"):
+    with pytest.raises(ValueError, match=rf"{build.__name__} expects a finite width > 0, 'params' or 'compute', got 0"):
         build(exact_c4, width=0)
     with pytest.raises(ValueError, match=r"width as a number, 'params' or 'compute', got 'wide'"):
         build(exact_c4, width="wide")
@@ -169,11 +170,24 @@ def test_bad_options_are_refused(name):
         build(exact_c4, plain_width=0)
     with pytest.raises(ValueError, match=r"in_channels >= 1"):
         build(exact_c4, in_channels=0)
-    with pytest.raises(ValueError, match=r"reduction 'max' or 'mean', got 'sum'"):
+    with pytest.raises(ValueError, match=rf"{build.__name__} expects pool_group 'max'.* got 'sum'"):
         build(None, width=1, pool_group="sum")
     if name in HALVING:
         with pytest.raises(ValueError, match=r"downsample 'max', 'blur' or 'stride', got 'half'"):
             build(exact_c4, width=1, downsample="half")
+
+
+@pytest.mark.parametrize("basis", [None, exact_c4])
+@pytest.mark.parametrize(
+    ("name", "option"), [(name, option) for name in NAMES for option in inspect.signature(MODELS[name]).parameters]
+)
+def test_what_no_option_can_be_is_refused_with_its_name(name, option, basis):
+    if option == "basis":
+        return
+    network = MODELS[name]
+    for value in ("high", float("inf"), float("nan"), -1):
+        with pytest.raises((TypeError, ValueError), match=rf"^{network.__name__} expects .*{option}.* got '?{value}"):
+            network(basis, **{**SMALL[name][0], "plain_width": 2, option: value})
 
 
 @pytest.mark.parametrize("name", ["resnet", "wide-resnet", "unet"])

@@ -56,7 +56,7 @@ def test_gradient_flows_through_what_was_kept(dropout):
 @pytest.mark.parametrize("dropout", DROPOUTS)
 @pytest.mark.parametrize("p", [-0.1, 1.1, math.nan])
 def test_refuses_what_is_no_probability(dropout, p):
-    with pytest.raises(ValueError, match=rf"{dropout.__name__} expects a probability between 0 and 1, got {p}"):
+    with pytest.raises(ValueError, match=rf"{dropout.__name__} expects p between 0 and 1, got {p}"):
         dropout(p)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, final, get_args
 
 from torch import nn
 
-from orbitconv.checks import Size2
+from orbitconv.checks import Size2, check_share
 from orbitconv.models.kernel_bases import BasisLike, KernelBases
 from orbitconv.nn import (
     BasisConv2d,
@@ -147,6 +147,7 @@ class Layers:
 
     def dropout(self, p: float) -> nn.Module:
         """Dropout of whole fields, pixel by pixel."""
+        check_share(self.owner, dropout=p)
         return nn.Dropout(p) if self.group is None else GroupDropout(p)
 
     def max_pool(self, size: int) -> nn.Module:
@@ -163,8 +164,9 @@ class Layers:
 
     def pool_group(self, reduction: Literal["max", "mean"]) -> nn.Module:
         """From the group to the plane; nothing to do for plain layers."""
-        pool = GroupPool(reduction)  # refuses unknown reductions for plain networks too
-        return nn.Identity() if self.group is None else pool
+        if reduction not in {"max", "mean"}:
+            raise ValueError(f"{self.owner} expects pool_group 'max' or 'mean', got {reduction!r}.")
+        return nn.Identity() if self.group is None else GroupPool(reduction)
 
     def head(self, fields: int, num_classes: int, pool_group: PoolGroup) -> tuple[nn.Module, nn.Linear]:
         """From feature maps on the group to class scores, but for the pool over the plane between the two.
@@ -177,6 +179,8 @@ class Layers:
         Returns:
             The pool over the group, and the linear layer.
         """
+        if pool_group not in get_args(PoolGroup):
+            raise ValueError(f"{self.owner} expects pool_group 'max', 'mean' or 'none', got {pool_group!r}.")
         if pool_group == "none" and self.group is not None:
             return nn.Flatten(1, 2), nn.Linear(fields * self.group.order, num_classes)
         return self.pool_group("max" if pool_group == "none" else pool_group), nn.Linear(fields, num_classes)

@@ -5,7 +5,7 @@ from typing import Literal, final
 
 from torch import nn
 
-from orbitconv.checks import Size2, check_positive
+from orbitconv.checks import Size2, as_pair, check_positive
 from orbitconv.models.classifier import Classifier, convolution_stack
 from orbitconv.models.kernel_bases import BasisLike
 from orbitconv.models.layers import Downsample, Layers, Mixing
@@ -64,6 +64,7 @@ class P4CNN(Classifier):
         num_classes: int = 10,
     ) -> None:
         check_positive("P4CNN", in_channels=in_channels, num_classes=num_classes)
+        last_kernel_size = as_pair("P4CNN", "last_kernel_size", last_kernel_size)
         layers = Layers("P4CNN", basis, kernel_size, also=(last_kernel_size,), mixing=mixing)
         make = partial(
             P4CNN,

@@ -1,6 +1,7 @@
 """Residual networks for 32x32 images."""
 
 from functools import partial
+from numbers import Integral
 from typing import final
 
 from jaxtyping import Float
@@ -123,6 +124,6 @@ def _stages(depth: int) -> tuple[tuple[int, ...], int]:
     """Blocks of every stage, and the published width of the first."""
     if depth in _FOUR_STAGES:
         return _FOUR_STAGES[depth], 64
-    if depth < 8 or (depth - 2) % 6:
-        raise ValueError(f"ResNet expects depth 18, 34, or 6n + 2 as 20, 32, 44, 56, 110 are, got {depth}.")
+    if not isinstance(depth, Integral) or depth < 8 or (depth - 2) % 6:
+        raise ValueError(f"ResNet expects depth 18, 34, or 6n + 2 as 20, 32, 44, 56, 110 are, got {depth!r}.")
     return ((depth - 2) // 6,) * 3, 16

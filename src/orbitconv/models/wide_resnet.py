@@ -1,6 +1,7 @@
 """Wide residual networks for 32x32 images."""
 
 from functools import partial
+from numbers import Integral
 from typing import final
 
 from jaxtyping import Float
@@ -62,8 +63,8 @@ class WideResNet(Classifier):
         num_classes: int = 10,
     ) -> None:
         check_positive("WideResNet", widen=widen, in_channels=in_channels, num_classes=num_classes)
-        if depth < 10 or (depth - 4) % 6:
-            raise ValueError(f"WideResNet expects depth 6n + 4, as 10, 16, 22, 28, 40 are, got {depth}.")
+        if not isinstance(depth, Integral) or depth < 10 or (depth - 4) % 6:
+            raise ValueError(f"WideResNet expects depth 6n + 4, as 10, 16, 22, 28, 40 are, got {depth!r}.")
         layers = Layers("WideResNet", basis, kernel_size, odd=True, mixing=mixing)
         profile = (1, widen, 2 * widen, 4 * widen)
         make = partial(

@@ -120,12 +120,12 @@ def choose_width(
         The width; that of the plain twin, if the network is plain and shall be as large as its twin.
 
     Raises:
-        ValueError: If the width is not above zero, or the word is unknown.
+        ValueError: If the width is not a finite number above zero, or the word is unknown.
     """
     check_positive(layers.owner, plain_width=plain_width)
     if not isinstance(width, str):
-        if not width > 0:
-            raise ValueError(f"{layers.owner} expects width > 0, 'params' or 'compute', got {width}.")
+        if isinstance(width, bool) or not 0 < width < math.inf:
+            raise ValueError(f"{layers.owner} expects a finite width > 0, 'params' or 'compute', got {width}.")
         return width
     counts: dict[str, Callable[[nn.Module], int]] = {
         "params": count_parameters,

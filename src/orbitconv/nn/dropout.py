@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from orbitconv.checks import check_share
 from orbitconv.nn.pooling import check_on_group
 
 
@@ -15,8 +16,7 @@ class _FieldDropout(nn.Module):
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
-        if not 0 <= p <= 1:
-            raise ValueError(f"{type(self).__name__} expects a probability between 0 and 1, got {p}.")
+        check_share(type(self).__name__, p=p)
         self.p = p
 
     def extra_repr(self) -> str:
