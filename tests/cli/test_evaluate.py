@@ -38,11 +38,22 @@ def test_errors_and_layers_are_told_in_tables_and_in_a_record(folder, capsys):
     assert record["equivariance"]["layers"][-1]["layer"] in shown
 
 
-def test_images_that_are_turned_already_are_tested_as_they_are_alone(folder, monkeypatch, capsys):
+def test_images_that_are_turned_already_are_rotated_and_not_turned_again(folder, monkeypatch, capsys):
     monkeypatch.setitem(LOADERS, "rotated-tiny", tiny.tiny_images)
+    main(["evaluate", "run", "--data", "tiny", "--angles", "--results", "upright.json", "--device", "cpu"])
     main(["evaluate", "run", "--data", "rotated-tiny", "--results", "record.json", "--device", "cpu"])
-    assert [row["test"] for row in json.loads((folder / "record.json").read_text())["rows"]] == ["upright"]
-    assert "at its own angle" not in capsys.readouterr().out
+    (as_they_are, _), (turned,) = (
+        json.loads((folder / name).read_text())["rows"] for name in ("upright.json", "record.json")
+    )
+    assert (as_they_are["test"], turned["test"]) == ("upright", "rotated")  # the same images under another name
+    assert turned["test_error_percent"] == as_they_are["test_error_percent"]
+    assert "each at its own angle" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", "run", "--data", "rotated-tiny", "--angles", "0", "90", "--device", "cpu"])
+    assert ended.value.code == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "no --angles for a data set that is turned already: one more turn would blur" in told
+    assert "got rotated-tiny" in told
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_the_tests(folder, capsys, monkeypatch):

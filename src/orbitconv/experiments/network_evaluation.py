@@ -35,8 +35,9 @@ class Evaluation:
     """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
     test_images: int | None = None
     """Test on so many images, the first; all by default."""
-    angles: tuple[float, ...] = tuple(range(0, 360, 15))
-    """Angles in degrees, counter-clockwise, by which all images are turned; those of a turned data set are not."""
+    angles: tuple[float, ...] | None = None
+    """Angles in degrees, counter-clockwise, by which all images are turned: by default every 15 degrees, and none for a
+    data set that is turned already."""
     copies: int = 1
     """Ask about so many copies of each image, turned within one step of the network's group, and take the mean."""
     layers: bool = False
@@ -51,7 +52,7 @@ class Evaluation:
     def __post_init__(self) -> None:
         number = {} if self.test_images is None else {"test_images": self.test_images}
         check_positive("evaluate", copies=self.copies, layer_images=self.layer_images, **number)
-        if not all(map(math.isfinite, self.angles)):
+        if not all(map(math.isfinite, self.angles or ())):
             raise ValueError(f"evaluate expects finite angles in degrees, got {self.angles}.")
 
 
@@ -64,24 +65,26 @@ def evaluate_network(checkpoint: Path, config: Evaluation, progress: ProgressCal
         progress: Called after every measurement.
 
     Returns:
-        A row for each test: upright, at each angle, and each image at its own random angle. With `layers`, also
+        A row for each test: upright, each image at its own random angle, and at each angle; for a data set that is
+        turned already its images as they are, which are rotated. With `layers`, also
         `extra["equivariance"]`: the errors of each layer for every turn of the network's group, of C8 if it has none.
 
     Raises:
-        ValueError: If the images are not such as the network was trained on.
+        ValueError: If the images are not such as the network was trained on, or shall be turned and are already.
     """
     config = Evaluation(**{one.name: getattr(config, one.name) for one in fields(Evaluation)})
     if config.results is not None:
         check_writable(config.results, "--results")
     trained = read_trained(checkpoint)
     name = config.data or trained.config.data
+    angles = _angles(config, name)
     images = load_split(name, "test", config.data_dir, progress)
     _check_fit(trained, images)
     images = images if config.test_images is None else images.take(config.test_images)
     record = Record(
         study="evaluation",
         command=command_of(f"evaluate {checkpoint}", config, "evaluation"),
-        config={**settings_of(config), "angles": list(config.angles), "data": name},
+        config={**settings_of(config), "angles": list(angles), "data": name},
     )
     device = find_device("orbitconv evaluate", config.device)
     network, images = trained.network.to(device), images.to(device)
@@ -92,7 +95,7 @@ def evaluate_network(checkpoint: Path, config: Evaluation, progress: ProgressCal
         "train": trained.config.data,
         "data": name,
     }
-    tests = list(_tests(images, () if is_turned(name) else config.angles, turn=not is_turned(name)))
+    tests = list(_tests(images, angles, turned=is_turned(name)))
     total = len(tests) + config.layers
     for done, (test, degrees, make) in enumerate(tests, start=1):
         start = time.perf_counter()
@@ -106,13 +109,26 @@ def evaluate_network(checkpoint: Path, config: Evaluation, progress: ProgressCal
     return record
 
 
+def _angles(config: Evaluation, name: str) -> tuple[float, ...]:
+    """The angles by which the images of a data set are turned."""
+    if not is_turned(name):
+        return tuple(range(0, 360, 15)) if config.angles is None else config.angles
+    if config.angles:
+        raise ValueError(
+            f"evaluate expects no --angles for a data set that is turned already: one more turn would blur its images "
+            f"twice; got {name}. Leave them out, or name one that is upright with --data, such as mnist."
+        )
+    return ()
+
+
 def _tests(
-    images: ImageSet, angles: tuple[float, ...], *, turn: bool
+    images: ImageSet, angles: tuple[float, ...], *, turned: bool
 ) -> Iterator[tuple[str, float | None, Callable[[], Pixels]]]:
-    """Name, angle and images of every test; images that are at any angle already would be blurred by one more turn."""
-    yield "upright", None, lambda: images.images
-    if not turn:
+    """Name, angle and images of every test."""
+    if turned:
+        yield "rotated", None, lambda: images.images
         return
+    yield "upright", None, lambda: images.images
     yield "rotated", None, lambda: rotated(images, TEST_SEED).images
     for degrees in angles:
         yield "angle", degrees, lambda degrees=degrees: rotated(images, degrees=degrees).images
