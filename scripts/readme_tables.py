@@ -192,6 +192,27 @@ def networks(study: str) -> str:
     return table(header, "llrrr" + "r" * len(tests), (line for _, line in sorted(lines)))
 
 
+def rotated_mnist_short() -> str:
+    """The best network of each kind on digits at any angle."""
+    chosen = [
+        ("plain CNN", "rotated_mnist", "plain"), ("exact C4", "rotated_mnist", "exact"),
+        ("bilinear C8", "rotated_mnist", "bilinear"), ("learned C8, as in the paper", "rotated_mnist", "learned"),
+        ("circular harmonics C8", "rotated_mnist", "harmonic"),
+        ("**spectral C8, seven atoms**", "rotated_mnist_7_atoms", "spectral"),
+        ("**the same, images turned in training, 20 epochs**", "rotated_mnist_best", "spectral"),
+    ]  # fmt: skip
+    lines = [
+        (
+            name,
+            spread(
+                (r["test_error_percent"] for r in read(study) if (r["family"], r["test"]) == (family, "rotated")), 2
+            ),
+        )
+        for name, study, family in chosen
+    ]
+    return table(("network", "error at random angles"), "lr", lines)
+
+
 def test_title(test: str) -> str:
     """What a test of a study is called."""
     images, _, copies = test.partition(", ")
@@ -267,6 +288,24 @@ def stability() -> str:
     return table((*header, "layers before training", "after"), "llrrrr", (line for _, line in sorted(lines)))
 
 
+def stability_fields() -> str:
+    """Equivariance of layers where all networks have as many fields, two or three."""
+    studies = {fields: read(f"stability_{fields}_fields") for fields in (2, 3)}
+    lines = []
+    for family in dict.fromkeys(row["family"] for row in studies[3]):
+        means = [
+            statistics.mean(
+                row["equivariance_error"] for row in rows
+                if (row["family"], row["test"], row.get("when")) == (family, "layer", when)
+            )
+            for rows in studies.values() for when in ("before", "after")
+        ]  # fmt: skip
+        name = f"{family} C8"
+        lines.append((means[2], (f"**{name}**" if family in LEARNED else name, *(f"{e:.3f}" for e in means))))
+    header = ("network", "two fields: layers before training", "after", "three fields: before", "after")
+    return table(header, "lrrrr", (line for _, line in sorted(lines)))
+
+
 def ablations() -> str:
     """The spectral network with one thing changed at a time."""
     rows = [row for row in read("stability") if "spectral" in row["family"] and row["rotation"] == "none"]
@@ -294,7 +333,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "translations": translations, "rotated_mnist": partial(networks, "rotated_mnist"),
     "separable": separable, "speed": speed, "stability": stability, "mnist": partial(networks, "mnist"),
     "cifar10": partial(networks, "cifar10"), "ablations": ablations,
+    "stability_fields": stability_fields, "rotated_mnist_short": rotated_mnist_short,
     "rotated_mnist_best": partial(networks, "rotated_mnist_best"),
+    "rotated_mnist_turned": partial(networks, "rotated_mnist_turned"),
     "rotated_mnist_regularised": partial(networks, "rotated_mnist_regularised"),
     "rotated_mnist_bent": partial(networks, "rotated_mnist_bent"),
     "rotated_mnist_7_atoms": partial(networks, "rotated_mnist_7_atoms"),
