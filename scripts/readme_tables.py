@@ -42,6 +42,12 @@ def spread(values: Iterable[float], digits: int = 1, unit: str = " %") -> str:
     return f"{words} ± {statistics.stdev(values):.{digits}f}{unit}" if len(values) > 1 else words + unit
 
 
+def network_name(family: str, group: str) -> str:
+    """What a network is called; bold where its basis is learned."""
+    name = "plain CNN" if family == "plain" else f"{family} {group.upper()}"
+    return f"**{name}**" if family in LEARNED else name
+
+
 def table(header: tuple[str, ...], align: str, rows: Iterable[Iterable[str]]) -> str:
     """A table in Markdown; `align` has one of l and r for each column."""
     marks = {"l": "---", "r": "---:"}
@@ -180,14 +186,22 @@ def networks(study: str) -> str:
     tests = list(dict.fromkeys(row["test"] for row in rows))
     for (rotation, epochs, family, group), own in kinds.items():
         errors = {test: [r["test_error_percent"] for r in own if r["test"] == test] for test in tests}
-        name = "plain CNN" if family == "plain" else f"{family} {group.upper()}"
-        name = f"**{name}**" if family in LEARNED else name
         cells = (str(own[0]["num_atoms"]), f"{own[0]['parameters']:,}", f"{own[0]['multiply_adds'] / 1e6:.0f} M")
         key = (rotation != "none", epochs, statistics.mean(errors["rotated"]))
         how = "" if rotation == "none" else f", turned ({rotation})"
         numbers = sorted({row.get("precision", "32") for row in own}, reverse=True)
         how += "" if numbers == ["32"] else f", {' and '.join(numbers)}"
-        lines.append((key, (name, f"{epochs} epochs{how}", *cells, *(spread(errors[test], 2) for test in tests))))
+        lines.append(
+            (
+                key,
+                (
+                    network_name(family, group),
+                    f"{epochs} epochs{how}",
+                    *cells,
+                    *(spread(errors[test], 2) for test in tests),
+                ),
+            )
+        )
     header = ("network", "training", "atoms", "parameters", "multiply-adds", *map(test_title, tests))
     return table(header, "llrrr" + "r" * len(tests), (line for _, line in sorted(lines)))
 
@@ -201,15 +215,10 @@ def rotated_mnist_short() -> str:
         ("**spectral C8, seven atoms**", "rotated_mnist_7_atoms", "spectral"),
         ("**the same, images turned in training, 20 epochs**", "rotated_mnist_best", "spectral"),
     ]  # fmt: skip
-    lines = [
-        (
-            name,
-            spread(
-                (r["test_error_percent"] for r in read(study) if (r["family"], r["test"]) == (family, "rotated")), 2
-            ),
-        )
-        for name, study, family in chosen
-    ]
+    lines = []
+    for name, study, family in chosen:
+        own = (row for row in read(study) if (row["family"], row["test"]) == (family, "rotated"))
+        lines.append((name, spread((row["test_error_percent"] for row in own), 2)))
     return table(("network", "error at random angles"), "lr", lines)
 
 
@@ -280,9 +289,8 @@ def stability() -> str:
             statistics.mean(r["equivariance_error"] for r in own if r["test"] == "layer" and r["when"] == when)
             for when in ("before", "after")
         ]
-        name = "plain CNN" if family == "plain" else f"{family} {group.upper()}"
         cells = (spread(errors[test]) for test in errors)
-        line = (rotation, f"**{name}**" if family in LEARNED else name, *cells, *(f"{e:.3f}" for e in layers))
+        line = (rotation, network_name(family, group), *cells, *(f"{e:.3f}" for e in layers))
         lines.append(((rotation != "none", rotation, statistics.mean(errors["rotated"])), line))
     header = ("training images turned", "network", "error upright", "error at random angles")
     return table((*header, "layers before training", "after"), "llrrrr", (line for _, line in sorted(lines)))
@@ -300,8 +308,7 @@ def stability_fields() -> str:
             )
             for rows in studies.values() for when in ("before", "after")
         ]  # fmt: skip
-        name = f"{family} C8"
-        lines.append((means[2], (f"**{name}**" if family in LEARNED else name, *(f"{e:.3f}" for e in means))))
+        lines.append((means[2], (network_name(family, "c8"), *(f"{e:.3f}" for e in means))))
     header = ("network", "two fields: layers before training", "after", "three fields: before", "after")
     return table(header, "lrrrr", (line for _, line in sorted(lines)))
 

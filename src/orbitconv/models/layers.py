@@ -181,9 +181,11 @@ class Layers:
         """
         if pool_group not in get_args(PoolGroup):
             raise ValueError(f"{self.owner} expects pool_group 'max', 'mean' or 'none', got {pool_group!r}.")
-        if pool_group == "none" and self.group is not None:
-            return nn.Flatten(1, 2), nn.Linear(fields * self.group.order, num_classes)
-        return self.pool_group("max" if pool_group == "none" else pool_group), nn.Linear(fields, num_classes)
+        if pool_group != "none":
+            return self.pool_group(pool_group), nn.Linear(fields, num_classes)
+        if self.group is None:
+            return nn.Identity(), nn.Linear(fields, num_classes)
+        return nn.Flatten(1, 2), nn.Linear(fields * self.group.order, num_classes)
 
     def halve(self, downsample: Downsample | None) -> list[nn.Module]:
         """What halves the planes after a convolution of stride `stride(downsample)`.

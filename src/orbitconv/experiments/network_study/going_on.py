@@ -3,13 +3,12 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
+from orbitconv.experiments.commands import command_of
 from orbitconv.experiments.network_study.settings import NetworkStudy
 from orbitconv.experiments.network_study.trials import copies_of
-from orbitconv.experiments.record import Provenance, Row
-
-Study = TypeVar("Study", bound=NetworkStudy)
+from orbitconv.experiments.record import Provenance, Record, Row
 
 # Settings that may change while a study goes on: they are part of the name of a trial or of its row, or do not change
 # its meaning.
@@ -57,16 +56,24 @@ def fixed_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     return same
 
 
-def as_whole(config: Study, rows: Sequence[Row]) -> Study:
-    """The settings that ask for every network of a record at once, whoever asked for which before.
+def record_of(config: NetworkStudy, rows: Sequence[Row], source: Provenance) -> Record:
+    """The record of a study, whose command asks for every network at once, whichever call asked for which.
 
     Args:
         config: Settings of the last call.
         rows: Rows of all calls.
+        source: What made them.
 
     Returns:
-        The settings with all families, groups, rotations, seeds and copies.
+        The record, to which rows can be added.
     """
+    whole = _as_whole(config, rows)
+    command = command_of(f"study {whole.study}", whole, whole.name)
+    return Record(study=whole.name, command=command, config=whole.settings(), source=source)
+
+
+def _as_whole(config: NetworkStudy, rows: Sequence[Row]) -> NetworkStudy:
+    """The settings with the families, groups, rotations, seeds and copies of all rows."""
 
     def all_of(name: str, column: str) -> tuple[Any, ...]:
         return tuple(dict.fromkeys((*getattr(config, name), *(row[column] for row in rows if row["group"] != "c1"))))

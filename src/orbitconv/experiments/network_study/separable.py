@@ -10,10 +10,9 @@ from torch import nn
 
 from orbitconv.checks import check_positive
 from orbitconv.data import ImageSet
-from orbitconv.experiments.commands import command_of
 from orbitconv.experiments.journal import Journal
 from orbitconv.experiments.network_study.bases import Family
-from orbitconv.experiments.network_study.going_on import CAME_LATER, as_whole, fixed_settings
+from orbitconv.experiments.network_study.going_on import CAME_LATER, fixed_settings, record_of
 from orbitconv.experiments.network_study.measurements import Measurement
 from orbitconv.experiments.network_study.settings import NetworkStudy
 from orbitconv.experiments.network_study.step_times import step_times
@@ -89,10 +88,11 @@ def study_separable(config: SeparableStudy, progress: ProgressCallback = silent)
         Rows as of a study of networks, with the columns network, mixing, matched ("none", "fields", "parameters") and
         width. The times of training steps stand beside them as training_steps, one entry for each network.
     """
-    record = Record(study=config.name, command="", config={}, source=Provenance())
     timed = {name: value for name, value in config.settings().items() if name != "rounds"}
     load_split(config.data, "train", config.data_dir, progress)  # fails here, before anything is written or forgotten
     journal = Journal(config.out, fixed_settings(timed), usual=CAME_LATER, overwrite=config.overwrite)
+    rows: list[Row] = []
+    source = Provenance()
     trained: dict[str, Path] = {}
     trial = next(trials(config))
     for name, (mixing, matched) in NETWORKS.items():
@@ -102,17 +102,18 @@ def study_separable(config: SeparableStudy, progress: ProgressCallback = silent)
             width = _width(dense) if matched == "fields" else _width_of_equal_parameters(trained["dense"], mixing)
         part = replace(_part(config, name), mixing=mixing, width=width)
         done = Comparison(part, [_with_width(one) for one in usual_measurements(part)], progress).run()
-        for row in done.rows:
-            if all(row[column] == getattr(trial, column) for column in ("family", "group", "rotation", "epochs")):
-                record.add(**row, network=name, mixing=mixing, matched=matched)
-        record.source |= done.source
+        rows += [
+            {**row, "network": name, "mixing": mixing, "matched": matched}
+            for row in done.rows
+            if all(row[column] == getattr(trial, column) for column in ("family", "group", "rotation", "epochs"))
+        ]
+        source |= done.source
         trained[name] = trial.folder(part.out)
-    record.extra["training_steps"] = journal.rows(
-        f"{trial.name}, {config.rounds} steps", partial(_time_steps, config, trained, progress)
-    )
-    record.source |= journal.source
-    whole = as_whole(config, record.rows)
-    record.command, record.config = command_of(f"study {config.study}", whole, config.name), whole.settings()
+    steps = journal.rows(f"{trial.name}, {config.rounds} steps", partial(_time_steps, config, trained, progress))
+    record = record_of(config, rows, source | journal.source)
+    for row in rows:
+        record.add(**row)
+    record.extra["training_steps"] = steps
     return record
 
 

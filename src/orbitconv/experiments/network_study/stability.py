@@ -8,8 +8,7 @@ from torch import nn
 
 from orbitconv.checks import check_positive
 from orbitconv.data import ImageSet
-from orbitconv.experiments.commands import command_of
-from orbitconv.experiments.network_study.going_on import as_whole, known_rows
+from orbitconv.experiments.network_study.going_on import known_rows, record_of
 from orbitconv.experiments.network_study.measurements import (
     Measurement,
     error_at_random_angles,
@@ -83,7 +82,8 @@ def study_stability(config: StabilityStudy, progress: ProgressCallback = silent)
         Rows with test "upright", "rotated", "angle" (with degrees) and "layer" (with when, layer, name and
         equivariance_error); column ablation tells what was changed.
     """
-    record = Record(study=config.name, command="", config={}, source=Provenance())
+    rows: list[Row] = []
+    source = Provenance()
     known, made_by = known_rows(config)
     for name, one in _parts(config).items():
         comparison = Comparison(one, _measurements(config), progress)
@@ -92,11 +92,11 @@ def study_stability(config: StabilityStudy, progress: ProgressCallback = silent)
         ]
         comparison.adopt(own, made_by)
         done = comparison.run()
-        for row in done.rows:
-            record.add(**row, ablation=name)
-        record.source |= done.source
-    whole = as_whole(config, [row for row in record.rows if row["ablation"] == "none"])
-    record.command, record.config = command_of(f"study {config.study}", whole, config.name), whole.settings()
+        rows += [{**row, "ablation": name} for row in done.rows]
+        source |= done.source
+    record = record_of(config, [row for row in rows if row["ablation"] == "none"], source)
+    for row in rows:
+        record.add(**row)
     return record
 
 

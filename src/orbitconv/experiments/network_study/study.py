@@ -11,13 +11,12 @@ from torch import nn
 
 from orbitconv.bases import FixedBasis, LearnedBasis, load_basis, save_basis
 from orbitconv.data import ImageSet, rotated
-from orbitconv.experiments.commands import command_of
 from orbitconv.experiments.devices import find_device
 from orbitconv.experiments.journal import Journal
 from orbitconv.experiments.network_facts import turned_copies
 from orbitconv.experiments.network_study.bases import NetworkBases
 from orbitconv.experiments.network_study.checks import check_study
-from orbitconv.experiments.network_study.going_on import CAME_LATER, as_whole, fixed_settings, known_rows
+from orbitconv.experiments.network_study.going_on import CAME_LATER, fixed_settings, known_rows, record_of
 from orbitconv.experiments.network_study.measurements import Measurement, error_at_random_angles, own_error
 from orbitconv.experiments.network_study.settings import NetworkStudy
 from orbitconv.experiments.network_study.trials import (
@@ -123,13 +122,7 @@ class Comparison:
             )
         self.journal.collect({name_of(t, copies): partial(self._ask_copies, t, copies) for t, copies in several})
         rows = [row for part in self.journal.done.values() for row in part]
-        whole = as_whole(config, rows)
-        record = Record(
-            study=config.name,
-            command=command_of(f"study {config.study}", whole, config.name),
-            config=whole.settings(),
-            source=self.journal.source,
-        )
+        record = record_of(config, rows, self.journal.source)
         for row in rows:
             record.add(**row)
         return record
