@@ -191,17 +191,8 @@ def networks(study: str) -> str:
         how = "" if rotation == "none" else f", turned ({rotation})"
         numbers = sorted({row.get("precision", "32") for row in own}, reverse=True)
         how += "" if numbers == ["32"] else f", {' and '.join(numbers)}"
-        lines.append(
-            (
-                key,
-                (
-                    network_name(family, group),
-                    f"{epochs} epochs{how}",
-                    *cells,
-                    *(spread(errors[test], 2) for test in tests),
-                ),
-            )
-        )
+        shown = (spread(errors[test], 2) for test in tests)
+        lines.append((key, (network_name(family, group), f"{epochs} epochs{how}", *cells, *shown)))
     header = ("network", "training", "atoms", "parameters", "multiply-adds", *map(test_title, tests))
     return table(header, "llrrr" + "r" * len(tests), (line for _, line in sorted(lines)))
 
