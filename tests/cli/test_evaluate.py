@@ -65,6 +65,18 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_tests(folder, caps
     assert "file cannot be written" in capsys.readouterr().err
 
 
+def test_ctrl_c_ends_with_130_and_leaves_no_record(folder, capsys, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("orbitconv.experiments.network_evaluation.error_percent", stop)
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", "run", "--results", "record.json", "--device", "cpu"])
+    assert ended.value.code == 130
+    assert "Traceback" not in capsys.readouterr().err
+    assert [path.name for path in folder.iterdir()] == ["run"]
+
+
 @pytest.mark.parametrize(
     "error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
 )

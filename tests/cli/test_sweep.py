@@ -95,6 +95,7 @@ def test_processes_share_one_sweep_whatever_happens_to_one_of_them(tmp_path, cap
         (["--data", "tinny"], "Did you mean 'tiny'?"),
         (["--config", "missing.json"], "missing.json"),
         (["--out", "file"], "file is a file"),
+        (["--results", "file/record.json"], "file cannot be written"),
         (["--out", "taken"], "taken holds something else already"),
     ],
 )

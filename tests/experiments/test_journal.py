@@ -1,10 +1,12 @@
 import itertools
 import json
 import multiprocessing
+import sys
 import time
 
 import pytest
 
+from full_disk import files_no_longer_than
 from orbitconv.experiments.journal import Journal
 
 SETTINGS = {"seeds": 2, "kernel_sizes": (3, 5)}
@@ -37,6 +39,19 @@ def test_a_part_that_was_cut_off_is_done_again(tmp_path):
     whole = [line for line in journal.path.read_text().splitlines() if line.endswith("}") and "rows" in line]
     assert [json.loads(line)["part"] for line in whole[-1:]] == ["b"]
     assert Journal(tmp_path, SETTINGS).done == {"a": [{"x": 1}], "b": [{"x": 3}]}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no limit there")
+def test_a_disk_that_is_full_in_the_middle_of_a_part_leaves_those_before_it(tmp_path):
+    journal = Journal(tmp_path, SETTINGS)
+    journal.rows("a", lambda: [{"x": 1}])
+    with files_no_longer_than(journal.path.stat().st_size + 20), pytest.raises(OSError, match="too large"):
+        journal.rows("b", lambda: [{"x": 2}])
+    assert not journal.path.read_bytes().endswith(b"\n")
+    again = Journal(tmp_path, SETTINGS)
+    assert again.done == {"a": [{"x": 1}]}
+    assert again.rows("b", lambda: [{"x": 2}]) == [{"x": 2}]
+    assert Journal(tmp_path, SETTINGS).done == {"a": [{"x": 1}], "b": [{"x": 2}]}
 
 
 def test_an_error_leaves_the_parts_before_it(tmp_path):

@@ -8,6 +8,7 @@ from orbitconv.cli.terminal import Terminal
 from orbitconv.experiments.figures import check_libraries
 from orbitconv.experiments.files import check_free, whole_folder
 from orbitconv.experiments.record import Record
+from orbitconv.files import check_writable
 from orbitconv.progress import ProgressCallback
 
 
@@ -45,9 +46,12 @@ def fill_folder(settings: Settings, terminal: Terminal, work: Callable[[Path, Pr
     Raises:
         FileExistsError: If a result is there and may not be replaced.
         ModuleNotFoundError: If a library for the figures is not installed.
+        OSError: If the JSON file could not be written.
     """
     check_free(settings.out, overwrite=settings.overwrite)
     check_libraries()
+    if settings.results is not None:
+        check_writable(settings.results, "--results")
     with whole_folder(settings.out, overwrite=settings.overwrite) as folder:
         with terminal.progress() as progress:
             record = work(folder, progress)

@@ -11,6 +11,7 @@ from orbitconv.experiments.figures import check_libraries, write_figure
 from orbitconv.experiments.record import Record
 from orbitconv.experiments.trained_bases import TrainedBases, compare_trained_bases
 from orbitconv.experiments.trained_figure import errors_by_kernel
+from orbitconv.files import check_writable
 from orbitconv.progress import ProgressCallback
 
 
@@ -46,8 +47,11 @@ def run_study(
 
     Raises:
         ModuleNotFoundError: If a library for the figures is not installed.
+        OSError: If the JSON file could not be written.
     """
     check_libraries()
+    if results is not None:
+        check_writable(results, "--results")
     with terminal.progress() as progress:
         record = work(progress)
     for path in (out / f"{record.study}.json", results):

@@ -8,6 +8,7 @@ from orbitconv.cli.terminal import Terminal
 from orbitconv.experiments.record import Record
 from orbitconv.experiments.sweep import Sweep, parse_search, run_sweep
 from orbitconv.experiments.sweep.store import JOURNAL
+from orbitconv.files import check_writable
 
 # Trials in the table.
 _SHOWN = 10
@@ -24,6 +25,8 @@ class SweepCommand(Sweep):
     def run(self) -> None:
         """Search, show, write."""
         terminal = Terminal()
+        if self.results is not None:
+            check_writable(self.results, "--results")
         try:
             with terminal.progress() as progress:
                 outcome = run_sweep(self, progress)

@@ -26,6 +26,8 @@ BAD = {
     "own option": ({"options": {"width": 3}}, r"options of its own for width"),
     "kernel": ({"model": "resnet", "kernel_size": 4}, r"odd sides"),
     "atoms": ({"families": ("harmonic",), "atoms": 5}, r"3x3 kernels have 2, 4, 6 atoms, .*, got atoms 5"),
+    "images": ({"train_images": 201}, r"n <= 200"),
+    "batch": ({"train_images": 49}, r"at least one batch of 50 images, got 49"),
     "nothing": ({"families": ("exact",), "groups": ("c8",)}, r"nothing to compare"),
 }
 

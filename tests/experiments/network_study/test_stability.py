@@ -12,7 +12,7 @@ from orbitconv.data import rotated
 from orbitconv.experiments.network_study.measurements import untrained
 from orbitconv.experiments.network_study.stability import ABLATIONS, StabilityStudy, study_stability
 from orbitconv.experiments.network_study.stability_figures import error_by_angle, error_by_layer
-from orbitconv.experiments.training import Training, error_percent, load_trained
+from orbitconv.experiments.training import Training, error_percent, load_trained, read_config
 from orbitconv.experiments.training.datasets import LOADERS
 from orbitconv.groups import Cyclic, act_features, act_image
 
@@ -79,6 +79,17 @@ def test_ablations_change_one_thing(config, name):
     assert {row["group"] for row in changed} == {"c8"}
     assert all(math.isfinite(row["equivariance_error"]) for row in changed if row["test"] == "layer")
     assert (config.out / "ablations" / name.replace(" ", "-") / "journal.jsonl").exists()
+
+
+def test_fewer_atoms_go_with_other_changes(config):
+    name = "7 atoms, anti-aliased, wide border"
+    rows = study_stability(replace(config, families=("spectral",), kernel_size=5, ablations=(name,))).rows
+    atoms = {row["ablation"]: row["num_atoms"] for row in rows if row["group"] == "c8"}
+    assert atoms == {"none": 11, name: 7}
+    first = next(row for row in rows if row["ablation"] == name and row["test"] == "layer")
+    trained = read_config(next(config.out.glob("ablations/7-atoms-anti-aliased-wide-border/networks/*/config.json")))
+    assert (trained.data, trained.network.options["downsample"]) == ("mnist-padded", "blur")
+    assert first["kind"] == "LiftingConv2d"
 
 
 def test_a_record_with_ablations_is_taken_as_done_and_more_may_follow(config, tmp_path, monkeypatch):

@@ -132,6 +132,57 @@ def test_a_network_whose_training_was_cut_off_goes_on_to_the_same_weights(study,
     ]
 
 
+def test_a_network_is_trained_in_one_precision_and_goes_on_in_it(study):
+    config = study(families=("plain",), precision="bf16", training=Training(epochs=3, batch_size=50))
+
+    def stop(_what, done, _total):
+        if done == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compare_networks(config, stop)
+    record = compare_networks(replace(config, precision="32", seeds=2))
+    assert {row["seed"]: row["precision"] for row in record.rows} == {0: "bf16", 1: "32"}
+
+
+def test_errors_are_measured_in_32_bits_however_a_network_is_trained(study):
+    config = study(families=("spectral",), precision="bf16", training=Training(epochs=3, batch_size=50))
+    record = compare_networks(config)
+    network, _ = load_trained(config.out / "networks" / "spectral-c8-3-epochs-seed-0")
+    test = load_split("mnist", "test", None, lambda *_: None)
+    with torch.no_grad():
+        wrong = (network(test.floats()).argmax(1) != test.labels).double().mean()
+    assert record.rows[0]["test_error_percent"] == pytest.approx(100 * wrong.item(), abs=1e-9)
+    compare_networks(study(families=("spectral",), out=config.out.parent / "plain", training=config.training))
+
+
+def test_progress_tells_loss_error_and_speed_of_the_network_at_work(study):
+    told = []
+    compare_networks(study(families=("plain",)), lambda what, *_: told.append(what))
+    trained = [what for what in told if what.startswith("plain, 1 epochs, seed 0 | ")]
+    assert len(trained) == 4
+    assert all(word in trained[-1] for word in ("loss ", "error ", "images/s"))
+
+
+@pytest.mark.parametrize("options", [{"compile": True}, {"deterministic": True, "tensorboard": True}], ids=str)
+def test_hardware_and_tensorboard_are_passed_on_and_do_not_make_another_study(study, options, monkeypatch):
+    seen = []
+
+    def look(settings, progress):
+        seen.append(settings)
+        return train_network(replace(settings, hardware=replace(settings.hardware, compile=False)), progress)
+
+    monkeypatch.setattr("orbitconv.experiments.network_study.study.train_network", look)
+    compare_networks(study(families=("plain",)))
+    config = study(families=("plain",), seeds=2, **options)
+    assert len(compare_networks(config).rows) == 4
+    before, after = seen
+    for name, value in options.items():
+        found = [getattr(one if name == "tensorboard" else one.hardware, name) for one in (before, after)]
+        assert found == [False, value]
+    assert len(list(config.out.glob("networks/*/events.out.*"))) == ("tensorboard" in options)
+
+
 def test_data_that_is_turned_already_is_tested_as_it_is(study):
     record = compare_networks(study(turned=True, families=("plain",)))
     assert [row["test"] for row in record.rows] == ["rotated"]

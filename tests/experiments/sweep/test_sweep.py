@@ -2,12 +2,15 @@
 
 import json
 import shlex
+import signal
 import statistics
+import sys
 from contextlib import ExitStack
 
 import pytest
 
 from experiments.training import tiny
+from full_disk import files_no_longer_than
 from orbitconv.cli.commands import parse
 from orbitconv.experiments.sweep import Sweep, run_sweep, running, store
 from orbitconv.experiments.sweep.search_space import parse_search
@@ -140,6 +143,26 @@ def test_a_trial_that_is_done_when_the_sweep_is_stopped_counts(tmp_path, monkeyp
     with pytest.raises(KeyboardInterrupt):
         run_sweep(config)
     assert [(errors, state) for _, errors, state in trials(config)] == [({1: 10.0, 2: 10.0}, "COMPLETE")]
+
+
+def test_a_request_to_stop_is_met_where_the_trial_is_cut_short_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(optuna.trial.Trial, "should_prune", lambda _: signal.raise_signal(signal.SIGINT) or True)
+    config = sweep(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(config)
+    assert [state for _, _, state in trials(config)] == ["FAIL"]
+    monkeypatch.undo()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no limit there")
+def test_a_disk_that_is_full_ends_the_sweep_which_goes_on_when_it_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "fit", stand_in(lambda *_: 10.0))
+    run_sweep(sweep(tmp_path, trials=1))
+    size = (tmp_path / store.JOURNAL).stat().st_size
+    with files_no_longer_than(size + 40), pytest.raises(OSError, match="too large"):
+        run_sweep(sweep(tmp_path, trials=3))
+    assert not (tmp_path / store.JOURNAL).read_bytes().endswith(b"\n")
+    assert [row["ended"] for row in run_sweep(sweep(tmp_path, trials=3)).record.rows] == ["trained"] * 3
 
 
 def test_settings_that_fail_count_as_cut_short_and_errors_of_the_program_do_not(tmp_path, monkeypatch):

@@ -14,7 +14,8 @@ from torch import nn
 
 from experiments.training import tiny
 from orbitconv.cli.main import main
-from orbitconv.experiments.training import Hardware
+from orbitconv.experiments.training import Hardware, load_trained
+from orbitconv.experiments.training.checkpoint import read_checkpoint
 from orbitconv.experiments.training.processes import launched
 from orbitconv.experiments.training.sync_norm import synchronized
 from orbitconv.nn import GroupBatchNorm2d
@@ -77,16 +78,35 @@ def work(folder):
     main([*GROUP_WORDS, "--out", str(folder / "two-on-a-group")])
 
 
+def work_until_nan(folder):
+    """What each process does: the loss of one of the two is no number in the seventh step."""
+    real, calls = nn.functional.cross_entropy, []
+
+    def fail_at_seven(*arguments, **options):
+        calls.append(1)
+        bad = len(calls) == 7 and dist.get_rank() == 1
+        return real(*arguments, **options) * (torch.nan if bad else 1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nn.functional, "cross_entropy", fail_at_seven)
+        main([*WORDS, "--checkpoint-every", "2", "--out", str(folder / "nan")])
+
+
+def start(folder, what):
+    """Two processes that work together, to their end."""
+    path = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", __file__]
+    return subprocess.run(
+        [*command, str(folder), what], env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, tiny_by_name):
     """What two processes left, and the training of one; one start for all tests."""
     folder = tmp_path_factory.mktemp("processes")
-    path = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", __file__]
-    done = subprocess.run(
-        [*command, str(folder)], env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}, capture_output=True,
-        text=True, timeout=300, check=False,
-    )  # fmt: skip
+    done = start(folder, "work")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("model.safetensors") == 2, "one process speaks, once for each training"
     main([*WORDS, "--out", str(folder / "one")])
@@ -131,6 +151,18 @@ def test_batch_norm_of_many_numbers_is_as_exact_in_channels_last(folder):
     torch.testing.assert_close(y, exact.float(), rtol=0, atol=2e-6)  # added up one by one: 2e-5
 
 
+def test_a_loss_that_is_no_number_in_one_process_stops_both_and_keeps_the_checkpoint_before(tmp_path):
+    done = start(tmp_path, "work_until_nan")
+    said = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode != 0
+    assert "The loss became nan at step 7. Lower the learning rate (0.005)." in said
+    checkpoint = read_checkpoint(tmp_path / "nan" / "checkpoints")
+    assert checkpoint.step == 6
+    assert all(tensor.isfinite().all() for tensor in checkpoint.weights.values())
+    network, _ = load_trained(tmp_path / "nan" / "last.safetensors")
+    assert all(torch.equal(t, checkpoint.weights[f"network.{n}"]) for n, t in network.state_dict().items())
+
+
 def test_a_network_is_left_as_it_was():
     norm, _, _ = norm_and_input("group")
     with synchronized(norm):
@@ -142,4 +174,4 @@ def test_a_network_is_left_as_it_was():
 if __name__ == "__main__":
     torch.set_num_threads(1)
     with tiny.tiny_by_name():
-        work(Path(sys.argv[1]))
+        {"work": work, "work_until_nan": work_until_nan}[sys.argv[2]](Path(sys.argv[1]))

@@ -24,7 +24,8 @@ def check_study(config: NetworkStudy, trials: Sequence[Trial], train: ImageSet, 
         bases: Its bases.
 
     Raises:
-        ValueError: If there is nothing to compare, no such network or basis, or one of several processes of torchrun.
+        ValueError: If there is nothing to compare, too few images, no such network or basis, or one of several
+            processes of torchrun.
     """
     refuse_torchrun(f"study {config.study}")
     if not trials:
@@ -32,6 +33,11 @@ def check_study(config: NetworkStudy, trials: Sequence[Trial], train: ImageSet, 
             f"study {config.study} has nothing to compare: {', '.join(config.families)} on "
             f"{', '.join(config.groups)}. Exact filters are compared on c4 and d4, which the grid allows, all "
             "other families on the rest."
+        )
+    count = len(train if config.train_images is None else train.take(config.train_images))
+    if count < config.training.batch_size:
+        raise ValueError(
+            f"study {config.study} expects at least one batch of {config.training.batch_size} images, got {count}."
         )
     for trial in trials:
         if trial.family in WRITTEN_DOWN:

@@ -12,7 +12,10 @@ from orbitconv.experiments.record import Provenance, Record, Row
 
 # Settings that may change while a study goes on: they are part of the name of a trial or of its row, or do not change
 # its meaning.
-_GROWS = {"seeds", "families", "groups", "rotations", "ablations", "device", "precision", "copies"}
+_GROWS = {
+    "seeds", "families", "groups", "rotations", "ablations", "copies",
+    "device", "precision", "compile", "deterministic", "tensorboard",
+}  # fmt: skip
 # What stands for settings that folders and records of older versions do not name.
 CAME_LATER: dict[str, Any] = {"mixing": "dense", "elastic": 0.0, "atoms": None, "options": {}}
 

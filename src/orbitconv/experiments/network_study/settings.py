@@ -79,7 +79,13 @@ class NetworkStudy:
     device: Device = "auto"
     """Where to compute; "auto" takes a GPU where there is one."""
     precision: Precision = "32"
-    """Type of number while training: 32 bits, bfloat16, or 16 bits (GPU only)."""
+    """Type of number while training: 32 bits, bfloat16, or 16 bits (GPU only); tests are in 32 bits."""
+    compile: bool = False
+    """Compile the networks with torch.compile."""
+    deterministic: bool = False
+    """Give the same bits in every run on a GPU too, at some cost in speed; on a CPU this is always so."""
+    tensorboard: bool = False
+    """Write TensorBoard event files for every training too."""
 
     def __post_init__(self) -> None:
         owner = f"study {self.study}"
@@ -123,7 +129,9 @@ class NetworkStudy:
     @property
     def hardware(self) -> Hardware:
         """What to compute on."""
-        return Hardware(device=self.device, precision=self.precision)
+        return Hardware(
+            device=self.device, precision=self.precision, compile=self.compile, deterministic=self.deterministic
+        )
 
     def augmentation(self, rotation: Rotation) -> Augmentation:
         """How training images are altered.

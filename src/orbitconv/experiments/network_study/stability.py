@@ -1,5 +1,6 @@
 """How stable networks are under turns, layer by layer and angle by angle, and what they lose their stability to."""
 
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -34,8 +35,10 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "atoms normalized at the identity": {"families": ("spectral, identity",)},
     "3x3": {"kernel_size": 3},
     "7x7": {"kernel_size": 7},
+    "7 atoms": {"atoms": 7},
+    "7 atoms, anti-aliased, wide border": {"atoms": 7, "downsample": "blur", "data": "mnist-padded"},
 }
-"""One change each to the spectral network of the study."""
+"""One change each to the spectral network of the study; the last one is what lowers the error most, together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +107,7 @@ def _parts(config: StabilityStudy) -> dict[str, StabilityStudy]:
     """The comparison of families, and each ablation, in a folder of its own."""
     parts = {"none": config}
     for name in config.ablations:
-        folder = config.out / "ablations" / name.replace(" ", "-")
+        folder = config.out / "ablations" / re.sub(r"[^a-z0-9]+", "-", name)
         usual: dict[str, Any] = {"families": ("spectral",), "groups": ("c8",), "rotations": ("none",)}
         parts[name] = replace(config, **{**usual, "out": folder, "known": None, **ABLATIONS[name]})
     return parts

@@ -36,7 +36,7 @@ from orbitconv.groups import parse_group
 from orbitconv.learn import FineTuning, fine_tune_basis, share_learned_basis
 from orbitconv.locks import lock
 from orbitconv.models import count_multiply_adds
-from orbitconv.progress import ProgressCallback, silent
+from orbitconv.progress import FIGURES, ProgressCallback, silent
 
 _FINE_TUNING_IMAGES = 2000
 # Folders of a study beside that of its networks.
@@ -56,8 +56,9 @@ def compare_networks(config: NetworkStudy, progress: ProgressCallback = silent) 
     Raises:
         FileExistsError: If the folder holds a study with other settings.
     """
+    known = known_rows(config)
     comparison = Comparison(config, usual_measurements(config), progress)
-    comparison.adopt(*known_rows(config))
+    comparison.adopt(*known)
     return comparison.run()
 
 
@@ -154,7 +155,7 @@ class Comparison:
             "train": config.data,
             "rotation": trial.rotation,
             "epochs": trial.epochs,
-            "precision": config.precision,
+            "precision": trained.config.hardware.precision,
             "parameters": trained.parameters,
             "multiply_adds": count_multiply_adds(network, tuple(self.train.images.shape[1:])),
             "seconds": round(sum(float(row["seconds"]) for row in trained.rows), 1),
@@ -187,8 +188,8 @@ class Comparison:
     def _train(self, trial: Trial) -> Trained:
         """Train one network, or find it trained."""
 
-        def show(_what: str, done: int, total: int) -> None:
-            self.progress(trial.name, done, total)
+        def show(what: str, done: int, total: int) -> None:
+            self.progress(f"{trial.name}{FIGURES}{what.partition(FIGURES)[2]}", done, total)
 
         return train_network(training_of(trial, self.config, self._basis(trial)), show)
 

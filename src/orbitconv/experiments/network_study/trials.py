@@ -8,7 +8,8 @@ from pathlib import Path
 
 from orbitconv.experiments.network_study.bases import Family
 from orbitconv.experiments.network_study.settings import NetworkStudy
-from orbitconv.experiments.training import Network, TrainNetwork
+from orbitconv.experiments.training import Network, TrainNetwork, read_config
+from orbitconv.experiments.training.folder import CONFIG
 from orbitconv.experiments.training.settings import Rotation
 from orbitconv.groups import exact_elements, parse_group
 
@@ -121,12 +122,15 @@ def training_of(trial: Trial, config: NetworkStudy, basis: Path | None) -> Train
         basis: File of its basis; None for the plain network.
 
     Returns:
-        The settings, which go on with a training that was stopped.
+        The settings, which go on with a training that was stopped, in the precision in which it was begun.
     """
-    folder = trial.folder(config.out)
+    folder, hardware = trial.folder(config.out), config.hardware
+    begun = folder / CONFIG
+    if begun.exists():  # a network is trained in one precision
+        hardware = replace(hardware, precision=read_config(begun).hardware.precision)
     return TrainNetwork(
         out=folder,
-        resume=(folder / "config.json").exists(),
+        resume=begun.exists(),
         data_dir=config.data_dir,
         data=config.data,
         train_images=config.train_images,
@@ -135,7 +139,8 @@ def training_of(trial: Trial, config: NetworkStudy, basis: Path | None) -> Train
         network=network_of(config, basis),
         training=replace(config.training, epochs=trial.epochs),
         augmentation=config.augmentation(trial.rotation),
-        hardware=config.hardware,
+        hardware=hardware,
+        tensorboard=config.tensorboard,
     )
 
 

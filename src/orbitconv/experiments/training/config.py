@@ -2,6 +2,7 @@
 
 import json
 import types
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,7 @@ def read_config(path: Path, others: TrainConfig | None = None) -> TrainConfig:
         raise ValueError(f"{path} is no file of settings in JSON: {error}.") from error
     config = parse_config(text, str(path))
     if others is not None:
-        config = _over(config, others, json.loads(text))
+        config = merge(config, others, json.loads(text))
     config.check()
     return config
 
@@ -140,32 +141,26 @@ def parse_config(text: str | bytes, where: str) -> TrainConfig:
         raise ValueError(f"{where} is no configuration of a training: {_explain(error)}.") from error
 
 
-def merge(given: Any, saved: Any) -> Any:
-    """Settings that were given, and saved ones where a default was left as it is.
+def merge(given: Any, saved: Any, named: Mapping[str, Any] | None = None) -> Any:
+    """Settings that were given, and saved ones for the rest.
 
     Args:
         given: A dataclass.
         saved: Another of the same type.
+        named: The fields that were given, as in a file of settings; those that are not the default if None.
 
     Returns:
-        One more: of each field the given value where it is not the default, else the saved one.
+        One more: of each field the given value where it was given, else the saved one.
     """
-    merged = {}
+    merged, defaults = {}, type(given)()
     for one in fields(given):
-        value, old, default = (getattr(each, one.name) for each in (given, saved, type(given)()))
-        merged[one.name] = merge(value, old) if is_dataclass(value) else old if value == default else value
+        value, old = getattr(given, one.name), getattr(saved, one.name)
+        if is_dataclass(value):
+            merged[one.name] = merge(value, old, None if named is None else named.get(one.name, {}))
+        else:
+            chosen = value != getattr(defaults, one.name) if named is None else one.name in named
+            merged[one.name] = value if chosen else old
     return type(given)(**merged)
-
-
-def _over(found: Any, others: Any, named: dict[str, Any]) -> Any:
-    """Settings that a file names, and others for the rest."""
-    mixed = {}
-    for one in fields(found):
-        value, other = getattr(found, one.name), getattr(others, one.name)
-        if one.name in named:
-            other = _over(value, other, named[one.name]) if is_dataclass(value) else value
-        mixed[one.name] = other
-    return type(found)(**mixed)
 
 
 def _explain(error: Any) -> str:

@@ -133,10 +133,12 @@ class Loop:
             done = 0
             rows.append(self._finish_epoch(epoch))
             self._save()
-            if self._on_epoch is not None:
-                self._on_epoch(rows[-1])
-            if self.state.step < self._total and self._agree(stop.made):
-                raise KeyboardInterrupt
+            try:
+                if self._on_epoch is not None:
+                    self._on_epoch(rows[-1])
+            finally:  # whatever that raised, a request to stop is met
+                if self.state.step < self._total and self._agree(stop.made):
+                    raise KeyboardInterrupt
         return rows
 
     def _look_up(self, stop: StopRequest) -> None:
