@@ -122,6 +122,14 @@ def test_pictures_and_table_show_what_was_measured(config):
     panels = error_by_layer(rows).axes
     assert [axes.get_title(loc="left") for axes in panels] == ["before training", "after training"]
     assert "exact C4 (0 but for rounding)" in [line.get_label() for line in panels[0].lines]
+    for rotation in ("eighths", "circle"):
+        rows += [{**row, "rotation": rotation} for row in rows if row["rotation"] == "none"]
+    titles = [axes.get_title(loc="left") for axes in error_by_layer(rows).axes]
+    trained = ["trained on upright images", "trained with eighth turns", "trained with any turn"]
+    assert titles == ["before training", *trained]
+    turned = [row for row in rows if row["rotation"] == "circle"]
+    assert [len(axes.lines) for axes in error_by_layer(turned).axes] == [3, 3]
+    rows = study_stability(config).rows
     console = Console(width=140, file=io.StringIO())
     console.print(table("families", rows, "family"))
     before = [r["equivariance_error"] for r in rows if (r["family"], r.get("when")) == ("spectral", "before")]

@@ -56,19 +56,23 @@ def error_by_angle(rows: Rows) -> "Figure":
 
 
 def error_by_layer(rows: Rows) -> "Figure":
-    """Normalised equivariance error of feature maps from layer to layer, before and after training.
+    """Normalised equivariance error of feature maps from layer to layer, before and after each way of training.
 
     Args:
-        rows: Rows of the study of stability, without ablations; those trained on upright images are shown.
+        rows: Rows of the study of stability, without ablations.
 
     Returns:
         The figure.
     """
-    shown = [row for row in rows if row["test"] == "layer" and row["rotation"] == "none"]
-    figure = new_figure(9.4, 4.3)
-    panels = figure.subplots(1, 2, sharey=True)
-    for axes, when in zip(panels, ("before", "after"), strict=True):
-        own = [row for row in shown if row["when"] == when]
+    shown = [row for row in rows if row["test"] == "layer"]
+    rotations = [name for name in _TITLES if any(row["rotation"] == name for row in shown)]
+    parts = {"before training": [row for row in shown if row["when"] == "before"]}
+    for rotation in rotations:
+        title = "after training" if len(rotations) == 1 else _TITLES[rotation]
+        parts[title] = [row for row in shown if (row["when"], row["rotation"]) == ("after", rotation)]
+    figure = new_figure(max(9.4, 4 * len(parts)), 4.3)
+    panels = figure.subplots(1, len(parts), sharey=True)
+    for axes, (title, own) in zip(panels, parts.items(), strict=True):
         for kind in _kinds(own):
             lines = [row for row in own if (row["family"], row["group"]) == kind]
             places = sorted({row["layer"] for row in lines})
@@ -77,7 +81,7 @@ def error_by_layer(rows: Rows) -> "Figure":
             if max(means) < _EXACT:
                 style["label"] += " (0 but for rounding)"
             axes.plot(places, means, **style)
-        _tidy(axes, f"{when} training")
+        _tidy(axes, title)
         names = {row["layer"]: _short(str(row["kind"])) for row in own}
         axes.set_xticks(sorted(names), [names[place] for place in sorted(names)], rotation=90, fontsize=7)
         axes.set_yscale("log")
