@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 @contextmanager
-def lock(path: Path, *, wait: bool) -> Iterator[bool]:
+def lock(path: Path, *, wait: bool, shared: bool = False) -> Iterator[bool]:
     """Hold a lock while the context lasts; a process that is killed lets go of it.
 
     Where there are no such locks (Windows, some network file systems) every process gets it.
@@ -14,6 +14,7 @@ def lock(path: Path, *, wait: bool) -> Iterator[bool]:
     Args:
         path: File of the lock; its folder must exist. The file stays.
         wait: Wait for another process to let go, rather than give up.
+        shared: Keep out only those that do not share it.
 
     Yields:
         Whether the lock is held.
@@ -26,7 +27,7 @@ def lock(path: Path, *, wait: bool) -> Iterator[bool]:
     with path.open("a", encoding="utf-8") as file:
         held = True
         try:
-            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             held = False
         except OSError:  # no locks on this file system

@@ -55,6 +55,8 @@ def test_pictures_are_told_in_a_table_and_in_files(folder, capsys):
     [
         (["run"], "one picture or folder of pictures, or more, got none"),
         (["nowhere", "pictures"], "nowhere is not there"),
+        (["run", "pictures", "--csv", "pictures"], "--csv expects a file, got the folder pictures"),
+        (["run", "pictures", "--json", "pictures/small.png/b"], "pictures/small.png cannot be written"),
         (["empty", "pictures"], "Is the training done?"),
         (["cut.safetensors", "pictures"], "is damaged, or no safetensors file"),
         (["newer.safetensors", "pictures"], "has version 9; this orbitconv reads up to 2"),

@@ -54,6 +54,24 @@ def test_a_disk_that_is_full_in_the_middle_of_a_part_leaves_those_before_it(tmp_
     assert Journal(tmp_path, SETTINGS).done == {"a": [{"x": 1}], "b": [{"x": 2}]}
 
 
+def test_what_a_process_is_at_is_not_forgotten(tmp_path):
+    def work():
+        with pytest.raises(BlockingIOError, match="is in use by another process"):
+            Journal(tmp_path / "run", {"seeds": 3}, overwrite=True)
+        return [{"x": 1}]
+
+    journal = Journal(tmp_path / "run", SETTINGS)
+    assert journal.rows("a", work) == [{"x": 1}]
+    (tmp_path / "run" / "networks").mkdir()
+    (tmp_path / "run" / "networks" / "one").write_text("old")
+    (tmp_path / "run" / "mine").mkdir()
+    assert Journal(tmp_path / "run", {"seeds": 3}, overwrite=True, also=("networks", "none")).done == {}
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [".locks", "journal.jsonl", "mine"]
+    with pytest.raises(FileExistsError, match="other settings"):  # a part of the study before does not get in
+        journal._add("b", [{"x": 2}], journal.source)
+    assert Journal(tmp_path / "run", {"seeds": 3}).done == {}
+
+
 def test_an_error_leaves_the_parts_before_it(tmp_path):
     journal = Journal(tmp_path, SETTINGS)
     journal.rows("a", lambda: [{"x": 1}])

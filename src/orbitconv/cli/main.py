@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             traceback.print_exception(error)
         _stop(str(error) or type(error).__name__)
     except RuntimeError as error:  # torch has no other kind for a CPU whose memory does not suffice
-        from orbitconv.experiments.training.memory import is_lack_of_memory
+        from orbitconv.experiments.training.explained import is_lack_of_memory
 
         if not is_lack_of_memory(error):
             raise

@@ -10,6 +10,7 @@ from rich.text import Text
 from orbitconv.cli.terminal import Terminal
 from orbitconv.experiments.prediction import Predict, Prediction, predict_pictures, write_csv, write_json
 from orbitconv.experiments.training import TrainedNetwork, read_trained
+from orbitconv.files import check_writable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,9 @@ class PredictCommand(Predict):
     def run(self) -> None:
         """Load, read, predict, show."""
         terminal = Terminal()
+        for option, path in (("--csv", self.csv), ("--json", self.json)):
+            if path is not None:
+                check_writable(path, option)
         trained = read_trained(self.checkpoint)
         with terminal.progress() as progress:
             predictions = predict_pictures(trained, self.images, self, progress)

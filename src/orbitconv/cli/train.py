@@ -7,7 +7,7 @@ from typing import final
 from rich.table import Table
 
 from orbitconv.cli.terminal import Terminal
-from orbitconv.experiments.training import TrainConfig, Trained, TrainNetwork, train_network
+from orbitconv.experiments.training import Trained, TrainNetwork, WholeTraining, train_network
 from orbitconv.progress import silent
 
 
@@ -39,14 +39,8 @@ class TrainCommand(TrainNetwork):
 
 
 @final
-class TypedTrainCommand(TrainCommand):
+class TypedTrainCommand(TrainCommand, WholeTraining):
     """The same after a file of settings took the place of the defaults: all that it holds is meant."""
-
-    def complete(self) -> TrainConfig:
-        """What the result depends on, checked."""
-        config = self.given()
-        config.check()
-        return config
 
 
 def _table(trained: Trained) -> Table:

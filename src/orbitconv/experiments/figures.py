@@ -170,12 +170,14 @@ class Curve:
         look: How it is drawn.
         name: Its name in the legend; none without one.
         over: Whether it lies above the others.
+        band: Whether the standard deviation is shown.
     """
 
     points: Mapping[float, Sequence[float]]
     look: Look
     name: str = ""
     over: bool = False
+    band: bool = True
 
 
 def error_against_angle(rows: Sequence[Mapping[str, Any]]) -> "Figure":
@@ -216,7 +218,7 @@ def angle_figure(curves: Sequence[Curve], images: str = "digits") -> "Figure":
         draw_curve(axes, replace(curve, points={**curve.points, **closed}))
     axes.set_xlim(0, 360)
     axes.set_xticks(range(0, 361, 45), [f"{degrees}°" for degrees in range(0, 361, 45)])
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, headroom(axes))
     axes.yaxis.set_major_locator(import_plotting("matplotlib.ticker").MaxNLocator(6, integer=True))
     axes.yaxis.set_major_formatter("{x:.0f} %")
     axes.set_xlabel(f"turn of the test {images}, counter-clockwise", color=_INK)
@@ -241,12 +243,24 @@ def draw_curve(axes: "Axes", curve: Curve, marker: str = "") -> None:
     places, look = list(curve.points), curve.look
     means = np.array([statistics.fmean(values) for values in curve.points.values()])
     spreads = np.array([statistics.stdev(values) if len(values) > 1 else 0.0 for values in curve.points.values()])
-    if spreads.any():
+    if curve.band and spreads.any():
         axes.fill_between(places, means - spreads, means + spreads, color=look.color, alpha=0.13, linewidth=0)
     axes.plot(
         places, means, color=look.color, linestyle=look.dashes, linewidth=look.width, label=curve.name, marker=marker,
         markersize=4, zorder=4 if curve.over else 3,
     )  # fmt: skip
+
+
+def headroom(axes: "Axes") -> float:
+    """The top of an axis from zero that leaves room above the highest line, which may be level.
+
+    Args:
+        axes: Axes with all their lines.
+
+    Returns:
+        Where the axis ends.
+    """
+    return 1.06 * axes.dataLim.ymax or 1.0
 
 
 def tidy_axes(axes: "Axes") -> None:

@@ -3,8 +3,9 @@
 import json
 import os
 import re
+import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -17,6 +18,8 @@ from orbitconv.locks import lock
 
 NAME = "journal.jsonl"
 
+# A lock that processes share while they work, and that who forgets what is there must have alone.
+_AT_WORK = "at-work"
 # Seconds between two looks at the parts that other processes are at.
 _PATIENCE = 2.0
 
@@ -32,8 +35,10 @@ class Journal:
         settings: What the results depend on, as JSON can hold it.
         usual: What stands for settings that the folder of an older version does not name.
         overwrite: Forget what is there and begin anew.
+        also: Names of folders beside the journal that are forgotten with it.
 
     Raises:
+        BlockingIOError: If what is there shall be forgotten and a process is at work on it.
         FileExistsError: If the folder holds the parts of a study with other settings, or something else.
         NotADirectoryError: If the folder is a file.
         OSError: If it cannot be written.
@@ -46,6 +51,7 @@ class Journal:
         *,
         usual: Mapping[str, Any] = MappingProxyType({}),
         overwrite: bool = False,
+        also: Collection[str] = (),
     ) -> None:
         if folder.exists() and not folder.is_dir():
             raise NotADirectoryError(f"{folder} is a file; name a folder for the study with --out.")
@@ -61,8 +67,10 @@ class Journal:
                 "--overwrite."
             )
         self._locks.mkdir(parents=True, exist_ok=True)
+        if overwrite:
+            self._forget(also)
         with lock(self._locks / "journal", wait=True):
-            if overwrite or not self.path.exists():
+            if not self.path.exists():
                 write_atomically(self.path, json.dumps({"settings": self._wanted}) + "\n")
         self._read()
 
@@ -88,11 +96,12 @@ class Journal:
             The rows by part.
         """
         left = [part for part in parts if part not in self._parts]
-        while left:
-            done = [part for part in left if self._try(part, parts[part])]
-            left = [part for part in left if part not in done]
-            if left and not done:
-                time.sleep(_PATIENCE)
+        with lock(self._locks / _AT_WORK, wait=True, shared=True):
+            while left:
+                done = [part for part in left if self._try(part, parts[part])]
+                left = [part for part in left if part not in done]
+                if left and not done:
+                    time.sleep(_PATIENCE)
         return {part: self._parts[part] for part in parts}
 
     def adopt(self, part: str, rows: list[Row], source: Provenance) -> None:
@@ -118,6 +127,19 @@ class Journal:
         self._read()
         return dict(self._parts)
 
+    def _forget(self, also: Collection[str]) -> None:
+        """Remove what is there, unless a process is at it."""
+        with lock(self._locks / _AT_WORK, wait=False) as alone:
+            if not alone:
+                raise BlockingIOError(
+                    f"{self.path.parent} is in use by another process. Wait for it, or choose another folder with "
+                    "--out."
+                )
+            self.path.unlink(missing_ok=True)
+            for folder in (self.path.parent / name for name in also):
+                if folder.exists():
+                    shutil.rmtree(folder)
+
     def _try(self, part: str, make: Callable[[], list[Row]]) -> bool:
         """Do a part, unless another process is at it or has done it; tells whether its rows are there now."""
         name = re.sub(r"[^a-z0-9.]+", "-", part.lower())
@@ -133,6 +155,7 @@ class Journal:
         """Keep a part, whole or not at all: a line without its end is passed over when the file is read."""
         line = json.dumps({"part": part, **source.as_dict(), "rows": rows}, allow_nan=False) + "\n"
         with lock(self._locks / "journal", wait=True), self.path.open("rb+") as file:
+            self._check(file.readline().decode())  # it may have begun anew where there are no locks
             if file.seek(0, os.SEEK_END) and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
                 line = "\n" + line  # another process was cut off in the middle of a line
             file.write(line.encode())
@@ -146,6 +169,12 @@ class Journal:
     def _read(self) -> None:
         """Take in the parts in the file that are whole."""
         first, *lines = self.path.read_text(encoding="utf-8").split("\n") or [""]
+        self._check(first)
+        for line in filter(None, map(_parse, lines)):
+            self._keep(line["part"], line["rows"], Provenance.of(line))
+
+    def _check(self, first: str) -> None:
+        """Refuse a file whose first line tells of other settings."""
         head: Any = _parse(first)
         found = head.get("settings") if isinstance(head, dict) else None
         if not isinstance(found, dict) or {**self._usual, **found} != self._wanted:
@@ -153,8 +182,6 @@ class Journal:
                 f"{self.path.parent} holds a study with other settings. Go on with those, choose another folder with "
                 "--out, or begin anew with --overwrite."
             )
-        for line in filter(None, map(_parse, lines)):
-            self._keep(line["part"], line["rows"], Provenance.of(line))
 
 
 def _parse(line: str) -> dict[str, Any] | None:

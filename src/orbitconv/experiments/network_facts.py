@@ -85,7 +85,8 @@ def errors_of_layers(network: nn.Module, images: Float[Tensor, "b c h w"]) -> di
         images: Images to turn.
 
     Returns:
-        For each layer by its name, its error at every element; zero where nothing came out, as it should.
+        For each layer by its name, its error at every element; zero where nothing came out, as it should, and one
+        where something came out that should not.
     """
     found = equivariance_error(network, images, measured_group(group_of(network)))
-    return {name: error.nan_to_num(nan=0.0) for name, error in found.items()}
+    return {name: error.nan_to_num(nan=0.0, posinf=1.0) for name, error in found.items()}

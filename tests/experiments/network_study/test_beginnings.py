@@ -6,6 +6,7 @@ import shlex
 from dataclasses import replace
 
 import pytest
+import torch
 from torch import nn
 
 from digits import small_digits
@@ -14,10 +15,11 @@ from orbitconv.cli.commands import parse
 from orbitconv.experiments.commands import command_of
 from orbitconv.experiments.network_study import compare_networks
 from orbitconv.experiments.network_study.measurements import layer_errors
+from orbitconv.experiments.network_study.separable import SeparableStudy, study_separable
 from orbitconv.experiments.network_study.settings import RotatedMnistStudy
 from orbitconv.experiments.network_study.stability import StabilityStudy
-from orbitconv.experiments.network_study.trials import trials
-from orbitconv.experiments.training import load_trained
+from orbitconv.experiments.network_study.trials import training_of, trials
+from orbitconv.experiments.training import Hardware, load_trained, write_config
 
 BAD = {
     "data": ({"data": "minst"}, r"minst"),
@@ -28,6 +30,7 @@ BAD = {
     "atoms": ({"families": ("harmonic",), "atoms": 5}, r"3x3 kernels have 2, 4, 6 atoms, .*, got atoms 5"),
     "images": ({"train_images": 201}, r"n <= 200"),
     "batch": ({"train_images": 49}, r"at least one batch of 50 images, got 49"),
+    "spectral atoms": ({"families": ("spectral",), "atoms": 3}, r"cannot have 3 atoms"),
     "nothing": ({"families": ("exact",), "groups": ("c8",)}, r"nothing to compare"),
 }
 
@@ -131,6 +134,40 @@ def test_a_record_names_the_machines_that_made_it(study, tmp_path):
     (tmp_path / "known.json").write_text(json.dumps(both))
     again = compare_networks(replace(known, out=tmp_path / "third")).as_dict()
     assert again["machines"] == both["machines"]
+
+
+def test_hardware_of_a_training_that_was_stopped_is_that_of_the_call_but_for_its_precision(study):
+    config = study(families=("plain",), precision="bf16", compile=True, deterministic=True)
+    (trial,) = trials(config)
+    begun = training_of(trial, config, None)
+    begun.out.mkdir(parents=True)
+    write_config(begun.out / "config.json", begun.complete())
+    again = training_of(trial, study(families=("plain",)), None).complete()
+    assert replace(again, hardware=begun.hardware) == begun.complete()
+    assert again.hardware == Hardware(device="auto", precision="bf16")
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_study_of_cheaper_steps_that_cannot_begin_leaves_what_is_there(study, tmp_path, overwrite):
+    compare_networks(study(families=("plain",)))
+    before = contents(tmp_path)
+    for out in ("run", "new"):
+        with pytest.raises(ValueError, match="no network named 'smal'"):
+            study_separable(SeparableStudy(out=tmp_path / out, model="smal", kernel_size=3, overwrite=overwrite))
+    assert contents(tmp_path) == before
+    assert not (tmp_path / "new").exists()
+
+
+def test_layers_that_answer_to_turned_images_only_are_as_wrong_as_can_be():
+    class Left(nn.Module):
+        def forward(self, x):
+            return x * (torch.arange(8) < 2)
+
+    images = small_digits(2, "test")
+    assert images.images[..., :2].any()
+    images = replace(images, images=images.images * (torch.arange(8) >= 4).to(torch.uint8))
+    errors = [row["equivariance_error"] for row in layer_errors(nn.Sequential(Left()), images, "after")]
+    assert errors == [1.0]
 
 
 def test_layers_of_which_nothing_comes_turn_as_they_should():

@@ -100,8 +100,34 @@ def test_a_record_with_ablations_is_taken_as_done_and_more_may_follow(config, tm
     monkeypatch.setattr("orbitconv.experiments.network_study.study.train_network", lambda *_: pytest.fail("done"))
     known = replace(config, families=("plain",), out=tmp_path / "again", known=tmp_path / "known.json")
     assert study_stability(replace(known, ablations=("3x3",))).rows == first.rows
-    none = [row for row in first.rows if row["ablation"] == "none"]
-    assert study_stability(replace(known, out=tmp_path / "third")).rows == none
+    third = study_stability(replace(known, out=tmp_path / "third"))  # what is known is not dropped
+    assert third.rows == first.rows
+    assert third.config["ablations"] == ("3x3",)
+    again = study_stability(replace(known, out=tmp_path / "third", known=None))
+    assert (again.rows, again.config["ablations"]) == (first.rows, ("3x3",))
+
+
+def test_what_cannot_be_changed_is_said_before_any_network_is_trained(config, monkeypatch):
+    monkeypatch.setattr("orbitconv.experiments.network_study.study.train_network", lambda *_: pytest.fail("trained"))
+    with pytest.raises(ValueError, match=r"'7 atoms' .*: SpectralBasis cannot have 7 atoms"):
+        study_stability(replace(config, ablations=("7 atoms",)))
+    with pytest.raises(ValueError, match="no data set named 'rotated-mnist-padded'"):
+        study_stability(replace(config, data="rotated-mnist", ablations=("wide border",)))
+    assert not config.out.exists()
+
+
+def test_a_study_that_begins_anew_forgets_its_ablations(config):
+    study_stability(replace(config, families=("plain",), ablations=("3x3",)))
+    rows = study_stability(replace(config, families=("plain",), plain_width=5, overwrite=True)).rows
+    assert {row["ablation"] for row in rows} == {"none"}
+    assert not (config.out / "ablations").exists()
+
+
+def test_networks_of_other_epochs_are_kept_and_not_mixed_in(config):
+    first = study_stability(replace(config, families=("plain",)))
+    longer = replace(config, families=("plain",), training=Training(epochs=2, batch_size=50))
+    assert {row["epochs"] for row in study_stability(longer).rows} == {2}
+    assert study_stability(replace(config, families=("plain",))).rows == first.rows
 
 
 def test_wrong_step_and_unknown_ablation_are_refused(tmp_path):
@@ -128,6 +154,13 @@ def test_pictures_and_table_show_what_was_measured(config):
     trained = ["trained on upright images", "trained with eighth turns", "trained with any turn"]
     assert titles == ["before training", *trained]
     turned = [row for row in rows if row["rotation"] == "circle"]
+    exact = [row for row in turned if row["family"] == "exact"]
+    assert [len(axes.lines) for axes in error_by_layer(exact).axes] == [1, 1]
+    (legend,) = error_by_angle([*exact, *({**row, "rotation": "none"} for row in turned)]).legends
+    assert sorted(text.get_text() for text in legend.texts) == ["exact C4", "plain", "spectral C8"]
+    late = [row for row in turned if row["family"] != "exact"] + [{**row, "rotation": "none"} for row in exact]
+    (legend,) = error_by_angle(late).legends  # families that are not in the first panel
+    assert sorted(text.get_text() for text in legend.texts) == ["exact C4", "plain", "spectral C8"]
     assert [len(axes.lines) for axes in error_by_layer(turned).axes] == [3, 3]
     rows = study_stability(config).rows
     console = Console(width=140, file=io.StringIO())

@@ -49,7 +49,8 @@ def stand_in(error_of):
         rows = []
         for epoch in range(1, plan.training.epochs + 1):
             rows.append({"epoch": epoch, "validation_error_percent": error_of(plan.training, epoch)})
-            on_epoch(rows[-1])
+            if on_epoch(rows[-1]):
+                break
         return rows
 
     return fit

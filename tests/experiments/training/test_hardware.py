@@ -40,6 +40,16 @@ def test_bfloat16_trains_weights_of_32_bits_to_nearly_the_same():
     assert others[-1]["loss"] < 0.95 * others[0]["loss"]
 
 
+def test_a_compiler_that_fails_is_one_message(monkeypatch):
+    def fail(_graph, _inputs):
+        raise OSError("no compiler here")
+
+    original = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda network, **options: original(network, **options | {"backend": fail}))
+    with pytest.raises(ValueError, match=r"could not compile the network: .* Train without compile"):
+        trained(Hardware(device="cpu", compile=True))
+
+
 def test_a_compiled_training_is_the_plain_one_and_goes_on_with_its_checkpoint(monkeypatch, tmp_path):
     compiled = []
 

@@ -39,10 +39,10 @@ def check_study(config: NetworkStudy, trials: Sequence[Trial], train: ImageSet, 
         raise ValueError(
             f"study {config.study} expects at least one batch of {config.training.batch_size} images, got {count}."
         )
-    for trial in trials:
-        if trial.family in WRITTEN_DOWN:
-            bases.basis(trial.family, parse_group(trial.group), config.kernel_size)
     some_basis = ExactBasis(Cyclic(4), config.kernel_size)
     for basis in {None if trial.family == "plain" else some_basis for trial in trials}:
         with torch.device("meta"):
             build_network(network_of(config, None), train.images.shape[1], len(train.classes), basis)
+    for trial in trials:
+        if trial.family in WRITTEN_DOWN or trial.family.startswith("spectral"):
+            bases.basis(trial.family, parse_group(trial.group), config.kernel_size)

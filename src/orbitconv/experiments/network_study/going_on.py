@@ -36,6 +36,8 @@ def known_rows(config: NetworkStudy) -> tuple[list[dict[str, Any]], Provenance]:
         return [], Provenance()
     try:
         known = json.loads(config.known.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{config.known} is not there. Name the record of a study with --known.") from error
     except ValueError as error:
         raise ValueError(f"{config.known} is no record of a study: {error}.") from error
     wanted = json.loads(json.dumps(fixed_settings(config.settings())))

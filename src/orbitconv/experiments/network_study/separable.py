@@ -89,7 +89,7 @@ def study_separable(config: SeparableStudy, progress: ProgressCallback = silent)
         width. The times of training steps stand beside them as training_steps, one entry for each network.
     """
     timed = {name: value for name, value in config.settings().items() if name != "rounds"}
-    load_split(config.data, "train", config.data_dir, progress)  # fails here, before anything is written or forgotten
+    Comparison(_part(config, "dense"), [], progress)  # says what speaks against it, before anything is forgotten
     journal = Journal(config.out, fixed_settings(timed), usual=CAME_LATER, overwrite=config.overwrite)
     rows: list[Row] = []
     source = Provenance()

@@ -20,6 +20,7 @@ from orbitconv.experiments.network_study.measurements import (
 )
 from orbitconv.experiments.network_study.settings import NetworkStudy
 from orbitconv.experiments.network_study.study import Comparison
+from orbitconv.experiments.network_study.trials import ABLATIONS_FOLDER
 from orbitconv.experiments.record import Provenance, Record, Row
 from orbitconv.experiments.training import Trained, Training
 from orbitconv.experiments.training.settings import Rotation
@@ -29,16 +30,17 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "anti-aliased": {"downsample": "blur"},
     "stride": {"downsample": "stride"},
     "mean over the group": {"pool_group": "mean"},
-    "wide border": {"data": "mnist-padded"},
-    "disc images": {"data": "mnist-disc"},
+    "wide border": {"data": "padded"},
+    "disc images": {"data": "disc"},
     "disc filters": {"families": ("spectral, disc",)},
     "atoms normalized at the identity": {"families": ("spectral, identity",)},
     "3x3": {"kernel_size": 3},
     "7x7": {"kernel_size": 7},
     "7 atoms": {"atoms": 7},
-    "7 atoms, anti-aliased, wide border": {"atoms": 7, "downsample": "blur", "data": "mnist-padded"},
+    "7 atoms, anti-aliased, wide border": {"atoms": 7, "downsample": "blur", "data": "padded"},
 }
-"""One change each to the spectral network of the study; the last one is what lowers the error most, together."""
+"""One change each to the spectral network of the study, data by how they are changed; the last one is what helped,
+together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,29 +90,46 @@ def study_stability(config: StabilityStudy, progress: ProgressCallback = silent)
     rows: list[Row] = []
     source = Provenance()
     known, made_by = known_rows(config)
-    for name, one in _parts(config).items():
+    by_part: dict[str, list[dict[str, Any]]] = {}
+    for row in known:
+        by_part.setdefault(row["ablation"], []).append({key: row[key] for key in row if key != "ablation"})
+    asked = ("none", *config.ablations)
+    there = [name for name in ABLATIONS if name in by_part or (_folder(config, name).exists() and not config.overwrite)]
+    parts = {name: _part(config, name) for name in dict.fromkeys((*asked, *there))}
+    for name, one in parts.items():  # what speaks against any is said before the first begins
+        try:
+            Comparison(one, [], progress)
+        except ValueError as error:
+            if name == "none":
+                raise
+            raise ValueError(f"The ablation {name!r} cannot be made: {error} Leave it out of --ablations.") from error
+    for name, one in parts.items():
         comparison = Comparison(one, _measurements(config), progress)
-        own = [
-            {key: value for key, value in row.items() if key != "ablation"} for row in known if row["ablation"] == name
-        ]
-        comparison.adopt(own, made_by)
-        done = comparison.run()
+        comparison.adopt(by_part.get(name, []), made_by)
+        done = comparison.run() if name in asked else comparison.record()
         rows += [{**row, "ablation": name} for row in done.rows]
         source |= done.source
+    config = replace(config, ablations=tuple(name for name in parts if name != "none"))
     record = record_of(config, [row for row in rows if row["ablation"] == "none"], source)
     for row in rows:
         record.add(**row)
     return record
 
 
-def _parts(config: StabilityStudy) -> dict[str, StabilityStudy]:
-    """The comparison of families, and each ablation, in a folder of its own."""
-    parts = {"none": config}
-    for name in config.ablations:
-        folder = config.out / "ablations" / re.sub(r"[^a-z0-9]+", "-", name)
-        usual: dict[str, Any] = {"families": ("spectral",), "groups": ("c8",), "rotations": ("none",)}
-        parts[name] = replace(config, **{**usual, "out": folder, "known": None, **ABLATIONS[name]})
-    return parts
+def _part(config: StabilityStudy, name: str) -> StabilityStudy:
+    """The comparison of families, which is called "none", or an ablation, in a folder of its own."""
+    if name == "none":
+        return config
+    usual: dict[str, Any] = {"families": ("spectral",), "groups": ("c8",), "rotations": ("none",)}
+    changed = {**usual, "out": _folder(config, name), "known": None, **ABLATIONS[name]}
+    if "data" in changed:
+        changed["data"] = f"{config.data}-{changed['data']}"
+    return replace(config, **changed)
+
+
+def _folder(config: StabilityStudy, ablation: str) -> Path:
+    """Where an ablation is kept."""
+    return config.out / ABLATIONS_FOLDER / re.sub(r"[^a-z0-9]+", "-", ablation)
 
 
 def _measurements(config: StabilityStudy) -> list[Measurement]:

@@ -1,7 +1,7 @@
 """The study of stability as pictures: errors around the full circle, and from layer to layer."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orbitconv.experiments.figures import new_figure
@@ -19,6 +19,8 @@ _TITLES = {
 }  # fmt: skip
 # Errors below this are those of the arithmetic; they are left out of the picture, and the legend says so.
 _EXACT = 1e-4
+# Names in a line of the legend, and inches for the line.
+_NAMES, _LINE = 6, 0.17
 # Colours of the learned families are strong and their lines wide; hand-made ones are thin.
 _COLORS = {
     "plain": "#8a8f98", "exact": "#b85c00", "nearest": "#c9a227", "bilinear": "#00806a", "gaussian": "#5aa02c",
@@ -51,7 +53,7 @@ def error_by_angle(rows: Rows) -> "Figure":
         axes.set_xticks(range(0, 361, 90), [f"{a}°" for a in range(0, 361, 90)])
         axes.set_ylim(bottom=0)
     panels[0].yaxis.set_major_formatter("{x:.0f} %")
-    _legend(figure, panels[0], bottom=0.3)
+    _legend(figure, panels, below=0.4)
     return figure
 
 
@@ -72,6 +74,7 @@ def error_by_layer(rows: Rows) -> "Figure":
         parts[title] = [row for row in shown if (row["when"], row["rotation"]) == ("after", rotation)]
     figure = new_figure(max(9.4, 4 * len(parts)), 4.3)
     panels = figure.subplots(1, len(parts), sharey=True)
+    lowest = min((r["equivariance_error"] for r in shown if r["equivariance_error"] >= _EXACT), default=_EXACT)
     for axes, (title, own) in zip(panels, parts.items(), strict=True):
         for kind in _kinds(own):
             lines = [row for row in own if (row["family"], row["group"]) == kind]
@@ -85,9 +88,9 @@ def error_by_layer(rows: Rows) -> "Figure":
         names = {row["layer"]: _short(str(row["kind"])) for row in own}
         axes.set_xticks(sorted(names), [names[place] for place in sorted(names)], rotation=90, fontsize=7)
         axes.set_yscale("log")
-        axes.set_ylim(bottom=min(r["equivariance_error"] for r in shown if r["equivariance_error"] >= _EXACT) / 2)
+        axes.set_ylim(bottom=lowest / 2)
     panels[0].set_ylabel("equivariance error")
-    _legend(figure, panels[0], bottom=0.38)
+    _legend(figure, panels, below=0.95)
     return figure
 
 
@@ -122,11 +125,12 @@ def _tidy(axes: "Axes", title: str) -> None:
     axes.grid(visible=True, axis="y", color="#d0d4d9", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.tick_params(length=0)
+    axes.tick_params(which="both", length=0)
 
 
-def _legend(figure: "Figure", axes: "Axes", bottom: float) -> None:
-    """One legend for all panels, below them."""
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=6, frameon=False, fontsize=8)
-    figure.subplots_adjust(left=0.08, right=0.98, top=0.92, bottom=bottom, wspace=0.06)
+def _legend(figure: "Figure", panels: Iterable["Axes"], below: float) -> None:
+    """One legend for all panels, `below` inches under them, where their own words end."""
+    names = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(names.values(), names, loc="lower center", ncols=_NAMES, frameon=False, fontsize=8)
+    inches = below + 0.12 + _LINE * -(-len(names) // _NAMES)
+    figure.subplots_adjust(left=0.08, right=0.98, top=0.92, bottom=inches / figure.get_figheight(), wspace=0.06)

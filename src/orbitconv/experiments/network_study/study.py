@@ -1,9 +1,8 @@
 """The study itself: every trial trained and tested once, whatever was stopped in between."""
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from orbitconv.experiments.network_study.going_on import CAME_LATER, fixed_setti
 from orbitconv.experiments.network_study.measurements import Measurement, error_at_random_angles, own_error
 from orbitconv.experiments.network_study.settings import NetworkStudy
 from orbitconv.experiments.network_study.trials import (
+    ABLATIONS_FOLDER,
     NETWORKS_FOLDER,
     Trial,
     copies_of,
@@ -75,12 +75,15 @@ def usual_measurements(config: NetworkStudy) -> tuple[Measurement, ...]:
 
 
 class Comparison:
-    """A study at work.
+    """A study at work. What speaks against its settings is said at once; its folder is opened with the first work.
 
     Args:
         config: Settings.
         measurements: What is measured on each network.
         progress: Called as the work goes on.
+
+    Raises:
+        ValueError: If the settings cannot work.
     """
 
     def __init__(
@@ -96,20 +99,21 @@ class Comparison:
             chosen.grey(), config.out / _TRAINED_BASES, dimension=config.atoms, progress=progress
         )
         check_study(config, self.trials, self.train, self._bases)
-        # Now that nothing speaks against the settings: what is there may be forgotten, and the folder bears them.
-        self.journal = Journal(
-            config.out, fixed_settings(config.settings()), usual=CAME_LATER, overwrite=config.overwrite
-        )
-        if config.overwrite:  # bases and networks of other settings bear the same names
-            for folder in (config.out / name for name in (_BASES, _TRAINED_BASES, NETWORKS_FOLDER)):
-                if folder.exists():
-                    shutil.rmtree(folder)
+
+    @cached_property
+    def journal(self) -> Journal:
+        """What is done; with `overwrite`, what was there is forgotten when this is first asked for."""
+        config = self.config
+        return Journal(
+            config.out, fixed_settings(config.settings()), usual=CAME_LATER, overwrite=config.overwrite,
+            also=(_BASES, _TRAINED_BASES, NETWORKS_FOLDER, ABLATIONS_FOLDER),  # those of others have the same names
+        )  # fmt: skip
 
     def run(self) -> Record:
         """Train and test every network.
 
         Returns:
-            The record of all that is done.
+            The record.
         """
         config = self.config
         self.journal.collect({trial.name: partial(self._work, trial) for trial in self.trials})
@@ -122,7 +126,16 @@ class Comparison:
                 "--known to train it there."
             )
         self.journal.collect({name_of(t, copies): partial(self._ask_copies, t, copies) for t, copies in several})
-        rows = [row for part in self.journal.done.values() for row in part]
+        return self.record()
+
+    def record(self) -> Record:
+        """All that is done, whichever call asked for it, in as many epochs as are asked for now.
+
+        Returns:
+            The record.
+        """
+        config = self.config
+        rows = [row for part in self.journal.done.values() for row in part if row["epochs"] == config.training.epochs]
         record = record_of(config, rows, self.journal.source)
         for row in rows:
             record.add(**row)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from orbitconv.experiments.network_study.bases import Family
 from orbitconv.experiments.network_study.settings import NetworkStudy
-from orbitconv.experiments.training import Network, TrainNetwork, read_config
+from orbitconv.experiments.training import Network, WholeTraining, read_config
 from orbitconv.experiments.training.folder import CONFIG
 from orbitconv.experiments.training.settings import Rotation
 from orbitconv.groups import exact_elements, parse_group
 
-NETWORKS_FOLDER = "networks"
-"""Folder of a study in which its networks are."""
+NETWORKS_FOLDER, ABLATIONS_FOLDER = "networks", "ablations"
+"""Folders of a study in which its networks are, and studies of the same with one thing changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +113,7 @@ def groups_of(family: Family, config: NetworkStudy) -> list[str]:
     return [name for name in config.groups if exact[name] == (family == "exact")]
 
 
-def training_of(trial: Trial, config: NetworkStudy, basis: Path | None) -> TrainNetwork:
+def training_of(trial: Trial, config: NetworkStudy, basis: Path | None) -> WholeTraining:
     """The settings of the training of a trial.
 
     Args:
@@ -128,7 +128,7 @@ def training_of(trial: Trial, config: NetworkStudy, basis: Path | None) -> Train
     begun = folder / CONFIG
     if begun.exists():  # a network is trained in one precision
         hardware = replace(hardware, precision=read_config(begun).hardware.precision)
-    return TrainNetwork(
+    return WholeTraining(
         out=folder,
         resume=begun.exists(),
         data_dir=config.data_dir,

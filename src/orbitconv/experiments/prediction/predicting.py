@@ -12,7 +12,7 @@ from orbitconv.checks import check_positive
 from orbitconv.experiments.devices import Device, find_device
 from orbitconv.experiments.prediction.preparing import ImageForm, find_pictures, prepare
 from orbitconv.experiments.training import TrainedNetwork
-from orbitconv.experiments.training.memory import explained_memory
+from orbitconv.experiments.training.explained import explained_memory
 from orbitconv.groups import Cyclic, act_image
 from orbitconv.progress import ProgressCallback, silent
 

@@ -3,10 +3,10 @@
 import itertools
 import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from orbitconv.experiments.figures import Curve, Look, draw_curve, import_plotting, new_figure, tidy_axes
+from orbitconv.experiments.figures import Curve, Look, draw_curve, headroom, import_plotting, new_figure, tidy_axes
 from orbitconv.experiments.run_report.grouping import Kind
 from orbitconv.experiments.run_report.measure import Measured
 from orbitconv.learn.checkpoints import Row
@@ -19,8 +19,11 @@ _PLAIN = Look("#5f6368", (0, (1, 1.3)), 2.0)
 _COLORS = ("#0057b8", "#b85c00", "#00806a", "#8a2d8f", "#a0306b", "#3d4a00", "#7a1f1f", "#1f8fb3")
 _DASHES = ("-", (0, (6, 2)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
 
-# Errors below are rounding, and drawn here; as many points at most get a marker, and as many layers a name.
-_FLOOR, _MARKED, _NAMED = 1e-8, 12, 12
+FLOOR = 1e-4
+"""Equivariance errors below are drawn here: what is exact but for rounding shall not squeeze the others together."""
+
+# As many points at most get a marker, as many layers a name, and as many lines a band.
+_MARKED, _NAMED, _BANDS = 12, 12, 5
 
 
 def looks_of(kinds: Sequence[Kind]) -> list[Look]:
@@ -35,6 +38,18 @@ def looks_of(kinds: Sequence[Kind]) -> list[Look]:
     others = itertools.cycle(Look(color, dashes, 2.0) for dashes in _DASHES for color in _COLORS)
     plain = itertools.chain([_PLAIN], others)
     return [next(plain if kind.settings["network.basis"] == "plain" else others) for kind in kinds]
+
+
+def shows_bands(lines: Collection[object]) -> bool:
+    """Whether lines get a band of their spread; where they are many, bands are but a grey wash.
+
+    Args:
+        lines: The lines.
+
+    Returns:
+        True or false.
+    """
+    return len(lines) <= _BANDS
 
 
 def learning_points(rows: Sequence[Sequence[Row]], column: str) -> dict[float, list[float]]:
@@ -72,13 +87,13 @@ def learning_figures(kinds: Sequence[Kind], looks: Sequence[Look]) -> Iterator[t
         axes = figure.add_axes((0.14, 0.165, 0.82, 0.72))
         points = [learning_points(lines[id(kind)], column) for kind in kinds]
         values = [value for at in points for some in at.values() for value in some]
-        if not values:
-            continue
+        if not values or (last > 1 and max(map(len, points)) == 1):
+            continue  # tested once, at the end: that is in the tables
         few = max(map(len, points)) <= _MARKED
         for at, look in zip(points, looks, strict=True):
-            draw_curve(axes, Curve(points=at, look=look), marker="o" if few else "")
+            draw_curve(axes, Curve(points=at, look=look, band=shows_bands(points)), marker="o" if few else "")
         words = column.removesuffix("_percent").replace("_", " ")
-        axes.set_title(f"{words}, %" if column.endswith("_percent") else words, loc="left", fontsize=11, x=-0.12)
+        axes.set_title(f"{words}, %" if column.endswith("_percent") else words, loc="left", fontsize=11, x=-0.12, pad=9)
         axes.set_xlabel("epoch")
         axes.set_xlim(1 - 0.03 * last, max(last, 2) + 0.03 * last)
         axes.xaxis.set_major_locator(import_plotting("matplotlib.ticker").MaxNLocator(6, integer=True))
@@ -92,7 +107,7 @@ def _scale(axes: "Axes", values: Sequence[float]) -> None:
     ticker = import_plotting("matplotlib.ticker")
     low, high = min(values), max(values)
     if not 0 < 10 * low < high:
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, headroom(axes))
         axes.yaxis.set_major_locator(ticker.MaxNLocator(5))
         return
     _log_scale(axes, low / 1.3, high * 1.3)
@@ -138,15 +153,15 @@ def layer_figure(points: Sequence[Mapping[str, Sequence[float]]], looks: Sequenc
     for at, look in zip(points, looks, strict=True):
         if at:
             panels.setdefault(tuple(at), []).append((at, look))
-    values = [max(v, _FLOOR) for at in points for some in at.values() for v in some] or [1.0]
+    values = [max(v, FLOOR) for at in points for some in at.values() for v in some] or [1.0]
     figure = new_figure(8.6, 3.6 * len(panels) + 0.2)
     grid = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
     figure.subplots_adjust(left=0.075, right=0.975, top=1 - 0.42 / figure.get_figheight(),
                            bottom=0.4 / figure.get_figheight(), hspace=0.35)  # fmt: skip
     for axes, (names, curves) in zip(grid, panels.items(), strict=True):
         for at, look in curves:
-            there = {float(place): [max(v, _FLOOR) for v in at[name]] for place, name in enumerate(names) if at[name]}
-            draw_curve(axes, Curve(points=there, look=look), marker="o")
+            there = {float(place): [max(v, FLOOR) for v in at[name]] for place, name in enumerate(names) if at[name]}
+            draw_curve(axes, Curve(points=there, look=look, band=shows_bands(points)), marker="o")
         _log_scale(axes, min(values) / 2, max(values) * 2)
         every = -(-len(names) // _NAMED)
         axes.set_xticks(range(0, len(names), every), names[::every])

@@ -10,7 +10,14 @@ from orbitconv.experiments.figures import Curve, Look, angle_figure, import_plot
 from orbitconv.experiments.findings import listed
 from orbitconv.experiments.network_facts import measured_group
 from orbitconv.experiments.page import image, prose
-from orbitconv.experiments.run_report.figures import layer_figure, layer_points, learning_figures, looks_of
+from orbitconv.experiments.run_report.figures import (
+    FLOOR,
+    layer_figure,
+    layer_points,
+    learning_figures,
+    looks_of,
+    shows_bands,
+)
 from orbitconv.experiments.run_report.filters import orbit_figure
 from orbitconv.experiments.run_report.grouping import Kind
 from orbitconv.experiments.run_report.measure import LAYER_IMAGES
@@ -39,8 +46,9 @@ def learning_curves(outcome: Outcome) -> Iterator[str]:
     ]
     if panels:
         content = f'{_legend(outcome.kinds, looks)}<div class="panels">{"".join(panels)}</div>'
-        band = " A band is the standard deviation over seeds." if any(len(k.runs) > 1 for k in outcome.kinds) else ""
-        yield _figure(content, f"Each line is the mean over the runs that have reached the epoch.{band}")
+        yield _figure(
+            content, f"Each line is the mean over the runs that have reached the epoch.{_bands(outcome.kinds)}"
+        )
     else:
         yield "<p>No run has finished an epoch yet.</p>"
 
@@ -65,12 +73,14 @@ def angle_curves(outcome: Outcome) -> Iterator[str]:
     for kind, look in zip(kinds, looks, strict=True):
         measured = outcome.of(kind)
         points = {float(degrees): [one.by_angle[degrees] for one in measured] for degrees in measured[0].by_angle}
-        curves.append(Curve(points=points, look=look))
+        curves.append(Curve(points=points, look=look, band=shows_bands(kinds)))
     assert outcome.images is not None
     alt = "Test error of every network against the angle of the test images."
     content = _legend(kinds, looks) + _svg(angle_figure(curves, "images"), alt, dense=True)
     yield _figure(
-        content, f"The first {len(outcome.images):,} test images, all turned by the same angle with a cubic spline."
+        content,
+        f"The first {len(outcome.images):,} test images, all turned by the same angle with a cubic spline."
+        f"{_bands(kinds)}",
     )
 
 
@@ -88,12 +98,21 @@ def layer_curves(outcome: Outcome) -> Iterator[str]:
     alt = "Equivariance error of every layer of every network."
     content = _legend(kinds, looks) + _svg(layer_figure(points, looks), alt, dense=True)
     assert outcome.images is not None
+    free = [kind.name for kind in kinds if kind.settings.get("network.options.pool_group") == "none"]
+    but = f", but those of {listed(free)}, whose last layer sees every copy of a field" if free else ""
     yield _figure(
         content,
         "How far what a layer puts out for a turned image is from what it puts out for the image, turned, relative to "
-        "its size; the scores at the end shall not change at all. The mean over all elements of the group but the "
-        f"identity, on {min(LAYER_IMAGES, len(outcome.images))} test images. {_groups(outcome, kinds)}",
+        f"its size; the scores at the end shall not change at all{but}. The mean over all elements of the group but "
+        f"the identity, on {min(LAYER_IMAGES, len(outcome.images))} test images; what is below {FLOOR:g} is drawn "
+        f"there. {_groups(outcome, kinds)}{_bands(kinds)}",
     )
+
+
+def _bands(kinds: Sequence[Kind]) -> str:
+    """What a band is, where there is one."""
+    shown = shows_bands(kinds) and any(len(kind.runs) > 1 for kind in kinds)
+    return " A band is the standard deviation over seeds." if shown else ""
 
 
 def _groups(outcome: Outcome, kinds: Sequence[Kind]) -> str:

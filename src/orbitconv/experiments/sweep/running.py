@@ -73,12 +73,18 @@ def _run_trial(
     done = len(store.ended)
     rows: list[Row] = []
 
-    def judge(row: Row) -> None:
+    def judge(row: Row) -> bool:
         rows.append(row)
-        if "validation_error_percent" in row:
-            trial.report(row["validation_error_percent"], row["epoch"])
-            if row["epoch"] < total and trial.should_prune():
-                raise optuna.TrialPruned
+        if "validation_error_percent" not in row:
+            return False
+        trial.report(row["validation_error_percent"], row["epoch"])
+        return row["epoch"] < total and trial.should_prune()
+
+    def tell(cut_off: Any) -> None:
+        if len(rows) == total:  # a request to stop may have come in the last step
+            study.tell(trial, rows[-1]["validation_error_percent"])
+        else:
+            study.tell(trial, state=cut_off)
 
     def show(what: str, step: int, steps: int) -> None:
         figures = what.partition(FIGURES)[2]
@@ -88,16 +94,11 @@ def _run_trial(
         network = initial_network(config, train.images.shape[1], len(train.classes))
         trial.set_user_attr("network", network_facts(network, config.network.basis))
         fit(network, Examples.of(train), config.plan(), tests=validation, progress=show, on_epoch=judge)
-    except optuna.TrialPruned:
-        study.tell(trial, state=states.PRUNED)
     except (FloatingPointError, MemoryError) as error:  # the fault of these settings, which others may not have
         trial.set_user_attr("failure", str(error))
         study.tell(trial, state=states.PRUNED)
     except BaseException:
-        if len(rows) == total:  # the request to stop came in the last step
-            study.tell(trial, rows[-1]["validation_error_percent"])
-        else:
-            study.tell(trial, state=states.FAIL)
+        tell(states.FAIL)
         raise
     else:
-        study.tell(trial, rows[-1]["validation_error_percent"])
+        tell(states.PRUNED)

@@ -15,6 +15,7 @@ from orbitconv.experiments.training.networks import load_trained as load_trained
 from orbitconv.experiments.training.networks import read_trained as read_trained
 from orbitconv.experiments.training.run import Trained as Trained
 from orbitconv.experiments.training.run import TrainNetwork as TrainNetwork
+from orbitconv.experiments.training.run import WholeTraining as WholeTraining
 from orbitconv.experiments.training.run import train_network as train_network
 from orbitconv.experiments.training.settings import Augmentation as Augmentation
 from orbitconv.experiments.training.settings import Hardware as Hardware

@@ -61,7 +61,7 @@ def fit(
     tensorboard: bool = False,
     what: str = "training",
     progress: ProgressCallback = silent,
-    on_epoch: Callable[[Row], None] | None = None,
+    on_epoch: Callable[[Row], bool] | None = None,
 ) -> list[Row]:
     """Train any network in place, with all that the engine can do: augmentation, precision, processes, checkpoints.
 
@@ -75,7 +75,7 @@ def fit(
         tensorboard: Write TensorBoard event files too.
         what: What the progress bar shall say.
         progress: Called after every step.
-        on_epoch: Called with the line of every epoch; what it raises ends the training.
+        on_epoch: Called with the line of every epoch; true ends the training after it, on all processes alike.
 
     Returns:
         One line for each epoch.

@@ -10,10 +10,10 @@ from torch import nn
 
 from orbitconv.experiments.training.checkpoint import Checkpoint
 from orbitconv.experiments.training.examples import Examples
+from orbitconv.experiments.training.explained import explained_compiler, explained_memory
 from orbitconv.experiments.training.folder import RunFolder
 from orbitconv.experiments.training.interrupt import StopRequest, stop_requests
 from orbitconv.experiments.training.layout import laid_out
-from orbitconv.experiments.training.memory import explained_memory
 from orbitconv.experiments.training.meter import Meter
 from orbitconv.experiments.training.randomness import epoch_orders
 from orbitconv.experiments.training.settings import Plan
@@ -41,7 +41,7 @@ class Loop:
         plan: What to do.
         what: What the progress bar shall say.
         progress: Called after every step of process 0.
-        on_epoch: Called with the line of every epoch; what it raises ends the training.
+        on_epoch: Called with the line of every epoch; true ends the training after it.
 
     Raises:
         ValueError: If there are fewer images than one batch, or than processes.
@@ -57,7 +57,7 @@ class Loop:
         *,
         what: str,
         progress: ProgressCallback,
-        on_epoch: Callable[[Row], None] | None = None,
+        on_epoch: Callable[[Row], bool] | None = None,
     ) -> None:
         training = plan.training
         if len(examples) < training.batch_size:
@@ -104,6 +104,7 @@ class Loop:
             synchronized(self.state.network) if self._fabric.world_size > 1 else nullcontext(),
             stop_requests() as stop,
             self._explained_memory(),
+            explained_compiler(),
         ):
             rows = self._run(stop)
             if self.state.averaged is not None:
@@ -133,12 +134,11 @@ class Loop:
             done = 0
             rows.append(self._finish_epoch(epoch))
             self._save()
-            try:
-                if self._on_epoch is not None:
-                    self._on_epoch(rows[-1])
-            finally:  # whatever that raised, a request to stop is met
-                if self.state.step < self._total and self._agree(stop.made):
-                    raise KeyboardInterrupt
+            ends = self._on_epoch is not None and self._on_epoch(rows[-1])
+            if self.state.step < self._total and self._agree(stop.made):
+                raise KeyboardInterrupt
+            if ends:
+                break
         return rows
 
     def _look_up(self, stop: StopRequest) -> None:

@@ -19,6 +19,7 @@ from orbitconv.bases import (
     load_basis,
 )
 from orbitconv.experiments.training.config import Network, TrainConfig
+from orbitconv.experiments.training.folder import CONFIG
 from orbitconv.experiments.training.head import Head, read_head
 from orbitconv.experiments.training.state import Weights
 from orbitconv.files import write_atomically
@@ -168,9 +169,11 @@ def read_trained(path: Path | str) -> TrainedNetwork:
         ValueError: If the file is damaged, of another kind or of a newer version.
     """
     library = import_optional("safetensors", "train", "load_trained")
-    path = Path(path) / "model.safetensors" if Path(path).is_dir() else Path(path)
+    is_folder = Path(path).is_dir()
+    path = Path(path) / "model.safetensors" if is_folder else Path(path)
     if not path.exists():
-        hint = " Is the training done? Go on with it with --resume." if path.parent.is_dir() else ""
+        begun = is_folder or (path.parent / CONFIG).exists()
+        hint = " Is the training done? Go on with it with --resume." if begun else ""
         raise FileNotFoundError(f"{path} is not there.{hint}")
     try:
         with library.safe_open(path, framework="pt") as file:

@@ -75,6 +75,17 @@ class TrainNetwork(TrainConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class WholeTraining(TrainNetwork):
+    """Settings of a training that are all meant, defaults too, also where it goes on."""
+
+    def complete(self) -> TrainConfig:
+        """What the result depends on, checked."""
+        config = self.given()
+        config.check()
+        return config
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trained:
     """What came of a training.
 

@@ -1,4 +1,4 @@
-"""What to do when the memory does not suffice."""
+"""What to do when the memory does not suffice, or the compiler fails: errors of torch that say what to change."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,3 +40,23 @@ def explained_memory(what: str, advice: str) -> Iterator[None]:
             raise
         first = str(error).strip().splitlines()[0]
         raise MemoryError(f"The memory does not suffice for {what}: {first} {advice}") from error
+
+
+@contextmanager
+def explained_compiler() -> Iterator[None]:
+    """Turn errors of torch.compile into one that says how to do without.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        RuntimeError: Any other error of torch, as it is.
+        ValueError: If the network could not be compiled.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise
+        first = str(error).strip().splitlines()[0]
+        raise ValueError(f"torch.compile could not compile the network: {first} Train without compile.") from error
