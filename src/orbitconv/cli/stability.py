@@ -44,7 +44,9 @@ def table(title: str, rows: Sequence[Row], key: str) -> Table:
     Returns:
         The table.
     """
-    shown = Table(title=f"Stability: {title}")
+    shown = Table(
+        title=f"Stability: {title}", caption="layers: mean equivariance error over the turns of a network's own group"
+    )
     for column in (
         key,
         "group",

@@ -1,10 +1,10 @@
 """The study of stability as pictures: errors around the full circle, and from layer to layer."""
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from orbitconv.experiments.figures import new_figure
+from orbitconv.experiments.figures import headroom, new_figure
 from orbitconv.experiments.network_study.bases import FAMILIES, LEARNED
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ _TITLES = {
 }  # fmt: skip
 # Errors below this are those of the arithmetic; they are left out of the picture, and the legend says so.
 _EXACT = 1e-4
-# Names in a line of the legend, and inches for the line.
-_NAMES, _LINE = 6, 0.17
+# Inches for a name in the legend, and for a line of them.
+_NAME, _LINE = 1.4, 0.17
 # Colours of the learned families are strong and their lines wide; hand-made ones are thin.
 _COLORS = {
     "plain": "#8a8f98", "exact": "#b85c00", "nearest": "#c9a227", "bilinear": "#00806a", "gaussian": "#5aa02c",
@@ -30,7 +30,7 @@ _COLORS = {
 
 
 def error_by_angle(rows: Rows) -> "Figure":
-    """Test error against the angle of the test images, one panel for each way of training.
+    """Test error against the angle of the test images, one panel with its own scale for each way of training.
 
     Args:
         rows: Rows of the study of stability, without ablations.
@@ -41,7 +41,7 @@ def error_by_angle(rows: Rows) -> "Figure":
     shown = [row for row in rows if row["test"] == "angle"]
     rotations = [name for name in _TITLES if any(row["rotation"] == name for row in shown)]
     figure = new_figure(max(8.4, 3.6 * len(rotations) + 0.4), 4.1)  # the legend has its width too
-    panels = figure.subplots(1, len(rotations), sharey=True, squeeze=False)[0]
+    panels = figure.subplots(1, len(rotations), squeeze=False)[0]
     for axes, rotation in zip(panels, rotations, strict=True):
         own = [row for row in shown if row["rotation"] == rotation]
         for kind in _kinds(own):
@@ -51,9 +51,9 @@ def error_by_angle(rows: Rows) -> "Figure":
             axes.plot([*angles, 360], [*means, means[0]], **_style(*kind))
         _tidy(axes, _TITLES[rotation])
         axes.set_xticks(range(0, 361, 90), [f"{a}°" for a in range(0, 361, 90)])
-        axes.set_ylim(bottom=0)
-    panels[0].yaxis.set_major_formatter("{x:.0f} %")
-    _legend(figure, panels, below=0.4)
+        axes.set_ylim(0, headroom(axes))
+        axes.yaxis.set_major_formatter("{x:g} %")
+    _legend(figure, panels, below=0.4, between=0.6)
     return figure
 
 
@@ -90,7 +90,7 @@ def error_by_layer(rows: Rows) -> "Figure":
         axes.set_yscale("log")
         axes.set_ylim(bottom=lowest / 2)
     panels[0].set_ylabel("equivariance error")
-    _legend(figure, panels, below=0.95)
+    _legend(figure, panels, below=0.95, between=0.2)
     return figure
 
 
@@ -128,9 +128,14 @@ def _tidy(axes: "Axes", title: str) -> None:
     axes.tick_params(which="both", length=0)
 
 
-def _legend(figure: "Figure", panels: Iterable["Axes"], below: float) -> None:
-    """One legend for all panels, `below` inches under them, where their own words end."""
+def _legend(figure: "Figure", panels: Sequence["Axes"], below: float, between: float) -> None:
+    """One legend for all panels, `below` inches under them, where their own words end; `between` are between them."""
+    width, height = figure.get_size_inches()
+    columns = int(width / _NAME)
     names = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(names.values(), names, loc="lower center", ncols=_NAMES, frameon=False, fontsize=8)
-    inches = below + 0.12 + _LINE * -(-len(names) // _NAMES)
-    figure.subplots_adjust(left=0.08, right=0.98, top=0.92, bottom=inches / figure.get_figheight(), wspace=0.06)
+    figure.legend(names.values(), names, loc="lower center", ncols=columns, frameon=False, fontsize=8)
+    under = below + 0.12 + _LINE * -(-len(names) // columns)
+    panel = (width - 0.95 - between * (len(panels) - 1)) / len(panels)
+    figure.subplots_adjust(
+        left=0.75 / width, right=1 - 0.2 / width, top=0.92, bottom=under / height, wspace=between / panel
+    )
