@@ -1,4 +1,5 @@
 import io
+import itertools
 
 from rich.console import Console
 
@@ -44,3 +45,13 @@ def test_figure_has_a_dot_for_each_seed_and_names_every_kind():
     assert labels == ["spectral C8", "exact C4", "plain", "spectral C8, turned (circle), 4 epochs"]
     dots = [line for line in axes.lines if line.get_marker() == "o" and len(line.get_xdata())]
     assert sorted(x for line in dots for x in line.get_xdata()) == sorted(r["test_error_percent"] for r in rows())
+
+
+def test_errors_on_the_axis_do_not_run_into_each_other():
+    far = [{**row, "test_error_percent": 9 * row["test_error_percent"]} for row in rows()]
+    for some in (list(rows()), [*rows(), *far]):
+        figure = errors_by_family(some)
+        figure.canvas.draw()
+        boxes = [tick.get_window_extent() for tick in figure.axes[0].get_xticklabels()]
+        assert len(boxes) > 2
+        assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))

@@ -1,5 +1,6 @@
 """Test errors of a study of networks as a picture: one dot a seed, one line a mean."""
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ _COLORS = {"upright": "#8a8f98", "rotated": "#0057b8"}
 _TITLES = {"upright": "upright test images", "rotated": "test images at random angles"}
 # Errors in percent that the axis names, as far as they are in its range.
 _MARKS = (0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100)
+# The least distance of two of them, as a part of the axis.
+_APART = 0.095
 # Inches for each kind of network.
 _ROW = 0.27
 
@@ -47,7 +50,10 @@ def errors_by_family(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     axes.set_xscale("log")
     axes.xaxis.set_minor_locator(import_plotting("matplotlib.ticker").NullLocator())
     low, high = axes.get_xlim()
-    marks = [mark for mark in _MARKS if low <= mark <= high]
+    marks: list[float] = []
+    for mark in _MARKS:
+        if low <= mark <= high and (not marks or math.log(mark / marks[-1]) > _APART * math.log(high / low)):
+            marks.append(mark)
     axes.set_xticks(marks, [f"{mark:g} %" for mark in marks])
     axes.grid(visible=True, axis="x", color="#d0d4d9", linewidth=0.6)
     axes.set_axisbelow(True)
