@@ -1,6 +1,7 @@
 """How stable networks are under turns, layer by layer and angle by angle, and what they lose their stability to."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -96,13 +97,7 @@ def study_stability(config: StabilityStudy, progress: ProgressCallback = silent)
     asked = ("none", *config.ablations)
     there = [name for name in ABLATIONS if name in by_part or (_folder(config, name).exists() and not config.overwrite)]
     parts = {name: _part(config, name) for name in dict.fromkeys((*asked, *there))}
-    for name, one in parts.items():  # what speaks against any is said before the first begins
-        try:
-            Comparison(one, [], progress)
-        except ValueError as error:
-            if name == "none":
-                raise
-            raise ValueError(f"The ablation {name!r} cannot be made: {error} Leave it out of --ablations.") from error
+    _check(parts, progress)
     for name, one in parts.items():
         comparison = Comparison(one, _measurements(config), progress)
         comparison.adopt(by_part.get(name, []), made_by)
@@ -125,6 +120,17 @@ def _part(config: StabilityStudy, name: str) -> StabilityStudy:
     if "data" in changed:
         changed["data"] = f"{config.data}-{changed['data']}"
     return replace(config, **changed)
+
+
+def _check(parts: Mapping[str, StabilityStudy], progress: ProgressCallback) -> None:
+    """Say what speaks against any part before the first begins."""
+    for name, one in parts.items():
+        try:
+            Comparison(one, [], progress)
+        except ValueError as error:
+            if name == "none":
+                raise
+            raise ValueError(f"The ablation {name!r} cannot be made: {error} Leave it out of --ablations.") from error
 
 
 def _folder(config: StabilityStudy, ablation: str) -> Path:
