@@ -16,6 +16,8 @@ _COLORS = {"upright": "#8a8f98", "rotated": "#0057b8"}
 _TITLES = {"upright": "upright test images", "rotated": "test images at random angles"}
 # Errors in percent that the axis names, as far as they are in its range.
 _MARKS = (0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100)
+_FINE = (0.4, 0.6, 0.8, 1.2, 2.5, 3.5, 6, 8, 9, 12, 25, 35, 40, 45, 55, 60, 65, 75, 80, 85, 90, 95)
+_FEW = 2
 # The least distance of two of them, as a part of the axis.
 _APART = 0.095
 # Inches for each kind of network.
@@ -50,10 +52,7 @@ def errors_by_family(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     axes.set_xscale("log")
     axes.xaxis.set_minor_locator(import_plotting("matplotlib.ticker").NullLocator())
     low, high = axes.get_xlim()
-    marks: list[float] = []
-    for mark in _MARKS:
-        if low <= mark <= high and (not marks or math.log(mark / marks[-1]) > _APART * math.log(high / low)):
-            marks.append(mark)
+    marks = _marks(low, high)
     axes.set_xticks(marks, [f"{mark:g} %" for mark in marks])
     axes.grid(visible=True, axis="x", color="#d0d4d9", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -63,6 +62,19 @@ def errors_by_family(rows: Sequence[Mapping[str, Any]]) -> "Figure":
         axes.plot([], [], "o", color=_COLORS[test], markersize=4.5, label=_TITLES[test])
     figure.legend(loc="lower left", ncols=2, frameon=False, fontsize=9)
     return figure
+
+
+def _marks(low: float, high: float) -> list[float]:
+    """The errors that an axis names: the usual ones, finer ones if those are too few, as far as they keep apart."""
+    marks: list[float] = []
+    for usual in (_MARKS, sorted((*_MARKS, *_FINE))):
+        marks = []
+        for mark in usual:
+            if low <= mark <= high and (not marks or math.log(mark / marks[-1]) > _APART * math.log(high / low)):
+                marks.append(mark)
+        if len(marks) > _FEW:
+            break
+    return marks
 
 
 def _label(kind: Kind) -> str:
