@@ -6,16 +6,18 @@ import tempfile
 from pathlib import Path
 
 
-def check_writable(path: Path, option: str) -> None:
+def check_writable(path: Path | None, option: str) -> None:
     """Fail now rather than after the work, if a file could not be written.
 
     Args:
-        path: File to be written later; its folder need not be there, and is not made.
+        path: File to be written later; its folder need not be there, and is not made. None if none shall be.
         option: What the user named it with, such as `"--out"`.
 
     Raises:
         OSError: If it is a folder, or its folder cannot be made or written.
     """
+    if path is None:
+        return
     if path.is_dir():
         raise IsADirectoryError(f"{option} expects a file, got the folder {path}.")
     found = next(folder for folder in path.absolute().parents if folder.exists())

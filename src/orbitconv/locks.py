@@ -33,3 +33,25 @@ def lock(path: Path, *, wait: bool, shared: bool = False) -> Iterator[bool]:
         except OSError:  # no locks on this file system
             pass
         yield held
+
+
+@contextmanager
+def alone(path: Path, folder: Path) -> Iterator[None]:
+    """Have a folder to oneself while the context lasts.
+
+    Args:
+        path: File of the lock, as of `lock`.
+        folder: The folder, for the error.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        BlockingIOError: If another process is at work in the folder.
+    """
+    with lock(path, wait=False) as held:
+        if not held:
+            raise BlockingIOError(
+                f"{folder} is in use by another process. Wait for it, or choose another folder with --out."
+            )
+        yield

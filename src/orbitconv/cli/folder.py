@@ -50,8 +50,7 @@ def fill_folder(settings: Settings, terminal: Terminal, work: Callable[[Path, Pr
     """
     check_free(settings.out, overwrite=settings.overwrite)
     check_libraries()
-    if settings.results is not None:
-        check_writable(settings.results, "--results")
+    check_writable(settings.results, "--results")
     with whole_folder(settings.out, overwrite=settings.overwrite) as folder:
         with terminal.progress() as progress:
             record = work(folder, progress)

@@ -33,9 +33,8 @@ class PredictCommand(Predict):
     def run(self) -> None:
         """Load, read, predict, show."""
         terminal = Terminal()
-        for option, path in (("--csv", self.csv), ("--json", self.json)):
-            if path is not None:
-                check_writable(path, option)
+        check_writable(self.csv, "--csv")
+        check_writable(self.json, "--json")
         trained = read_trained(self.checkpoint)
         with terminal.progress() as progress:
             predictions = predict_pictures(trained, self.images, self, progress)

@@ -50,8 +50,7 @@ def run_study(
         OSError: If the JSON file could not be written.
     """
     check_libraries()
-    if results is not None:
-        check_writable(results, "--results")
+    check_writable(results, "--results")
     with terminal.progress() as progress:
         record = work(progress)
     for path in (out / f"{record.study}.json", results):

@@ -25,8 +25,7 @@ class SweepCommand(Sweep):
     def run(self) -> None:
         """Search, show, write."""
         terminal = Terminal()
-        if self.results is not None:
-            check_writable(self.results, "--results")
+        check_writable(self.results, "--results")
         try:
             with terminal.progress() as progress:
                 outcome = run_sweep(self, progress)

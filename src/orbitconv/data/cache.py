@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+
+from orbitconv.locks import lock
 
 
 @contextmanager
 def locked(root: Path, name: str) -> Iterator[None]:
-    """Let one process at a time fetch a data set; the lock falls when its holder ends, however it ends.
+    """Let one process at a time fetch a data set; where there are no locks, two may both download.
 
     Args:
         root: Cache folder, created if needed.
@@ -18,14 +20,7 @@ def locked(root: Path, name: str) -> Iterator[None]:
         Nothing.
     """
     root.mkdir(parents=True, exist_ok=True)
-    try:
-        import fcntl
-    except ModuleNotFoundError:  # not on Windows; there two processes may both download
-        yield
-        return
-    with (root / f".{name}.lock").open("w") as file:
-        with suppress(OSError):  # some network file systems have no locks
-            fcntl.flock(file, fcntl.LOCK_EX)
+    with lock(root / f".{name}.lock", wait=True):
         yield
 
 

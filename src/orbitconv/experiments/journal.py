@@ -14,7 +14,7 @@ from typing import Any
 
 from orbitconv.experiments.record import Provenance, Row
 from orbitconv.files import write_atomically
-from orbitconv.locks import lock
+from orbitconv.locks import alone, lock
 
 NAME = "journal.jsonl"
 
@@ -129,12 +129,7 @@ class Journal:
 
     def _forget(self, also: Collection[str]) -> None:
         """Remove what is there, unless a process is at it."""
-        with lock(self._locks / _AT_WORK, wait=False) as alone:
-            if not alone:
-                raise BlockingIOError(
-                    f"{self.path.parent} is in use by another process. Wait for it, or choose another folder with "
-                    "--out."
-                )
+        with alone(self._locks / _AT_WORK, self.path.parent):
             self.path.unlink(missing_ok=True)
             for folder in (self.path.parent / name for name in also):
                 if folder.exists():

@@ -73,8 +73,7 @@ def evaluate_network(checkpoint: Path, config: Evaluation, progress: ProgressCal
         ValueError: If the images are not such as the network was trained on, or shall be turned and are already.
     """
     config = Evaluation(**{one.name: getattr(config, one.name) for one in fields(Evaluation)})
-    if config.results is not None:
-        check_writable(config.results, "--results")
+    check_writable(config.results, "--results")
     trained = read_trained(checkpoint)
     name = config.data or trained.config.data
     angles = _angles(config, name)

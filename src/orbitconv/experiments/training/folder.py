@@ -5,12 +5,13 @@ from collections.abc import Collection
 from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 from orbitconv.experiments.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from orbitconv.experiments.training.state import Weights, tested_weights
 from orbitconv.files import write_atomically
 from orbitconv.learn.checkpoints import MetricLines, Row, check_same
+from orbitconv.locks import alone
 
 CONFIG = "config.json"
 """Name of the file of settings."""
@@ -50,7 +51,8 @@ class RunFolder:
             raise NotADirectoryError(f"{folder} is a file; name a folder for the training with --out.")
         config = folder / CONFIG
         if (folder / _LOCK).exists():
-            _lock(folder).close()  # in use says more than not empty
+            with alone(folder / _LOCK, folder):  # in use says more than not empty
+                pass
         if not resume and folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
             raise FileExistsError(
                 f"{folder} is not empty. Go on with the training in it with --resume, or choose another folder with "
@@ -60,7 +62,7 @@ class RunFolder:
         self._lines = MetricLines(folder, tensorboard=tensorboard)
         with ExitStack() as stack:
             folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(_lock(folder))
+            stack.enter_context(alone(folder / _LOCK, folder))
             stack.callback(self._lines.close)
             for cut_off in folder.glob(".*.tmp"):
                 cut_off.unlink()
@@ -133,25 +135,6 @@ class RunFolder:
     ) -> None:
         with suppress(OSError) if error else nullcontext():  # what went wrong first is what the user shall see
             self._open.close()
-
-
-def _lock(folder: Path) -> IO[str]:
-    """Keep other processes out of a folder until the file is closed, or its process ends, however it ends."""
-    file = (folder / _LOCK).open("w", encoding="utf-8")
-    try:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except ModuleNotFoundError:  # not on Windows
-        pass
-    except BlockingIOError as error:
-        file.close()
-        raise BlockingIOError(
-            f"{folder} is in use by another process. Wait for it, or choose another folder with --out."
-        ) from error
-    except OSError:  # some network file systems have no locks
-        pass
-    return file
 
 
 def _without(settings: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
