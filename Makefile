@@ -16,8 +16,8 @@ test: $(VENV)/.test  ## Run every test, with coverage
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term $(ARGS)
 
 lint: $(VENV)/.lint  ## Check formatting and lint
-	$(BIN)/ruff format --check src tests scripts
-	$(BIN)/ruff check src tests scripts
+	$(BIN)/ruff format --check src studies tests scripts
+	$(BIN)/ruff check src studies tests scripts
 
 types: $(VENV)/.lint  ## Check types
 	$(BIN)/basedpyright

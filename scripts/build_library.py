@@ -9,9 +9,9 @@ from orbitconv import __version__
 from orbitconv.bases import save_basis
 from orbitconv.bases.library import FOLDER
 from orbitconv.data import load
-from orbitconv.experiments.learn_basis import fit
 from orbitconv.groups import parse_group
 from orbitconv.learn import Moments
+from orbitconv.learn_basis import fit
 
 GROUPS = ("c4", "c6", "c8", "c12", "c16", "d4", "d6", "d8")
 KERNELS = (3, 5, 7)

@@ -2,7 +2,7 @@
 # Set up an environment in $VENV (default .venv-peers) with orbitconv, escnn and e2cnn, to compare filter bases:
 #
 #   sh scripts/setup_peers.sh
-#   .venv-peers/bin/orbitconv compare-bases
+#   .venv-peers/bin/python -m studies compare-bases
 #
 # An environment of its own, because the two need numpy < 2. One of escnn's requirements is built from source by a
 # Fortran compiler: apt-get install gfortran (Debian, Ubuntu), brew install gcc (macOS).

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from orbitconv.nn.kernel import build
-from orbitconv.nn.kernel import library as kernel_library
+from orbitconv.nn.products.kernel import build
+from orbitconv.nn.products.kernel import library as kernel_library
 from references import smooth_images
 
 torch.set_num_threads(1)
@@ -77,7 +77,7 @@ def data_dir() -> Path:
 @pytest.fixture(scope="module")
 def tiny_by_name():
     """The data set and the network "tiny" can be named, in this module's tests."""
-    from experiments.training import tiny
+    import tiny_training as tiny
 
     with tiny.tiny_by_name():
         yield

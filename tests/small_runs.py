@@ -3,8 +3,8 @@
 import json
 
 from digits import load_small_digits
-from orbitconv.experiments.training import Network, Training, TrainNetwork, train_network, write_config
-from orbitconv.experiments.training.datasets import LOADERS
+from orbitconv.train import Network, Training, TrainNetwork, train_network, write_config
+from orbitconv.train.datasets import LOADERS
 
 OPTIONS = {"kernel_size": 3, "plain_width": 4}
 

@@ -10,8 +10,10 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_tables_of_the_pages_are_those_of_the_records():
-    script = ROOT / "scripts" / "readme_tables.py"
+    script = ROOT / "studies" / "pages" / "tables.py"
     if not script.exists():
         pytest.skip("only a checkout has the pages")
-    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "studies.pages.tables", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")

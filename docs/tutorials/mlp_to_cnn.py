@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from orbitconv.data import load
-from orbitconv.experiments.learn_action import LearnAction, learn_action
+from studies.actions.learn_action import LearnAction, learn_action
 from orbitconv.learn import close_group, fit_action
 from orbitconv.nn import OrbitLinear, orbit_layout
 
@@ -333,9 +333,9 @@ save(figure, "others")
 # blur: there, no matrix that keeps norms is exact, and the error says by how much. From the command line, with
 # pictures of the matrix, its eigenvalues and more:
 #
-#     orbitconv learn-action --transform eighth-turn --data cifar10
-#     orbitconv learn-action --transform shift-x --permute 3 --order 28
-#     orbitconv learn-action --transform mymodule:myfunction --data my-pictures
+#     python -m studies learn-action --transform eighth-turn --data cifar10
+#     python -m studies learn-action --transform shift-x --permute 3 --order 28
+#     python -m studies learn-action --transform mymodule:myfunction --data my-pictures
 #
 # For small filters that turn, which is what most image networks need, the library has this in closed form:
 # `UnitaryBasis` and `SpectralBasis`; see [concepts](../concepts.md).

@@ -1,7 +1,7 @@
 """Convolutions that learn how their filters turn.
 
 The parts, each importing only from those before it: `orbitconv.groups`, `orbitconv.bases`, `orbitconv.metrics`,
-`orbitconv.testing`, `orbitconv.nn`, `orbitconv.learn`, `orbitconv.models`, `orbitconv.data`, `orbitconv.experiments`.
+`orbitconv.testing`, `orbitconv.nn`, `orbitconv.learn`, `orbitconv.models`, `orbitconv.data`, `orbitconv.train`.
 """
 
 from importlib.metadata import version as _version

@@ -14,10 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from orbitconv.checks import check_positive
-from orbitconv.files import write_atomically
+from orbitconv._support.checks import check_positive
+from orbitconv._support.files import write_atomically
+from orbitconv._support.optional import import_optional
 from orbitconv.nn import fold
-from orbitconv.optional import import_optional
 
 FileFormat = Literal["torch", "onnx", "torchscript"]
 Run = Callable[[Float[Tensor, "b c h w"]], Tensor]

@@ -5,8 +5,8 @@ import shutil
 import pytest
 
 from orbitconv.cli import main
-from orbitconv.nn import kernel
-from orbitconv.nn.kernel.library import forget, place
+from orbitconv.nn.products import kernel
+from orbitconv.nn.products.kernel.library import forget, place
 
 
 @pytest.fixture(autouse=True)

@@ -39,14 +39,14 @@ def test_typed_options_win_over_the_settings_of_a_training_to_go_on_with(tmp_pat
     assert parse(["train", "--out", str(tmp_path / "new"), "--resume"]).complete().training.epochs == 5
 
 
-def test_studies_are_listed_and_a_misspelt_one_is_named(capsys):
+def test_commands_are_listed_and_a_misspelt_one_is_named(capsys):
     with pytest.raises(SystemExit) as ended:
-        parse(["study", "--help"])
-    shown = capsys.readouterr().out
+        parse(["--help"])
     assert ended.value.code == 0
-    assert all(name.removeprefix("study ") in shown for name in COMMANDS if name.startswith("study "))
-    with pytest.raises(ValueError, match=r"no study named 'rotated-minst'\. Did you mean 'rotated-mnist'"):
-        parse(["study", "rotated-minst"])
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in COMMANDS)
+    with pytest.raises(ValueError, match=r"no command named 'learn-bases'\. Did you mean 'learn-basis'"):
+        parse(["learn-bases"])
 
 
 def test_what_is_no_file_of_settings_is_named(tmp_path):

@@ -5,12 +5,12 @@ import json
 import pytest
 import torch
 
-from experiments.training import tiny
+import tiny_training as tiny
 from orbitconv.cli import main
-from orbitconv.experiments.training import Network, TrainConfig, build_network
-from orbitconv.experiments.training.datasets import LOADERS
-from orbitconv.experiments.training.networks import write_trained
-from orbitconv.experiments.training.state import weights_of
+from orbitconv.train import Network, TrainConfig, build_network
+from orbitconv.train.datasets import LOADERS
+from orbitconv.train.networks import write_trained
+from orbitconv.train.state import weights_of
 
 pytestmark = pytest.mark.usefixtures("tiny_by_name")
 
@@ -58,7 +58,7 @@ def test_images_that_are_turned_already_are_rotated_and_not_turned_again(folder,
 
 def test_a_place_that_cannot_be_written_is_refused_before_the_tests(folder, capsys, monkeypatch):
     (folder / "file").write_text("mine")
-    monkeypatch.setattr("orbitconv.experiments.network_evaluation.error_percent", lambda *_: pytest.fail("tested"))
+    monkeypatch.setattr("orbitconv.evaluation.evaluation.error_percent", lambda *_: pytest.fail("tested"))
     with pytest.raises(SystemExit) as ended:
         main(["evaluate", "run", "--results", "file/record.json"])
     assert ended.value.code == 2
@@ -69,7 +69,7 @@ def test_ctrl_c_ends_with_130_and_leaves_no_record(folder, capsys, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("orbitconv.experiments.network_evaluation.error_percent", stop)
+    monkeypatch.setattr("orbitconv.evaluation.evaluation.error_percent", stop)
     with pytest.raises(SystemExit) as ended:
         main(["evaluate", "run", "--results", "record.json", "--device", "cpu"])
     assert ended.value.code == 130
@@ -84,7 +84,7 @@ def test_too_little_memory_is_one_message(folder, capsys, monkeypatch, error):
     def fail(*_):
         raise error
 
-    monkeypatch.setattr("orbitconv.experiments.network_evaluation.error_percent", fail)
+    monkeypatch.setattr("orbitconv.evaluation.evaluation.error_percent", fail)
     with pytest.raises(SystemExit) as ended:
         main(["evaluate", "run", "--device", "cpu"])
     assert ended.value.code == 2

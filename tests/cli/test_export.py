@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from orbitconv.cli import main
-from orbitconv.experiments.training import Network, TrainConfig, build_network, load_trained
-from orbitconv.experiments.training.networks import write_trained
-from orbitconv.experiments.training.state import weights_of
 from orbitconv.export import Exported
+from orbitconv.train import Network, TrainConfig, build_network, load_trained
+from orbitconv.train.networks import write_trained
+from orbitconv.train.state import weights_of
 
 pytest.importorskip("safetensors")
 pytestmark = pytest.mark.compile

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from orbitconv.cli import main
-from orbitconv.experiments.training import Network, TrainConfig, build_network
-from orbitconv.experiments.training.networks import write_trained
-from orbitconv.experiments.training.state import weights_of
+from orbitconv.train import Network, TrainConfig, build_network
+from orbitconv.train.networks import write_trained
+from orbitconv.train.state import weights_of
 
 image_module = pytest.importorskip("PIL.Image")
 
@@ -88,7 +88,7 @@ def test_too_little_memory_says_what_to_lower(folder, capsys, monkeypatch, error
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr("orbitconv.experiments.prediction.predicting.turned_probabilities", fail)
+    monkeypatch.setattr("orbitconv.prediction.predicting.turned_probabilities", fail)
     with pytest.raises(SystemExit) as ended:
         main(["predict", "run", "pictures", "--csv", "a.csv", "--device", "cpu"])
     assert ended.value.code == 2
@@ -102,7 +102,7 @@ def test_ctrl_c_ends_with_130(folder, capsys, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("orbitconv.experiments.prediction.predicting.turned_probabilities", stop)
+    monkeypatch.setattr("orbitconv.prediction.predicting.turned_probabilities", stop)
     with pytest.raises(SystemExit) as ended:
         main(["predict", "run", "pictures", "--csv", "a.csv"])
     assert ended.value.code == 130

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments.training import tiny
+import tiny_training as tiny
 from orbitconv.cli import main
-from orbitconv.experiments.training import read_config
+from orbitconv.train import read_config
 
 pytestmark = pytest.mark.usefixtures("tiny_by_name")
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orbitconv.data.cifar import CIFAR10, CifarSource
-from orbitconv.data.mnist import MNIST, TEST, TRAIN, IdxSource
-from orbitconv.data.source import Split
+from orbitconv.data.published.cifar import CIFAR10, CifarSource
+from orbitconv.data.published.mnist import MNIST, TEST, TRAIN, IdxSource
+from orbitconv.data.published.source import Split
 
 REAL_DATA = os.environ.get("ORBITCONV_DATA")
 

@@ -6,11 +6,11 @@ from torch import nn
 
 from networks import BASES, MODELS, SMALL, exact_c4, picture, settled
 from orbitconv.bases import ExactBasis, HarmonicBasis
-from orbitconv.experiments.training import Network, build_network
 from orbitconv.groups import Cyclic
 from orbitconv.models import Layers, ResNet, SmallCNN, count_multiply_adds, count_parameters, summary
 from orbitconv.models.width import stage_widths
 from orbitconv.nn import BasisConv2d, GroupConv2d, LiftingConv2d, SeparableGroupConv2d, fold
+from orbitconv.train import Network, build_network
 from references import turn
 
 NAMES = pytest.mark.parametrize("name", sorted(MODELS))

@@ -39,7 +39,7 @@ def test_autocast_makes_filters_in_float32_and_returns_sixteen_bits(kind, dtype,
 
 
 def test_a_backward_pass_inside_autocast_takes_large_filters_back_in_float32_too(monkeypatch):
-    monkeypatch.setattr("orbitconv.nn.expansion._SMALL_PRODUCT", 0)
+    monkeypatch.setattr("orbitconv.nn.products.dense._SMALL_PRODUCT", 0)
     layer, gradient = GroupConv2d(2, 2, unitary(Cyclic(8), 3)), torch.randn(16, 16, 3, 3)
     found = []
     for enabled in (False, True):

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from orbitconv._support.checks import Size2, as_pair
 from orbitconv.bases.filter_basis import FixedBasis
-from orbitconv.checks import Size2, as_pair
 from orbitconv.groups import Group, grid_permutation
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from orbitconv._support.tensors_file import FileFormat, damaged, read_tensors, write_tensors
 from orbitconv.bases.filter_basis import FixedBasis
 from orbitconv.bases.orbits import complete_orbit, factor_exact
 from orbitconv.groups import Group, parse_group
-from orbitconv.tensors_file import FileFormat, damaged, read_tensors, write_tensors
 
 FORMAT = FileFormat(name="orbitconv-basis", version=1, kind="basis", again="Get the file again, or fit the basis anew.")
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from orbitconv._support.checks import check_positive
 from orbitconv.bases.filter_basis import FixedBasis
 from orbitconv.bases.orbits import complete_orbit
-from orbitconv.checks import check_positive
 from orbitconv.groups import Group
 
 

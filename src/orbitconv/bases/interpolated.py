@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from orbitconv._support.checks import Size2, as_pair
 from orbitconv.bases.exact import enclosing_window, pixel_atoms
 from orbitconv.bases.filter_basis import FixedBasis
 from orbitconv.bases.orbits import complete_orbit
-from orbitconv.checks import Size2, as_pair
 from orbitconv.groups import Group
 
 Border = Literal["constant", "grid-constant"]

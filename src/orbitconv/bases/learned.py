@@ -8,10 +8,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
+from orbitconv._support.checks import check_positive
 from orbitconv.bases.filter_basis import FilterBasis, FixedBasis
 from orbitconv.bases.interpolated import GaussianBasis
 from orbitconv.bases.orbits import factor_exact
-from orbitconv.checks import check_positive
 from orbitconv.groups import Group, exact_elements, grid_permutation
 
 Start = Literal["turned", "pixels", "interpolated", "random"]

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
+from orbitconv._support.checks import did_you_mean
 from orbitconv.bases.files import TabulatedBasis, read_basis
-from orbitconv.checks import did_you_mean
 
 FOLDER = Path(__file__).parent / "library_files"
 

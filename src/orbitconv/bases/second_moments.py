@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Complex, Float, Inexact
 from torch import Tensor
 
-from orbitconv.checks import check_finite
+from orbitconv._support.checks import check_finite
 from orbitconv.groups import Group, exact_elements, grid_permutation
 
 

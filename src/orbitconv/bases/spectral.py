@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from orbitconv._support.checks import check_positive
 from orbitconv.bases.filter_basis import FixedBasis
 from orbitconv.bases.orbit_spectrum import Orbit, dimensions, first_orbits, independent_orbits, solve_orbits
 from orbitconv.bases.orbits import complete_orbit
 from orbitconv.bases.second_moments import SecondMoments, SymmetricMoments, symmetrize
-from orbitconv.checks import check_positive
 from orbitconv.groups import Group
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from orbitconv._support.checks import check_positive
 from orbitconv.bases.filter_basis import FixedBasis
 from orbitconv.bases.orbits import complete_orbit
 from orbitconv.bases.second_moments import SecondMoments, check_excited, check_moments
-from orbitconv.checks import check_positive
 from orbitconv.groups import Group
 
 _Fit = Callable[[Float[np.ndarray, "p p"], Float[np.ndarray, "p p"]], Float[np.ndarray, "p p"]]

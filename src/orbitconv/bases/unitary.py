@@ -5,12 +5,12 @@ from typing import final
 import numpy as np
 import torch
 
+from orbitconv._support.checks import check_positive
 from orbitconv.bases.cyclic_fit import fit_cyclic_unitary
 from orbitconv.bases.filter_basis import FixedBasis
 from orbitconv.bases.orbit_spectrum import Orbit, smallest_ratio
 from orbitconv.bases.orbits import complete_orbit
 from orbitconv.bases.second_moments import SecondMoments, SymmetricMoments, check_excited, symmetrize
-from orbitconv.checks import check_positive
 from orbitconv.groups import Group
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from rich.markup import escape
 
 from orbitconv.cli.terminal import Terminal
-from orbitconv.nn import kernel
+from orbitconv.nn.products import kernel
 
 
 @dataclass(frozen=True, kw_only=True)

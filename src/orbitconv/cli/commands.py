@@ -1,32 +1,15 @@
-"""Every subcommand: a frozen dataclass whose docstrings are the help text, and what it does on the terminal."""
+"""From words to a command: a frozen dataclass whose docstrings are the help text, imported when it is called."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from importlib import import_module
 from typing import Any, Protocol, runtime_checkable
 
 import tyro
 
-from orbitconv.checks import did_you_mean
-from orbitconv.cli.bases import CompareBasesCommand, LearnBasisCommand
-from orbitconv.cli.bench import BenchCommand
-from orbitconv.cli.build_kernel import BuildKernelCommand
-from orbitconv.cli.demo import DemoCommand
-from orbitconv.cli.evaluate import EvaluateCommand
-from orbitconv.cli.export import ExportCommand
-from orbitconv.cli.learn_action import LearnActionCommand
-from orbitconv.cli.mlp_to_cnn import MlpToCnnCommand
-from orbitconv.cli.network_study import NETWORK_STUDIES
-from orbitconv.cli.predict import PredictCommand
-from orbitconv.cli.report import ReportCommand
-from orbitconv.cli.separable import SeparableCommand
-from orbitconv.cli.show_basis import ShowBasisCommand
-from orbitconv.cli.stability import StabilityCommand
-from orbitconv.cli.studies import TrainedBasesCommand
-from orbitconv.cli.sweep import SweepCommand
-from orbitconv.cli.train import TrainCommand, TypedTrainCommand
-from orbitconv.cli.train_basis import LearnedBasisCommand, TrainBasisCommand, TrainPaperBasisCommand
-from orbitconv.experiments.training import TrainConfig, read_config
+from orbitconv._support.checks import did_you_mean
+from orbitconv.train.config import TrainConfig, read_config
 
 
 @runtime_checkable
@@ -38,29 +21,19 @@ class Command(Protocol):
         ...
 
 
-COMMANDS: dict[str, type[Command]] = {
-    "demo": DemoCommand,
-    "train": TrainCommand,
-    "predict": PredictCommand,
-    "evaluate": EvaluateCommand,
-    "sweep": SweepCommand,
-    "export": ExportCommand,
-    "report": ReportCommand,
-    "learn-basis": LearnBasisCommand,
-    "train-basis": TrainBasisCommand,
-    "train-basis --paper": TrainPaperBasisCommand,
-    "show-basis": ShowBasisCommand,
-    "compare-bases": CompareBasesCommand,
-    "learn-action": LearnActionCommand,
-    "bench": BenchCommand,
-    "build-kernel": BuildKernelCommand,
-    "study bases-trained": TrainedBasesCommand,
-    "study learned-basis": LearnedBasisCommand,
-    "study mlp-to-cnn": MlpToCnnCommand,
-    **NETWORK_STUDIES,
-    "study stability": StabilityCommand,
-    "study separable": SeparableCommand,
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "demo": ("demo:DemoCommand", "Learn from digits how filters turn, and show what it gives."),
+    "train": ("train:TrainCommand", "Train a network."),
+    "evaluate": ("evaluate:EvaluateCommand", "Measure the errors of a trained network at every angle."),
+    "predict": ("predict:PredictCommand", "Apply a trained network to pictures."),
+    "report": ("report:ReportCommand", "Write one page about trained networks."),
+    "sweep": ("sweep:SweepCommand", "Search for good settings."),
+    "export": ("export:ExportCommand", "Write a trained network to a file that needs no orbitconv."),
+    "learn-basis": ("learn_basis:LearnBasisCommand", "Learn from pictures how filters turn."),
+    "show-basis": ("show_basis:ShowBasisCommand", "Draw bases: orbits, a filter that turns, spectra."),
+    "build-kernel": ("build_kernel:BuildKernelCommand", "Compile the faster products once."),
 }
+"""Name of a command, the class below `orbitconv.cli` that runs it, and what it does in one line."""
 
 
 def parse(arguments: Sequence[str]) -> Command:
@@ -72,38 +45,64 @@ def parse(arguments: Sequence[str]) -> Command:
     Returns:
         The command with its settings.
     """
-    words = list(arguments)
-    if words[:1] == ["study"]:  # one entry for each study in the list of commands
-        words = [_study(words[1] if words[1:] else "--help"), *words[2:]]
-    if words[:1] == ["train-basis"] and "--paper" in words:  # other defaults, so an entry of its own
-        words = ["train-basis --paper", *(word for word in words[1:] if word != "--paper")]
-    command = tyro.extras.subcommand_cli_from_dict(
-        dict(COMMANDS),
-        prog="orbitconv",
-        description="Convolutions that learn how their filters turn.",
-        args=words,
-    )
+    name, words = named(arguments, "orbitconv", "Convolutions that learn how their filters turn.", COMMANDS)
+    kind = load_class("orbitconv.cli.", COMMANDS[name][0])
+    command = tyro.cli(kind, prog=f"orbitconv {name}", args=words)
     # With saved settings, options are read once more, with those as defaults: what is typed wins, also where it is
     # what the default would have been.
-    if isinstance(command, TrainCommand) and (saved := command.saved()) is not None:
-        again = _over_saved(command, saved, words[1:])
-        return TypedTrainCommand(**{one.name: getattr(again, one.name) for one in fields(again)})
-    if isinstance(command, SweepCommand) and command.config is not None:
-        return replace(_over_saved(command, read_config(command.config), words[1:]), config=None)
+    if name == "train" and (saved := command.saved()) is not None:
+        again = _over_saved(command, saved, words)
+        typed = load_class("orbitconv.cli.", "train:TypedTrainCommand")
+        return typed(**{one.name: getattr(again, one.name) for one in fields(again)})
+    if name == "sweep" and command.config is not None:
+        return replace(_over_saved(command, read_config(command.config), words), config=None)
     return command
 
 
-def _study(name: str) -> str:
-    """The command of a study; what is no name ends the process as `parse` does."""
-    studies = {command.removeprefix("study "): kind for command, kind in COMMANDS.items() if "study " in command}
+def named(
+    arguments: Sequence[str], program: str, summary: str, commands: Mapping[str, tuple[str, str]]
+) -> tuple[str, list[str]]:
+    """The command that the first word names, and the other words.
+
+    Without a word, or with `--help`, the commands are listed and the process ends with exit code 0.
+
+    Args:
+        arguments: Words after the program's name.
+        program: Name of the program.
+        summary: What it is for.
+        commands: The commands and what they do.
+
+    Returns:
+        Name of the command, and its options.
+
+    Raises:
+        ValueError: If there is no such command.
+    """
+    name, *words = arguments or ["--help"]
     if name in {"-h", "--help"}:
-        lines = [f"  {study:<18}{str(kind.__doc__).strip().splitlines()[0]}" for study, kind in studies.items()]
-        print("usage: orbitconv study NAME [OPTIONS]\n", *lines, sep="\n")  # noqa: T201
+        width = max(map(len, commands))
+        lines = [f"  {command:<{width}}  {line}" for command, (_, line) in commands.items()]
+        ending = f"Options of a command: {program} COMMAND --help"
+        print(f"usage: {program} COMMAND [OPTIONS]", summary, "\n".join(lines), ending, sep="\n\n")  # noqa: T201
         sys.exit(0)
-    if name not in studies:
-        hint = did_you_mean(name, studies)
-        raise ValueError(f"There is no study named {name!r}.{hint} There are {', '.join(studies)}.")
-    return f"study {name}"
+    if name not in commands:
+        hint = did_you_mean(name, commands)
+        raise ValueError(f"There is no command named {name!r}.{hint} The commands are {', '.join(commands)}.")
+    return name, words
+
+
+def load_class(package: str, place: str) -> Any:
+    """Import the class of a command.
+
+    Args:
+        package: Package of the commands, with a dot at its end.
+        place: Module and class below it.
+
+    Returns:
+        The class.
+    """
+    module, _, name = place.partition(":")
+    return getattr(import_module(package + module), name)
 
 
 def _over_saved(command: Any, saved: TrainConfig, options: Sequence[str]) -> Any:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from rich.table import Table
 
+from orbitconv._support.progress import ProgressCallback
 from orbitconv.cli.folder import fill_folder
 from orbitconv.cli.terminal import Terminal, mean_and_spread
-from orbitconv.experiments.demo import Demo, run_demo
-from orbitconv.experiments.figures import family_name
-from orbitconv.experiments.findings import results
-from orbitconv.experiments.record import Record
-from orbitconv.experiments.report import write_report
-from orbitconv.progress import ProgressCallback
+from orbitconv.demo.demo import Demo, run_demo
+from orbitconv.demo.findings import results
+from orbitconv.demo.report import write_report
+from orbitconv.figures.drawing import family_name
+from orbitconv.records.record import Record
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ import tyro
 from rich.table import Table
 
 from orbitconv.cli.terminal import Terminal
-from orbitconv.experiments.network_evaluation import Evaluation, evaluate_network
-from orbitconv.experiments.record import Record
+from orbitconv.evaluation.evaluation import Evaluation, evaluate_network
+from orbitconv.records.record import Record
 
 # Characters of the longest bar.
 _BAR = 40

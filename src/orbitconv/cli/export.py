@@ -5,10 +5,10 @@ from pathlib import Path
 
 import tyro
 
+from orbitconv._support.files import check_replaceable
 from orbitconv.cli.terminal import Terminal
-from orbitconv.experiments.training import read_trained
 from orbitconv.export import FileFormat, export_model
-from orbitconv.files import check_replaceable
+from orbitconv.train import read_trained
 
 # Height and width where the file of a network does not tell, as those of older versions.
 _USUAL = (32, 32)

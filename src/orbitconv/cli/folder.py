@@ -4,12 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from orbitconv._support.files import check_writable
+from orbitconv._support.folders import check_free, whole_folder
+from orbitconv._support.progress import ProgressCallback
 from orbitconv.cli.terminal import Terminal
-from orbitconv.experiments.figures import check_libraries
-from orbitconv.experiments.files import check_free, whole_folder
-from orbitconv.experiments.record import Record
-from orbitconv.files import check_writable
-from orbitconv.progress import ProgressCallback
+from orbitconv.figures.drawing import check_libraries
+from orbitconv.records.record import Record
 
 
 @runtime_checkable

@@ -4,42 +4,58 @@ import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line.
 
-    Exits with 0 when the work is done, with 2 after a wrong argument or bad input (one message, no traceback; set
-    ORBITCONV_DEBUG=1 to see where it came from), and with 130 after Ctrl-C.
-
     Args:
         arguments: Words after the program's name; those of the process by default.
     """
-    missing = [name for name in ("tyro", "rich") if importlib.util.find_spec(name) is None]
-    if missing:
-        _stop(f"the command line needs {' and '.join(missing)}: pip install 'orbitconv[all]'")
-    try:
+
+    def work() -> None:
         from orbitconv.cli.commands import parse
 
         parse(sys.argv[1:] if arguments is None else arguments).run()
+
+    run_safely("orbitconv", work)
+
+
+def run_safely(program: str, work: Callable[[], None]) -> None:
+    """Do the work of a command line.
+
+    Exits with 2 after a wrong argument or bad input (one message, no traceback; set ORBITCONV_DEBUG=1 to see where it
+    came from), and with 130 after Ctrl-C.
+
+    Args:
+        program: Name that stands before a message.
+        work: Parses words and runs a command.
+    """
+    missing = [name for name in ("tyro", "rich") if importlib.util.find_spec(name) is None]
+    if missing:
+        _stop(program, f"the command line needs {' and '.join(missing)}: pip install 'orbitconv[all]'")
+    try:
+        work()
     except KeyboardInterrupt:
-        print("\norbitconv: stopped; nothing half-written was left behind", file=sys.stderr)  # noqa: T201
+        print(f"\n{program}: stopped; nothing half-written was left behind", file=sys.stderr)  # noqa: T201
         sys.exit(130)
     except (ValueError, TypeError, OSError, ArithmeticError, ImportError, MemoryError) as error:
         if os.environ.get("ORBITCONV_DEBUG"):
             traceback.print_exception(error)
-        _stop(str(error) or type(error).__name__)
+        _stop(program, str(error) or type(error).__name__)
     except RuntimeError as error:  # torch has no other kind for a CPU whose memory does not suffice
-        from orbitconv.experiments.training.explained import is_lack_of_memory
+        from orbitconv.train.explained import is_lack_of_memory
 
         if not is_lack_of_memory(error):
             raise
-        _stop(f"the memory does not suffice: {str(error).strip().splitlines()[0]} Take fewer or smaller images.")
+        _stop(
+            program, f"the memory does not suffice: {str(error).strip().splitlines()[0]} Take fewer or smaller images."
+        )
 
 
-def _stop(message: str) -> NoReturn:
+def _stop(program: str, message: str) -> NoReturn:
     """Exit with 2 and a message."""
-    print(f"orbitconv: {message}", file=sys.stderr)  # noqa: T201
+    print(f"{program}: {message}", file=sys.stderr)  # noqa: T201
     sys.exit(2)

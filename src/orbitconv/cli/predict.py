@@ -7,10 +7,10 @@ import tyro
 from rich.table import Table
 from rich.text import Text
 
+from orbitconv._support.files import check_writable
 from orbitconv.cli.terminal import Terminal
-from orbitconv.experiments.prediction import Predict, Prediction, predict_pictures, write_csv, write_json
-from orbitconv.experiments.training import TrainedNetwork, read_trained
-from orbitconv.files import check_writable
+from orbitconv.prediction import Predict, Prediction, predict_pictures, write_csv, write_json
+from orbitconv.train import TrainedNetwork, read_trained
 
 
 @dataclass(frozen=True, kw_only=True)

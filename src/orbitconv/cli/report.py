@@ -7,9 +7,9 @@ import tyro
 from rich.table import Table
 
 from orbitconv.cli.terminal import Terminal, mean_and_spread
-from orbitconv.experiments.run_report import RunReport, write_run_report
-from orbitconv.experiments.run_report.outcome import Outcome
-from orbitconv.experiments.run_report.words import final_errors, random_errors
+from orbitconv.report import RunReport, write_run_report
+from orbitconv.report.outcome import Outcome
+from orbitconv.report.words import final_errors, random_errors
 
 
 @dataclass(frozen=True, kw_only=True)

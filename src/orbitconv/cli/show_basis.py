@@ -6,10 +6,10 @@ from typing import Any
 
 from rich.table import Table
 
+from orbitconv._support.folders import check_free, whole_folder
 from orbitconv.cli.terminal import Terminal
-from orbitconv.experiments.figures import check_libraries
-from orbitconv.experiments.files import check_free, whole_folder
-from orbitconv.experiments.show_basis import ShowBasis, show_basis
+from orbitconv.figures.drawing import check_libraries
+from orbitconv.show.show_basis import ShowBasis, show_basis
 
 
 @dataclass(frozen=True, kw_only=True)

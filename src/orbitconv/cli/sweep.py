@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
+from orbitconv._support.files import check_writable
 from orbitconv.cli.terminal import Terminal
-from orbitconv.experiments.record import Record
-from orbitconv.experiments.sweep import Sweep, parse_search, run_sweep
-from orbitconv.experiments.sweep.store import JOURNAL
-from orbitconv.files import check_writable
+from orbitconv.records.record import Record
+from orbitconv.sweep import Sweep, parse_search, run_sweep
+from orbitconv.sweep.store import JOURNAL
 
 # Trials in the table.
 _SHOWN = 10

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from orbitconv.progress import FIGURES, ProgressCallback
+from orbitconv._support.progress import FIGURES, ProgressCallback
 
 
 class Terminal:

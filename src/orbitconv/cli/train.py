@@ -6,9 +6,9 @@ from typing import final
 
 from rich.table import Table
 
+from orbitconv._support.progress import silent
 from orbitconv.cli.terminal import Terminal
-from orbitconv.experiments.training import Trained, TrainNetwork, WholeTraining, train_network
-from orbitconv.progress import silent
+from orbitconv.train import Trained, TrainNetwork, WholeTraining, train_network
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,16 +1,16 @@
 """MNIST, Fashion-MNIST and CIFAR-10 from their upstream files, checked, and resident on the device."""
 
+from orbitconv._support.progress import silent as silent
+from orbitconv._support.progress import terminal_progress as terminal_progress
+from orbitconv.data.by_name import SOURCES as SOURCES
+from orbitconv.data.by_name import load as load
 from orbitconv.data.errors import DataError as DataError
 from orbitconv.data.image_set import ImageSet as ImageSet
-from orbitconv.data.loading import SOURCES as SOURCES
-from orbitconv.data.loading import load as load
 from orbitconv.data.pictures import grey_tiles as grey_tiles
 from orbitconv.data.pictures import pictures_in as pictures_in
 from orbitconv.data.pictures import sample_pictures as sample_pictures
-from orbitconv.data.rotated_mnist import read_rotated_mnist as read_rotated_mnist
-from orbitconv.data.rotated_mnist import rotated_mnist as rotated_mnist
+from orbitconv.data.published.rotated_mnist import read_rotated_mnist as read_rotated_mnist
+from orbitconv.data.published.rotated_mnist import rotated_mnist as rotated_mnist
 from orbitconv.data.rotation import RotatedImages as RotatedImages
 from orbitconv.data.rotation import rotated as rotated
 from orbitconv.data.rotation import rotated_set as rotated_set
-from orbitconv.progress import silent as silent
-from orbitconv.progress import terminal_progress as terminal_progress

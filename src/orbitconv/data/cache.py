@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from orbitconv.locks import lock
+from orbitconv._support.locks import lock
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from orbitconv.checks import check_positive
+from orbitconv._support.checks import check_positive
 
 LUMINANCE = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in Rec. 601."""

@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from orbitconv.checks import check_positive
+from orbitconv._support.checks import check_positive
+from orbitconv._support.optional import import_optional
 from orbitconv.data.errors import DataError
 from orbitconv.data.reading import deep_numbers, is_deep, open_picture
-from orbitconv.optional import import_optional
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif"})
 # Pictures that scikit-image carries in its wheel.

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from orbitconv._support.optional import import_optional
 from orbitconv.data.errors import DataError
-from orbitconv.optional import import_optional
 
 _LARGEST_16_BIT = 2**16 - 1
 

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from orbitconv.checks import check_positive
+from orbitconv._support.checks import check_positive
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from orbitconv.checks import check_finite, check_positive
+from orbitconv._support.checks import check_finite, check_positive
 from orbitconv.learn.pair_moments import PairMoments, Pairs, measure_pairs
 from orbitconv.learn.polar import complement, kept_directions, singular_vectors
 

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from orbitconv.checks import check_finite
+from orbitconv._support.checks import check_finite
+from orbitconv._support.tensors_file import FileFormat, damaged, read_tensors, write_tensors
 from orbitconv.learn.action import LearnedAction
-from orbitconv.tensors_file import FileFormat, damaged, read_tensors, write_tensors
 
 FORMAT = FileFormat(name="orbitconv-action", version=1, kind="action", again="Get the file again, or learn it anew.")
 

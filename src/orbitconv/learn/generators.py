@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from orbitconv.checks import check_finite, check_positive
+from orbitconv._support.checks import check_finite, check_positive
 from orbitconv.learn.action import LearnedAction
 from orbitconv.learn.chains import join_chains, open_directions
 from orbitconv.learn.polar import partial_isometry

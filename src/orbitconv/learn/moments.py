@@ -18,13 +18,13 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor
 
+from orbitconv._support.checks import Size2, as_pair, check_finite
+from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.bases.orbits import factor_exact
-from orbitconv.checks import Size2, as_pair, check_finite
 from orbitconv.groups import Group, grid_permutation
 from orbitconv.groups.spline import sample_spline, spline_coefficients
 from orbitconv.learn.processes import sum_over_processes
 from orbitconv.learn.whitening import whiten_images
-from orbitconv.progress import ProgressCallback, silent
 
 # Bytes that one step, over some images and some points, may take for its patches.
 _WORKING_MEMORY = 2**26

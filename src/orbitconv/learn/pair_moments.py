@@ -17,7 +17,7 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor
 
-from orbitconv.checks import check_finite
+from orbitconv._support.checks import check_finite
 from orbitconv.learn.processes import sum_over_processes
 
 Pairs = tuple[Tensor, Tensor] | Iterable[tuple[Tensor, Tensor]]

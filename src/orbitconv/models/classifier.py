@@ -6,7 +6,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from orbitconv.checks import Size2
+from orbitconv._support.checks import Size2
 from orbitconv.models.layers import Downsample, Layers
 
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from orbitconv.checks import check_positive
+from orbitconv._support.checks import check_positive
 from orbitconv.nn import OrbitLinear
 
 CHANNELS = (16, 32, 64)

@@ -4,8 +4,8 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import Any, final
 
+from orbitconv._support.checks import Size2, as_pair
 from orbitconv.bases import ExactBasis, FilterBasis, load_basis
-from orbitconv.checks import Size2, as_pair
 from orbitconv.groups import Group
 
 BasisLike = FilterBasis | str | Callable[[Any], FilterBasis] | None

@@ -6,7 +6,7 @@ from typing import Any, Literal, final, get_args
 
 from torch import nn
 
-from orbitconv.checks import Size2, check_share
+from orbitconv._support.checks import Size2, check_share
 from orbitconv.models.kernel_bases import BasisLike, KernelBases
 from orbitconv.nn import (
     BasisConv2d,

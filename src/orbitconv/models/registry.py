@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from orbitconv.checks import did_you_mean
+from orbitconv._support.checks import did_you_mean
 from orbitconv.models.all_cnn_c import AllCNNC
 from orbitconv.models.kernel_bases import BasisLike
 from orbitconv.models.p4cnn import P4CNN

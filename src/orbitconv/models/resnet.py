@@ -7,7 +7,7 @@ from typing import final
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from orbitconv.checks import Size2, check_positive
+from orbitconv._support.checks import Size2, check_positive
 from orbitconv.models.classifier import Classifier
 from orbitconv.models.kernel_bases import BasisLike
 from orbitconv.models.layers import Downsample, Layers, Mixing, PoolGroup

@@ -5,7 +5,7 @@ from typing import final
 
 from torch import nn
 
-from orbitconv.checks import Size2, check_positive
+from orbitconv._support.checks import Size2, check_positive
 from orbitconv.models.classifier import Classifier, convolution_stack
 from orbitconv.models.kernel_bases import BasisLike
 from orbitconv.models.layers import Downsample, Layers, Mixing, PoolGroup

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from orbitconv.checks import Size2, check_positive
+from orbitconv._support.checks import Size2, check_positive
 from orbitconv.models.kernel_bases import BasisLike
 from orbitconv.models.layers import Layers, Mixing
 from orbitconv.models.width import Width, choose_width, stage_widths

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from orbitconv.checks import check_positive
+from orbitconv._support.checks import check_positive
 from orbitconv.models.counting import count_multiply_adds, count_parameters
 from orbitconv.models.layers import Layers
 

@@ -6,7 +6,6 @@ from orbitconv.nn.dropout import GroupDropout as GroupDropout
 from orbitconv.nn.dropout import GroupDropout2d as GroupDropout2d
 from orbitconv.nn.folding import fold as fold
 from orbitconv.nn.group_conv import GroupConv2d as GroupConv2d
-from orbitconv.nn.keeping import keep_filters as keep_filters
 from orbitconv.nn.lifting import LiftingConv2d as LiftingConv2d
 from orbitconv.nn.norm import GroupBatchNorm2d as GroupBatchNorm2d
 from orbitconv.nn.orbit_layout import OrbitLayout as OrbitLayout
@@ -17,6 +16,7 @@ from orbitconv.nn.pooling import GroupAvgPool2d as GroupAvgPool2d
 from orbitconv.nn.pooling import GroupBlurPool2d as GroupBlurPool2d
 from orbitconv.nn.pooling import GroupMaxPool2d as GroupMaxPool2d
 from orbitconv.nn.pooling import GroupPool as GroupPool
+from orbitconv.nn.products.cached import keep_filters as keep_filters
 from orbitconv.nn.restriction import GroupRestriction as GroupRestriction
 from orbitconv.nn.separable import DepthwiseGroupConv2d as DepthwiseGroupConv2d
 from orbitconv.nn.separable import SeparableGroupConv2d as SeparableGroupConv2d

@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from orbitconv._support.checks import Size2, as_pair, check_positive
 from orbitconv.bases import FilterBasis, load_basis
-from orbitconv.checks import Size2, as_pair, check_positive
 from orbitconv.nn.initialisation import mean_square_gain
-from orbitconv.nn.keeping import kept_filters
-from orbitconv.nn.recompute import recomputed_conv2d
+from orbitconv.nn.products.cached import kept_filters
+from orbitconv.nn.products.recompute import recomputed_conv2d
 
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 Padding = Size2 | Literal["same", "valid"]

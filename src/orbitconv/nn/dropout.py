@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from orbitconv.checks import check_share
+from orbitconv._support.checks import check_share
 from orbitconv.nn.pooling import check_on_group
 
 

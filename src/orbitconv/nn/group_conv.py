@@ -12,8 +12,9 @@ from torch import Tensor
 from orbitconv.bases import FilterBasis
 from orbitconv.groups import Cyclic
 from orbitconv.nn.conv import BasisConv2d, is_channels_last
-from orbitconv.nn.expansion import expand_group
-from orbitconv.nn.fourier import (
+from orbitconv.nn.products.cached import is_kept
+from orbitconv.nn.products.dense import expand_group
+from orbitconv.nn.products.fourier import (
     FourierTables,
     Work,
     correlate_in_fourier_space,
@@ -22,9 +23,8 @@ from orbitconv.nn.fourier import (
     pays_off,
     work_of,
 )
-from orbitconv.nn.keeping import is_kept
-from orbitconv.nn.recompute import is_recorded, recomputed
-from orbitconv.nn.turning import turning_of
+from orbitconv.nn.products.recompute import is_recorded, recomputed
+from orbitconv.nn.products.turning import turning_of
 
 _MOST_PLANS = 256
 """Sizes of input for which a layer remembers how it multiplies."""
@@ -59,7 +59,7 @@ class GroupConv2d(BasisConv2d):
         device: Device of the parameters.
         dtype: Dtype of the parameters.
         recompute: Whether to expand the filters again for the backward pass instead of keeping them, as in BasisConv2d.
-        fourier: Whether to multiply with the group axis in Fourier space (`orbitconv.nn.fourier`), which has up to
+        fourier: Whether to multiply with the group axis in Fourier space (`nn.products.fourier`), which has up to
             |G| / 2 times fewer multiply-adds, more where there are fewer atoms than pixels, and no filters to expand,
             but moves more numbers and, in training, keeps D planes for each one of the output. Values are the same up
             to rounding. For cyclic groups. By default, `"auto"`, it does so call by call where it is expected to be

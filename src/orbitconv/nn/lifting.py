@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from orbitconv.nn.conv import BasisConv2d
-from orbitconv.nn.expansion import expand_lifting
+from orbitconv.nn.products.dense import expand_lifting
 
 
 @final

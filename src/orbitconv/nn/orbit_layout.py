@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from orbitconv.checks import check_finite, check_positive
+from orbitconv._support.checks import check_finite, check_positive
 
 # Largest deviation of the Gram matrix of an orbit from the identity, `||L L^T - 1||_F / sqrt(|G|)`.
 _ORTHONORMAL = 0.1

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from orbitconv.checks import check_positive
+from orbitconv._support.checks import check_positive
 from orbitconv.nn.orbit_layout import (
     OrbitLayout,
     check_generators,

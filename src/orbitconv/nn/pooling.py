@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from orbitconv.checks import Size2, as_pair
+from orbitconv._support.checks import Size2, as_pair
 
 
 def check_on_group(owner: str, x: Tensor) -> None:

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from orbitconv.nn.recompute import no_autocast
+from orbitconv.nn.products.recompute import no_autocast
 
 
 def normalize_rows(

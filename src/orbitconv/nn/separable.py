@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from orbitconv._support.checks import Size2, check_positive
 from orbitconv.bases import ExactBasis, FilterBasis
-from orbitconv.checks import Size2, check_positive
 from orbitconv.nn.conv import BasisConv2d, Padding, PaddingMode
-from orbitconv.nn.expansion import expand_lifting
 from orbitconv.nn.group_conv import GroupConv2d
+from orbitconv.nn.products.dense import expand_lifting
 
 
 @final

@@ -1,0 +1,1 @@
+"""The demonstration: digits at angles the networks never saw."""

@@ -1,0 +1,167 @@
+"""A trained network on a data set: its error upright and at every angle, and how equivariant each layer is."""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from orbitconv._support.checks import check_positive
+from orbitconv._support.devices import find_device
+from orbitconv._support.files import check_writable
+from orbitconv._support.progress import ProgressCallback, silent
+from orbitconv.data import ImageSet, rotated
+from orbitconv.demo.upright import TEST_SEED
+from orbitconv.evaluation.network_facts import errors_of_layers, group_of, measured_group, network_facts, turned_copies
+from orbitconv.records.command import command_of, settings_of
+from orbitconv.records.record import Record
+from orbitconv.train import TrainedNetwork, error_percent, read_trained
+from orbitconv.train.datasets import is_turned, load_split
+from orbitconv.train.examples import Pixels
+from orbitconv.train.settings import Device
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What is measured on a trained network."""
+
+    data: str | None = None
+    """Name of the data set; by default the one it was trained on."""
+    data_dir: Path | None = None
+    """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
+    test_images: int | None = None
+    """Test on so many images, the first; all by default."""
+    angles: tuple[float, ...] | None = None
+    """Angles in degrees, counter-clockwise, by which all images are turned: by default every 15 degrees, and none for a
+    data set that is turned already."""
+    copies: int = 1
+    """Ask about so many copies of each image, turned within one step of the network's group, and take the mean."""
+    layers: bool = False
+    """Measure the equivariance error of every layer too."""
+    layer_images: int = 50
+    """Images for that, the first."""
+    device: Device = "auto"
+    """Where to compute; "auto" takes a GPU where there is one."""
+    results: Path | None = None
+    """Write the record to this JSON file."""
+
+    def __post_init__(self) -> None:
+        number = {} if self.test_images is None else {"test_images": self.test_images}
+        check_positive("evaluate", copies=self.copies, layer_images=self.layer_images, **number)
+        if not all(map(math.isfinite, self.angles or ())):
+            raise ValueError(f"evaluate expects finite angles in degrees, got {self.angles}.")
+
+
+def evaluate_network(checkpoint: Path, config: Evaluation, progress: ProgressCallback = silent) -> Record:
+    """Measure a trained network on test images.
+
+    Args:
+        checkpoint: Folder of a training, or a file that it wrote.
+        config: What to measure.
+        progress: Called after every measurement.
+
+    Returns:
+        A row for each test: upright, each image at its own random angle, and at each angle; for a data set that is
+        turned already its images as they are, which are rotated. With `layers`, also
+        `extra["equivariance"]`: the errors of each layer for every turn of the network's group, of C8 if it has none.
+
+    Raises:
+        ValueError: If the images are not such as the network was trained on, or shall be turned and are already.
+    """
+    config = Evaluation(**{one.name: getattr(config, one.name) for one in fields(Evaluation)})
+    check_writable(config.results, "--results")
+    trained = read_trained(checkpoint)
+    name = config.data or trained.config.data
+    angles = _angles(config, name)
+    images = load_split(name, "test", config.data_dir, progress)
+    _check_fit(trained, images)
+    images = images if config.test_images is None else images.take(config.test_images)
+    record = Record(
+        study="evaluation",
+        command=command_of(f"orbitconv evaluate {checkpoint}", config, "evaluation"),
+        config={**settings_of(config), "angles": list(angles), "data": name},
+    )
+    device = find_device("orbitconv evaluate", config.device)
+    network, images = trained.network.to(device), images.to(device)
+    asked = turned_copies(network, config.copies)
+    columns = {
+        **network_facts(network, trained.config.network.basis),
+        "seed": trained.config.seed,
+        "train": trained.config.data,
+        "data": name,
+    }
+    tests = list(_tests(images, angles, turned=is_turned(name)))
+    total = len(tests) + config.layers
+    for done, (test, degrees, make) in enumerate(tests, start=1):
+        start = time.perf_counter()
+        error = error_percent(asked, make(), images.labels)
+        seconds = round(time.perf_counter() - start, 3)
+        record.add(**columns, test=test, degrees=degrees, test_error_percent=error, seconds=seconds)
+        progress("evaluate", done, total)
+    if config.layers:
+        record.extra["equivariance"] = measure_layers(network, images.take(min(config.layer_images, len(images))))
+        progress("evaluate", total, total)
+    return record
+
+
+def _angles(config: Evaluation, name: str) -> tuple[float, ...]:
+    """The angles by which the images of a data set are turned."""
+    if not is_turned(name):
+        return tuple(range(0, 360, 15)) if config.angles is None else config.angles
+    if config.angles:
+        raise ValueError(
+            f"evaluate expects no --angles for a data set that is turned already: one more turn would blur its images "
+            f"twice; got {name}. Leave them out, or name one that is upright with --data, such as mnist."
+        )
+    return ()
+
+
+def _tests(
+    images: ImageSet, angles: tuple[float, ...], *, turned: bool
+) -> Iterator[tuple[str, float | None, Callable[[], Pixels]]]:
+    """Name, angle and images of every test."""
+    if turned:
+        yield "rotated", None, lambda: images.images
+        return
+    yield "upright", None, lambda: images.images
+    yield "rotated", None, lambda: rotated(images, TEST_SEED).images
+    for degrees in angles:
+        yield "angle", degrees, lambda degrees=degrees: rotated(images, degrees=degrees).images
+
+
+def measure_layers(network: nn.Module, images: ImageSet) -> dict[str, Any]:
+    """Equivariance error of every layer, in float64.
+
+    Args:
+        network: The network; it is left as it is.
+        images: Images to turn.
+
+    Returns:
+        The group, how many images, and for each layer its mean and worst error over the turns but the identity, and the
+        errors at every element.
+    """
+    exact = copy.deepcopy(network).double()
+    errors = errors_of_layers(exact, images.floats(next(exact.parameters()).dtype))
+    rows = [
+        {"layer": name or "whole network", "mean": float(e[1:].mean()), "worst": float(e.max()), "errors": e.tolist()}
+        for name, e in errors.items()
+    ]
+    return {"group": measured_group(group_of(network)).name.lower(), "images": len(images), "layers": rows}
+
+
+def _check_fit(trained: TrainedNetwork, images: ImageSet) -> None:
+    """Refuse images that the network knows nothing about."""
+    if images.images.shape[1] != trained.in_channels:
+        raise ValueError(
+            f"The network takes images of {trained.in_channels} channels; those of {images.name} have "
+            f"{images.images.shape[1]}. It was trained on {trained.config.data}."
+        )
+    if images.classes != trained.classes:
+        raise ValueError(
+            f"The network knows the classes {', '.join(trained.classes)}; those of {images.name} are "
+            f"{', '.join(images.classes)}. It was trained on {trained.config.data}."
+        )

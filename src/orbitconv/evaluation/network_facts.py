@@ -1,0 +1,92 @@
+"""What a record says about a network: its family, group, kernel and size, and how its layers turn."""
+
+import re
+from pathlib import Path
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from orbitconv.bases import FilterBasis
+from orbitconv.groups import Cyclic, Group
+from orbitconv.metrics import equivariance_error
+from orbitconv.models import TurnedCopies, count_parameters
+from orbitconv.records.record import Row
+
+# Networks without a group are measured at its turns.
+_PLAIN_GROUP = Cyclic(8)
+
+
+def network_facts(network: nn.Module, basis: str) -> Row:
+    """Columns of a row of a record.
+
+    Args:
+        network: The network.
+        basis: Name of its basis, as in the settings of a training.
+
+    Returns:
+        Family, group, side of the largest kernel, atoms of its basis, and number of weights.
+    """
+    bases = [module for module in network.modules() if isinstance(module, FilterBasis)]
+    if bases:
+        largest = max(bases, key=lambda one: one.kernel_size)
+        family = re.sub(r"-[cd]\d+(-.*)?$", "", Path(basis).stem.lower())
+        kernel, atoms, group = largest.kernel_size[0], largest.num_atoms, largest.group.name.lower()
+    else:
+        sides = [module.kernel_size[0] for module in network.modules() if isinstance(module, nn.Conv2d)]
+        family, group, kernel = "plain", "c1", max(sides, default=1)
+        atoms = kernel**2
+    parameters = count_parameters(network)
+    return {"family": family, "group": group, "kernel": kernel, "num_atoms": atoms, "parameters": parameters}
+
+
+def group_of(network: nn.Module) -> Group | None:
+    """The group of a network.
+
+    Args:
+        network: Any network.
+
+    Returns:
+        That of its first filter basis; None if there is none.
+    """
+    return next((module.group for module in network.modules() if isinstance(module, FilterBasis)), None)
+
+
+def turned_copies(network: nn.Module, copies: int) -> nn.Module:
+    """A classifier that is asked about turned copies of each image.
+
+    Args:
+        network: The classifier.
+        copies: How many copies, at equal parts of the step between two turns of its group.
+
+    Returns:
+        The network itself for one copy.
+    """
+    group = group_of(network)
+    return network if copies == 1 else TurnedCopies(network, copies, order=1 if group is None else group.num_rotations)
+
+
+def measured_group(group: Group | None) -> Group:
+    """The group whose elements the layers of a network are measured at.
+
+    Args:
+        group: The group of the network; None if it is plain.
+
+    Returns:
+        Its own group; C8 for networks that have none, or only the identity.
+    """
+    return _PLAIN_GROUP if group is None or group.order == 1 else group
+
+
+def errors_of_layers(network: nn.Module, images: Float[Tensor, "b c h w"]) -> dict[str, Float[Tensor, " n"]]:
+    """Normalised equivariance error of every layer at the turns of the network's group.
+
+    Args:
+        network: The network.
+        images: Images to turn.
+
+    Returns:
+        For each layer by its name, its error at every element; zero where nothing came out, as it should, and one
+        where something came out that should not.
+    """
+    found = equivariance_error(network, images, measured_group(group_of(network)))
+    return {name: error.nan_to_num(nan=0.0, posinf=1.0) for name, error in found.items()}

@@ -1,1 +1,0 @@
-"""Studies: one command each, one record each."""

@@ -1,0 +1,375 @@
+"""The figures of a report, drawn with matplotlib from numbers and arrays alone; no global state is touched."""
+
+import io
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+
+from orbitconv._support.files import write_atomically
+from orbitconv._support.optional import import_optional
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LEARNED = ("unitary", "spectral", "learned")
+"""Families whose bases are fitted to images."""
+
+QUARTERS = range(0, 361, 90)
+_INK, _FAINT = "#1f2328", "#d0d4d9"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a family is drawn: a colour safe for the colour-blind, and a line style that survives grey printing.
+
+    Args:
+        color: Colour of its lines and of its feature maps.
+        dashes: Line style, as matplotlib takes it.
+        width: Line width, in points.
+    """
+
+    color: str
+    dashes: Any = "-"
+    width: float = 1.7
+
+
+_LOOKS = {
+    "plain": Look("#5f6368", (0, (1, 1.3))),
+    "exact": Look("#b85c00", (0, (6, 1.5, 1, 1.5))),
+    "bilinear": Look("#00806a", (0, (5, 2))),
+    "unitary": Look("#0057b8", "-", 2.6),
+    "spectral": Look("#8a2d8f", (0, (9, 2)), 2.6),
+}
+_OTHERS = (Look("#a0306b", (0, (3, 1, 1, 1, 1, 1))), Look("#7a1f1f", (0, (8, 3))), Look("#3d4a00", (0, (2, 3))))
+
+
+def family_name(family: str, group: str) -> str:
+    """What a reader calls a network: plain CNN, exact C4, learned C8 (unitary).
+
+    Args:
+        family: Name of the family in a record.
+        group: Name of the group in a record.
+
+    Returns:
+        Words.
+    """
+    if family == "plain":
+        return "plain CNN"
+    return f"learned {group.upper()} ({family})" if family in LEARNED[:2] else f"{family} {group.upper()}"
+
+
+def looks(families: Sequence[str]) -> dict[str, Look]:
+    """How to draw each of some families.
+
+    Args:
+        families: Names of families.
+
+    Returns:
+        A look for each; families without one of their own share three more.
+    """
+    strangers = [family for family in families if family not in _LOOKS]
+    return {f: _LOOKS.get(f) or _OTHERS[strangers.index(f) % len(_OTHERS)] for f in families}
+
+
+def import_plotting(module: str) -> ModuleType:
+    """Import matplotlib or Pillow on first use.
+
+    Args:
+        module: Name of the module.
+
+    Returns:
+        The module.
+    """
+    return import_optional(module, "train" if module.startswith("PIL") else "plot", "A figure")
+
+
+def check_libraries() -> None:
+    """Fail now rather than after the work, if pictures could not be drawn.
+
+    Raises:
+        ModuleNotFoundError: If matplotlib or Pillow is missing; says which extra brings it.
+    """
+    import_plotting("matplotlib")
+    import_plotting("PIL.Image")
+
+
+def render(figure: "Figure", file_format: str) -> bytes:
+    """A figure as the bytes of a file, the same for the same figure.
+
+    Args:
+        figure: Figure.
+        file_format: `"png"` or `"svg"`.
+
+    Returns:
+        Content of the file.
+    """
+    metadata = {"Date": None, "Creator": None} if file_format == "svg" else {"Software": None}
+    buffer = io.BytesIO()
+    with import_plotting("matplotlib").rc_context({"svg.hashsalt": "orbitconv"}):
+        figure.savefig(buffer, format=file_format, dpi=200, metadata=metadata)
+    return buffer.getvalue()
+
+
+def write_figure(figure: "Figure", folder: Path, name: str) -> None:
+    """Write a figure as PNG and as SVG, each in one step.
+
+    Args:
+        figure: Figure.
+        folder: Folder to write into.
+        name: Name of the files, without their endings.
+    """
+    for file_format in ("png", "svg"):
+        write_atomically(folder / f"{name}.{file_format}", render(figure, file_format))
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """An empty white figure.
+
+    Args:
+        width: Width in inches.
+        height: Height in inches.
+
+    Returns:
+        The figure, drawn by the Agg backend whatever the user's settings are.
+    """
+    figure = import_plotting("matplotlib.figure").Figure(figsize=(width, height), facecolor="white")
+    import_plotting("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
+    return figure
+
+
+def error_curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[float, list[float]]]:
+    """Error against angle, from the rows of a record.
+
+    Args:
+        rows: Rows; those with test "angle" count.
+
+    Returns:
+        For each family, for each angle in degrees, the errors of all seeds in percent.
+    """
+    curves: dict[str, dict[float, list[float]]] = {}
+    for row in rows:
+        if row["test"] == "angle":
+            at = curves.setdefault(str(row["family"]), {})
+            at.setdefault(float(row["degrees"]), []).append(float(row["test_error_percent"]))
+    return {family: dict(sorted(at.items())) for family, at in curves.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """A line of means over seeds, with their standard deviation as a band.
+
+    Args:
+        points: For each place on the axis, the values of all seeds there.
+        look: How it is drawn.
+        name: Its name in the legend; none without one.
+        over: Whether it lies above the others.
+        band: Whether the standard deviation is shown.
+    """
+
+    points: Mapping[float, Sequence[float]]
+    look: Look
+    name: str = ""
+    over: bool = False
+    band: bool = True
+
+
+def error_against_angle(rows: Sequence[Mapping[str, Any]]) -> "Figure":
+    """One line per family: mean error over seeds against the angle of the test digits, with the spread as a band.
+
+    Args:
+        rows: Rows of a record.
+
+    Returns:
+        The figure.
+    """
+    names = {str(row["family"]): family_name(str(row["family"]), str(row["group"])) for row in rows}
+    points = error_curves(rows)
+    return angle_figure(
+        [
+            Curve(points=points[family], look=look, name=names[family], over=family in LEARNED)
+            for family, look in looks(list(points)).items()
+        ]
+    )
+
+
+def angle_figure(curves: Sequence[Curve], images: str = "digits") -> "Figure":
+    """Test errors against the angle of the test images, around the full circle.
+
+    Args:
+        curves: Errors in percent, at angles in degrees.
+        images: What the images show.
+
+    Returns:
+        The figure.
+    """
+    figure = new_figure(8.6, 4.5)
+    axes = figure.add_axes((0.06, 0.115, 0.915, 0.75 if any(curve.name for curve in curves) else 0.815))
+    for quarter in QUARTERS:
+        axes.axvline(quarter, color=_FAINT, linewidth=1, zorder=0)
+    for curve in curves:
+        closed = {360.0: curve.points[0]} if 0 in curve.points else {}
+        draw_curve(axes, replace(curve, points={**curve.points, **closed}))
+    axes.set_xlim(0, 360)
+    axes.set_xticks(range(0, 361, 45), [f"{degrees}°" for degrees in range(0, 361, 45)])
+    axes.set_ylim(0, headroom(axes))
+    axes.yaxis.set_major_locator(import_plotting("matplotlib.ticker").MaxNLocator(6, integer=True))
+    axes.yaxis.set_major_formatter("{x:.0f} %")
+    axes.set_xlabel(f"turn of the test {images}, counter-clockwise", color=_INK)
+    axes.set_title("test error", loc="left", fontsize=10, color=_INK, x=-0.045)
+    tidy_axes(axes)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(
+            loc="lower right", bbox_to_anchor=(1.01, 0.995), ncols=3, frameon=False, fontsize=10, handlelength=3.2,
+            columnspacing=1.8, borderaxespad=0.2,
+        )  # fmt: skip
+    return figure
+
+
+def draw_curve(axes: "Axes", curve: Curve, marker: str = "") -> None:
+    """Draw one line with its band.
+
+    Args:
+        axes: Where to draw it.
+        curve: The line.
+        marker: What marks each point, as matplotlib takes it.
+    """
+    places, look = list(curve.points), curve.look
+    means = np.array([statistics.fmean(values) for values in curve.points.values()])
+    spreads = np.array([statistics.stdev(values) if len(values) > 1 else 0.0 for values in curve.points.values()])
+    if curve.band and spreads.any():
+        axes.fill_between(places, means - spreads, means + spreads, color=look.color, alpha=0.13, linewidth=0)
+    axes.plot(
+        places, means, color=look.color, linestyle=look.dashes, linewidth=look.width, label=curve.name, marker=marker,
+        markersize=4, zorder=4 if curve.over else 3,
+    )  # fmt: skip
+
+
+def headroom(axes: "Axes") -> float:
+    """The top of an axis from zero that leaves room above the highest line, which may be level.
+
+    Args:
+        axes: Axes with all their lines.
+
+    Returns:
+        Where the axis ends.
+    """
+    return 1.06 * axes.dataLim.ymax or 1.0
+
+
+def tidy_axes(axes: "Axes") -> None:
+    """Give axes level lines in place of a frame.
+
+    Args:
+        axes: The axes.
+    """
+    axes.grid(visible=True, axis="y", color=_FAINT, linewidth=0.5, alpha=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0, colors=_INK, pad=6)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(_FAINT)
+
+
+def filter_orbits(
+    tiles: Mapping[str, Float[np.ndarray, "f g ky kx"]], degrees: Sequence[float | int], limit: float | None = None
+) -> "Figure":
+    """Filters at every angle, one block of rows per filter, one row per basis, norms below the tiles.
+
+    Args:
+        tiles: For each basis, by the words a reader knows, the filters at every angle.
+        degrees: The angles.
+        limit: Value of the darkest colours; the largest magnitude by default.
+
+    Returns:
+        The figure.
+    """
+    count = len(next(iter(tiles.values())))
+    limit = limit or max(float(np.abs(t).max()) for t in tiles.values())
+    columns = len(degrees)
+    left, side, gap, row, top = 0.8, 0.74, 0.08, 0.96, 0.3
+    block = len(tiles) * row + 0.2
+    figure = new_figure(left + columns * (side + gap), top + count * block - 0.2)
+    for index in range(count * len(tiles)):
+        f, b = divmod(index, len(tiles))
+        name, filters = list(tiles.items())[b]
+        y = top + f * block + b * row
+        _text(figure, left - 0.12, y + side / 2, name, ha="right")
+        for g in range(columns):
+            axes = _tile(figure, left + g * (side + gap), y, side)
+            axes.imshow(filters[f, g], cmap="RdBu_r", vmin=-limit, vmax=limit)
+            _text(figure, left + g * (side + gap) + side / 2, y + side + 0.1, f"{np.linalg.norm(filters[f, g]):.2f}")
+    for g, angle in enumerate(degrees):
+        _text(figure, left + g * (side + gap) + side / 2, 0.14, f"{angle:g}°")
+    return figure
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A row of small pictures, one for each angle.
+
+    Args:
+        name: What it shows, in words; may have two lines.
+        pictures: The pictures.
+        color: Colour of the largest value; zero is white.
+        limit: The value that gets the full colour.
+        numbers: Printed below the pictures, if given.
+    """
+
+    name: str
+    pictures: Float[np.ndarray, "t h w"]
+    color: str
+    limit: float
+    numbers: Sequence[float] | None = None
+
+
+def film(strips: Sequence[Strip], degrees: Sequence[float | int]) -> "Figure":
+    """Rows of small pictures under their angles.
+
+    Args:
+        strips: The rows, from the top.
+        degrees: The angles.
+
+    Returns:
+        The figure.
+    """
+    left, side, gap, top = 1.5, 0.86, 0.06, 0.3
+    heights = [side + (0.3 if strip.numbers is not None else 0.1) for strip in strips]
+    figure = new_figure(left + len(degrees) * (side + gap), top + sum(heights))
+    shades = import_plotting("matplotlib.colors").LinearSegmentedColormap
+    y = top
+    for strip, height in zip(strips, heights, strict=True):
+        _text(figure, left - 0.12, y + side / 2, strip.name, ha="right")
+        for t in range(len(degrees)):
+            axes = _tile(figure, left + t * (side + gap), y, side)
+            colors = shades.from_list("strip", ["white", strip.color])
+            axes.imshow(strip.pictures[t], cmap=colors, vmin=0, vmax=strip.limit, interpolation="nearest")
+            if strip.numbers is not None:
+                _text(figure, left + t * (side + gap) + side / 2, y + side + 0.1, f"{strip.numbers[t]:.2f}")
+        y += height
+    for t, angle in enumerate(degrees):
+        _text(figure, left + t * (side + gap) + side / 2, 0.14, f"{angle:g}°")
+    return figure
+
+
+def _tile(figure: "Figure", x: float, y: float, side: float) -> "Axes":
+    """A square frame; x and y in inches from the upper left corner."""
+    width, height = figure.get_size_inches()
+    axes = figure.add_axes((x / width, 1 - (y + side) / height, side / width, side / height))
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set(color=_FAINT, linewidth=0.6)
+    return axes
+
+
+def _text(figure: "Figure", x: float, y: float, words: str, ha: str = "center") -> None:
+    """Words at a place in inches from the upper left corner."""
+    width, height = figure.get_size_inches()
+    figure.text(x / width, 1 - y / height, words, ha=ha, va="center", fontsize=9, color=_INK, linespacing=1.25)

@@ -1,0 +1,1 @@
+"""Bases learned by gradient descent, as in the paper."""

@@ -1,0 +1,1 @@
+"""The products of group convolutions: the reference and the faster ways."""

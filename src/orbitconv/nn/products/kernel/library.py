@@ -1,0 +1,143 @@
+"""The compiled file: what it is called, and what it holds once loaded."""
+
+import contextlib
+import ctypes
+import hashlib
+import platform
+import threading
+import warnings
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from orbitconv._support.cache import cache_root
+
+SOURCE = Path(__file__).with_name("expansion.cpp")
+_ARGUMENTS = [*[ctypes.c_void_p] * 4, *[ctypes.c_int64] * 5, ctypes.c_int]
+
+
+class _State:
+    """What this process knows of the kernel."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.is_known = False
+        self.library: ctypes.CDLL | None = None
+        self.switched_off = 0
+
+
+_STATE = _State()
+
+
+@cache
+def instructions() -> tuple[str, ...]:
+    """What this processor is known to understand.
+
+    Returns:
+        Options of a compiler.
+    """
+    has_avx2 = torch.backends.cpu.get_cpu_capability() in {"AVX2", "AVX512"}
+    return ("-mavx2", "-mfma") if has_avx2 else ()
+
+
+def place() -> Path:
+    """Where the compiled file is, or would be.
+
+    Returns:
+        A path in the user's cache whose name changes with the source and the kind of processor.
+    """
+    parts = (SOURCE.read_text(), platform.system(), platform.machine(), *instructions())
+    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    return cache_root() / "kernels" / f"expansion-{key}.so"
+
+
+def library() -> ctypes.CDLL | None:
+    """The compiled functions, looked for at the first call.
+
+    Returns:
+        The library; None if there is none.
+    """
+    if not _STATE.is_known:
+        with _STATE.lock:
+            if not _STATE.is_known:
+                use(_find())
+    return _STATE.library
+
+
+def use(found: ctypes.CDLL | None) -> None:
+    """Let layers use these functions from now on.
+
+    Args:
+        found: A library that was loaded; None to do without.
+    """
+    with _STATE.lock:
+        _STATE.library, _STATE.is_known = found, True
+
+
+def forget() -> None:
+    """Look for the file anew when it is next asked for."""
+    with _STATE.lock:
+        _STATE.library, _STATE.is_known = None, False
+
+
+def _find() -> ctypes.CDLL | None:
+    try:
+        path = place()
+        if not path.is_file():
+            return None
+    except (OSError, RuntimeError):  # no home, or a cache that is not for this user: layers work without
+        return None
+    try:
+        return load(path)
+    except (OSError, AttributeError) as error:
+        words = f"The kernel {path} is not used: {error}. Build it anew with orbitconv build-kernel."
+        warnings.warn(words, stacklevel=2)
+        return None
+
+
+def load(path: Path) -> ctypes.CDLL:
+    """Load a compiled file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its functions, with the types of their arguments.
+
+    Raises:
+        OSError: If it is no library for this machine.
+        AttributeError: If it lacks a function.
+    """
+    found = ctypes.CDLL(str(path.absolute()))
+    for name in ("expand", "take_back"):
+        for dtype in ("float32", "float64"):
+            function = getattr(found, f"{name}_{dtype}")
+            function.argtypes, function.restype = _ARGUMENTS, None
+    return found
+
+
+def is_built() -> bool:
+    """Whether there is a kernel for this machine, and it is not switched off.
+
+    Returns:
+        True if layers use it.
+    """
+    return not _STATE.switched_off and library() is not None
+
+
+@contextlib.contextmanager
+def switched_off() -> Iterator[None]:
+    """Do without the kernel in this block, in the whole process.
+
+    Yields:
+        Nothing.
+    """
+    with _STATE.lock:
+        _STATE.switched_off += 1
+    try:
+        yield
+    finally:
+        with _STATE.lock:
+            _STATE.switched_off -= 1

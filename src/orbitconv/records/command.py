@@ -1,0 +1,61 @@
+"""The command line that reproduces a record, from the settings of a study."""
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import asdict, fields, is_dataclass
+from typing import Any
+
+# Fields that no result depends on.
+PLACES = frozenset({"out", "overwrite", "data_dir", "results", "resume", "tensorboard", "known"})
+
+
+def settings_of(config: Any) -> dict[str, Any]:
+    """Everything that a result depends on, for its record.
+
+    Args:
+        config: Settings, a dataclass.
+
+    Returns:
+        Names and values.
+    """
+    return {name: value for name, value in asdict(config).items() if name not in PLACES}
+
+
+def command_of(words: str, config: Any, record: str) -> str:
+    """The command that reproduces a record.
+
+    Args:
+        words: The program and its command, such as "orbitconv demo".
+        config: Its settings, a dataclass.
+        record: Usual name of the record below results/.
+
+    Returns:
+        The command with every option that is not at its default, and for a record of another name with a folder of
+        that name, so that it does not get into the way of the usual one.
+    """
+    plain, results = type(config)(), getattr(config, "results", None)
+    places = [f"--results results/{record}.json"]
+    if results is not None and results.stem != record:
+        places = [f"--out runs/{results.stem.replace('_', '-')}", f"--results results/{results.stem}.json"]
+    return " ".join([words, *_options(config, plain, ""), *places])
+
+
+def _options(config: Any, plain: Any, prefix: str) -> Iterator[str]:
+    """Options, for all fields that are not at their default."""
+    for one in fields(config):
+        value, default = getattr(config, one.name), getattr(plain, one.name)
+        name = one.name.replace("_", "-")
+        if is_dataclass(value):
+            yield from _options(value, default, f"{prefix}{name}.")
+        elif value != default and one.name not in PLACES:
+            if isinstance(value, bool):
+                yield f"--{prefix}{name if value else f'no-{name}'}"
+            else:
+                yield shlex.join([f"--{prefix}{name}", *_words(value)])
+
+
+def _words(value: Any) -> list[str]:
+    """A value as the command line takes it: a dictionary as a key, its value, the next key, and so on."""
+    if isinstance(value, dict):
+        return [str(word) for pair in value.items() for word in pair]
+    return [str(word) for word in (value if isinstance(value, tuple) else (value,))]

@@ -1,0 +1,203 @@
+"""The record of a study: what was measured, by which command, with which code, on which machine."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from orbitconv._support.files import write_atomically
+from orbitconv._support.folders import to_json
+
+Row = dict[str, str | int | float | None]
+
+Machine = dict[str, str | int]
+
+_REQUIRED = (
+    "family", "group", "kernel", "seed", "train", "test", "test_error_percent", "parameters", "seconds",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Which code made the rows of a record, and where: both may have changed on the way.
+
+    Args:
+        commits: Commits of the code.
+        machines: What it ran on.
+    """
+
+    commits: tuple[str, ...] = ()
+    machines: tuple[Machine, ...] = ()
+
+    @staticmethod
+    def here() -> "Provenance":
+        """This code on this machine.
+
+        Returns:
+            The provenance of what is made now.
+        """
+        source = commit()
+        return Provenance(() if source is None else (source,), (machine(),))
+
+    @staticmethod
+    def of(record: Mapping[str, Any]) -> "Provenance":
+        """What a record says.
+
+        Args:
+            record: The record as it was read from its file, or anything with its commit and machines.
+
+        Returns:
+            Its provenance.
+        """
+        machines = record.get("machines") or [record.get("machine")]
+        return Provenance(
+            tuple(filter(None, (record.get("commit") or "").split(", "))), tuple(one for one in machines if one)
+        )
+
+    def __or__(self, other: "Provenance") -> "Provenance":
+        """Both, everything once."""
+        commits = dict.fromkeys(self.commits + other.commits)
+        new = [one for one in other.machines if one not in self.machines]
+        return Provenance(tuple(commits), (*self.machines, *new))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Columns of a record: commit and machine, and all machines if there are several.
+
+        Returns:
+            What `of` reads.
+        """
+        several = {"machines": list(self.machines)} if len(self.machines) > 1 else {}
+        return {
+            "commit": ", ".join(self.commits) or None,
+            "machine": self.machines[0] if self.machines else machine(),
+            **several,
+        }
+
+
+@dataclass(kw_only=True)
+class Record:
+    """One study.
+
+    Args:
+        study: Name of the study.
+        command: Command that reproduces it.
+        config: Settings, as JSON can hold them.
+        rows: One flat row per measurement; `add` checks that none lacks a required column.
+        extra: Further facts at the top level, such as the time a fit took.
+        source: Code and machine, taken when the study begins: files may change while it runs.
+    """
+
+    study: str
+    command: str
+    config: dict[str, Any]
+    rows: list[Row] = field(default_factory=list)
+    extra: dict[str, Any] = field(default_factory=dict)
+    source: Provenance = field(default_factory=Provenance.here)
+
+    def add(self, **columns: str | int | float | None) -> None:
+        """Add a measurement.
+
+        Args:
+            **columns: The row; at least family (plain, exact, ...), group (c1, c4, ...), kernel, seed, train, test,
+                test_error_percent, parameters and seconds.
+
+        Raises:
+            ValueError: If a required column is missing.
+        """
+        missing = [name for name in _REQUIRED if name not in columns]
+        if missing:
+            raise ValueError(f"A row of a record expects the columns {_REQUIRED}, got none of {missing}.")
+        self.rows.append(dict(columns))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record as JSON can hold it, with the versions of this process.
+
+        Returns:
+            Dictionary with the rows last.
+        """
+        return {
+            "study": self.study,
+            "command": self.command,
+            **self.source.as_dict(),
+            "versions": versions(),
+            "config": self.config,
+            **self.extra,
+            "rows": self.rows,
+        }
+
+    def write(self, path: Path) -> None:
+        """Write the record in one step.
+
+        Args:
+            path: JSON file.
+        """
+        write_atomically(path, to_json(self.as_dict()))
+
+
+def commit() -> str | None:
+    """Commit of the source tree this code runs from, with "+changes" if files differ from it.
+
+    Returns:
+        Hash of the commit; None if the code does not run from a checkout.
+    """
+    source = Path(__file__).resolve().parents[3]
+    if not (source / ".git").exists():
+        return None
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", "-C", source, *arguments], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", "src", "studies", "pyproject.toml")
+        return git("rev-parse", "HEAD") + ("+changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that results depend on.
+
+    Returns:
+        Name and version of each one installed.
+    """
+    found = {"python": platform.python_version()}
+    for name in ("orbitconv", "torch", "numpy", "escnn", "e2cnn"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> Machine:
+    """What the study ran on, without a name that belongs to anyone.
+
+    Returns:
+        System, processor, cores and threads, and the GPU if torch sees one.
+    """
+    facts: Machine = {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": os.cpu_count() or 1,
+        "threads": torch.get_num_threads(),
+    }
+    if torch.cuda.is_available():
+        facts["gpu"] = torch.cuda.get_device_name()
+    return facts
+
+
+def _processor() -> str:
+    """Name of the processor, as the system gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown"

@@ -1,0 +1,116 @@
+"""Tests of trained networks on one data set: errors at every angle, and the equivariance of every layer."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from orbitconv.data import ImageSet, rotated
+from orbitconv.demo.upright import TEST_SEED
+from orbitconv.evaluation.network_facts import group_of, measured_group
+from orbitconv.groups import Group
+from orbitconv.metrics import equivariance_error
+from orbitconv.models import count_multiply_adds, count_parameters
+from orbitconv.nn import BasisConv2d
+from orbitconv.train import error_percent
+
+SCORES = "scores"
+"""What the output of a network is called among its layers."""
+
+LAYER_IMAGES = 32
+"""Test images on which layers are measured."""
+
+
+@dataclass(kw_only=True)
+class Measured:
+    """What the tests of one network gave.
+
+    Args:
+        parameters: Number of weights.
+        multiply_adds: Multiply-adds for one image.
+        group: Its group; None if it is plain.
+        layers: Equivariance error of each convolution and of the scores at each group element, by what a reader calls
+            the layer, in the order of execution; not finite where a layer puts out nothing but zeros.
+        error: Error on the test images as they are, in percent.
+        random_error: Error on the same images, each turned by its own angle; None if they are turned already.
+        by_angle: Error on the same images, all turned by one angle, for each angle in degrees.
+    """
+
+    parameters: int
+    multiply_adds: int
+    group: Group | None
+    layers: dict[str, list[float]]
+    error: float = 0.0
+    random_error: float | None = None
+    by_angle: dict[int, float] = field(default_factory=dict)
+
+
+def measure_networks(
+    networks: Sequence[nn.Module], images: ImageSet, degrees: Sequence[int], step: Callable[[], None]
+) -> list[Measured]:
+    """Measure networks on the same images.
+
+    Args:
+        networks: Trained networks, on the device of the images.
+        images: Test images.
+        degrees: Turns of all images together; none if the images are turned already.
+        step: Called whenever something is done, `steps` times.
+
+    Returns:
+        What the tests gave, for each network.
+    """
+    few, results = images.take(min(LAYER_IMAGES, len(images))).floats(), []
+    for network in networks:
+        results.append(
+            Measured(
+                parameters=count_parameters(network),
+                multiply_adds=count_multiply_adds(network, tuple(images.images.shape[1:])),
+                group=group_of(network),
+                layers=layer_errors(network, few),
+                error=error_percent(network, images.images, images.labels),
+            )
+        )
+        step()
+    turns: list[int | None] = [None, *degrees] if degrees else []
+    for turn in turns:
+        turned = rotated(images, TEST_SEED, degrees=turn)
+        for network, measured in zip(networks, results, strict=True):
+            error = error_percent(network, turned.images, turned.labels)
+            if turn is None:
+                measured.random_error = error
+            else:
+                measured.by_angle[turn] = error
+            step()
+    return results
+
+
+def steps(networks: int, degrees: int) -> int:
+    """How often `measure_networks` calls back.
+
+    Args:
+        networks: Number of networks.
+        degrees: Number of turns.
+
+    Returns:
+        The number of calls.
+    """
+    return networks * (2 + degrees if degrees else 1)
+
+
+def layer_errors(network: nn.Module, images: Float[Tensor, "b c h w"]) -> dict[str, list[float]]:
+    """Equivariance error of every convolution and of the scores of a network.
+
+    Args:
+        network: Any network.
+        images: Images, on its device.
+
+    Returns:
+        For each layer in the order of execution, by what a reader calls it, the error at each group element.
+    """
+    convolutions = [name for name, m in network.named_modules() if isinstance(m, BasisConv2d | nn.Conv2d)]
+    group = measured_group(group_of(network))
+    errors = equivariance_error(network, images, group, layers=[*convolutions, ""])
+    scores = errors.pop("")
+    named = {f"conv {place}": values for place, values in enumerate(errors.values(), start=1)}
+    return {name: values.tolist() for name, values in (named | {SCORES: scores}).items()}

@@ -1,0 +1,118 @@
+"""Everything that is measured on the runs of one data set."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from orbitconv._support.progress import ProgressCallback
+from orbitconv.data import ImageSet, rotated
+from orbitconv.demo.upright import TEST_SEED
+from orbitconv.report.grouping import Kind
+from orbitconv.report.measure import Measured, measure_networks, steps
+from orbitconv.report.mistakes import Judgement, judge
+from orbitconv.report.runs import Run
+from orbitconv.train import load_trained
+from orbitconv.train.datasets import is_turned, load_split
+
+MISTAKES = 12
+"""Mistakes that are shown of each kind."""
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """The runs on one data set, and what the tests of those that are finished gave.
+
+    Args:
+        data: Name of the data set.
+        kinds: Its kinds of networks.
+        images: The test images; None if no run is finished.
+        measured: What was measured on each finished run, by folder.
+        networks: The first finished network of each kind that has one, by the name of the kind.
+        judged: What it makes of the test images.
+    """
+
+    data: str
+    kinds: list[Kind]
+    images: ImageSet | None = None
+    measured: dict[Path, Measured] = field(default_factory=dict)
+    networks: dict[str, nn.Module] = field(default_factory=dict)
+    judged: dict[str, Judgement] = field(default_factory=dict)
+
+    @property
+    def turned_already(self) -> bool:
+        """Whether the images of the data set are turned, so that turning them once more would test something else."""
+        return is_turned(self.data)
+
+    @property
+    def runs(self) -> list[Run]:
+        """All runs."""
+        return [run for kind in self.kinds for run in kind.runs]
+
+    def of(self, kind: Kind) -> list[Measured]:
+        """What was measured on the finished runs of a kind.
+
+        Args:
+            kind: One of the kinds.
+
+        Returns:
+            One entry a run.
+        """
+        return [self.measured[run.folder] for run in kind.finished]
+
+
+def run_tests(
+    data: str,
+    kinds: list[Kind],
+    *,
+    test_images: int,
+    degrees: Sequence[int],
+    data_dir: Path | None,
+    device: torch.device,
+    progress: ProgressCallback,
+) -> Outcome:
+    """Test every finished run on one data set.
+
+    Args:
+        data: Name of the data set.
+        kinds: The kinds of networks that were trained on it.
+        test_images: Test images at most, the first of the test set.
+        degrees: Turns of the test images, in degrees.
+        data_dir: Folder with the data sets.
+        device: Where to compute.
+        progress: Called as the work goes on.
+
+    Returns:
+        What the tests gave.
+
+    Raises:
+        DataError: If the data set cannot be found, or is damaged.
+        ValueError: If a network cannot be read.
+    """
+    outcome = Outcome(data=data, kinds=kinds)
+    runs = [run for kind in kinds for run in kind.finished]
+    if not runs:
+        return outcome
+    test = load_split(data, "test", data_dir, progress)
+    images = outcome.images = test.take(min(test_images, len(test))).to(device)
+    networks = [load_trained(run.folder)[0].to(device) for run in runs]
+    angles = () if outcome.turned_already else tuple(degrees)
+    what, done, total = f"test on {data}", 0, steps(len(runs), len(angles))
+    progress(what, done, total)
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        progress(what, done, total)
+
+    results = measure_networks(networks, images, angles, step)
+    outcome.measured = {run.folder: result for run, result in zip(runs, results, strict=True)}
+    turned = rotated(images, TEST_SEED).images if angles else None
+    by_folder = {run.folder: network for run, network in zip(runs, networks, strict=True)}
+    for kind in kinds:
+        if kind.finished:
+            network = outcome.networks[kind.name] = by_folder[kind.finished[0].folder]
+            outcome.judged[kind.name] = judge(network, images, turned, MISTAKES)
+    return outcome

@@ -1,0 +1,86 @@
+"""The page of a report on runs."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from html import escape
+from importlib import resources
+from typing import Any
+
+from orbitconv._support.progress import ProgressCallback, silent
+from orbitconv.report import sections
+from orbitconv.report.grouping import Kind, label
+from orbitconv.report.html import document, facts_table, pairs, prose
+from orbitconv.report.outcome import Outcome
+from orbitconv.report.tables import result_table, run_table
+from orbitconv.report.words import finding, heading, table_note
+
+_ALWAYS: dict[str, Callable[[Outcome], Iterator[str]]] = {"Learning curves": sections.learning_curves}
+_TESTED: dict[str, Callable[[Outcome], Iterator[str]]] = {
+    "Error against the angle of the images": sections.angle_curves,
+    "Equivariance, layer by layer": sections.layer_curves,
+    "Filters of the first layer": sections.first_layer,
+    "Which classes are taken for which": sections.confusions,
+    "Surest mistakes": sections.mistakes,
+}
+
+
+def make_page(outcomes: Sequence[Outcome], record: Mapping[str, Any], progress: ProgressCallback = silent) -> str:
+    """Write the page.
+
+    Args:
+        outcomes: What was measured, by data set.
+        record: All numbers, as JSON can hold them.
+        progress: Called as the work goes on.
+
+    Returns:
+        HTML that needs nothing else.
+    """
+    title = heading(outcomes)
+    parts = [f"<header>\n<h1>{escape(title)}</h1>"]
+    parts += [f'<p class="finding">{_about(outcome, outcomes)}{prose(finding(outcome))}</p>' for outcome in outcomes]
+    parts.append("</header>")
+    done, total = 0, sum(len(_sections(outcome)) for outcome in outcomes)
+    for outcome in outcomes:
+        if len(outcomes) > 1:
+            parts.append(f'<h2 class="data">{escape(outcome.data)}</h2>')
+        parts += [result_table(outcome), f'<p class="note">{prose(table_note(outcome))}</p>', _common(outcome.kinds)]
+        parts.append(f"<details>\n<summary>Every run</summary>\n{run_table(outcome)}\n</details>")
+        for words, section in _sections(outcome).items():
+            progress("draw", done, total)
+            parts.append(f"<section>\n<h2>{words}</h2>\n{chr(10).join(section(outcome))}\n</section>")
+            done += 1
+    progress("draw", done, total)
+    parts.append(_origin(record))
+    style = resources.files("orbitconv.report").joinpath("style.css").read_text(encoding="utf-8")
+    return document(f"orbitconv: {title}", "\n".join(parts) + "\n", record, style)
+
+
+def _sections(outcome: Outcome) -> dict[str, Callable[[Outcome], Iterator[str]]]:
+    """The sections there are numbers for, by their headings."""
+    return _ALWAYS | (_TESTED if outcome.images is not None else {})
+
+
+def _about(outcome: Outcome, outcomes: Sequence[Outcome]) -> str:
+    """Which data set a finding is about, if there are several."""
+    return f"<strong>{escape(outcome.data)}:</strong> " if len(outcomes) > 1 else ""
+
+
+def _common(kinds: Sequence[Kind]) -> str:
+    """The settings that all kinds share."""
+    shared = {label(name): words for name, words in kinds[0].settings.items() if name not in kinds[0].differing}
+    whose = "What all networks have in common" if len(kinds) > 1 else "Settings"
+    return f"<details>\n<summary>{whose}</summary>\n<p>{escape(pairs(shared))}</p>\n</details>"
+
+
+def _origin(record: Mapping[str, Any]) -> str:
+    """How the page was made, and where its numbers are."""
+    facts = {
+        "commit": record["commit"] or "not run from a checkout",
+        "versions": pairs(record["versions"]),
+        "machine": pairs(record["machine"]),
+        "settings": pairs(record["config"]),
+    }
+    return (
+        f"<section>\n<h2>How this page was made</h2>\n{facts_table('Where the tests come from', facts)}\n"
+        "<p>Programs find every number of this page as JSON in its element <code>&lt;script "
+        'type="application/json" id="record"&gt;</code>.</p>\n</section>'
+    )

@@ -1,0 +1,108 @@
+"""The tables of a report on runs."""
+
+from collections.abc import Sequence
+from html import escape
+
+from orbitconv.report.grouping import BASIS, EPOCHS, MODEL, Kind, label
+from orbitconv.report.html import best_cells, table
+from orbitconv.report.outcome import Outcome
+from orbitconv.report.words import final_errors, random_errors
+
+_DASH = "&ndash;"
+
+
+def result_table(outcome: Outcome) -> str:
+    """One row for each kind of network: what it is, what sets it apart, how often it is wrong.
+
+    Args:
+        outcome: What was measured on one data set.
+
+    Returns:
+        HTML.
+    """
+    kinds = outcome.kinds
+    measured = [next(iter(outcome.of(kind)), None) for kind in kinds]
+    columns: dict[str, list[str]] = {"network": [escape(kind.name) for kind in kinds]}
+    columns["runs"] = [_finished(kind) for kind in kinds]
+    columns["test error, %"] = best_cells([final_errors(kind) for kind in kinds], 2)
+    if not outcome.turned_already:
+        columns["at random angles, %"] = best_cells([random_errors(outcome.of(kind)) for kind in kinds], 2)
+    if any(kind.name != kind.settings[BASIS] for kind in kinds):
+        columns["basis"] = _setting(kinds, BASIS)
+    columns["model"] = _setting(kinds, MODEL)
+    columns["group"] = [_DASH if one is None or one.group is None else escape(one.group.name) for one in measured]
+    columns["parameters"] = [_DASH if one is None else f"{one.parameters:,}" for one in measured]
+    columns["multiply-adds"] = [_DASH if one is None else f"{one.multiply_adds / 1e6:,.1f}&nbsp;M" for one in measured]
+    columns["epochs"] = _setting(kinds, EPOCHS)
+    for name in kinds[0].differing:
+        if name not in {BASIS, MODEL, EPOCHS}:
+            columns[label(name)] = _setting(kinds, name)
+    return table(f"Networks trained on {outcome.data}", list(columns), list(zip(*columns.values(), strict=True)))
+
+
+def run_table(outcome: Outcome) -> str:
+    """One row for each run, finished or not.
+
+    Args:
+        outcome: What was measured on one data set.
+
+    Returns:
+        HTML.
+    """
+    rows = []
+    for kind in outcome.kinds:
+        for run in kind.runs:
+            tested = outcome.measured.get(run.folder)
+            errors = [row["test_error_percent"] for row in run.rows if "test_error_percent" in row]
+            turned = None if tested is None else tested.random_error
+            rows.append(
+                [
+                    escape(str(run.folder)),
+                    escape(kind.name),
+                    str(run.config.seed),
+                    "finished" if run.finished else "not finished",
+                    f"{len(run.rows)} of {run.config.training.epochs}",
+                    f"{run.rows[-1]['loss']:.4f}" if run.rows else _DASH,
+                    f"{errors[-1]:.2f}" if errors else _DASH,
+                    _DASH if turned is None else f"{turned:.2f}",
+                    f"{sum(row.get('seconds', 0) for row in run.rows):,.0f}",
+                ]
+            )
+    head = ("run", "network", "seed", "state", "epochs", "loss", "test error, %", "at random angles, %", "training, s")
+    return table("Every run, with the figures of its last epoch", head, rows)
+
+
+def confusion_table(caption: str, counts: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
+    """How often each class (rows) is taken for each (columns); the colour tells the share of the class.
+
+    Args:
+        caption: Caption.
+        counts: Number of images by true and by predicted class.
+        classes: Names of the classes.
+
+    Returns:
+        HTML.
+    """
+    rows = []
+    for true, row in enumerate(counts):
+        total = max(1, sum(row))
+        cells = [_shaded(number, number / total, right=true == taken) for taken, number in enumerate(row)]
+        rows.append([escape(classes[true]), *cells])
+    return table(caption, ("class \\ taken for", *classes), rows)
+
+
+def _shaded(number: int, share: float, *, right: bool) -> str:
+    """A count on a colour; nothing for zero, which would hide the others."""
+    if not number:
+        return ""
+    return f'<span class="share {"right" if right else "wrong"}" style="--share:{0.75 * share:.2f}">{number}</span>'
+
+
+def _setting(kinds: Sequence[Kind], name: str) -> list[str]:
+    return [escape(kind.settings[name]) for kind in kinds]
+
+
+def _finished(kind: Kind) -> str:
+    """How many runs there are, and how many of them are finished where that is not all."""
+    runs, finished = len(kind.runs), len(kind.finished)
+    return str(runs) if runs == finished else f"{finished} of {runs} finished"

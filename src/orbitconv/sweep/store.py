@@ -1,0 +1,150 @@
+"""The folder of a sweep: its settings, Optuna's journal of all trials, and a lock for each trial at work.
+
+Processes, on one machine or on several that see the folder, work on one sweep together. A process that is killed lets
+go of its lock, which is how the others know that its trial will never end.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from orbitconv._support.files import write_atomically
+from orbitconv._support.locks import lock
+from orbitconv._support.optional import import_optional
+from orbitconv.records.basis_run import check_same
+
+SETTINGS, JOURNAL = "settings.json", "trials.jsonl"
+
+# Seconds between two looks at the trials that other processes are at.
+_PATIENCE = 1.0
+
+
+class SweepStore:
+    """The trials of a sweep.
+
+    Args:
+        folder: Folder of the sweep; it is made if needed.
+        settings: What all processes must have in common, as JSON can hold it; `seed`, `startup` and `prune_after` are
+            among it.
+        space: Optuna's distributions by name.
+        trials: How many trials shall end.
+
+    Raises:
+        FileExistsError: If the folder holds something else.
+        ModuleNotFoundError: If Optuna is not installed.
+        NotADirectoryError: If the path is a file.
+        OSError: If it cannot be written.
+        ValueError: If the sweep in the folder has other settings, or its journal is damaged.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any], space: Mapping[str, Any], trials: int) -> None:
+        self._optuna = optuna = import_optional("optuna", "sweep", "orbitconv sweep")
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._folder, self._locks, self._total = folder, folder / ".locks", trials
+        self._settings, self._space = json.loads(json.dumps(settings, allow_nan=False)), dict(space)
+        self._check_folder()
+        self._locks.mkdir(parents=True, exist_ok=True)
+        with self._alone():
+            self._check_folder()
+            if not (folder / SETTINGS).exists():
+                write_atomically(folder / SETTINGS, json.dumps(self._settings, indent=2) + "\n")
+            self.study = self._open()
+
+    @contextmanager
+    def claimed(self) -> Iterator[Any]:
+        """Begin a trial, which is this process' own while the context lasts.
+
+        Yields:
+            Optuna's trial, with its parameters; None if no more are needed.
+        """
+        with ExitStack() as stack:
+            while not self.finished:
+                with self._alone():
+                    trial = self._begin(stack)
+                if trial is not None:
+                    yield trial
+                    return
+                time.sleep(_PATIENCE)  # others are at the last ones, which may yet be killed
+            yield None
+
+    @property
+    def finished(self) -> bool:
+        """Whether as many trials ended as were wanted."""
+        return len(self.ended) >= self._total
+
+    @property
+    def ended(self) -> list[Any]:
+        """Trials that were trained to the end or cut short by a decision, whoever did it."""
+        states = self._optuna.trial.TrialState
+        return self.study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
+
+    def _begin(self, stack: ExitStack) -> Any:
+        """A new trial, unless those that ended and those that others are at are enough."""
+        running = self._optuna.trial.TrialState.RUNNING
+        at_work = [t for t in self.study.get_trials(deepcopy=False, states=(running,)) if self._is_held(t.number)]
+        if len(self.ended) + len(at_work) >= self._total:
+            return None
+        # A seed of its own for every trial: the draws do not depend on which process makes them.
+        number = len(self.study.get_trials(deepcopy=False))
+        seed = int(np.random.SeedSequence([self._settings["seed"], number]).generate_state(1)[0])
+        sampler = self._optuna.samplers.TPESampler(n_startup_trials=self._settings["startup"], seed=seed)
+        self.study.sampler = sampler
+        trial = self.study.ask(self._space)
+        stack.enter_context(lock(self._lock_of(trial.number), wait=True))
+        return trial
+
+    def _is_held(self, number: int) -> bool:
+        """Whether a process is at a trial."""
+        with lock(self._lock_of(number), wait=False) as free:
+            return not free
+
+    def _lock_of(self, number: int) -> Path:
+        return self._locks / f"trial-{number:06d}"
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with lock(self._locks / "sweep", wait=True):
+            yield
+
+    def _check_folder(self) -> None:
+        """Refuse a folder that holds something else."""
+        folder, settings = self._folder, self._folder / SETTINGS
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError(f"{folder} is a file; name a folder for the sweep with --out.")
+        if settings.exists():
+            check_same(json.loads(settings.read_text(encoding="utf-8")), self._settings, folder)
+        elif folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
+            raise FileExistsError(f"{folder} holds something else already. Choose another folder with --out.")
+
+    def _open(self) -> Any:
+        """Optuna's study, made or joined."""
+        optuna, path = self._optuna, self._folder / JOURNAL
+        journal = import_optional("optuna.storages.journal", "sweep", "orbitconv sweep")
+        guard = journal.JournalFileOpenLock(str(path))  # works on network file systems too
+        backend = journal.JournalFileBackend(str(path), lock_obj=guard)
+        guard.acquire()
+        try:
+            _drop_cut_off_line(path)
+        finally:
+            guard.release()
+        warmup = self._settings["prune_after"]
+        pruner = optuna.pruners.MedianPruner(n_startup_trials=self._settings["startup"], n_warmup_steps=warmup)
+        try:
+            storage = optuna.storages.JournalStorage(backend)
+            return optuna.create_study(
+                study_name="sweep", direction="minimize", storage=storage, pruner=pruner, load_if_exists=True
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path} is damaged: {error}. Begin a new sweep in another folder.") from error
+
+
+def _drop_cut_off_line(path: Path) -> None:
+    """Remove the end of a line whose writer was cut off, before others write behind it."""
+    with path.open("rb+") as file:
+        content = file.read()
+        file.truncate(content.rfind(b"\n") + 1)

@@ -1,0 +1,54 @@
+"""How often a classifier is wrong."""
+
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from orbitconv.train.examples import Pixels, as_numbers
+
+
+@torch.no_grad()
+def class_scores(network: nn.Module, images: Pixels, batch_size: int = 500) -> Iterator[Float[Tensor, "b k"]]:
+    """Scores of every class, batch by batch.
+
+    Args:
+        network: Classifier; it is put in eval mode.
+        images: Images.
+        batch_size: Images at a time.
+
+    Yields:
+        Scores, by image and class.
+    """
+    network.eval()
+    is_cpu = images.device.type == "cpu"  # where channels last are faster
+    for batch in images.split(batch_size):
+        yield network(as_numbers(batch, channels_last=is_cpu))
+
+
+def predict(network: nn.Module, images: Pixels) -> Int64[Tensor, " n"]:
+    """Predicted class of every image.
+
+    Args:
+        network: Classifier; it is put in eval mode.
+        images: Images.
+
+    Returns:
+        Classes.
+    """
+    return torch.cat([scores.argmax(1) for scores in class_scores(network, images)])
+
+
+def error_percent(network: nn.Module, images: Pixels, labels: Int64[Tensor, " n"]) -> float:
+    """Share of images that a network gets wrong.
+
+    Args:
+        network: Classifier; it is put in eval mode.
+        images: Images.
+        labels: Their classes.
+
+    Returns:
+        Error in percent.
+    """
+    return 100 * float((predict(network, images) != labels).double().mean())

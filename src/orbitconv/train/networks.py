@@ -1,0 +1,196 @@
+"""Networks from their settings, and trained ones as one file that holds all it takes to build them again."""
+
+import re
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from orbitconv._support.files import write_atomically
+from orbitconv._support.optional import import_optional
+from orbitconv.bases import (
+    BilinearBasis,
+    ExactBasis,
+    FilterBasis,
+    GaussianBasis,
+    HarmonicBasis,
+    NearestBasis,
+    TabulatedBasis,
+    load_basis,
+)
+from orbitconv.groups import parse_group
+from orbitconv.models import build_model
+from orbitconv.models.layers import BasisLike
+from orbitconv.records.run_folder import CONFIG
+from orbitconv.train.config import Network, TrainConfig
+from orbitconv.train.head import Head, read_head
+from orbitconv.train.state import Weights
+
+# Families that are written down, for any group and any kernel size.
+_FAMILIES = {
+    "exact": ExactBasis,
+    "nearest": NearestBasis,
+    "bilinear": BilinearBasis,
+    "gaussian": partial(GaussianBasis, sigma=0.3),
+    "harmonic": HarmonicBasis,
+}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrainedNetwork:
+    """What the file of a trained network holds.
+
+    Args:
+        network: The network in eval mode, on the CPU.
+        config: Settings of its training.
+        classes: Names of the classes, in the order of the scores.
+        in_channels: Channels of the images.
+        image_size: Height and width of the images it was trained on, in pixels; None if the file does not tell.
+    """
+
+    network: nn.Module
+    config: TrainConfig
+    classes: tuple[str, ...]
+    in_channels: int
+    image_size: tuple[int, int] | None
+
+
+def find_basis(name: str) -> BasisLike:
+    """The basis that settings name.
+
+    Args:
+        name: As in `Network.basis`.
+
+    Returns:
+        What a network takes as its basis.
+    """
+    if name == "none":
+        return None
+    written_down = re.fullmatch(rf"({'|'.join(_FAMILIES)})-([cd]\d+)", name.lower())
+    if written_down:
+        return partial(_FAMILIES[written_down[1]], parse_group(written_down[2]))
+    return load_basis(name)
+
+
+def build_network(config: Network, in_channels: int, num_classes: int, basis: BasisLike = None) -> nn.Module:
+    """Build the network that settings name.
+
+    Args:
+        config: Settings.
+        in_channels: Channels of the images.
+        num_classes: Number of classes.
+        basis: Its basis, if it is at hand already.
+
+    Returns:
+        The network, with weights from torch's generator.
+    """
+    if config.model == "unet":
+        raise ValueError(
+            "The network 'unet' labels pixels; what is trained here labels images. Train orbitconv.models.UNet with "
+            "code of your own."
+        )
+    sizes = {"in_channels": in_channels, "num_classes": num_classes}
+    if given := sizes.keys() & config.options.keys():
+        raise ValueError(f"{', '.join(sorted(given))} come from the data set; leave them out of the network's options.")
+    basis = find_basis(config.basis) if basis is None else basis
+    return build_model(config.model, basis, **{**sizes, **config.options})
+
+
+def initial_network(config: TrainConfig, in_channels: int, num_classes: int) -> nn.Module:
+    """The network that a training begins with.
+
+    Args:
+        config: Settings of the training.
+        in_channels: Channels of the images.
+        num_classes: Number of classes.
+
+    Returns:
+        The network, with weights from the seed of the settings; torch's generator is left as it was.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return build_network(config.network, in_channels, num_classes)
+
+
+def write_trained(
+    path: Path,
+    weights: Weights,
+    config: TrainConfig,
+    in_channels: int,
+    classes: tuple[str, ...],
+    image_size: tuple[int, int] | None = None,
+) -> None:
+    """Write a trained network as one safetensors file. A basis that came from a file goes in with it.
+
+    Args:
+        path: File to write.
+        weights: Its weights, none sharing memory.
+        config: Settings of its training.
+        in_channels: Channels of the images.
+        classes: Names of the classes.
+        image_size: Height and width of the images, for those who want to make others like them.
+    """
+    safetensors = import_optional("safetensors.torch", "train", "orbitconv's training")
+    tensors = {f"network.{name}": tensor for name, tensor in weights.items()}
+    group, basis = None, find_basis(config.network.basis)
+    if config.network.basis.endswith(".safetensors") and isinstance(basis, FilterBasis):
+        tensors["basis"] = basis(torch.float64).detach().contiguous()
+        group = basis.group
+    head = Head(config=config, classes=classes, in_channels=in_channels, image_size=image_size, group=group)
+    write_atomically(path, safetensors.save(tensors, head.facts(tensors)))
+
+
+def load_trained(path: Path | str) -> tuple[nn.Module, TrainConfig]:
+    """Load a trained network.
+
+    Args:
+        path: Folder of a training that is done, or a file that one wrote (`model.safetensors`, `best.safetensors`).
+
+    Returns:
+        The network in eval mode, on the CPU, and the settings of its training.
+    """
+    trained = read_trained(path)
+    return trained.network, trained.config
+
+
+def read_trained(path: Path | str) -> TrainedNetwork:
+    """Load a trained network with all that its file tells.
+
+    Args:
+        path: Folder of a training that is done, or a file that one wrote (`model.safetensors`, `best.safetensors`).
+
+    Returns:
+        The network, the settings of its training, its classes and its images.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged, of another kind or of a newer version.
+    """
+    library = import_optional("safetensors", "train", "load_trained")
+    is_folder = Path(path).is_dir()
+    path = Path(path) / "model.safetensors" if is_folder else Path(path)
+    if not path.exists():
+        begun = is_folder or (path.parent / CONFIG).exists()
+        hint = " Is the training done? Go on with it with --resume." if begun else ""
+        raise FileNotFoundError(f"{path} is not there.{hint}")
+    try:
+        with library.safe_open(path, framework="pt") as file:
+            facts = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except library.SafetensorError as error:
+        raise ValueError(f"{path} is damaged, or no safetensors file: {error}.") from error
+    head, basis = read_head(facts, tensors, path), None
+    if head.group is not None:
+        table = tensors.pop("basis")
+        basis = TabulatedBasis(head.group, (table.shape[-2], table.shape[-1]), table)
+    network = build_network(head.config.network, head.in_channels, len(head.classes), basis)
+    try:
+        network.load_state_dict({name.removeprefix("network."): tensor for name, tensor in tensors.items()})
+    except RuntimeError as error:
+        raise ValueError(f"{path} does not hold the weights of the network that it names: {error}.") from error
+    return TrainedNetwork(
+        network=network.eval(), config=head.config, classes=head.classes, in_channels=head.in_channels,
+        image_size=head.image_size,
+    )  # fmt: skip

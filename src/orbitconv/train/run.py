@@ -1,0 +1,189 @@
+"""One network trained from its settings into a folder."""
+
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from orbitconv._support.checks import check_positive
+from orbitconv._support.progress import ProgressCallback, silent
+from orbitconv.data import ImageSet
+from orbitconv.models import count_parameters
+from orbitconv.records.basis_run import Row
+from orbitconv.records.run_folder import CONFIG, RunFolder
+from orbitconv.train.config import TrainConfig, merge, read_config
+from orbitconv.train.datasets import load_split
+from orbitconv.train.examples import Examples
+from orbitconv.train.loop import Loop
+from orbitconv.train.networks import initial_network, write_trained
+from orbitconv.train.processes import launched
+from orbitconv.train.state import Weights, weights_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainNetwork(TrainConfig):
+    """Settings of a training and where it goes."""
+
+    out: Path = Path("runs/train")
+    """Folder of the training: settings, a line for each epoch, checkpoints, and at the end model.safetensors."""
+    resume: bool = False
+    """Go on with the training in the folder, from its last checkpoint; what is not given is as it was there. A new
+    folder is begun."""
+    config: Path | None = None
+    """JSON file of settings, such as the config.json of another training; options of the command go before it. What it
+    names goes before the settings in the folder to go on with, which must be the same."""
+    data_dir: Path | None = None
+    """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
+    checkpoint_every: int | None = None
+    """Steps between two checkpoints, beside the one after each epoch."""
+    tensorboard: bool = False
+    """Write TensorBoard event files too."""
+
+    def __post_init__(self) -> None:
+        if self.checkpoint_every is not None:
+            check_positive("TrainNetwork", checkpoint_every=self.checkpoint_every)
+
+    def complete(self) -> TrainConfig:
+        """What the result depends on: as given, else as in a file of settings or in the folder to go on with.
+
+        Returns:
+            The settings, checked.
+        """
+        config = self.given()
+        if (saved := self.saved()) is not None:
+            config = merge(config, saved)
+        config.check()
+        return config
+
+    def given(self) -> TrainConfig:
+        """What the result depends on, as given."""
+        return TrainConfig(**{one.name: getattr(self, one.name) for one in fields(TrainConfig)})
+
+    def saved(self) -> TrainConfig | None:
+        """The settings that stand where a default was left as it is.
+
+        Returns:
+            What the file of settings names, and for the rest what the training to go on with began with; None if there
+            is neither.
+
+        Raises:
+            OSError: If a file cannot be read.
+            ValueError: If one holds no settings of a training.
+        """
+        begun = self.out / CONFIG
+        saved = read_config(begun) if self.resume and begun.exists() else None
+        return saved if self.config is None else read_config(self.config, saved)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeTraining(TrainNetwork):
+    """Settings of a training that are all meant, defaults too, also where it goes on."""
+
+    def complete(self) -> TrainConfig:
+        """What the result depends on, checked."""
+        config = self.given()
+        config.check()
+        return config
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What came of a training.
+
+    Args:
+        config: Settings.
+        rows: One line for each epoch.
+        parameters: Number of weights.
+        path: The network as a file.
+    """
+
+    config: TrainConfig
+    rows: list[Row]
+    parameters: int
+    path: Path
+
+
+def train_network(settings: TrainNetwork, progress: ProgressCallback = silent) -> Trained:
+    """Train one network into a folder, or go on with a training that was stopped.
+
+    Args:
+        settings: What to train, how, and where.
+        progress: Called as the work goes on, in process 0.
+
+    Returns:
+        The lines of all epochs, and the file of the network.
+
+    Raises:
+        FileExistsError: If the folder holds something and the training in it shall not go on.
+        FloatingPointError: If the loss is no number; the last checkpoint stays, its network as `last.safetensors` too.
+        KeyboardInterrupt: After Ctrl-C, once a checkpoint is written, or the network if it was done.
+        MemoryError: If the memory does not suffice; says what to lower.
+        OSError: If the folder is in use, full, or cannot be written.
+        ValueError: If settings make no sense, or the checkpoint is of other ones.
+    """
+    config = settings.complete()
+    train, tests = _load(config, settings.data_dir, progress)
+    with launched(config.hardware) as fabric:
+        channels, height, width = train.images.shape[1:]
+        network = initial_network(config, channels, len(train.classes))
+        plan = config.plan(settings.checkpoint_every)
+        what = f"train {config.network.model}"
+        loop = Loop(fabric, network, Examples.of(train), tests, plan, what=what, progress=progress)
+        opened = nullcontext()
+        if fabric.is_global_zero:
+            opened = RunFolder(
+                settings.out, asdict(config), resume=settings.resume, changeable={"hardware"},
+                tensorboard=settings.tensorboard,
+            )  # fmt: skip
+
+        def write(name: str, weights: Weights | None) -> None:
+            if weights is not None and fabric.is_global_zero:
+                path = settings.out / f"{name}.safetensors"
+                write_trained(path, weights, config, channels, train.classes, (height, width))
+
+        def keep() -> None:
+            write("model", weights_of(network))
+            write("best", loop.state.best)
+
+        with opened as folder:
+            try:
+                rows = loop.run(folder, keep)
+            except FloatingPointError as error:
+                if folder is None or not folder.has_checkpoint:
+                    raise
+                write("last", folder.network())
+                raise FloatingPointError(
+                    f"{error} Its network is {settings.out / 'last.safetensors'}; for other settings, train in another "
+                    "folder (--out)."
+                ) from error
+    path = settings.out / "model.safetensors"
+    return Trained(config=config, rows=rows, parameters=count_parameters(network), path=path)
+
+
+def _load(
+    config: TrainConfig, data_dir: Path | None, progress: ProgressCallback
+) -> tuple[ImageSet, dict[str, Examples]]:
+    """Images to train on, and those to test on by name."""
+    train, test = (load_split(config.data, split, data_dir, progress) for split in ("train", "test"))
+    if config.test_images is not None:
+        test = test.take(config.test_images)
+    train, validation = parted(config, train)
+    return train, {**validation, "test": Examples.of(test)}
+
+
+def parted(config: TrainConfig, images: ImageSet) -> tuple[ImageSet, dict[str, Examples]]:
+    """The images to train on and those held out, as settings ask for them.
+
+    Args:
+        config: Settings.
+        images: The training split of the data set.
+
+    Returns:
+        Images to train on, and those to test on under the name "validation", if any are held out.
+    """
+    tests = {}
+    if config.validation_images:
+        images, validation = images.hold_out(config.validation_images, config.seed)
+        tests = {"validation": Examples.of(validation)}
+    if config.train_images is not None:
+        images = images.take(config.train_images, config.seed)
+    return images, tests

@@ -1,0 +1,1 @@
+"""Studies that reproduce the claims of the documentation; not installed."""

@@ -1,0 +1,1 @@
+"""Actions learned from pairs of images."""

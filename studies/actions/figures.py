@@ -1,0 +1,161 @@
+"""The picture of a learned transformation: what it does to held-out images, its matrix, confidence, eigenvalues."""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from orbitconv.figures.basis_figures import INK, QUIET, figure_of, new_canvas
+from studies.actions.learn_action import ActionResult
+from studies.actions.panels import PANEL, draw_panels, frame, inset
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLUMNS = 9
+"""Images in a row."""
+
+_SIDE, _GAP, _LEFT = 0.86, 0.06, 1.75
+_AMPLIFIED = 10
+
+# Norm errors below are rounding.
+_KEPT = 1e-12
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of small images.
+
+    Args:
+        label: Words on its left.
+        images: What to show, (n, c, h, w).
+        signed: Whether values are differences, from -1 to 1.
+        captions: Words below each image, if any.
+    """
+
+    label: str
+    images: Tensor
+    signed: bool = False
+    captions: Sequence[str] | None = None
+
+
+def action_figure(result: ActionResult) -> "Figure":
+    """Draw a learned transformation.
+
+    Args:
+        result: What was learned.
+
+    Returns:
+        The figure.
+    """
+    blocks = (_held_out_rows(result), _power_rows(result))
+    heights = [sum(_SIDE + _GAP + (0.18 if row.captions else 0) for row in rows) for rows in blocks]
+    width = _LEFT + COLUMNS * (_SIDE + _GAP) + 0.15
+    panels_top = 1.3 + sum(heights) + 0.5
+    canvas = new_canvas(width, panels_top + 0.62 + PANEL + 0.62)
+    _title(canvas, result)
+    y = 1.3
+    bright = bool(result.shown.median() > 0.1) or result.shown.shape[1] == 3
+    titles = ("On images not learned from", "Applied again and again")
+    for rows, height, title in zip(blocks, heights, titles, strict=True):
+        canvas.text(0.15, y - 0.16, title, fontsize=10, color=INK, va="center", fontweight="bold")
+        _draw_rows(canvas, rows, y, bright=bright)
+        y += height + 0.42
+    draw_panels(canvas, result, panels_top)
+    return figure_of(canvas)
+
+
+def _held_out_rows(result: ActionResult) -> list[_Row]:
+    """Images, their true and learned transforms, and the difference."""
+    images = result.shown[:COLUMNS]
+    true, learned = result.transformation(images), result.apply(images)
+    largest = float((learned - true).abs().max())
+    rows = [
+        _Row("image f", images),
+        _Row("\n".join(["true:", *textwrap.wrap(result.transformation.words, 24)]), true),
+        _Row("learned", learned),
+        _Row(f"difference, times {_AMPLIFIED}\n(largest: {largest:.1g})", _AMPLIFIED * (learned - true), signed=True),
+    ]
+    if not torch.equal(result.pixel_order, torch.arange(len(result.pixel_order))) and result.facts["patch"] != 1:
+        scrambled = images.flatten(1)[:, result.pixel_order].reshape(images.shape)
+        rows.insert(1, _Row("what the learner\nsees of it", scrambled))
+    return rows
+
+
+def _power_rows(result: ActionResult) -> list[_Row]:
+    """One image after many steps, true and learned: that with most colour, or else most contrast."""
+    level = result.shown.mean(1 if result.shown.shape[1] > 1 else (2, 3), keepdim=True)
+    image = result.shown[int((result.shown - level).flatten(1).norm(dim=1).argmax())][None]
+    order = result.facts["order"]
+    last = order if order and order >= COLUMNS else COLUMNS - 1
+    powers = [round(last * step / (COLUMNS - 1)) for step in range(COLUMNS)]
+    true = [image]
+    try:
+        for _ in range(last):
+            true.append(result.transformation(true[-1]))
+    except ValueError:  # it cannot be applied to all that it produces
+        true = []
+    learned = torch.cat([result.apply(image, power) for power in powers])
+    captions = ["once" if power == 1 else f"{power} times" for power in powers]
+    rows = [_Row("true", torch.cat([true[power] for power in powers]))] if true else []
+    return [*rows, _Row("learned", learned, captions=captions)]
+
+
+def _draw_rows(canvas: "Axes", rows: Sequence[_Row], y: float, *, bright: bool) -> None:
+    for row in rows:
+        canvas.text(
+            _LEFT - 0.12, y + _SIDE / 2, row.label, fontsize=9, color=INK, ha="right", va="center", linespacing=1.3
+        )
+        for column, image in enumerate(row.images):
+            x = _LEFT + column * (_SIDE + _GAP)
+            axes = inset(canvas, x, y, _SIDE, _SIDE)
+            _show(axes, image, signed=row.signed, bright=bright)
+            if row.captions:
+                canvas.text(
+                    x + _SIDE / 2, y + _SIDE + 0.1, row.captions[column], fontsize=8, color=QUIET, ha="center",
+                    va="center",
+                )  # fmt: skip
+        y += _SIDE + _GAP + (0.18 if row.captions else 0)
+
+
+def _show(axes: "Axes", image: Tensor, *, signed: bool, bright: bool) -> None:
+    """One image in a frame."""
+    pixels = image.numpy()
+    if signed:
+        largest = np.abs(pixels).argmax(0)[None]
+        axes.imshow(np.take_along_axis(pixels, largest, 0)[0], cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+    elif len(pixels) == 3:
+        axes.imshow(pixels.transpose(1, 2, 0).clip(0, 1), interpolation="nearest")
+    else:
+        axes.imshow(pixels[0], cmap="gray" if bright else "gray_r", vmin=0, vmax=1, interpolation="nearest")
+    frame(axes)
+
+
+def _title(canvas: "Axes", result: ActionResult) -> None:
+    """What was learned from what, and the figures."""
+    facts = result.facts
+    source = {"mnist": "MNIST digits", "fashion-mnist": "Fashion-MNIST images", "cifar10": "CIFAR-10 images"}
+    of = source.get(facts["data"], facts["data"])
+    if facts["patch"]:
+        of = f"single pixels of {of}" if facts["patch"] == 1 else f"windows of {of}"
+    name = facts["transform"][-40:]
+    scrambled = "" if torch.equal(result.pixel_order, torch.arange(len(result.pixel_order))) else " in random order"
+    canvas.text(
+        0.15, 0.26, f"{name}, learned from {facts['pairs']:,} pairs of {of}", fontsize=13, color=INK,
+        va="center", fontweight="bold",
+    )  # fmt: skip
+    norms = "keeps norms" if facts["norm_error"] < _KEPT else f"changes norms by {facts['norm_error']:.2g}"
+    words = (
+        f"{facts['features']:,} features{scrambled}.  Relative error on pairs not used: {facts['error']:.2g} (doing "
+        f"nothing: {facts['error_of_doing_nothing']:.2g}).  The transformation {norms}."
+    )
+    if facts["closure_error"] is not None:
+        words += (
+            f"\nApplied {facts['order']} times, what was learned is the identity up to {facts['closure_error']:.2g}."
+        )
+    canvas.text(0.15, 0.46, words, fontsize=9, color=QUIET, va="top", linespacing=1.5)

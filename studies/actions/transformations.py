@@ -1,0 +1,223 @@
+"""Transformations of images to learn from pairs: those built in, and any Python function of the user."""
+
+import importlib
+import math
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from orbitconv._support.checks import did_you_mean
+from orbitconv.groups import rotate_images
+from orbitconv.groups.spline import sample_spline, spline_coefficients
+from studies.actions.pixels import shift
+
+SCALE_STEP = 2**0.25
+"""One scaling step: four of them double the size."""
+
+HUE_STEP = math.radians(30)
+"""One step around the circle of hues."""
+
+# Largest difference that rounding may make, relative to the largest value.
+_SAME = 1e-4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transformation:
+    """A transformation of images.
+
+    Args:
+        name: What the user calls it.
+        words: What it does, for captions.
+        function: Float images (n, channels, height, width) to images of the same shape.
+        pre_shift: Whether images should be shifted at random first, so that every pixel is excited.
+        color: Whether it needs red, green and blue.
+        patch: Side of the window that it is best learned on, in pixels; None for whole images.
+    """
+
+    name: str
+    words: str
+    function: Callable[[Tensor], Tensor]
+    pre_shift: bool = False
+    color: bool = False
+    patch: int | None = None
+
+    def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Transform images, and refuse what cannot be the result of a transformation.
+
+        Args:
+            images: Images.
+
+        Returns:
+            Transformed images, of the dtype of `images`.
+
+        Raises:
+            TypeError: If something else than a tensor of numbers comes back.
+            ValueError: If the function fails, or its result has another shape or is not finite.
+        """
+        try:
+            moved = self.function(images.clone())
+        except (Exception, SystemExit) as error:
+            raise ValueError(
+                f"{self.name} failed on a float tensor of shape {tuple(images.shape)} "
+                f"({type(error).__name__}: {error}). It gets a batch (n, channels, height, width), not one image; "
+                "torch.vmap turns a function of one image into one of a batch."
+            ) from error
+        if not isinstance(moved, Tensor):
+            raise TypeError(f"{self.name} must return a tensor, got {type(moved).__name__}.")
+        if moved.shape != images.shape:
+            raise ValueError(
+                f"{self.name} must return the shape that it gets, {tuple(images.shape)}, got {tuple(moved.shape)}. It "
+                "gets a batch (n, channels, height, width) and transforms every image of it in the same way."
+            )
+        if moved.is_complex() or moved.dtype == torch.bool:
+            raise TypeError(f"{self.name} must return real numbers, got {moved.dtype}.")
+        bad = int((~torch.isfinite(moved)).sum())
+        if bad:
+            raise ValueError(f"{self.name} returned {bad} NaN or infinite values among {moved.numel()}. Mend it first.")
+        return moved.detach().to(images)
+
+    def check(self, images: Float[Tensor, "n c h w"]) -> None:
+        """Refuse a function that does not do the same to every image of a batch.
+
+        Args:
+            images: A few images, two at least.
+
+        Raises:
+            ValueError: If an image comes out differently when it is alone, or the second time.
+        """
+        together, alone = self(images), torch.cat([self(image[None]) for image in images])
+        difference = float((together - alone).abs().max())
+        if difference > _SAME * max(1.0, float(together.abs().max())):
+            raise ValueError(
+                f"{self.name} must transform every image of a batch (n, channels, height, width) in the same way, but "
+                f"an image alone and in a batch differ by up to {difference:.3g}. Is it random, or written for one "
+                "image (then dimensions are off by one: wrap it in torch.vmap)?"
+            )
+
+
+def scale_images(images: Float[Tensor, "n c h w"], factor: float = SCALE_STEP) -> Float[Tensor, "n c h w"]:
+    """Enlarge images about the centre and divide by the factor, so that norms are kept: f(x / s) / s.
+
+    Args:
+        images: Images.
+        factor: s; below one images shrink, and zeros come in.
+
+    Returns:
+        Images of the same shape, by a cubic spline.
+    """
+    height, width = images.shape[-2:]
+    rows, cols = (
+        (torch.arange(size, dtype=images.dtype, device=images.device) - (size - 1) / 2) / factor + (size - 1) / 2
+        for size in (height, width)
+    )
+    grid = torch.meshgrid(rows, cols, indexing="ij")
+    row, col = (axis.reshape(1, -1) for axis in grid)
+    values = sample_spline(spline_coefficients(images, 3), row, col, 3, "zeros")
+    return values.reshape(images.shape) / factor
+
+
+def rotate_hue(images: Float[Tensor, "n 3 h w"], angle: float = HUE_STEP) -> Float[Tensor, "n 3 h w"]:
+    """Turn the colour of every pixel about the grey axis of the RGB cube; nothing is clipped.
+
+    Args:
+        images: Images in red, green and blue.
+        angle: In radians; a third of a turn takes red to green.
+
+    Returns:
+        Images of the same shape.
+
+    Raises:
+        ValueError: If there are not three channels.
+    """
+    if images.shape[1] != 3:
+        raise ValueError(f"rotate_hue expects three channels, got {images.shape[1]}. Use images in colour.")
+    axis = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]], dtype=torch.float64) / math.sqrt(3)
+    matrix = torch.linalg.matrix_exp(angle * axis).to(images)
+    return torch.einsum("dc,nchw->ndhw", matrix, images)
+
+
+_BUILT_IN = (
+    Transformation(name="shift-x", words="shifted right by a pixel", function=lambda x: shift(x, 1), pre_shift=True),
+    Transformation(name="shift-y", words="shifted down by a pixel", function=lambda x: shift(x, 0), pre_shift=True),
+    Transformation(
+        name="shift-x-zero",
+        words="shifted right, zeros come in",
+        function=lambda x: shift(x, 1, "zero"),
+        pre_shift=True,
+    ),
+    Transformation(
+        name="quarter-turn", words="turned by 90°", function=lambda x: torch.rot90(x, 1, (-2, -1)), pre_shift=True
+    ),
+    Transformation(name="eighth-turn", words="turned by 45°", function=lambda x: rotate_images(x, math.pi / 4)),
+    Transformation(name="mirror", words="mirrored left to right", function=lambda x: x.flip(-1), pre_shift=True),
+    Transformation(name="scale", words=f"enlarged {SCALE_STEP:.2f} times", function=scale_images),
+    Transformation(name="hue", words="hue turned by 30°", function=rotate_hue, color=True, patch=1),
+)
+
+TRANSFORMATIONS: Mapping[str, Transformation] = MappingProxyType({one.name: one for one in _BUILT_IN})
+"""The transformations that have a name."""
+
+
+def find_transformation(name: str) -> Transformation:
+    """A transformation by its name, or a function as module:function.
+
+    Args:
+        name: `"shift-x"`, `"eighth-turn"`, ..., or `"module:function"` or `"module:Class.method"`, imported from the
+            current folder or from where Python finds modules.
+
+    Returns:
+        The transformation.
+
+    Raises:
+        TypeError: If the name stands for something that cannot be called.
+        ValueError: If there is no such name, module or function.
+    """
+    if name in TRANSFORMATIONS:
+        return TRANSFORMATIONS[name]
+    module_name, colon, function_name = name.partition(":")
+    if not colon or not module_name or not function_name:
+        hint = did_you_mean(name, TRANSFORMATIONS)
+        raise ValueError(
+            f"--transform expects one of {', '.join(TRANSFORMATIONS)}, or a function of yours as module:function, got "
+            f"{name!r}.{hint}"
+        )
+    function = module = _import(module_name)
+    for part in function_name.split("."):
+        function = getattr(function, part, None)
+    if function is None:
+        own = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        hint = did_you_mean(function_name, own, prefix=f"{module_name}:")
+        raise ValueError(f"The module {module_name} has no function {function_name}.{hint}")
+    if not callable(function):
+        raise TypeError(f"--transform expects a function, but {name} is of type {type(function).__name__}.")
+    return Transformation(
+        name=name, words=f"after {function_name}", function=cast("Callable[[Tensor], Tensor]", function)
+    )
+
+
+def _import(name: str) -> ModuleType:
+    """A module of the current folder or of the search path."""
+    here = str(Path.cwd())
+    name = name.removesuffix(".py")
+    sys.path.insert(0, here)
+    try:
+        importlib.invalidate_caches()
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise ValueError(
+                f"There is no module {name} in {here} or where Python looks for modules. Name a file {name}.py there "
+                "without its ending, as in --transform module:function."
+            ) from error
+        raise ValueError(f"The module {name} cannot be imported: it needs {error.name}, which is missing.") from error
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"The module {name} cannot be imported ({type(error).__name__}: {error}).") from error
+    finally:
+        sys.path.remove(here)

@@ -1,0 +1,187 @@
+"""Long studies, part by part: what is done is kept, what was stopped goes on, several processes share the work."""
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Collection, Mapping
+from functools import reduce
+from operator import or_
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from orbitconv._support.files import write_atomically
+from orbitconv._support.locks import alone, lock
+from orbitconv.records.record import Provenance, Row
+
+NAME = "journal.jsonl"
+
+# A lock that processes share while they work, and that who forgets what is there must have alone.
+_AT_WORK = "at-work"
+# Seconds between two looks at the parts that other processes are at.
+_PATIENCE = 2.0
+
+
+class Journal:
+    """A file of finished parts, one JSON line each, after a first line that says which study they belong to.
+
+    Processes, on one machine or on several that see the folder, may work on one study together: each takes parts that
+    no other one is at.
+
+    Args:
+        folder: Folder of the study; it is made if needed.
+        settings: What the results depend on, as JSON can hold it.
+        usual: What stands for settings that the folder of an older version does not name.
+        overwrite: Forget what is there and begin anew.
+        also: Names of folders beside the journal that are forgotten with it.
+
+    Raises:
+        BlockingIOError: If what is there shall be forgotten and a process is at work on it.
+        FileExistsError: If the folder holds the parts of a study with other settings, or something else.
+        NotADirectoryError: If the folder is a file.
+        OSError: If it cannot be written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, Any],
+        *,
+        usual: Mapping[str, Any] = MappingProxyType({}),
+        overwrite: bool = False,
+        also: Collection[str] = (),
+    ) -> None:
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError(f"{folder} is a file; name a folder for the study with --out.")
+        self.path = folder / NAME
+        self._locks = folder / ".locks"
+        self._parts: dict[str, list[Row]] = {}
+        self._sources: dict[str, Provenance] = {}
+        self._wanted, self._usual = (json.loads(json.dumps(dict(one), allow_nan=False)) for one in (settings, usual))
+        foreign = folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
+        if foreign and not self.path.exists() and not overwrite:
+            raise FileExistsError(
+                f"{folder} holds something else already. Choose another folder with --out, or replace it with "
+                "--overwrite."
+            )
+        self._locks.mkdir(parents=True, exist_ok=True)
+        if overwrite:
+            self._forget(also)
+        with lock(self._locks / "journal", wait=True):
+            if not self.path.exists():
+                write_atomically(self.path, json.dumps({"settings": self._wanted}) + "\n")
+        self._read()
+
+    def rows(self, part: str, make: Callable[[], list[Row]]) -> list[Row]:
+        """The rows of one part, from the file if it is done already.
+
+        Args:
+            part: Name of the part, one of a kind in its study.
+            make: Does the work.
+
+        Returns:
+            The rows.
+        """
+        return self.collect({part: make})[part]
+
+    def collect(self, parts: Mapping[str, Callable[[], list[Row]]]) -> dict[str, list[Row]]:
+        """The rows of several parts, in their order; those that another process is at are waited for.
+
+        Args:
+            parts: For each part, by its name, a function that does the work.
+
+        Returns:
+            The rows by part.
+        """
+        left = [part for part in parts if part not in self._parts]
+        with lock(self._locks / _AT_WORK, wait=True, shared=True):
+            while left:
+                done = [part for part in left if self._try(part, parts[part])]
+                left = [part for part in left if part not in done]
+                if left and not done:
+                    time.sleep(_PATIENCE)
+        return {part: self._parts[part] for part in parts}
+
+    def adopt(self, part: str, rows: list[Row], source: Provenance) -> None:
+        """Take a part that was done elsewhere as done, if it is not done here.
+
+        Args:
+            part: Name of the part.
+            rows: Its rows.
+            source: What made it.
+        """
+        self._read()
+        if part not in self._parts:
+            self._add(part, rows, source)
+
+    @property
+    def source(self) -> Provenance:
+        """What made the parts."""
+        return reduce(or_, self._sources.values(), Provenance())
+
+    @property
+    def done(self) -> dict[str, list[Row]]:
+        """The rows of every part that is done, whoever did it."""
+        self._read()
+        return dict(self._parts)
+
+    def _forget(self, also: Collection[str]) -> None:
+        """Remove what is there, unless a process is at it."""
+        with alone(self._locks / _AT_WORK, self.path.parent):
+            self.path.unlink(missing_ok=True)
+            for folder in (self.path.parent / name for name in also):
+                if folder.exists():
+                    shutil.rmtree(folder)
+
+    def _try(self, part: str, make: Callable[[], list[Row]]) -> bool:
+        """Do a part, unless another process is at it or has done it; tells whether its rows are there now."""
+        name = re.sub(r"[^a-z0-9.]+", "-", part.lower())
+        with lock(self._locks / name, wait=False) as held:
+            if not held:
+                return False
+            self._read()
+            if part not in self._parts:
+                self._add(part, make(), Provenance.here())
+        return True
+
+    def _add(self, part: str, rows: list[Row], source: Provenance) -> None:
+        """Keep a part, whole or not at all: a line without its end is passed over when the file is read."""
+        line = json.dumps({"part": part, **source.as_dict(), "rows": rows}, allow_nan=False) + "\n"
+        with lock(self._locks / "journal", wait=True), self.path.open("rb+") as file:
+            self._check(file.readline().decode())  # it may have begun anew where there are no locks
+            if file.seek(0, os.SEEK_END) and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
+                line = "\n" + line  # another process was cut off in the middle of a line
+            file.write(line.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        self._keep(part, rows, source)
+
+    def _keep(self, part: str, rows: list[Row], source: Provenance) -> None:
+        self._parts[part], self._sources[part] = rows, source
+
+    def _read(self) -> None:
+        """Take in the parts in the file that are whole."""
+        first, *lines = self.path.read_text(encoding="utf-8").split("\n") or [""]
+        self._check(first)
+        for line in filter(None, map(_parse, lines)):
+            self._keep(line["part"], line["rows"], Provenance.of(line))
+
+    def _check(self, first: str) -> None:
+        """Refuse a file whose first line tells of other settings."""
+        head: Any = _parse(first)
+        found = head.get("settings") if isinstance(head, dict) else None
+        if not isinstance(found, dict) or {**self._usual, **found} != self._wanted:
+            raise FileExistsError(
+                f"{self.path.parent} holds a study with other settings. Go on with those, choose another folder with "
+                "--out, or begin anew with --overwrite."
+            )
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    """A line as JSON; None if it was cut off."""
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError:
+        return None

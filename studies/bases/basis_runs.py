@@ -1,0 +1,285 @@
+"""Trainings of bases, each in a folder of its own: how they are configured, run, measured and recorded."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from orbitconv._support.checks import check_positive
+from orbitconv._support.progress import ProgressCallback
+from orbitconv.bases import (
+    BilinearBasis,
+    FilterBasis,
+    GaussianBasis,
+    NearestBasis,
+    OvercompleteBasis,
+    UnitaryBasis,
+)
+from orbitconv.data import load
+from orbitconv.groups import Group, parse_group
+from orbitconv.learn import BasisTraining, Moments, TrainedBasis, measure_moments, train_basis
+from orbitconv.learn_basis import grey_images
+from orbitconv.records.command import settings_of
+from orbitconv.records.record import Record
+from studies.bases.compare_bases import measure_basis
+from studies.bases.learned_curves import brief, curve, mean_error
+
+# Images that the unitary basis is fitted to, as in the comparison of bases.
+_FIT_IMAGES = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainBases:
+    """Train bases by gradient descent on real images."""
+
+    out: Path = Path("runs/train-basis")
+    """Folder of the result."""
+    group: str = "c8"
+    """Group: c8, d6, ..."""
+    kernel_size: int = 3
+    """Side of the kernel, in pixels."""
+    max_images: int = 10_000
+    """Images (tiles of 96 pixels, for pictures) to train with at most."""
+    test_images: int = 2000
+    """CIFAR-10 test images to measure on."""
+    seeds: int = 1
+    """Bases to train, from different seeds; tables show their mean."""
+    copies: int = 1
+    """Put as many bases, from different seeds, side by side (the paper's variant "over-complete")."""
+    data_dir: Path | None = None
+    """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
+    results: Path | None = None
+    """Write the record to this JSON file too."""
+
+    command: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        names = ("kernel_size", "max_images", "test_images", "seeds", "copies")
+        check_positive(self.command, **{name: getattr(self, name) for name in names})
+        parse_group(self.group)
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that a result depends on, for the record.
+
+        Returns:
+            Names and values.
+        """
+        return {name: str(value) if isinstance(value, Path) else value for name, value in settings_of(self).items()}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training.
+
+    Args:
+        settings: Name of its settings.
+        training: These settings, with the seed.
+        trained: What came of it.
+        seconds: Time it took; None if a part of it was done before.
+    """
+
+    settings: str
+    training: BasisTraining
+    trained: TrainedBasis
+    seconds: float | None
+
+
+def check_out(out: Path, *, resume: bool) -> None:
+    """Refuse a folder that cannot take the result, before any work.
+
+    Args:
+        out: Folder of the result.
+        resume: Whether what is in it is welcome.
+
+    Raises:
+        FileExistsError: If it holds something that is not.
+        NotADirectoryError: If it, or a folder above it, is a file.
+    """
+    nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise NotADirectoryError(f"{nearest} is a file; name another folder for the result with --out.")
+    if nearest == out and not resume and any(out.iterdir()):
+        raise FileExistsError(
+            f"{out} holds something already. Go on with the training in it with --resume, or choose another folder "
+            "with --out."
+        )
+
+
+def baselines(group: Group, kernel_size: int, images: Float[Tensor, "n 1 h w"]) -> dict[str, FilterBasis]:
+    """What a trained basis is compared with, hand-made and in closed form.
+
+    Args:
+        group: The group.
+        kernel_size: Side of the kernel.
+        images: Images to fit the closed form to; the first 2,000 are used, as in the comparison of bases.
+
+    Returns:
+        Bases by family.
+    """
+    return {
+        "nearest": NearestBasis(group, kernel_size),
+        "bilinear": BilinearBasis(group, kernel_size),
+        "gaussian, sigma 0.3": GaussianBasis(group, kernel_size, 0.3),
+        "unitary": UnitaryBasis(group, kernel_size, measure_moments(images[:_FIT_IMAGES], group, kernel_size)),
+    }
+
+
+def with_seeds(training: BasisTraining, config: TrainBases) -> list[BasisTraining]:
+    """The same settings from as many seeds as are asked for.
+
+    Args:
+        training: How to train.
+        config: Says how many.
+
+    Returns:
+        Settings that differ in the seed.
+    """
+    count = max(config.seeds, config.copies)
+    return [replace(training, seed=training.seed + number) for number in range(count)]
+
+
+def train_run(
+    name: str,
+    training: BasisTraining,
+    config: TrainBases,
+    images: Float[Tensor, "n 1 h w"],
+    folder: Path,
+    progress: ProgressCallback,
+    resume: bool,
+    tensorboard: bool = False,
+) -> Run:
+    """One training, in a folder of its own, which a later run can go on from.
+
+    Args:
+        name: Name of its settings.
+        training: These settings.
+        config: Group, kernel size and places.
+        images: Images to train with.
+        folder: The training goes to a folder below it.
+        progress: Called as the work goes on.
+        resume: Go on from a checkpoint that is there.
+        tensorboard: Write TensorBoard event files too.
+
+    Returns:
+        What came of it.
+    """
+    out = folder / f"seed-{training.seed}"
+    begun = (out / "checkpoint.pt").exists()
+
+    def show(_what: str, done: int, total: int) -> None:
+        progress(f"{name}, seed {training.seed}", done, total)
+
+    start = time.perf_counter()
+    trained = train_basis(
+        images, parse_group(config.group), config.kernel_size, training, out=out, resume=resume,
+        tensorboard=tensorboard, progress=show,
+    )  # fmt: skip
+    return Run(name, training, trained, None if begun else round(time.perf_counter() - start, 2))
+
+
+def measure_runs(
+    record: Record, runs: Sequence[Run], images: Float[Tensor, "n 1 h w"], copies: int, test: Moments | None
+) -> None:
+    """Fill a record: every basis on the test images, or on those held out if there are none, and the curves.
+
+    Args:
+        record: Receives rows and curves.
+        runs: The trainings.
+        images: Images that the closed form of the baselines is fitted to.
+        copies: How many bases to put side by side.
+        test: Moments of test images.
+    """
+    first = runs[0].trained
+    data, tested = ("cifar10", "cifar10-test") if test else ("pictures", "held-out pictures")
+    for family, basis, run, seconds in _variants(runs, copies):
+        record.add(
+            family=family, settings=run.settings, train=data, test=tested, seed=run.training.seed,
+            steps=run.trained.steps, seconds=seconds, **_columns(basis, test or run.trained.held_out),
+        )  # fmt: skip
+    others = baselines(first.basis.group, first.basis.kernel_size[0], images)
+    for family, basis in others.items():
+        train = data if family == "unitary" else "none"
+        record.add(
+            family=family, settings="none", train=train, test=tested, seed=0, steps=None, seconds=None,
+            **_columns(basis, test or first.held_out),
+        )  # fmt: skip
+    held_out = {run.training.seed: run.trained.held_out for run in runs}.values()
+    record.extra["baselines_held_out_error"] = {
+        family: brief(fmean(mean_error(basis, moments) for moments in held_out)) for family, basis in others.items()
+    }
+    record.extra["curves"] = [curve(run.settings, run.training, run.trained) for run in runs]
+
+
+def _variants(runs: Sequence[Run], copies: int) -> Iterator[tuple[str, FilterBasis, Run, float | None]]:
+    """The paper's variants of every basis: as it is, average, and several side by side.
+
+    Errors of bases side by side look large: the error counts every direction of their atoms alike, the small
+    differences between two bases too, and these turn badly.
+    """
+    for run in runs:
+        yield "learned", run.trained.basis, run, run.seconds
+        yield "learned, average", run.trained.basis.average(), run, run.seconds
+    for settings in dict.fromkeys(run.settings for run in runs if copies > 1):
+        own = [run for run in runs if run.settings == settings][:copies]
+        times = [run.seconds for run in own if run.seconds is not None]
+        seconds = round(sum(times), 2) if len(times) == len(own) else None
+        together = [run.trained.basis for run in own]
+        yield "over-complete", OvercompleteBasis(together), own[0], seconds
+        average = [basis.average() for basis in together]
+        yield "over-complete, average", OvercompleteBasis(average), own[0], seconds
+
+
+def _columns(basis: FilterBasis, moments: Moments) -> dict[str, Any]:
+    """What a row says about a basis."""
+    return {
+        "group": basis.group.name.lower(),
+        "kernel": basis.kernel_size[0],
+        "num_atoms": basis.num_atoms,
+        "test_error_percent": None,
+        "parameters": 0,
+        **measure_basis(basis, moments),
+    }
+
+
+def training_images(config: TrainBases, pictures: Path | None, progress: ProgressCallback) -> Float[Tensor, "n 1 h w"]:
+    """The images to train with, in memory.
+
+    Args:
+        config: How many, and where data sets are.
+        pictures: Folder of pictures; by default CIFAR-10's training images.
+        progress: Called as the work goes on.
+
+    Returns:
+        Grey images.
+
+    Raises:
+        ValueError: If all of them are constant.
+    """
+    images = torch.cat(list(grey_images(pictures, config.max_images, config.kernel_size, config.data_dir, progress)))
+    if (images.flatten(1).amax(1) == images.flatten(1).amin(1)).all():
+        raise ValueError(
+            f"{config.command} expects images with some contrast, got {len(images)} constant ones. Nothing can be "
+            "learned about how filters turn from them."
+        )
+    return images
+
+
+def moments_of_test_images(config: TrainBases, group: Group, progress: ProgressCallback) -> Moments:
+    """Moments of CIFAR-10's first test images, as in the comparison of bases.
+
+    Args:
+        config: How many, and where data sets are.
+        group: The group.
+        progress: Called as the work goes on.
+
+    Returns:
+        The moments.
+    """
+    test = load("cifar10", "test", data_dir=config.data_dir, progress=progress).take(config.test_images).grey()
+    return measure_moments(test, group, config.kernel_size)

@@ -1,0 +1,162 @@
+"""All basis families side by side, on images that none of them was fitted to."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from orbitconv._support.checks import check_positive, check_sizes
+from orbitconv._support.progress import ProgressCallback, silent
+from orbitconv.bases import FilterBasis, load_basis
+from orbitconv.data import grey_tiles, load, sample_pictures
+from orbitconv.groups import Group, parse_group
+from orbitconv.learn import Moments, measure_moments
+from orbitconv.metrics import basis_equivariance_error, condition_number, group_law_error, unitarity_error
+from orbitconv.records.command import command_of, settings_of
+from orbitconv.records.record import Record
+from studies.base.peers import peer_bases
+from studies.bases.families import Built, families
+from studies.bases.unitary_orders import compare_orders
+
+_PICTURES = ("photographs", "textures")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareBases:
+    """Compare all basis families on held-out images."""
+
+    group: str = "c8"
+    """Group: c8, d6, ..."""
+    kernel_sizes: tuple[int, ...] = (3, 5, 7)
+    """Sides of the kernels, in pixels."""
+    fit_images: int = 2000
+    """CIFAR-10 training images to fit the learned bases to."""
+    test_images: int = 2000
+    """CIFAR-10 test images to measure on."""
+    orders: int = 0
+    """Compare the unitary basis with plain Procrustes for every cyclic group up to this order, too."""
+    orders_images: int = 500
+    """Images to fit to, and images to measure on, in that comparison."""
+    bases: tuple[str, ...] = ()
+    """Further bases to compare, by name or as .safetensors files, such as those that train-basis writes."""
+    photographs: bool = True
+    """Measure on photographs and on pictures of textures of 96 pixels too (they come with scikit-image)."""
+    out: Path = Path("runs/bases")
+    """Folder for bases.json, bases.csv and the figure."""
+    overwrite: bool = False
+    """Replace a result that is there."""
+    data_dir: Path | None = None
+    """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
+    results: Path | None = None
+    """Write the record to this JSON file too."""
+
+    def __post_init__(self) -> None:
+        check_positive(
+            "compare-bases",
+            fit_images=self.fit_images,
+            test_images=self.test_images,
+            orders_images=self.orders_images,
+        )
+        check_sizes("compare-bases", self.kernel_sizes)
+        if self.orders < 0:
+            raise ValueError(f"compare-bases expects orders >= 0, got {self.orders}.")
+        parse_group(self.group)
+
+
+def compare_bases(config: CompareBases, progress: ProgressCallback = silent) -> Record:
+    """Fit every family and measure it.
+
+    Args:
+        config: Settings.
+        progress: Called as the work goes on.
+
+    Returns:
+        One row for each family, dimension and set of test images.
+    """
+    group = parse_group(config.group)
+    train = load("cifar10", "train", data_dir=config.data_dir, progress=progress).take(config.fit_images).grey()
+    test = load("cifar10", "test", data_dir=config.data_dir, progress=progress).take(config.test_images).grey()
+    settings = settings_of(config)
+    record = Record(
+        study="bases",
+        command=command_of("python -m studies compare-bases", config, "bases"),
+        config={**settings, "data": "cifar10", "spline": 3},
+    )
+    named = [_named(word, group, config.kernel_sizes) for word in config.bases]
+    photographs = {name: list(grey_tiles(sample_pictures(name))) for name in _PICTURES if config.photographs}
+    for k in config.kernel_sizes:
+        tests = {"cifar10-test": measure_moments(test, group, k)}
+        tests["cifar10-test, whitened"] = measure_moments(test, group, k, whiten=True)
+        for name, tiles in photographs.items():
+            tests[name] = measure_moments(tiles, group, k, order=5)
+            tests[f"{name}, whitened"] = measure_moments(tiles, group, k, order=5, whiten=True)
+        start = time.perf_counter()
+        natural = measure_moments(train, group, k)
+        seconds = time.perf_counter() - start
+        whitened = measure_moments(train, group, k, whiten=True)
+        peers, skipped = peer_bases(group, k)
+        record.extra["skipped"] = record.extra.get("skipped", {}) | skipped
+        built = [*families(group, k, natural, whitened), *peers, *(b for b in named if b.basis.kernel_size == (k, k))]
+        for done, (family, fit, basis, fit_seconds) in enumerate(built, start=1):
+            for name, moments in tests.items():
+                learned = fit != "none"
+                record.add(
+                    family=family,
+                    group=group.name.lower(),
+                    kernel=k,
+                    num_atoms=basis.num_atoms,
+                    seed=0,
+                    train=fit,
+                    test=name,
+                    test_error_percent=None,
+                    parameters=0,
+                    seconds=round(fit_seconds + (seconds if learned else 0.0), 4),
+                    **measure_basis(basis, moments),
+                )
+            progress(f"{k}x{k} bases", done, len(built))
+    small = train[: config.orders_images], test[: config.orders_images]
+    compare_orders(record, config.orders, config.kernel_sizes, *small, progress)
+    return record
+
+
+def _named(word: str, group: Group, kernel_sizes: Sequence[int]) -> Built:
+    """A basis from the library or from a file."""
+    basis = load_basis(word)
+    if basis.group != group or basis.kernel_size not in {(k, k) for k in kernel_sizes}:
+        raise ValueError(
+            f"compare-bases expects bases of {group} and one of the kernel sizes {tuple(kernel_sizes)}, got {word} of "
+            f"{basis.group} and {basis.kernel_size}."
+        )
+    return Built(str(basis.metadata.get("family", "table")), str(basis.metadata.get("data", "unknown")), basis, 0.0)
+
+
+def measure_basis(basis: FilterBasis, moments: Moments) -> dict[str, float | None]:
+    """Every figure of merit of a basis, flat.
+
+    Args:
+        basis: The basis.
+        moments: Moments of held-out images.
+
+    Returns:
+        Columns for a record: errors at each angle up to half a turn, and the rest.
+    """
+    errors = basis_equivariance_error(basis, moments)
+    restricted = basis_equivariance_error(basis, moments, zero_mean=True)
+    n = basis.group.num_rotations
+    columns: dict[str, float | None] = {
+        f"error_{360 * g / n:g}": float(errors[g]) for g in range(1, n) if 360 * g / n <= 180
+    }
+    columns["error_worst"] = float(errors.max())
+    worst = float(restricted.max())
+    columns["error_zero_mean_worst"] = worst if math.isfinite(worst) else None  # no filter of the span sums to zero
+    columns["unitarity_error"] = float(unitarity_error(basis).max())
+    pixels = basis.kernel_size[0] * basis.kernel_size[1]
+    identity = basis(torch.float64)[0].flatten(1)
+    complete = basis.num_atoms == pixels and int(torch.linalg.matrix_rank(identity)) == pixels
+    columns["group_law_error"] = float(group_law_error(basis).max()) if complete else None
+    condition = float(condition_number(basis).max())
+    columns["condition_number"] = condition if condition < 1e6 else None  # atoms vanish at some element
+    return columns

@@ -1,0 +1,99 @@
+"""The comparison of bases as files: the record, a table for spreadsheets, the Pareto front."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orbitconv._support.files import write_atomically
+from orbitconv.figures.drawing import import_plotting, new_figure, write_figure
+from orbitconv.records.record import Record
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MARKERS = {
+    "nearest": ("#5f6368", "x"), "bilinear": ("#00806a", "s"), "gaussian": ("#b85c00", "D"), "exact": ("#5f6368", "o"),
+    "harmonic": ("#a0306b", "^"), "unitary": ("#0057b8", "o"), "spectral": ("#8a2d8f", "o"),
+    "least squares": ("#7a1f1f", "P"), "procrustes": ("#3d4a00", "*"),
+    "learned": ("#0057b8", "X"), "escnn": ("#8a6d00", "v"), "e2cnn": ("#1f2328", "1"),
+}  # fmt: skip
+
+# Errors below this are those of constants, which every turn keeps.
+_LEAST = 3e-4
+
+
+def write_comparison(record: Record, folder: Path) -> None:
+    """Write bases.json, bases.csv, and the figure as PNG and SVG.
+
+    Args:
+        record: Rows of `compare_bases`.
+        folder: Folder to write into, which exists.
+
+    Raises:
+        OSError: If the folder cannot be written.
+    """
+    record.write(folder / "bases.json")
+    write_atomically(folder / "bases.csv", as_csv(record.rows))
+    write_figure(pareto(record.rows), folder, "bases")
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as comma-separated values, one header for all columns there are.
+
+    Args:
+        rows: Flat rows.
+
+    Returns:
+        The text.
+    """
+    buffer = io.StringIO()
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def pareto(rows: Sequence[Mapping[str, Any]], test: str = "cifar10-test") -> "Figure":
+    """Worst equivariance error against the number of atoms, one panel for each kernel size.
+
+    Args:
+        rows: Rows of `compare_bases`.
+        test: Which test images to show.
+
+    Returns:
+        The figure.
+    """
+    shown = [
+        row for row in rows if row["test"] == test and row["train"] in {"none", "cifar10", "CIFAR-10 training images"}
+    ]
+    kernels = sorted({int(row["kernel"]) for row in shown})
+    figure = new_figure(1.2 + 3.1 * len(kernels), 3.9)
+    panels = figure.subplots(1, len(kernels), squeeze=False, sharey=True)[0]
+    for axes, kernel in zip(panels, kernels, strict=True):
+        own = [row for row in shown if row["kernel"] == kernel]
+        for family in dict.fromkeys(str(row["family"]) for row in own):
+            color, marker = _MARKERS.get(family.partition(",")[0], ("#1f2328", "."))
+            marker = "+" if family == "nearest, grid-constant" else marker
+            points = sorted((row["num_atoms"], row["error_worst"]) for row in own if row["family"] == family)
+            points = [(atoms, error) for atoms, error in points if error > _LEAST]
+            x, y = [p[0] for p in points], [p[1] for p in points]
+            hollow = "," in family and not family.startswith("gaussian, sigma 0.3")
+            axes.plot(
+                x, y, marker=marker, color=color, label=family, linewidth=1.6 if len(points) > 1 else 0,
+                markersize=4 if len(points) > 1 else 7, markerfacecolor="white" if hollow else color,
+            )  # fmt: skip
+        axes.set_yscale("log")
+        axes.set_title(f"{kernel}x{kernel}", fontsize=10)
+        axes.set_xlabel("atoms")
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(import_plotting("matplotlib.ticker").MaxNLocator(6, integer=True))
+        axes.grid(visible=True, which="major", color="#d0d4d9", linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("worst equivariance error")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=5, frameon=False, fontsize=8.5, handlelength=1.8)
+    figure.subplots_adjust(left=0.75 / figure.get_figwidth(), right=0.985, top=0.92, bottom=0.27, wspace=0.08)
+    return figure

@@ -1,0 +1,121 @@
+"""One basis trained by gradient descent as in the paper, on real images, written as a file."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from statistics import fmean
+from typing import ClassVar, get_args
+
+import torch
+
+from orbitconv._support.progress import ProgressCallback, silent
+from orbitconv.bases import (
+    LearnedBasis,
+    OvercompleteBasis,
+    TabulatedBasis,
+    save_basis,
+)
+from orbitconv.groups import parse_group
+from orbitconv.learn import BasisTraining, Moments
+from orbitconv.metrics import basis_equivariance_error
+from orbitconv.records.command import command_of
+from orbitconv.records.record import Record
+from studies.bases.basis_runs import (
+    Run,
+    TrainBases,
+    check_out,
+    measure_runs,
+    moments_of_test_images,
+    train_run,
+    training_images,
+    with_seeds,
+)
+from studies.bases.learned_basis_study import Variant, training_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainBasis(TrainBases):
+    """Train a filter basis by gradient descent, as in the paper."""
+
+    images: Path | None = None
+    """Folder of pictures of any size to learn from; by default CIFAR-10's training images."""
+    average: bool = False
+    """Make quarter turns and mirrors exact after the training (the paper's variant "average")."""
+    resume: bool = False
+    """Go on with the training in the folder, from its last checkpoint."""
+    tensorboard: bool = False
+    """Write TensorBoard event files too."""
+    training: BasisTraining = field(default_factory=BasisTraining)
+    """How to train."""
+
+    command: ClassVar[str] = "python -m studies train-basis"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainPaperBasis(TrainBasis):
+    """Train a filter basis by gradient descent, with the settings of the paper."""
+
+    training: BasisTraining = field(default_factory=BasisTraining.paper)
+    """How to train."""
+
+    command: ClassVar[str] = "python -m studies train-basis-paper"
+
+
+def train_one(config: TrainBasis, progress: ProgressCallback = silent) -> Record:
+    """Train a basis and write it as `basis.safetensors`, beside the records of the trainings.
+
+    Of several seeds the basis with the smallest held-out error is written, unless they go side by side.
+
+    Args:
+        config: Settings.
+        progress: Called as the work goes on.
+
+    Returns:
+        One row for each basis trained, its variants, and the baselines.
+
+    Raises:
+        FileExistsError: If the folder holds something and the training in it shall not go on.
+        ValueError: If settings make no sense, or the images cannot be learned from.
+    """
+    check_out(config.out, resume=config.resume)
+    config.training.check()
+    group = parse_group(config.group)
+    images = training_images(config, config.images, progress)
+    record = Record(
+        study="train_basis",
+        command=command_of(config.command, config, "train_basis"),
+        config={**config.settings(), "spline": 3},
+    )
+    known = {training_of(variant): variant for variant in get_args(Variant)}
+    name = known.get(replace(config.training, seed=0), "own settings")
+    trainings = with_seeds(config.training, config)
+    runs = [
+        train_run(name, training, config, images, config.out, progress, config.resume, config.tensorboard)
+        for training in trainings
+    ]
+    test = moments_of_test_images(config, group, progress) if config.images is None else None
+    measure_runs(record, runs, images, config.copies, test)
+    _save(runs, config, len(images), test)
+    return record
+
+
+def _save(runs: Sequence[Run], config: TrainBasis, num_images: int, test: Moments | None) -> None:
+    """Write the basis: all that go side by side, or the best by its held-out error."""
+    best = min(runs, key=lambda run: run.trained.held_out_error)
+    chosen = list(runs[: config.copies]) if config.copies > 1 else [best]
+    parts: list[LearnedBasis] = [run.trained.basis for run in chosen]
+    together = OvercompleteBasis([part.average() for part in parts] if config.average else parts)
+    basis = TabulatedBasis(together.group, together.kernel_size, together(torch.float64).detach())
+    save_basis(
+        basis,
+        config.out / "basis.safetensors",
+        family="learned",
+        data="pictures" if config.images else "CIFAR-10 training images",
+        images=num_images,
+        equivariance_error=float(basis_equivariance_error(basis, test or best.trained.held_out).max()),
+        held_out_error=fmean(run.trained.held_out_error for run in chosen),
+        steps=max(run.trained.steps for run in chosen),
+        seeds=[run.training.seed for run in chosen],
+        average=config.average,
+        settings=asdict(config.training),
+    )

@@ -1,0 +1,111 @@
+"""Do smaller basis errors make better networks? Learned against hand-made bases of the same kernel and dimension."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from jaxtyping import Float
+from torch import Tensor
+
+from orbitconv._support.checks import check_sizes
+from orbitconv._support.progress import ProgressCallback, silent
+from orbitconv.bases import FilterBasis, HarmonicBasis, SpectralBasis
+from orbitconv.data import ImageSet, load
+from orbitconv.demo.upright import UprightStudy, build, measure
+from orbitconv.groups import Group, parse_group
+from orbitconv.learn import measure_moments
+from orbitconv.metrics import basis_equivariance_error
+from orbitconv.records.command import command_of
+from orbitconv.records.record import Record, Row
+from studies.base.journal import Journal
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedBases(UprightStudy):
+    """Compare learned and hand-made bases of one kernel and dimension by the networks they make."""
+
+    out: Path = Path("runs/bases-trained")
+    """Folder of the result; a study that was stopped goes on from what is in it."""
+    seeds: int = 3
+    """Networks of each kind, from different seeds; the table shows their mean."""
+    group: str = "c8"
+    """Group: c8, d6, ..."""
+    kernel_sizes: tuple[int, ...] = (3, 5, 7)
+    """Sides of the kernels, in pixels."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_sizes("bases-trained", self.kernel_sizes)
+        parse_group(self.group)
+
+
+def compare_trained_bases(config: TrainedBases, progress: ProgressCallback = silent) -> Record:
+    """Train one network for each basis, kernel and seed; a part that is done already is not done again.
+
+    Args:
+        config: Settings.
+        progress: Called as the work goes on.
+
+    Returns:
+        Rows as the demo has them, with the basis's own worst equivariance error on the test digits.
+
+    Raises:
+        FileExistsError: If the folder holds a study with other settings.
+    """
+    parts = {"seeds", "kernel_sizes"}  # more of them can follow
+    same = {name: value for name, value in config.settings().items() if name not in parts}
+    journal = Journal(config.out, same, overwrite=config.overwrite)
+    digits = load("mnist", "train", data_dir=config.data_dir, progress=progress)
+    test = load("mnist", "test", data_dir=config.data_dir, progress=progress)
+    group = parse_group(config.group)
+    record = Record(
+        study="bases_trained",
+        command=command_of("python -m studies bases-trained", config, "bases_trained"),
+        config={**config.settings(), "data": "mnist"},
+    )
+    for kernel in config.kernel_sizes:
+        fit = digits.take(config.fit_images).floats()
+        held_out = measure_moments(test.take(min(config.fit_images, len(test))).floats(), group, kernel)
+        bases = _bases(fit, group, kernel)
+        worst = {family: float(basis_equivariance_error(basis, held_out).max()) for family, basis in bases.items()}
+        for seed in range(config.seeds):
+            for family, basis in bases.items():
+                part = f"{family}, {kernel}x{kernel}, seed {seed}"
+                rows = journal.rows(part, partial(_train, family, basis, seed, digits, test, config, progress, part))
+                for row in rows:
+                    record.add(**row, basis_error_worst=worst[family])
+    record.source = journal.source
+    return record
+
+
+def _bases(images: Float[Tensor, "n 1 h w"], group: Group, kernel: int) -> dict[str, FilterBasis]:
+    """The hand-made basis, and spectral ones of its dimension.
+
+    Their angular frequencies are below N/2, as test digits turn by any angle: an orbit of N/2 vanishes half-way between
+    two elements. Where the best orbits hold N/2, the basis of those is compared too.
+    """
+    hand_made = HarmonicBasis(group, kernel)
+    bases: dict[str, FilterBasis] = {"harmonic": hand_made}
+    for family, whiten in (("spectral", False), ("spectral, whitened", True)):
+        moments = measure_moments(images, group, kernel, whiten=whiten)
+        best = SpectralBasis(group, kernel, moments, dimension=hand_made.num_atoms)
+        below = (group.num_rotations - 1) // 2
+        bases[family] = SpectralBasis(group, kernel, moments, dimension=hand_made.num_atoms, max_frequency=below)
+        if max(best.frequencies) > below:
+            bases[f"{family}, up to N/2"] = best
+    return bases
+
+
+def _train(
+    family: str,
+    basis: FilterBasis,
+    seed: int,
+    digits: ImageSet,
+    test: ImageSet,
+    config: TrainedBases,
+    progress: ProgressCallback,
+    part: str,
+) -> list[Row]:
+    """Build, train and measure one network."""
+    network = build(family, basis, config.parameters, seed)
+    return measure(family, basis, network, seed, digits, test, config, progress, part)

@@ -1,0 +1,1 @@
+"""An MLP that learns translation."""

@@ -1,0 +1,238 @@
+"""From an MLP to a CNN: digits classified by networks that ignore, learn or know what a translation is.
+
+The talk's experiment, and one step on: all pixels in one fixed random order. What an MLP learns is then the same, a CNN
+loses what it is built on, and the action of translations is learned from pairs of vectors as before.
+"""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import nn
+
+from orbitconv._support.checks import check_positive
+from orbitconv._support.devices import Device, find_device
+from orbitconv._support.folders import write_arrays
+from orbitconv._support.progress import ProgressCallback, silent
+from orbitconv.data import load
+from orbitconv.nn import OrbitLinear
+from orbitconv.records.command import command_of, settings_of
+from orbitconv.records.record import Record, Row
+from orbitconv.train import Training
+from studies.base.journal import Journal
+from studies.mlp_to_cnn.bench import FAMILIES, Bench, measure
+from studies.mlp_to_cnn.curves import few_labels, few_pairs, label_rows, pair_rows
+from studies.mlp_to_cnn.lessons import Lessons
+
+PARTS = ("main", "pairs", "labels")
+"""The main comparison, the curve over pairs, the curve over labels."""
+
+NOTES = (
+    "The learned networks pad circularly throughout, on plain and on permuted pixels, as the axes of a closed group "
+    "wrap around; the CNN pads with zeros.",
+    "The learned networks are told that there are two generators, that these commute and have the order 28 each (the "
+    "side of the images), and close_group tries first whether they permute pixels; 'features move' takes for granted "
+    "that they do. They are not told where pixels lie.",
+    "The pairs, as many for each of the two shifts, are made of unlabelled digits out of all training images: with few "
+    "labels too, the learned networks have seen these.",
+    "No validation digits are held out. The settings of the training are the same for all families, and the study "
+    "itself chooses none of them on the test digits.",
+)
+"""What a reader of the record should know about the comparison."""
+
+TESTS = ("plain", "permuted", "zero-filled")
+"""Pixels row by row; in a fixed random order; in that order, with an action learned from shifts with zero fill."""
+
+
+# Settings that may change from one call to the next, and those of the training that this study has set from its start.
+_GROWS = {"parts", "seeds", "curve_seeds", "device"}
+_SET = {"epochs", "batch_size", "learning_rate", "weight_decay"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlpToCnn:
+    """Train an MLP, a network with learned translations, and a CNN, on digits in plain and in random pixel order."""
+
+    out: Path = Path("runs/mlp-to-cnn")
+    """Folder of the result; a study that was stopped goes on from what is in it."""
+    overwrite: bool = False
+    """Begin anew."""
+    data_dir: Path | None = None
+    """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
+    results: Path | None = None
+    """Write the record to this JSON file too."""
+    parts: Literal["main", "pairs", "labels", "all"] = "all"
+    """What to do: the main comparison, the curve over pairs, that over labels. What is done already takes no time."""
+    seeds: int = 3
+    """Networks of each kind in the main comparison, from different seeds."""
+    train_images: int = 60_000
+    """Training digits."""
+    test_images: int = 10_000
+    """Test digits."""
+    pairs: int = 5000
+    """Pairs to learn each of the two shifts from."""
+    reach: int = 8
+    """Where shifts are filled with zeros: how far digits are shifted at random first, in pixels."""
+    curve_pairs: tuple[int, ...] = (20, 50, 200, 800, 3000, 10_000, 60_000)
+    """Numbers of pairs for the curve."""
+    curve_pair_labels: int = 6000
+    """Labelled digits of the networks on that curve."""
+    curve_labels: tuple[int, ...] = (100, 300, 1000, 3000, 10_000)
+    """Numbers of labelled digits for the other curve; the main comparison adds the last point."""
+    curve_steps: int = 1500
+    """Fewest steps of any training: with few labels every network takes more epochs, up to these."""
+    curve_seeds: int = 1
+    """Networks of each kind on the curves."""
+    device: Device = "auto"
+    """Where to learn and train; "auto" takes a GPU where there is one."""
+    training: Training = field(
+        default_factory=lambda: Training(epochs=12, batch_size=100, learning_rate=5e-3, weight_decay=1e-2)
+    )
+    """How to train the networks."""
+
+    def __post_init__(self) -> None:
+        counts = ("seeds", "train_images", "test_images", "pairs", "curve_pair_labels", "curve_steps", "curve_seeds")
+        check_positive("mlp-to-cnn", **{name: getattr(self, name) for name in counts})
+        for name in ("curve_pairs", "curve_labels"):
+            check_positive("mlp-to-cnn", **{f"{name}[{i}]": n for i, n in enumerate(getattr(self, name))})
+        self.training.check()
+        find_device("mlp-to-cnn", self.device)
+        if self.reach < 0:
+            raise ValueError(f"mlp-to-cnn expects --reach >= 0, as shifts go both ways, got {self.reach}.")
+        if not 2 <= self.training.batch_size <= self.train_images:
+            raise ValueError(
+                f"mlp-to-cnn expects batches of two digits, for batch norm, to as many as its {self.train_images} "
+                f"training digits, got --training.batch-size {self.training.batch_size}."
+            )
+        labels = [self.curve_pair_labels] if "pairs" in self.asked else []
+        labels += self.curve_labels if "labels" in self.asked else ()
+        if not all(2 <= count <= self.train_images for count in labels):
+            raise ValueError(
+                "mlp-to-cnn expects two labels or more on the curves, for batch norm, and no more labels than its "
+                f"{self.train_images} training digits, got {', '.join(map(str, labels))}. Change --curve-labels and "
+                "--curve-pair-labels."
+            )
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The parts to do."""
+        return PARTS if self.parts == "all" else (self.parts,)
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that a result depends on, for the record.
+
+        Returns:
+            Names and values.
+        """
+        return settings_of(self)
+
+    def fixed(self) -> dict[str, Any]:
+        """The settings that a study goes on with; parts, seeds and the device may change on the way.
+
+        Returns:
+            Names and values; of the training, those that this study sets and those that are not at their default, so
+            that options that come to be do not part a study from what it has done.
+        """
+        plain, own = asdict(Training()), asdict(self.training)
+        training = {k: v for k, v in own.items() if k in _SET or v != plain[k]}
+        kept = {k: v for k, v in self.settings().items() if k not in _GROWS}
+        return {**kept, "training": training}
+
+
+def compare_mlp_to_cnn(config: MlpToCnn, progress: ProgressCallback = silent) -> Record:
+    """Learn the actions, train the networks, measure them; what is done already is not done again.
+
+    Args:
+        config: Settings.
+        progress: Called as the work goes on.
+
+    Returns:
+        One row for each network that is done, in whatever part; `extra["actions"]` holds what was learned for each
+        test, `extra["notes"]` what a reader should know.
+
+    Raises:
+        FileExistsError: If the folder holds a study with other settings.
+    """
+    journal = Journal(config.out, config.fixed(), overwrite=config.overwrite)
+    digits = load("mnist", "train", data_dir=config.data_dir, progress=progress).take(config.train_images)
+    test = load("mnist", "test", data_dir=config.data_dir, progress=progress).take(config.test_images)
+    device = find_device("mlp-to-cnn", config.device)
+    bench = Bench(
+        digits=digits.to(device), test=test.to(device), unlabelled=digits, training=config.training,
+        steps=config.curve_steps, progress=progress,
+    )  # fmt: skip
+    lessons = Lessons(digits, config.pairs, config.reach, progress, device)
+    if "main" in config.asked:
+        _compare(config, bench, lessons, journal)
+    if "pairs" in config.asked:
+        few_pairs(config, bench, journal)
+    if "labels" in config.asked:
+        few_labels(config, bench, lessons, journal)
+    return _gather(config, journal)
+
+
+def _compare(config: MlpToCnn, bench: Bench, lessons: Lessons, journal: Journal) -> None:
+    """The main comparison: every family, pixel order and seed."""
+    journal.collect({_lesson(test): partial(lessons.save, test, config.out) for test in TESTS})
+    journal.collect(
+        {
+            part: partial(_train, family, test, seed, config, bench, lessons, part)
+            for part, (family, test, seed) in _networks(config.seeds)
+        }
+    )
+
+
+def _gather(config: MlpToCnn, journal: Journal) -> Record:
+    """The record of all that is done, in this run or before, by this process or by others."""
+    done = journal.done
+    most = 1 + max((int(row.get("seed") or 0) for rows in done.values() for row in rows), default=0)
+    main = dict(_networks(most))
+    on_curves = [int(row.get("seed") or 0) for part, rows in done.items() if part not in main for row in rows]
+    curve_seeds = 1 + max(on_curves, default=0)
+    record = Record(
+        study="mlp_to_cnn",
+        command=command_of("python -m studies mlp-to-cnn", config, "mlp_to_cnn"),
+        config={**config.settings(), "data": "mnist"},
+        source=journal.source,
+    )
+    record.extra["notes"] = list(NOTES)
+    facts = {test: done[_lesson(test)][0] for test in TESTS if _lesson(test) in done}
+    if facts:
+        record.extra["actions"] = facts
+    for part, (family, test, _) in main.items():
+        for row in done.get(part, ()):
+            record.add(**row, part="main", **(facts[test] if family == "learned" else {}))
+    for row in (*pair_rows(config, done, curve_seeds), *label_rows(config, done, curve_seeds)):
+        record.add(**row)
+    return record
+
+
+def _lesson(test: str) -> str:
+    """Name of the part that learns the translations of one test."""
+    return f"action, {test}"
+
+
+def _networks(seeds: int) -> Iterator[tuple[str, tuple[str, str, int]]]:
+    """Every network of the main comparison, by the name of its part: family, test and seed."""
+    for seed, test in itertools.product(range(seeds), TESTS):
+        for family in FAMILIES if test != "zero-filled" else ("learned",):
+            yield f"{family}, {test}, seed {seed}", (family, test, seed)
+
+
+def _train(family: str, test: str, seed: int, config: MlpToCnn, bench: Bench, lessons: Lessons, part: str) -> list[Row]:
+    """One network of the main comparison; the filters of the first learned ones are kept for the figures."""
+    group = lessons.group(test) if family == "learned" else None
+    row, network = measure(family, test, group, bench, seed=seed, what=part)
+    if family == "learned" and seed == 0:
+        _save_filters(network, config.out / f"filters-{test}.npz")
+    return [row]
+
+
+def _save_filters(network: nn.Module, path: Path) -> None:
+    """Keep the first layer's filters, as vectors of pixels in the order that the network was given."""
+    first = next(network.children())
+    assert isinstance(first, OrbitLinear)
+    write_arrays(path, filters=first.filters().detach()[:, 0].cpu().numpy())

@@ -1,0 +1,167 @@
+"""Shifts of digits by one pixel: pairs of flattened images in any order of the pixels, and what is learned from these.
+
+`learn_translations` sees nothing but pairs of vectors. The order of the pixels and the true shifts stay on this side.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from orbitconv.data import ImageSet
+from orbitconv.learn import ClosedGroup, LearnedAction, PairMoments, close_group, fit_action, measure_pairs
+from studies.actions.pixels import Fill, pick, pixel_order, shift
+
+AXES = (0, 1)
+"""The two generators: one pixel down, one pixel to the right."""
+
+Learner = Callable[[PairMoments], LearnedAction]
+"""Learns one action from the moments of its pairs."""
+
+# Seed of the fixed random order of the pixels, the same for every network and every run.
+_ORDER_SEED = 2019
+
+# Pairs that are made at a time.
+_CHUNK = 4096
+
+
+def order_for(test: str, num_pixels: int) -> Int64[Tensor, " p"]:
+    """The order of the pixels in one test.
+
+    Args:
+        test: `"plain"` for row by row; any other name stands for the one fixed random order.
+        num_pixels: Pixels of an image.
+
+    Returns:
+        The order, as `pixel_order` has it.
+    """
+    return pixel_order(num_pixels, None if test == "plain" else _ORDER_SEED)
+
+
+def reorder(images: Float[Tensor, "n c h w"], order: Int64[Tensor, " p"]) -> Float[Tensor, "n c h w"]:
+    """Write the pixels of images down in another order, row by row.
+
+    Args:
+        images: Images.
+        order: Pixel at each place.
+
+    Returns:
+        Images of the same shape, in which neighbours are no longer neighbours.
+    """
+    return images.flatten(2)[..., order].reshape(images.shape)
+
+
+def shift_matrix(axis: int, fill: Fill, order: Int64[Tensor, " p"], side: int) -> Float[Tensor, "p p"]:
+    """The true matrix of a shift, for images flattened in some order: what the learned one is compared with.
+
+    Args:
+        axis: 0 for down, 1 for right.
+        fill: What comes in.
+        order: Pixel at each place.
+        side: Side of the images.
+
+    Returns:
+        The matrix.
+    """
+    one_pixel = torch.eye(side * side, dtype=torch.float64).reshape(-1, side, side)
+    return shift(one_pixel, axis, fill).flatten(1).T[order][:, order]
+
+
+def draw_pairs(
+    digits: ImageSet, axis: int, fill: Fill, order: Int64[Tensor, " p"], count: int, *, reach: int, seed: int
+) -> Iterator[tuple[Float[Tensor, "n p"], Float[Tensor, "n p"]]]:
+    """Draw pairs (f, T f) of flattened digits, T a shift by one pixel.
+
+    Digits are shifted at random first, so that every pixel is lit now and then: by any amount where the image wraps
+    around, by up to `reach` pixels where zeros come in.
+
+    Args:
+        digits: Digits to draw from; they are drawn anew once all were used.
+        axis: 0 for down, 1 for right.
+        fill: What comes in, at both shifts.
+        order: Pixel at each place of the flattened images.
+        count: Number of pairs.
+        reach: Farthest first shift with zeros, in pixels along each axis.
+        seed: Seed of digits and first shifts.
+
+    Yields:
+        Batches of pairs.
+    """
+    generator = torch.Generator().manual_seed(2 * seed + axis)
+    side = digits.images.shape[-1]
+    chosen = torch.randperm(len(digits), generator=generator)[torch.arange(count) % len(digits)]
+    span = (0, side - 1) if fill == "cyclic" else (-reach, reach)
+    steps = torch.randint(span[0], span[1] + 1, (count, 2), generator=generator)
+    for index, by in zip(chosen.split(_CHUNK), steps.split(_CHUNK), strict=True):
+        images = digits.images[index, 0].float() / 255
+        margin = 0 if fill == "cyclic" else reach
+        rows, columns = ((torch.arange(side) - by[:, k, None] + margin) % (side + 2 * margin) for k in (0, 1))
+        before = pick(F.pad(images, (margin,) * 4)[:, None], rows, columns)[:, 0]
+        yield before.flatten(1)[:, order], shift(before, axis, fill).flatten(1)[:, order]
+
+
+@dataclass(frozen=True, eq=False)
+class Translations:
+    """What was learned from pairs.
+
+    Args:
+        actions: One pixel down, one to the right, as they were learned.
+        group: The closed group; None if the actions could not be closed.
+        seconds: Time that reading the pairs, learning and closing took.
+    """
+
+    actions: tuple[LearnedAction, ...]
+    group: ClosedGroup | None
+    seconds: float
+
+
+def learn_translations(
+    pairs: Sequence[Iterable[tuple[Tensor, Tensor]]],
+    orders: Sequence[int],
+    learner: Learner | None = None,
+) -> Translations:
+    """Learn transformations that commute from pairs of vectors, and close them to a group.
+
+    This is all that a network gets to know about the places of pixels: the vectors, which of them belong together, and
+    after how many steps each transformation shall come back.
+
+    Args:
+        pairs: For each transformation, batches of pairs (f, T f).
+        orders: For each, the least power that is the identity.
+        learner: How to learn one from its moments; `orbitconv.learn.fit_action` by default, with as many directions as
+            there are pairs.
+
+    Returns:
+        What was learned.
+    """
+    start = time.perf_counter()
+    moments = [measure_pairs(batches) for batches in pairs]
+    actions = tuple((learner or _fit_directions)(m) for m in moments)
+    try:
+        group = close_group(actions, orders)
+    except ValueError:  # too few pairs: some directions are left open
+        group = None
+    return Translations(actions, group, time.perf_counter() - start)
+
+
+def _fit_directions(moments: PairMoments) -> LearnedAction:
+    """Any map that keeps norms, on as many directions as the pairs can tell."""
+    few = moments.num_pairs < moments.num_features
+    return fit_action(moments, rank=moments.num_pairs if few else None)
+
+
+def distance(found: Float[Tensor, "p p"], true: Float[Tensor, "p p"]) -> float:
+    """How far a learned matrix is from the true one.
+
+    Args:
+        found: The learned matrix.
+        true: The true one.
+
+    Returns:
+        `||found - true||_F / ||true||_F`.
+    """
+    return float((found - true).norm() / true.norm())

@@ -1,0 +1,83 @@
+"""Test errors of a study of networks as a picture: one dot a seed, one line a mean."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from orbitconv.figures.drawing import import_plotting, new_figure
+from studies.networks.bases import LEARNED
+from studies.networks.tables import Kind, kinds
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_COLORS = {"upright": "#8a8f98", "rotated": "#0057b8"}
+_TITLES = {"upright": "upright test images", "rotated": "test images at random angles"}
+# Errors in percent that the axis names, as far as they are in its range.
+_MARKS = (0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100)
+_FINE = (0.4, 0.6, 0.8, 1.2, 2.5, 3.5, 6, 8, 9, 12, 25, 35, 40, 45, 55, 60, 65, 75, 80, 85, 90, 95)
+_FEW = 2
+# The least distance of two of them, as a part of the axis.
+_APART = 0.095
+# Inches for each kind of network.
+_ROW = 0.27
+
+
+def errors_by_family(rows: Sequence[Mapping[str, Any]]) -> "Figure":
+    """Test error of every kind of network, the best on top; learned families in bold.
+
+    Args:
+        rows: Rows of a study of networks.
+
+    Returns:
+        The figure.
+    """
+    found = kinds(rows)
+    tests = [test for test in _TITLES if any(test in kind.errors for kind in found)]
+    height = 0.9 + _ROW * len(found)
+    figure = new_figure(7.2, height)
+    axes = figure.add_axes((0.33, 0.6 / height, 0.64, 1 - 0.9 / height))
+    for place, kind in enumerate(found):
+        for test in tests:
+            errors = kind.errors.get(test, [])
+            axes.plot(errors, [place] * len(errors), "o", color=_COLORS[test], markersize=4.5, alpha=0.55)
+            if errors:
+                mean = statistics.fmean(errors)
+                axes.plot([mean, mean], [place - 0.32, place + 0.32], color=_COLORS[test], linewidth=2.2)
+    axes.set_yticks(range(len(found)), [_label(kind) for kind in found])
+    for tick, kind in zip(axes.get_yticklabels(), found, strict=True):
+        tick.set_fontweight("bold" if kind.family in LEARNED else "normal")
+    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.set_xscale("log")
+    axes.xaxis.set_minor_locator(import_plotting("matplotlib.ticker").NullLocator())
+    low, high = axes.get_xlim()
+    marks = _marks(low, high)
+    axes.set_xticks(marks, [f"{mark:g} %" for mark in marks])
+    axes.grid(visible=True, axis="x", color="#d0d4d9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(length=0)
+    for test in tests:
+        axes.plot([], [], "o", color=_COLORS[test], markersize=4.5, label=_TITLES[test])
+    figure.legend(loc="lower left", ncols=2, frameon=False, fontsize=9)
+    return figure
+
+
+def _marks(low: float, high: float) -> list[float]:
+    """The errors that an axis names: the usual ones, finer ones if those are too few, as far as they keep apart."""
+    marks: list[float] = []
+    for usual in (_MARKS, sorted((*_MARKS, *_FINE))):
+        marks = []
+        for mark in usual:
+            if low <= mark <= high and (not marks or math.log(mark / marks[-1]) > _APART * math.log(high / low)):
+                marks.append(mark)
+        if len(marks) > _FEW:
+            break
+    return marks
+
+
+def _label(kind: Kind) -> str:
+    """Name of a kind, and how it was trained where that is not the usual."""
+    turned = "" if kind.rotation == "none" else f", turned ({kind.rotation}), {kind.epochs} epochs"
+    return kind.name + turned

@@ -1,0 +1,94 @@
+"""What a study that goes on must have in common with what is there: its folder, or the record of an earlier one."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from orbitconv.records.command import command_of
+from orbitconv.records.record import Provenance, Record, Row
+from studies.networks.settings import NetworkStudy
+from studies.networks.trials import copies_of
+
+# Settings that may change while a study goes on: they are part of the name of a trial or of its row, or do not change
+# its meaning.
+_GROWS = {
+    "seeds", "families", "groups", "rotations", "ablations", "copies",
+    "device", "precision", "compile", "deterministic", "tensorboard",
+}  # fmt: skip
+# What stands for settings that folders and records of older versions do not name.
+CAME_LATER: dict[str, Any] = {"mixing": "dense", "elastic": 0.0, "atoms": None, "options": {}}
+
+
+def known_rows(config: NetworkStudy) -> tuple[list[dict[str, Any]], Provenance]:
+    """The rows of the record that is known, which are taken as done.
+
+    Args:
+        config: Settings.
+
+    Returns:
+        The rows, and what made them; none if no record is named.
+
+    Raises:
+        ValueError: If the record is of another study, or of other settings.
+    """
+    if config.known is None:
+        return [], Provenance()
+    try:
+        known = json.loads(config.known.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{config.known} is not there. Name the record of a study with --known.") from error
+    except ValueError as error:
+        raise ValueError(f"{config.known} is no record of a study: {error}.") from error
+    wanted = json.loads(json.dumps(fixed_settings(config.settings())))
+    if known.get("study") != config.name or {**CAME_LATER, **fixed_settings(known["config"])} != wanted:
+        raise ValueError(f"{config.known} is the record of another study, or of one with other settings.")
+    precision = known["config"]["precision"]  # which older rows do not name
+    return [{**row, "precision": row.get("precision", precision)} for row in known["rows"]], Provenance.of(known)
+
+
+def fixed_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that all networks of a study have in common.
+
+    Args:
+        settings: All settings of the study.
+
+    Returns:
+        Those that may not change while it goes on.
+    """
+    same = {name: value for name, value in settings.items() if name not in _GROWS}
+    same["training"] = {name: value for name, value in same["training"].items() if name != "epochs"}
+    return same
+
+
+def record_of(config: NetworkStudy, rows: Sequence[Row], source: Provenance) -> Record:
+    """The record of a study, whose command asks for every network at once, whichever call asked for which.
+
+    Args:
+        config: Settings of the last call.
+        rows: Rows of all calls.
+        source: What made them.
+
+    Returns:
+        The record, to which rows can be added.
+    """
+    whole = _as_whole(config, rows)
+    command = command_of(f"python -m studies {whole.study}", whole, whole.name)
+    return Record(study=whole.name, command=command, config=whole.settings(), source=source)
+
+
+def _as_whole(config: NetworkStudy, rows: Sequence[Row]) -> NetworkStudy:
+    """The settings with the families, groups, rotations, seeds and copies of all rows."""
+
+    def all_of(name: str, column: str) -> tuple[Any, ...]:
+        return tuple(dict.fromkeys((*getattr(config, name), *(row[column] for row in rows if row["group"] != "c1"))))
+
+    plain = ("plain",) if any(row["family"] == "plain" for row in rows) else ()
+    return replace(
+        config,
+        families=tuple(dict.fromkeys((*plain, *all_of("families", "family")))),
+        groups=all_of("groups", "group"),
+        rotations=tuple(dict.fromkeys((*config.rotations, *(row["rotation"] for row in rows)))),
+        seeds=max([config.seeds, *(int(row["seed"] or 0) + 1 for row in rows)]),
+        copies=tuple(sorted({*config.copies, *(copies_of(str(row["test"])) for row in rows)} - {1})),
+    )

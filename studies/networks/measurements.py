@@ -1,0 +1,107 @@
+"""What is measured on a trained network of a study: columns of the rows of a record."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from orbitconv.data import ImageSet, rotated
+from orbitconv.demo.upright import TEST_SEED
+from orbitconv.evaluation.network_facts import errors_of_layers
+from orbitconv.records.record import Row
+from orbitconv.train import TrainConfig, Trained, build_network, error_percent
+
+Measurement = Callable[[nn.Module, Trained, ImageSet], list[Row]]
+"""Gets the trained network, what came of its training and the test images; gives columns, one row for each test."""
+
+
+def own_error(test: str) -> Measurement:
+    """Error on the test images as they are.
+
+    Args:
+        test: What the test is called.
+
+    Returns:
+        The measurement.
+    """
+
+    def measure(_network: nn.Module, trained: Trained, _images: ImageSet) -> list[Row]:
+        return [{"test": test, "test_error_percent": float(trained.rows[-1]["test_error_percent"])}]
+
+    return measure
+
+
+def error_at_random_angles(network: nn.Module, _trained: Trained, images: ImageSet) -> list[Row]:
+    """Error on the test images, each turned by its own angle.
+
+    Args:
+        network: The network.
+        images: Test images.
+
+    Returns:
+        One row.
+    """
+    turned = rotated(images, TEST_SEED)
+    return [{"test": "rotated", "test_error_percent": error_percent(network, turned.images, turned.labels)}]
+
+
+def errors_at_angles(count: int, degrees: Sequence[int]) -> Measurement:
+    """Error on some test images, all turned by the same angle, for several angles.
+
+    Args:
+        count: How many images.
+        degrees: The angles.
+
+    Returns:
+        The measurement.
+    """
+
+    def measure(network: nn.Module, _trained: Trained, images: ImageSet) -> list[Row]:
+        few = images.take(min(count, len(images)), TEST_SEED)
+        rows: list[Row] = []
+        for angle in degrees:
+            error = error_percent(network, rotated(few, degrees=angle).images, few.labels)
+            rows.append({"test": "angle", "degrees": angle, "test_error_percent": error})
+        return rows
+
+    return measure
+
+
+def layer_errors(network: nn.Module, images: ImageSet, when: str) -> list[Row]:
+    """Normalised equivariance error of the feature maps of every layer, a mean over the turns of the network's group.
+
+    Args:
+        network: The network; one without a group is measured under the turns of C8.
+        images: Images to measure on.
+        when: "before" or "after" the training.
+
+    Returns:
+        One row for each layer that gives feature maps, in the order of execution.
+    """
+    layers = dict(network.named_modules())
+    errors = errors_of_layers(network, images.floats())
+    after = {name for name in errors if name == "" or isinstance(layers[name], nn.Linear | nn.Flatten)}
+    maps = [(name, error) for name, error in errors.items() if name not in after]
+    return [
+        {
+            "test": "layer", "when": when, "layer": place, "name": name, "kind": type(layers[name]).__name__,
+            "equivariance_error": float(error[1:].mean()), "test_error_percent": None,
+        }
+        for place, (name, error) in enumerate(maps)
+    ]  # fmt: skip
+
+
+def untrained(config: TrainConfig, in_channels: int, num_classes: int) -> nn.Module:
+    """A network as it was before its training.
+
+    Args:
+        config: Settings of the training.
+        in_channels: Channels of the images.
+        num_classes: Number of classes.
+
+    Returns:
+        The network.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return build_network(config.network, in_channels, num_classes)

@@ -1,0 +1,161 @@
+"""What group convolutions in cheaper steps save, and what they cost in accuracy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from torch import nn
+
+from orbitconv._support.checks import check_positive
+from orbitconv._support.progress import ProgressCallback, silent
+from orbitconv.data import ImageSet
+from orbitconv.models import count_parameters, width_for
+from orbitconv.models.layers import Mixing
+from orbitconv.models.width import Width
+from orbitconv.records.record import Provenance, Record, Row
+from orbitconv.train import Examples, Plan, Trained, Training, build_network, load_trained, read_trained
+from orbitconv.train.datasets import load_split
+from studies.base.journal import Journal
+from studies.networks.bases import Family
+from studies.networks.going_on import CAME_LATER, fixed_settings, record_of
+from studies.networks.measurements import Measurement
+from studies.networks.settings import NetworkStudy
+from studies.networks.step_times import step_times
+from studies.networks.study import Comparison, usual_measurements
+from studies.networks.trials import groups_of, trials
+
+NETWORKS: dict[str, tuple[Mixing, str]] = {
+    "dense": ("dense", "none"),
+    "full, as many fields": ("full", "fields"),
+    "separable, as many fields": ("separable", "fields"),
+    "full, as many parameters": ("full", "parameters"),
+    "separable, as many parameters": ("separable", "parameters"),
+}
+"""The networks that are compared: how they mix, and what they have as many of as the dense one."""
+
+
+# Widths are looked for up to so many times that of the dense network.
+_WIDEST = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeparableStudy(NetworkStudy):
+    """Dense group convolutions against those in cheaper steps, with as many fields, and with as many parameters."""
+
+    study: ClassVar[str] = "separable"
+    out: Path = Path("runs/separable")
+    data: str = "rotated-mnist"
+    families: tuple[Family, ...] = ("spectral",)
+    groups: tuple[str, ...] = ("c8",)
+    plain_width: int = 5
+    training: Training = field(default_factory=lambda: Training(epochs=3, learning_rate=1e-2, weight_decay=1e-2))
+    rounds: int = 30
+    """Training steps of each network that are timed, one of each in turn."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive("study separable", rounds=self.rounds)
+        kinds = [(family, group) for family in self.families for group in groups_of(family, self)]
+        if len(kinds) != 1 or self.families == ("plain",) or len(self.rotations) != 1:
+            raise ValueError(
+                "study separable expects one family with a basis, one group where that family is compared, and one "
+                f"rotation, got {self.families}, {self.groups} and {self.rotations}."
+            )
+        if self.mixing != "dense" or self.width != "params" or self.known is not None:
+            raise ValueError(
+                "study separable chooses mixing and width itself and goes on from its folder only, got "
+                f"mixing={self.mixing!r}, width={self.width!r} and known={self.known}. Leave all three out."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part(NetworkStudy):
+    """One way of mixing, in a folder of its own."""
+
+    study: ClassVar[str] = "separable"
+
+
+def study_separable(config: SeparableStudy, progress: ProgressCallback = silent) -> Record:
+    """Train and test every network, then time their training steps; what is done already is not done again.
+
+    Args:
+        config: Settings.
+        progress: Called as the work goes on.
+
+    Returns:
+        Rows as of a study of networks, with the columns network, mixing, matched ("none", "fields", "parameters") and
+        width. The times of training steps stand beside them as training_steps, one entry for each network.
+    """
+    timed = {name: value for name, value in config.settings().items() if name != "rounds"}
+    Comparison(_part(config, "dense"), [], progress)  # says what speaks against it, before anything is forgotten
+    journal = Journal(config.out, fixed_settings(timed), usual=CAME_LATER, overwrite=config.overwrite)
+    rows: list[Row] = []
+    source = Provenance()
+    trained: dict[str, Path] = {}
+    trial = next(trials(config))
+    for name, (mixing, matched) in NETWORKS.items():
+        width: Width = config.width
+        if matched != "none":
+            dense = load_trained(trained["dense"])[0]
+            width = _width(dense) if matched == "fields" else _width_of_equal_parameters(trained["dense"], mixing)
+        part = replace(_part(config, name), mixing=mixing, width=width)
+        done = Comparison(part, [_with_width(one) for one in usual_measurements(part)], progress).run()
+        rows += [
+            {**row, "network": name, "mixing": mixing, "matched": matched}
+            for row in done.rows
+            if all(row[column] == getattr(trial, column) for column in ("family", "group", "rotation", "epochs"))
+        ]
+        source |= done.source
+        trained[name] = trial.folder(part.out)
+    steps = journal.rows(f"{trial.name}, {config.rounds} steps", partial(_time_steps, config, trained, progress))
+    record = record_of(config, rows, source | journal.source)
+    for row in rows:
+        record.add(**row)
+    record.extra["training_steps"] = steps
+    return record
+
+
+def _width_of_equal_parameters(dense: Path, mixing: Mixing) -> int | float:
+    """Fields of the first stage that bring a network nearest to the parameters of the dense one."""
+    known = read_trained(dense)
+    settings = known.config.network
+
+    def make(width: float) -> nn.Module:
+        options = {**settings.options, "mixing": mixing, "width": width}
+        return build_network(replace(settings, options=options), known.in_channels, len(known.classes))
+
+    wide, count = _width(known.network), count_parameters(known.network)
+    # At most N D numbers of a pair of fields become one, which sqrt(N D) times the fields make up for.
+    return width_for(make, count, widths=[eighths / 8 for eighths in range(4, int(8 * _WIDEST * wide))])
+
+
+def _width(network: nn.Module) -> int | float:
+    """Fields of the first stage of a network."""
+    width = network.width
+    assert isinstance(width, int | float)
+    return width
+
+
+def _time_steps(config: SeparableStudy, trained: Mapping[str, Path], progress: ProgressCallback) -> list[Row]:
+    """Time of a training step of the networks of the first seed."""
+    examples = Examples.of(load_split(config.data, "train", config.data_dir, progress))
+    augmentation = config.augmentation(*config.rotations)
+    plan = Plan(training=config.training, augmentation=augmentation, hardware=config.hardware)
+    return step_times(trained, examples, plan, config.rounds, progress)
+
+
+def _part(config: SeparableStudy, name: str) -> _Part:
+    """The settings of a study as those of one network."""
+    shared: dict[str, Any] = {one.name: getattr(config, one.name) for one in fields(NetworkStudy)}
+    return _Part(**{**shared, "out": config.out / name.replace(", ", "-").replace(" ", "-")})
+
+
+def _with_width(measurement: Measurement) -> Measurement:
+    """A measurement that tells the fields of the first stage too."""
+
+    def measure(network: nn.Module, trained: Trained, images: ImageSet) -> list[Row]:
+        return [{**row, "width": _width(network)} for row in measurement(network, trained, images)]
+
+    return measure

@@ -1,0 +1,141 @@
+"""The study of stability as pictures: errors around the full circle, and from layer to layer."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from orbitconv.figures.drawing import headroom, new_figure
+from studies.networks.bases import FAMILIES, LEARNED
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Rows = Sequence[Mapping[str, Any]]
+
+_TITLES = {
+    "none": "trained on upright images", "quarters": "trained with quarter turns",
+    "eighths": "trained with eighth turns", "circle": "trained with any turn",
+}  # fmt: skip
+# Errors below this are those of the arithmetic; they are left out of the picture, and the legend says so.
+_EXACT = 1e-4
+# Inches for a name in the legend, and for a line of them.
+_NAME, _LINE = 1.4, 0.17
+# Colours of the learned families are strong and their lines wide; hand-made ones are thin.
+_COLORS = {
+    "plain": "#8a8f98", "exact": "#b85c00", "nearest": "#c9a227", "bilinear": "#00806a", "gaussian": "#5aa02c",
+    "harmonic": "#a0306b", "learned": "#56b4e9", "average": "#0072b2", "fine-tuned": "#1d3f8f",
+    "over-complete": "#7a68ae", "spectral": "#8a2d8f", "unitary": "#0057b8",
+}  # fmt: skip
+
+
+def error_by_angle(rows: Rows) -> "Figure":
+    """Test error against the angle of the test images, one panel with its own scale for each way of training.
+
+    Args:
+        rows: Rows of the study of stability, without ablations.
+
+    Returns:
+        The figure.
+    """
+    shown = [row for row in rows if row["test"] == "angle"]
+    rotations = [name for name in _TITLES if any(row["rotation"] == name for row in shown)]
+    figure = new_figure(max(8.4, 3.6 * len(rotations) + 0.4), 4.1)  # the legend has its width too
+    panels = figure.subplots(1, len(rotations), squeeze=False)[0]
+    for axes, rotation in zip(panels, rotations, strict=True):
+        own = [row for row in shown if row["rotation"] == rotation]
+        for kind in _kinds(own):
+            lines = [row for row in own if (row["family"], row["group"]) == kind]
+            angles = sorted({row["degrees"] for row in lines})
+            means = [statistics.fmean(r["test_error_percent"] for r in lines if r["degrees"] == a) for a in angles]
+            axes.plot([*angles, 360], [*means, means[0]], **_style(*kind))
+        _tidy(axes, _TITLES[rotation])
+        axes.set_xticks(range(0, 361, 90), [f"{a}°" for a in range(0, 361, 90)])
+        axes.set_ylim(0, headroom(axes))
+        axes.yaxis.set_major_formatter("{x:g} %")
+    _legend(figure, panels, below=0.4, between=0.6)
+    return figure
+
+
+def error_by_layer(rows: Rows) -> "Figure":
+    """Normalised equivariance error of feature maps from layer to layer, before and after each way of training.
+
+    Args:
+        rows: Rows of the study of stability, without ablations.
+
+    Returns:
+        The figure.
+    """
+    shown = [row for row in rows if row["test"] == "layer"]
+    rotations = [name for name in _TITLES if any(row["rotation"] == name for row in shown)]
+    parts = {"before training": [row for row in shown if row["when"] == "before"]}
+    for rotation in rotations:
+        title = "after training" if len(rotations) == 1 else _TITLES[rotation]
+        parts[title] = [row for row in shown if (row["when"], row["rotation"]) == ("after", rotation)]
+    figure = new_figure(max(9.4, 4 * len(parts)), 4.3)
+    panels = figure.subplots(1, len(parts), sharey=True)
+    lowest = min((r["equivariance_error"] for r in shown if r["equivariance_error"] >= _EXACT), default=_EXACT)
+    for axes, (title, own) in zip(panels, parts.items(), strict=True):
+        for kind in _kinds(own):
+            lines = [row for row in own if (row["family"], row["group"]) == kind]
+            places = sorted({row["layer"] for row in lines})
+            means = [statistics.fmean(r["equivariance_error"] for r in lines if r["layer"] == p) for p in places]
+            style = _style(*kind)
+            if max(means) < _EXACT:
+                style["label"] += " (0 but for rounding)"
+            axes.plot(places, means, **style)
+        _tidy(axes, title)
+        names = {row["layer"]: _short(str(row["kind"])) for row in own}
+        axes.set_xticks(sorted(names), [names[place] for place in sorted(names)], rotation=90, fontsize=7)
+        axes.set_yscale("log")
+        axes.set_ylim(bottom=lowest / 2)
+    panels[0].set_ylabel("equivariance error")
+    _legend(figure, panels, below=0.95, between=0.2)
+    return figure
+
+
+def _kinds(rows: Rows) -> list[tuple[str, str]]:
+    """Families and groups, in the order of all families."""
+    found = dict.fromkeys((str(row["family"]), str(row["group"])) for row in rows)
+    return sorted(found, key=lambda kind: ([*FAMILIES, kind[0]].index(kind[0]), kind[1]))
+
+
+def _style(family: str, group: str) -> dict[str, Any]:
+    """How the line of one kind of network looks."""
+    dashes = {"c16": (0, (4, 1.5)), "d4": (0, (1, 1))}.get(group, "-")
+    name = "plain" if family == "plain" else f"{family} {group.upper()}"
+    return {
+        "color": _COLORS.get(family, "#1f2328"), "linewidth": 2.0 if family in LEARNED else 1.1, "linestyle": dashes,
+        "label": name,
+    }  # fmt: skip
+
+
+def _short(kind: str) -> str:
+    """What a layer is called in the picture."""
+    words = {
+        "LiftingConv2d": "lift", "GroupConv2d": "conv", "GroupBatchNorm2d": "norm", "ReLU": "relu",
+        "GroupMaxPool2d": "pool", "GroupBlurPool2d": "blur", "GroupPool": "pool group", "Conv2d": "conv",
+        "BatchNorm2d": "norm", "MaxPool2d": "pool", "BlurPool2d": "blur",
+    }  # fmt: skip
+    return words.get(kind, kind)
+
+
+def _tidy(axes: "Axes", title: str) -> None:
+    axes.set_title(title, loc="left", fontsize=10)
+    axes.grid(visible=True, axis="y", color="#d0d4d9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(which="both", length=0)
+
+
+def _legend(figure: "Figure", panels: Sequence["Axes"], below: float, between: float) -> None:
+    """One legend for all panels, `below` inches under them, where their own words end; `between` are between them."""
+    width, height = figure.get_size_inches()
+    columns = int(width / _NAME)
+    names = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(names.values(), names, loc="lower center", ncols=columns, frameon=False, fontsize=8)
+    under = below + 0.12 + _LINE * -(-len(names) // columns)
+    panel = (width - 0.95 - between * (len(panels) - 1)) / len(panels)
+    figure.subplots_adjust(
+        left=0.75 / width, right=1 - 0.2 / width, top=0.92, bottom=under / height, wspace=between / panel
+    )

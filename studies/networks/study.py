@@ -1,0 +1,240 @@
+"""The study itself: every trial trained and tested once, whatever was stopped in between."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from orbitconv._support.devices import find_device
+from orbitconv._support.locks import lock
+from orbitconv._support.progress import FIGURES, ProgressCallback, silent
+from orbitconv.bases import FixedBasis, LearnedBasis, load_basis, save_basis
+from orbitconv.data import ImageSet, rotated
+from orbitconv.demo.upright import TEST_SEED
+from orbitconv.evaluation.network_facts import turned_copies
+from orbitconv.groups import parse_group
+from orbitconv.learn import FineTuning, fine_tune_basis, share_learned_basis
+from orbitconv.models import count_multiply_adds
+from orbitconv.records.record import Provenance, Record, Row
+from orbitconv.train import Trained, error_percent, load_trained, train_network
+from orbitconv.train.datasets import load_split
+from orbitconv.train.examples import Pixels
+from studies.base.journal import Journal
+from studies.networks.bases import NetworkBases
+from studies.networks.checks import check_study
+from studies.networks.going_on import CAME_LATER, fixed_settings, known_rows, record_of
+from studies.networks.measurements import Measurement, error_at_random_angles, own_error
+from studies.networks.settings import NetworkStudy
+from studies.networks.trials import (
+    ABLATIONS_FOLDER,
+    NETWORKS_FOLDER,
+    Trial,
+    copies_of,
+    name_of,
+    training_of,
+    trials,
+)
+
+_FINE_TUNING_IMAGES = 2000
+# Folders of a study beside that of its networks.
+_BASES, _TRAINED_BASES = "bases", "trained-bases"
+
+
+def compare_networks(config: NetworkStudy, progress: ProgressCallback = silent) -> Record:
+    """Train and test every network that settings ask for; what is done already is not done again.
+
+    Args:
+        config: Settings.
+        progress: Called as the work goes on.
+
+    Returns:
+        One row for each network and test, those of earlier calls in the same folder included.
+
+    Raises:
+        FileExistsError: If the folder holds a study with other settings.
+    """
+    known = known_rows(config)
+    comparison = Comparison(config, usual_measurements(config), progress)
+    comparison.adopt(*known)
+    return comparison.run()
+
+
+def usual_measurements(config: NetworkStudy) -> tuple[Measurement, ...]:
+    """Errors on the test images as they are, and at random angles where they are not turned already.
+
+    Args:
+        config: Settings.
+
+    Returns:
+        The measurements.
+    """
+    return (own_error("rotated"),) if config.turned_already else (own_error("upright"), error_at_random_angles)
+
+
+class Comparison:
+    """A study at work. What speaks against its settings is said at once; its folder is opened with the first work.
+
+    Args:
+        config: Settings.
+        measurements: What is measured on each network.
+        progress: Called as the work goes on.
+
+    Raises:
+        ValueError: If the settings cannot work.
+    """
+
+    def __init__(
+        self, config: NetworkStudy, measurements: Sequence[Measurement], progress: ProgressCallback = silent
+    ) -> None:
+        self.config, self.measurements, self.progress = config, measurements, progress
+        self.trials = list(trials(config))
+        self.train, self.test = (
+            load_split(config.data, split, config.data_dir, progress) for split in ("train", "test")
+        )
+        chosen = self.train.take(min(10_000, len(self.train)), 0)
+        self._bases = NetworkBases(
+            chosen.grey(), config.out / _TRAINED_BASES, dimension=config.atoms, progress=progress
+        )
+        check_study(config, self.trials, self.train, self._bases)
+
+    @cached_property
+    def journal(self) -> Journal:
+        """What is done; with `overwrite`, what was there is forgotten when this is first asked for."""
+        config = self.config
+        return Journal(
+            config.out, fixed_settings(config.settings()), usual=CAME_LATER, overwrite=config.overwrite,
+            also=(_BASES, _TRAINED_BASES, NETWORKS_FOLDER, ABLATIONS_FOLDER),  # those of others have the same names
+        )  # fmt: skip
+
+    def run(self) -> Record:
+        """Train and test every network.
+
+        Returns:
+            The record.
+        """
+        config = self.config
+        self.journal.collect({trial.name: partial(self._work, trial) for trial in self.trials})
+        several = [(trial, copies) for trial in self.trials for copies in config.copies]
+        done = self.journal.done
+        lost = [t.name for t, n in several if name_of(t, n) not in done and not t.folder(config.out).exists()]
+        if lost:
+            raise ValueError(
+                f"--copies asks networks, and records do not hold them: {lost[0]} is not in {config.out}. Leave out "
+                "--known to train it there."
+            )
+        self.journal.collect({name_of(t, copies): partial(self._ask_copies, t, copies) for t, copies in several})
+        return self.record()
+
+    def record(self) -> Record:
+        """All that is done, whichever call asked for it, in as many epochs as are asked for now.
+
+        Returns:
+            The record.
+        """
+        config = self.config
+        rows = [row for part in self.journal.done.values() for row in part if row["epochs"] == config.training.epochs]
+        record = record_of(config, rows, self.journal.source)
+        for row in rows:
+            record.add(**row)
+        return record
+
+    def adopt(self, rows: Sequence[Mapping[str, Any]], source: Provenance) -> None:
+        """Take networks as done.
+
+        Args:
+            rows: Their rows.
+            source: What made them.
+        """
+        parts: dict[str, list[Row]] = {}
+        for row in rows:
+            trial = Trial(**{name: row[name] for name in ("family", "group", "rotation", "epochs", "seed")})
+            parts.setdefault(name_of(trial, copies_of(str(row["test"]))), []).append(dict(row))
+        for name, own in parts.items():
+            self.journal.adopt(name, own, source)
+
+    def _work(self, trial: Trial) -> list[Row]:
+        """Train and test one network."""
+        config, basis, trained = self.config, self._basis(trial), self._train(trial)
+        network, test = self._on_device(trial)
+        columns: Row = {
+            "family": trial.family,
+            "group": trial.group,
+            "kernel": config.kernel_size,
+            "num_atoms": self._side**2 if basis is None else load_basis(str(basis)).num_atoms,
+            "seed": trial.seed,
+            "train": config.data,
+            "rotation": trial.rotation,
+            "epochs": trial.epochs,
+            "precision": trained.config.hardware.precision,
+            "parameters": trained.parameters,
+            "multiply_adds": count_multiply_adds(network, tuple(self.train.images.shape[1:])),
+            "seconds": round(sum(float(row["seconds"]) for row in trained.rows), 1),
+        }
+        measured = [row for measure in self.measurements for row in measure(network, trained, test)]
+        return [{**columns, **row} for row in measured]
+
+    def _ask_copies(self, trial: Trial, copies: int) -> list[Row]:
+        """Test one network, trained before, on turned copies of each image."""
+        network, test = self._on_device(trial)
+        asked = turned_copies(network, copies)
+        tests: dict[str, Callable[[], Pixels]] = {"rotated": lambda: test.images}
+        if not self.config.turned_already:
+            tests = {"upright": tests["rotated"], "rotated": lambda: rotated(test, TEST_SEED).images}
+        known = {row["test"]: row for row in self.journal.done[trial.name]}
+        return [
+            {
+                **known[name],
+                "test": f"{name}, {copies} copies",
+                "test_error_percent": error_percent(asked, make(), test.labels),
+            }
+            for name, make in tests.items()
+        ]
+
+    def _on_device(self, trial: Trial) -> tuple[nn.Module, ImageSet]:
+        """A trained network and the test images, where to compute."""
+        device = find_device(f"study {self.config.study}", self.config.device)
+        return load_trained(trial.folder(self.config.out))[0].to(device), self.test.to(device)
+
+    def _train(self, trial: Trial) -> Trained:
+        """Train one network, or find it trained."""
+
+        def show(what: str, done: int, total: int) -> None:
+            self.progress(f"{trial.name}{FIGURES}{what.partition(FIGURES)[2]}", done, total)
+
+        return train_network(training_of(trial, self.config, self._basis(trial)), show)
+
+    def _basis(self, trial: Trial) -> Path | None:
+        """File of the basis of a trial, made when it is first asked for."""
+        if trial.family == "plain":
+            return None
+        first = replace(trial, family="learned", seed=0)
+        tuned = trial.family == "fine-tuned"
+        # A basis is tuned through one network, which depends on how it was trained.
+        through = f"-{first.folder(Path()).name}" if tuned else ""
+        path = self.config.out / _BASES / f"{trial.family}-{trial.group}-k{self._side}{through}.safetensors"
+        if tuned and not path.exists():
+            self.journal.rows(first.name, partial(self._work, first))
+            self._train(first)  # only if its rows were taken from a record, which does not hold the network
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with lock(path.parent / ".lock", wait=True):
+            if not path.exists():
+                group = parse_group(trial.group)
+                made = self._fine_tuned(first) if tuned else self._bases.basis(trial.family, group, self._side)
+                save_basis(made, path)
+        return path
+
+    def _fine_tuned(self, first: Trial) -> FixedBasis:
+        """The basis of the paper's training, refined through the network that it makes, and averaged."""
+        network, _ = load_trained(first.folder(self.config.out))
+        shared = share_learned_basis(network)
+        images = self.train.take(min(_FINE_TUNING_IMAGES, len(self.train)), 0).floats()
+        fine_tune_basis(shared, images, parse_group(first.group), FineTuning(), progress=self.progress)
+        sizes = {module.kernel_size[0]: module for module in shared.modules() if isinstance(module, LearnedBasis)}
+        return sizes[self._side].average().frozen()
+
+    @property
+    def _side(self) -> int:
+        return self.config.kernel_size

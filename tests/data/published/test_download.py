@@ -1,0 +1,154 @@
+import hashlib
+import logging
+import threading
+import time
+
+import pytest
+
+from orbitconv._support.progress import silent
+from orbitconv.data.errors import RouteError
+from orbitconv.data.published import download
+from orbitconv.data.published.download import fetch_file
+
+CONTENT = bytes(range(256)) * 2000
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.fixture
+def fetch(tmp_path):
+    """Return a function that downloads `file` from these mirrors and returns its bytes and the mirror."""
+
+    def run(*mirrors, progress=silent, sha256=SHA256):
+        path, mirror = fetch_file(mirrors, "file", tmp_path / "staging", sha256, progress)
+        return path.read_bytes(), mirror
+
+    return run
+
+
+@pytest.fixture
+def part(tmp_path):
+    (tmp_path / "staging").mkdir()
+    return tmp_path / "staging/file.part"
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_file_arrives_whole_and_nothing_else_stays(fetch, server, tmp_path):
+    server.files["file"] = CONTENT
+    assert fetch(server.url) == (CONTENT, server.url)
+    assert names(tmp_path / "staging") == ["file"]
+
+
+def test_next_mirror_is_tried_when_one_is_dead(fetch, server, dead_mirror):
+    server.files["file"] = CONTENT
+    assert fetch(dead_mirror, server.url) == (CONTENT, server.url)
+
+
+def test_connection_that_breaks_off_is_carried_on_where_it_stopped(fetch, server):
+    server.files["file"], server.cuts["file"] = CONTENT, [100_000, 200_000]
+    assert fetch(server.url)[0] == CONTENT
+    assert server.asked == [("/file", None), ("/file", "bytes=100000-"), ("/file", "bytes=300000-")]
+
+
+def test_part_of_an_earlier_call_is_carried_on(fetch, server, part):
+    server.files["file"] = CONTENT
+    part.write_bytes(CONTENT[:1234])
+    assert fetch(server.url)[0] == CONTENT
+    assert server.asked == [("/file", "bytes=1234-")]
+
+
+def test_server_that_keeps_breaking_off_leaves_a_part_for_the_next_call(fetch, server, tmp_path):
+    server.files["file"], server.cuts["file"] = CONTENT, [1000, 0]
+    with pytest.raises(RouteError, match=r"broke off after 1000 of 512000 bytes"):
+        fetch(server.url)
+    assert names(tmp_path / "staging") == ["file.part"]
+    assert fetch(server.url)[0] == CONTENT
+
+
+def test_server_without_ranges_starts_over(fetch, server, part):
+    server.files["file"], server.ranges = CONTENT, False
+    part.write_bytes(b"x" * 1234)
+    assert fetch(server.url)[0] == CONTENT
+
+
+def test_part_of_another_file_is_thrown_away(fetch, server, part):
+    server.files["file"] = CONTENT
+    part.write_bytes(b"x" * 1234)
+    assert fetch(server.url)[0] == CONTENT
+    assert [wanted for _, wanted in server.asked] == ["bytes=1234-", None]
+
+
+def test_part_that_is_longer_than_the_file_is_thrown_away(fetch, server, part):
+    server.files["file"] = CONTENT
+    part.write_bytes(CONTENT + b"x")
+    assert fetch(server.url)[0] == CONTENT
+
+
+def test_complete_part_is_not_downloaded_again(fetch, server, part):
+    server.files["file"] = CONTENT
+    part.write_bytes(CONTENT)
+    assert fetch(server.url)[0] == CONTENT
+    assert len(server.asked) == 1
+
+
+def test_wrong_contents_are_refused_and_removed(fetch, server, tmp_path):
+    server.files["file"] = CONTENT[:-1] + b"x"
+    with pytest.raises(RouteError, match=rf"expected SHA-256 {SHA256}, got other contents"):
+        fetch(server.url)
+    assert names(tmp_path / "staging") == []
+
+
+def test_every_mirror_is_listed_when_all_fail(fetch, server, dead_mirror, tmp_path):
+    with pytest.raises(RouteError) as caught:
+        fetch(dead_mirror, server.url)
+    assert f"{dead_mirror}file: the connection was refused" in str(caught.value)
+    assert f"{server.url}file: HTTP status 404" in str(caught.value)
+    assert names(tmp_path / "staging") == []
+
+
+def test_name_that_cannot_be_resolved_is_said_in_words(fetch):
+    with pytest.raises(RouteError, match=r"the host name cannot be resolved|no answer within"):
+        fetch("http://mirror.invalid/")
+
+
+def test_mirrors_share_the_time_for_a_first_answer(fetch, server, monkeypatch):
+    monkeypatch.setattr(download, "FIRST_ANSWER", 0.4)
+    server.hang = threading.Event()
+    start = time.monotonic()
+    with pytest.raises(RouteError, match=r"no answer within 0\.2 s.*no answer within 0\.2 s|no answer in time"):
+        fetch(server.url, server.url + "second/")
+    assert time.monotonic() - start < 2
+
+
+def test_progress_counts_up_to_the_size(fetch, server):
+    calls = []
+    server.files["file"], server.cuts["file"] = CONTENT, [100_000]
+    fetch(server.url, progress=lambda *call: calls.append(call))
+    assert {(what, total) for what, _, total in calls} == {("file", len(CONTENT))}
+    done = [done for _, done, _ in calls]
+    assert done == sorted(done)
+    assert done[-1] == len(CONTENT)
+
+
+def test_interrupt_keeps_what_came_so_far(fetch, server, tmp_path):
+    server.files["file"] = CONTENT
+
+    def interrupt(what, done, total):
+        if done > 200_000:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch(server.url, progress=interrupt)
+    assert names(tmp_path / "staging") == ["file.part"]
+    kept = (tmp_path / "staging/file.part").read_bytes()
+    assert len(kept) > 200_000
+    assert CONTENT.startswith(kept)
+
+
+def test_nothing_is_printed(fetch, server, capfd):
+    server.files["file"] = CONTENT
+    fetch(server.url)
+    assert capfd.readouterr() == ("", "")
+    assert logging.getLogger("pooch").level != logging.WARNING

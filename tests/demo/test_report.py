@@ -1,0 +1,228 @@
+"""The report of a made-up demo: small untrained networks, random digits."""
+
+import json
+import math
+import re
+from itertools import pairwise
+
+import pytest
+import torch
+
+from html_page import Page
+from orbitconv.bases import BilinearBasis, ExactBasis, UnitaryBasis
+from orbitconv.data import ImageSet
+from orbitconv.demo import findings, pictures, report
+from orbitconv.demo.demo import Outcome
+from orbitconv.groups import Cyclic
+from orbitconv.learn import measure_moments
+from orbitconv.models import SmallCNN
+from orbitconv.records.record import Record
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("PIL")
+
+GROUPS = {"plain": "c1", "exact": "c4", "bilinear": "c8", "unitary": "c8", "spectral": "c8"}
+TURNED = {"plain": 55.7, "exact": 17.1, "bilinear": 18.0, "unitary": 13.8}
+
+
+def make_record(turned=TURNED, seeds=2, spread=0.5) -> Record:
+    config = {"test_images": 2000, "train_images": 6000, "seeds": seeds, "note": 'a <b> & "c" </script>'}
+    bases = [
+        {
+            "family": f, "group": "c8", "num_atoms": 9, "error_45_degrees": e, "error_90_degrees": 0.0,
+            "unitarity_error": u, "group_law_error": u,
+        }
+        for f, e, u in (("bilinear", 0.606, 0.748), ("unitary", 0.214, 1.3e-15))
+    ]  # fmt: skip
+    extra = {"fit_seconds": 0.6, "fit_images": 2000, "bases": bases}
+    record = Record(study="demo", command="orbitconv demo <x> & 'y'", config=config, extra=extra)
+    for i, (family, error) in enumerate(turned.items()):
+        for seed in range(seeds):
+            columns = {"family": family, "group": GROUPS[family], "kernel": 3, "seed": seed, "train": "upright"}
+            columns |= {"parameters": 50_000 + i, "seconds": 10.0 + 2 * i + seed}
+            off = spread * (2 * seed - seeds + 1)
+            record.add(**columns, test="upright", degrees=None, test_error_percent=1.2 + i + off / 2)
+            record.add(**columns, test="rotated", degrees=None, test_error_percent=error + off)
+            for degrees in range(0, 360, 45):
+                wave = 0 if degrees == 0 or (family != "plain" and degrees % 90 == 0) else error
+                record.add(**columns, test="angle", degrees=degrees, test_error_percent=1.2 + wave)
+    return record
+
+
+@pytest.fixture(scope="module")
+def outcome() -> Outcome:
+    torch.manual_seed(0)
+    noise = torch.nn.functional.avg_pool2d(torch.rand(30, 1, 20, 20), 3)[..., :16, :16]
+    canvas = torch.nn.functional.pad(noise, (5, 5, 5, 5))
+    moments = measure_moments(torch.nn.functional.avg_pool2d(torch.rand(200, 1, 26, 26), 3, stride=1), Cyclic(8), 3)
+    bases = {
+        "exact": ExactBasis(Cyclic(4), 3),
+        "bilinear": BilinearBasis(Cyclic(8), 3),
+        "unitary": UnitaryBasis(Cyclic(8), 3, moments),
+    }
+    networks = {"plain": SmallCNN(None, width=6), **{n: SmallCNN(basis, width=4) for n, basis in bases.items()}}
+    digits = ImageSet(
+        images=(255 * canvas).byte(), labels=torch.zeros(30, dtype=torch.int64), classes=("zero",), name="made up",
+        split="test",
+    )  # fmt: skip
+    return Outcome(make_record(), bases, networks, digits)
+
+
+@pytest.fixture(scope="module")
+def written(outcome, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    steps = []
+    path = report.write_report(outcome, folder, lambda *step: steps.append(step))
+    return folder, path.read_text(encoding="utf-8"), steps
+
+
+@pytest.fixture
+def page(written) -> Page:
+    return Page.of(written[1])
+
+
+def test_tags_balance_and_every_picture_has_words(page):
+    assert page.open == []
+    assert len(page.alts) == 4
+    assert all(page.alts)
+
+
+def test_page_needs_nothing_but_itself(written, page):
+    text = written[1]
+    assert all(r == "demo.json" or r.startswith("data:image/") for r in page.references)
+    assert not re.search(r"https?://|@import|url\(", text)
+    assert "$" not in re.sub(r"<script.*?</script>|<pre>.*?</pre>", "", text, flags=re.DOTALL)
+
+
+def test_files_are_written(written):
+    starts = {
+        "error_against_angle.png": b"\x89PNG", "error_against_angle.svg": b"<?xml", "orbits.png": b"\x89PNG",
+        "turning.png": b"\x89PNG", "turning.webp": b"RIFF", "demo.json": b"{", "report.html": b"<!DOCTYPE html>",
+    }  # fmt: skip
+    assert {p.name for p in written[0].iterdir()} == set(starts)
+    assert all((written[0] / name).read_bytes().startswith(start) for name, start in starts.items())
+
+
+def test_progress_rises_to_its_total(written):
+    steps = written[2]
+    assert all(a[1] < b[1] and a[2] == b[2] for a, b in pairwise(steps))
+    assert steps[-1][1] == steps[-1][2]
+
+
+def test_animation_turns_once_in_24_frames(written):
+    from PIL import Image
+
+    with Image.open(written[0] / "turning.webp") as image:
+        assert (image.n_frames, image.info["loop"]) == (24, 0)
+
+
+def test_embedded_record_is_the_record(written, page, outcome):
+    assert json.loads(page.data) == json.loads((written[0] / "demo.json").read_text()) == outcome.record.as_dict()
+
+
+def test_table_holds_the_numbers_of_the_record(page, outcome):
+    head, *lines = page.tables[0]
+    assert head == ["network", "parameters", "error upright, %", "error at random angles, %", "training, s"]
+    for i, ((_, error), line) in enumerate(zip(TURNED.items(), lines, strict=True)):
+        upright, turned = 1.2 + i, error
+        root2 = math.sqrt(2)
+        assert line[1:] == [
+            f"{50_000 + i:,}", f"{upright:.1f} ± {0.25 * root2:.1f}", f"{turned:.1f} ± {0.5 * root2:.1f}",
+            f"{10.5 + 2 * i:.1f} ± {1 / root2:.1f}",
+        ]  # fmt: skip
+    assert [line[0] for line in lines] == ["plain CNN", "exact C4", "bilinear C8", "learned C8 (unitary)"]
+
+
+def test_best_of_each_column_is_emphasised(written):
+    table = written[1].split("</table>")[0]
+    assert re.findall(r"<strong>(.*?)</strong>", table) == ["50,000", "1.2", "10.5", "13.8"]
+
+
+def test_bases_table_holds_the_facts(page):
+    table = next(t for t in page.tables if t[0][0] == "basis")
+    assert table[1] == ["bilinear C8", "9", "0.606", "0.000", "0.748", "0.748"]
+    assert table[2][:4] == ["learned C8 (unitary)", "9", "0.214", "0.000"]
+    assert table[2][4].replace("\xa0", " ") == "1 \u00d7 10\u221215"
+
+
+def test_special_characters_are_escaped(written):
+    text = written[1]
+    assert "orbitconv demo &lt;x&gt; &amp; &#x27;y&#x27;" in text
+    assert "a &lt;b&gt; &amp; &quot;c&quot; &lt;/script&gt;" in text
+    assert text.count("</script>") == 1
+
+
+def say(turned, **options):
+    return findings.finding(findings.results(make_record(turned, **options).rows))
+
+
+def test_finding_when_the_learned_network_wins():
+    assert say(TURNED) == (
+        "Trained on upright digits alone, the learned C8 (unitary) network has the lowest error on digits turned by "
+        "random angles, 13.8 %: 3.3 percentage points below the exact C4 network (17.1 %) and 41.9 percentage points "
+        "below the plain CNN (55.7 %)."
+    )
+
+
+def test_finding_when_another_network_wins():
+    assert say(TURNED | {"unitary": 17.5}) == (
+        "Trained on upright digits alone, the exact C4 network has the lowest error on digits turned by random angles, "
+        "17.1 %: 0.4 percentage points below the learned C8 (unitary) network (17.5 %) and 38.6 percentage points "
+        "below the plain CNN (55.7 %). The learned C8 (unitary) network is second, with 17.5 %."
+    )
+
+
+def test_finding_when_two_networks_tie_as_printed():
+    text = say(TURNED | {"unitary": 17.12})
+    assert "the exact C4 network and the learned C8 (unitary) network share the lowest error" in text
+    assert "17.1 %: 0.9 percentage points below the bilinear C8 network (18.0 %)" in text
+
+
+def test_caution_speaks_up_when_the_gap_may_be_chance():
+    def said(seeds, spread, learned):
+        rows = make_record(TURNED | {"unitary": learned}, seeds, spread).rows
+        return findings.caution(findings.results(rows), 2000)
+
+    assert "within chance" in said(1, 0.0, 16.9)
+    assert "--seeds 3" in said(1, 0.0, 16.9)
+    assert "within chance" not in said(1, 0.0, 5.0)
+    assert "within chance" in said(3, 2.0, 16.0)
+    assert "within chance" not in said(3, 0.1, 16.0)
+
+
+def test_curve_caption_says_which_networks_quarter_turns_cost_nothing():
+    text = findings.curve_caption(make_record().rows)
+    assert "plain CNN 56.9 % at 45°" in text
+    assert text.endswith("costs nothing for exact C4, bilinear C8 and learned C8 (unitary).")
+
+
+def test_unitary_filters_keep_their_norm_and_bilinear_ones_do_not(outcome):
+    norms = {
+        name: torch.from_numpy(tiles).flatten(2).norm(dim=2)
+        for name, tiles in pictures.trained_orbits(outcome, ["bilinear", "unitary"]).items()
+    }
+    torch.testing.assert_close(norms["unitary"], torch.ones(4, 8, dtype=torch.float64), rtol=0, atol=1e-6)
+    torch.testing.assert_close(norms["bilinear"][:, 0], torch.ones(4, dtype=torch.float64), rtol=0, atol=1e-6)
+    assert bool((norms["bilinear"][:, 1::2] < 0.9).all())
+
+
+def test_followed_map_turns_exactly_at_quarter_turns(outcome):
+    digit = outcome.digits.floats()[:1]
+    seen = pictures.follow(outcome.networks["unitary"].eval(), digit, [0, 45, 90])
+    assert seen.errors[0] == 0
+    assert seen.errors[1] > 1e-3
+    assert seen.errors[2] < 1e-5
+    assert max(pictures.follow(outcome.networks["plain"].eval(), digit, [90]).errors) > 0.1
+
+
+def test_layer_error_is_none_for_a_turn_the_group_lacks(outcome):
+    digits = outcome.digits.floats()
+    assert pictures.layer_error(outcome.networks["exact"], digits, 45) is None
+    assert pictures.layer_error(outcome.networks["exact"], digits, 90) < 1e-5
+
+
+def test_a_learned_winner_is_held_against_the_best_that_is_not_learned():
+    turned = {"plain": 58.0, "exact": 18.5, "unitary": 12.9, "spectral": 8.5}
+    text = findings.finding(findings.results(make_record(turned).rows))
+    assert "10.0 percentage points below the exact C4 network (18.5 %)" in text
+    assert "The learned C8 (unitary) network is second, with 12.9 %." in text

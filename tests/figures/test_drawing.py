@@ -1,0 +1,83 @@
+"""Curves, names and drawings from made-up numbers."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from orbitconv.figures import drawing as figures
+
+pytest.importorskip("matplotlib")
+
+
+def rows(family="plain", group="c1", errors=((0, 1.0), (90, 50.0)), seed=0):
+    return [
+        {"family": family, "group": group, "test": "angle", "degrees": d, "seed": seed, "test_error_percent": e}
+        for d, e in errors
+    ]
+
+
+@pytest.mark.parametrize(
+    ("family", "group", "name"),
+    [
+        ("plain", "c1", "plain CNN"),
+        ("exact", "c4", "exact C4"),
+        ("bilinear", "c8", "bilinear C8"),
+        ("unitary", "c8", "learned C8 (unitary)"),
+        ("harmonic", "d8", "harmonic D8"),
+    ],
+)
+def test_families_have_the_names_of_the_brief(family, group, name):
+    assert figures.family_name(family, group) == name
+
+
+def test_curves_gather_seeds_and_sort_angles():
+    found = figures.error_curves(rows(errors=((90, 50.0), (0, 1.0))) + rows(errors=((0, 3.0),), seed=1))
+    assert found == {"plain": {0.0: [1.0, 3.0], 90.0: [50.0]}}
+    assert list(found["plain"]) == [0.0, 90.0]
+
+
+def test_line_is_the_mean_over_seeds_closed_to_the_full_circle():
+    axes = figures.error_against_angle(rows() + rows(errors=((0, 3.0), (90, 60.0)), seed=1)).axes[0]
+    line = next(line for line in axes.get_lines() if line.get_label() == "plain CNN")
+    np.testing.assert_allclose(line.get_xydata(), [[0, 2], [90, 55], [360, 2]])
+    assert len(axes.collections) == 1  # the band of the spread
+
+
+def test_families_differ_in_colour_and_in_line_style_even_unknown_ones():
+    found = figures.looks(["plain", "exact", "bilinear", "unitary", "one", "two"]).values()
+    assert len({look.color for look in found}) == len({str(look.dashes) for look in found}) == 6
+
+
+@pytest.mark.parametrize(("file_format", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
+def test_the_same_figure_gives_the_same_bytes(file_format, start):
+    first, second = (figures.render(figures.error_against_angle(rows()), file_format) for _ in range(2))
+    assert first.startswith(start)
+    assert first == second
+
+
+def test_orbits_share_a_symmetric_scale_and_state_norms():
+    tiles = np.zeros((1, 2, 3, 3))
+    tiles[0, 0, 0, 0], tiles[0, 1, 1, 1] = -2.0, 0.5
+    figure = figures.filter_orbits({"bilinear": tiles, "learned": 2 * tiles}, [0, 45])
+    assert {image.get_clim() for axes in figure.axes for image in axes.get_images()} == {(-4.0, 4.0)}
+    assert {"2.00", "0.50", "4.00", "1.00", "45°"} <= {text.get_text() for text in figure.texts}
+
+
+def test_no_text_leaves_the_film_or_touches_another():
+    pictures = np.random.default_rng(0).random((8, 5, 5))
+    strips = [
+        figures.Strip("learned C8\nelement that follows", pictures, "#0057b8", 1.0),
+        figures.Strip("the row above\nturned back", pictures, "#0057b8", 1.0, [0.25] * 8),
+    ]
+    figure = figures.film(strips, range(0, 360, 45))
+    boxes = [text.get_window_extent() for text in figure.texts]
+    assert all(b.x0 >= 0 and b.y0 >= 0 and b.x1 <= figure.bbox.x1 and b.y1 <= figure.bbox.y1 for b in boxes)
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+@pytest.mark.parametrize(("module", "extra"), [("matplotlib", "plot"), ("PIL", "train")])
+def test_missing_library_names_the_extra(monkeypatch, module, extra):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ModuleNotFoundError, match=rf"pip install 'orbitconv\[{extra}\]'"):
+        figures.import_plotting(module)

@@ -1,0 +1,326 @@
+"""The group axis in Fourier space: the same layer from fewer multiply-adds."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import orbitconv.nn.group_conv
+import orbitconv.nn.products.fourier
+from orbitconv.bases import ExactBasis, FilterBasis, HarmonicBasis
+from orbitconv.groups import Cyclic, Dihedral
+from orbitconv.models import count_multiply_adds
+from orbitconv.nn import GroupConv2d, LiftingConv2d, keep_filters
+from orbitconv.nn.products.fourier import fourier_tables, pays_off, work_of
+from references import FAMILIES, OPTIONS, images, unitary
+
+ORDERS = pytest.mark.parametrize("order", [1, 2, 3, 4, 5, 8, 16])
+BASES = {
+    **{name: FAMILIES[name] for name in ["exact-C4-3x5", "unitary-C8-3", "unitary-C5-3", "bilinear-C6-3x5"]},
+    **{f"pixel-C{n}": lambda n=n: ExactBasis(Cyclic(n), 1) for n in (1, 2, 5, 8)},
+}
+
+
+def pair(basis: FilterBasis, fields: tuple[int, int] = (2, 4), **options) -> tuple[GroupConv2d, GroupConv2d]:
+    """A dense layer and one of the same weights in Fourier space, float64."""
+    dense, other = (GroupConv2d(*fields, basis, fourier=on, **options).double() for on in (False, True))
+    if dense.bias is not None:
+        nn.init.normal_(dense.bias)
+    other.load_state_dict(dense.state_dict())
+    return dense, other
+
+
+def sample(layer: GroupConv2d, batch: int = 2, side: int = 7) -> Tensor:
+    shape = batch, layer.in_channels, layer.group.order, side, side + 1
+    return torch.randn(shape, dtype=torch.float64, requires_grad=True)
+
+
+@ORDERS
+def test_waves_are_orthonormal_and_shifts_are_blocks(order):
+    waves, shifts = fourier_tables(order)
+    rows = waves.flatten(0, 1)
+    torch.testing.assert_close(rows.T @ rows, torch.eye(order, dtype=torch.float64), rtol=0, atol=1e-14)
+    for m in range(order):
+        turned = torch.eye(order, dtype=torch.float64).roll(m, 1)  # takes x to its copy that starts at element m
+        expected = torch.block_diag(*shifts[..., m])
+        torch.testing.assert_close(rows @ turned @ rows.T, expected, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["first", "last"])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("name", BASES)
+def test_equals_the_dense_layer_and_its_gradients(name, options, layout):
+    dense, other = pair(BASES[name](), **options)
+    x = sample(dense)
+    planes = x.flatten(1, 2).contiguous(memory_format=layout).unflatten(1, x.shape[1:3])
+    found = []
+    for layer in (dense, other):
+        y = layer(planes)
+        found.append((y.detach(), *torch.autograd.grad(y.square().sum(), (x, *layer.parameters()), retain_graph=True)))
+    strides = [y.flatten(1, 2).stride() for y, *_ in found]
+    assert strides[0] == strides[1]  # the layout is that of the dense layer
+    for expected, values in zip(*found, strict=True):
+        torch.testing.assert_close(values, expected, rtol=0, atol=1e-12 * float(expected.abs().max()))
+
+
+@ORDERS
+def test_pointwise_layer_is_numpys_cross_correlation(order):
+    layer = GroupConv2d(2, 3, ExactBasis(Cyclic(order), 1), bias=False, fourier=True).double()
+    x = sample(layer).detach().numpy()
+    kernel = np.fft.fft(layer.coefficients.detach().numpy()[..., 0], axis=2).conj()
+    expected = np.fft.ifft(np.einsum("oig,bighw->boghw", kernel, np.fft.fft(x, axis=2)), axis=2).real
+    np.testing.assert_allclose(layer(torch.from_numpy(x)).detach().numpy(), expected, rtol=0, atol=1e-13)
+
+
+def test_a_pointwise_basis_of_several_atoms():
+    basis = FAMILIES["exact-C4-3"]()
+    basis.kernel_size, basis.atoms = (1, 1), torch.randn(4, 3, 1, 1, dtype=torch.float64)
+    dense, other = pair(basis, groups=2)
+    x = sample(dense)
+    torch.testing.assert_close(other(x), dense(x), rtol=0, atol=1e-12)
+
+
+def test_frequencies_of_input_and_output_differ_by_those_of_the_basis():
+    order, basis = 16, HarmonicBasis(Cyclic(16), 5)
+    layer = GroupConv2d(1, 1, basis, bias=False).double()
+    filters = torch.fft.ifft(torch.fft.fft(layer.filters().detach(), dim=0), dim=1)  # output, input frequency
+    size = filters.abs().amax((2, 3))
+    differences = {(F - f) % order for F in range(order) for f in range(order) if size[F, f] > 1e-12}
+    highest = max(basis.max_frequency)
+    assert differences == {k % order for k in range(-highest, highest + 1)}
+
+
+@pytest.mark.parametrize("name", ["unitary-C8-3", "harmonic-C16-5", "unitary-C5-3", "pixel-C8", "pixel-C5"])
+@pytest.mark.parametrize("options", [{}, {"stride": 2}, {"groups": 2}], ids=str)
+def test_predicts_the_multiply_adds_that_are_done(name, options):
+    layers = pair({**FAMILIES, **BASES}[name](), (4, 6), padding="valid", **options)
+    padded = [copy.deepcopy(layer) for layer in layers]
+    for layer in padded:
+        layer.padding = tuple(2 * [(layer.kernel_size[0] - 1) // 2] * 2)
+    predicted = work_of(layers[0])
+    pixels = (8 // layers[0].stride[0]) ** 2
+    shape = (4, layers[0].group.order, 8, 8)
+    assert [count_multiply_adds(layer, shape) / pixels for layer in padded] == [predicted.dense, predicted.fourier]
+
+
+def test_pointwise_mixing_takes_a_quarter_of_the_multiply_adds_of_c8():
+    layer = GroupConv2d(1000, 1000, ExactBasis(Cyclic(8), 1), device="meta")
+    dense, fourier, *_ = work_of(layer)
+    assert dense / fourier == pytest.approx(4, rel=0.01)
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda layer: layer.half().double()], ids=["deepcopy", "dtypes"])
+def test_tables_stay_exact(again):
+    dense, other = pair(unitary(Cyclic(8), 3))
+    dense, other = again(dense), again(other)
+    x = sample(dense)
+    torch.testing.assert_close(other(x), dense(x), rtol=0, atol=1e-12)
+
+
+def test_a_layer_built_on_meta_becomes_the_dense_one():
+    basis = unitary(Cyclic(8), 3)
+    dense, _ = pair(basis)
+    x = sample(dense)
+    for assign in (False, True):
+        other = GroupConv2d(2, 4, basis, fourier=True, device="meta", dtype=torch.float64)
+        if not assign:
+            other.to_empty(device="cpu")
+        assert other.load_state_dict(dense.state_dict(), assign=assign)
+        torch.testing.assert_close(other(x), dense(x), rtol=0, atol=1e-12)
+
+
+def test_it_is_the_same_plain_convolution():
+    dense, other = pair(unitary(Cyclic(8), 3))
+    assert torch.equal(other.to_conv2d().weight, dense.to_conv2d().weight)
+    assert list(other.state_dict()) == list(dense.state_dict())
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3])
+def test_autocast_computes_in_sixteen_bits(kernel_size):
+    layer = GroupConv2d(
+        2, 4, HarmonicBasis(Cyclic(8), 3) if kernel_size == 3 else ExactBasis(Cyclic(8), 1), fourier=True
+    )
+    x = torch.randn(2, 2, 8, 6, 6)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = layer(x)
+    assert y.dtype == torch.bfloat16
+    expected = layer(x)
+    assert (y.float() - expected).norm() < 0.02 * expected.norm()
+
+
+def test_torch_func_goes_through():
+    basis = HarmonicBasis(Cyclic(8), 3)
+    nets = [
+        nn.Sequential(LiftingConv2d(1, 2, basis), nn.ReLU(), GroupConv2d(2, 2, basis, fourier=on))
+        for on in (False, True)
+    ]
+    nets[1].load_state_dict(nets[0].state_dict())
+    x = images(3, dtype=torch.float64)
+    found = []
+    for net in nets:
+        parameters = {name: p.detach() for name, p in net.double().named_parameters()}
+
+        def loss(parameters, image, net=net):
+            return torch.func.functional_call(net, parameters, (image[None],)).square().mean()
+
+        found.append(torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(parameters, x))
+    for name, expected in found[0].items():
+        torch.testing.assert_close(found[1][name], expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.compile
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("basis", [HarmonicBasis(Cyclic(8), 3), ExactBasis(Cyclic(5), 1)], ids=["3x3", "1x1"])
+def test_trains_in_one_graph_for_batches_of_any_size(basis):
+    torch._dynamo.reset()
+    dense, other = pair(basis, padding=1)
+    other(sample(dense))  # einops looks for torch when it is first called
+    compiled = torch.compile(other, fullgraph=True, backend="aot_eager")
+    for batch in (3, 2):
+        x = sample(dense, batch)
+        torch._dynamo.mark_dynamic(x, 0)
+        with torch.compiler.set_stance("default" if batch == 3 else "fail_on_recompile"):
+            found = torch.autograd.grad(compiled(x).square().sum(), x)[0]
+        expected = torch.autograd.grad(dense(x).square().sum(), x)[0]
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-12 * float(expected.abs().max()))
+
+
+def uses_fourier(layer: GroupConv2d, x: Tensor, monkeypatch: pytest.MonkeyPatch) -> bool:
+    calls = []
+    usual = orbitconv.nn.group_conv.correlate_in_fourier_space
+    monkeypatch.setattr(orbitconv.nn.group_conv, "correlate_in_fourier_space", lambda *a: calls.append(1) or usual(*a))
+    layer(x)
+    return bool(calls)
+
+
+def test_it_is_taken_call_by_call_where_pixels_are_few(monkeypatch):
+    layer = GroupConv2d(32, 32, HarmonicBasis(Cyclic(8), 3), padding=1)
+    few, many = torch.randn(2, 32, 8, 8, 8), torch.randn(2, 32, 8, 96, 96)
+    assert layer.fourier == "auto"
+    assert uses_fourier(layer, few, monkeypatch)
+    assert not uses_fourier(layer, many, monkeypatch)
+    torch.testing.assert_close(layer(few), layer.convolve(few.flatten(1, 2)).unflatten(1, (32, 8)), rtol=0, atol=1e-4)
+    last = few.flatten(1, 2).contiguous(memory_format=torch.channels_last).unflatten(1, (32, 8))
+    assert uses_fourier(layer, last, monkeypatch)
+    assert not uses_fourier(layer, few[:, :, :, ::2], monkeypatch)  # neither layout
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not uses_fourier(layer, few, monkeypatch)
+    assert not uses_fourier(copy.deepcopy(layer).double(), few.double(), monkeypatch)
+    assert layer(few[:0]).shape == few[:0].shape
+    with keep_filters(layer):
+        assert not uses_fourier(layer, few, monkeypatch)
+
+
+@pytest.mark.parametrize("options", [{"fourier": False}, {"recompute": True}], ids=str)
+def test_it_is_not_taken_by_layers_that_do_otherwise(options, monkeypatch):
+    few = torch.randn(2, 32, 8, 8, 8)
+    assert not uses_fourier(GroupConv2d(32, 32, HarmonicBasis(Cyclic(8), 3), **options), few, monkeypatch)
+    assert GroupConv2d(64, 64, ExactBasis(Dihedral(4), 1), fourier="auto").fourier is False
+
+
+@pytest.mark.parametrize(
+    ("order", "kernel_size", "fields", "images", "side", "training", "inference"),
+    [  # what was measured: time over that of the dense product, in a training step and in inference
+        (8, 3, 64, 2, 8, True, True),  # 0.28, 0.36
+        (8, 3, 32, 2, 16, True, True),  # 0.43, 0.57
+        (16, 3, 32, 8, 16, True, True),  # 0.28, 0.34
+        (8, 5, 32, 8, 16, True, True),  # 0.41, 0.46
+        (8, 1, 64, 8, 16, True, True),  # 0.49, 0.51
+        (8, 3, 32, 8, 16, True, False),  # 0.68, 1.38
+        (8, 5, 16, 8, 16, True, False),  # 0.72, 1.90
+        (8, 3, 16, 2, 16, True, False),  # 0.67, 0.89
+        (8, 3, 8, 1, 8, False, False),  # 1.23, 1.47
+        (8, 3, 8, 8, 16, False, False),  # 1.93, 3.87
+        (8, 3, 16, 16, 16, False, False),  # 1.24, 2.78
+    ],
+)
+def test_the_rule_follows_measurements(order, kernel_size, fields, images, side, training, inference):
+    basis = ExactBasis(Cyclic(order), 1) if kernel_size == 1 else HarmonicBasis(Cyclic(order), kernel_size)
+    work = work_of(GroupConv2d(fields, fields, basis, device="meta"))
+    chosen = [pays_off(work, images, side**2, side**2, learns=learns) for learns in (True, False)]
+    assert chosen == [training, inference]
+    assert work.fourier < work.dense
+
+
+def test_the_rule_knows_that_mixing_runs_before_the_stride():
+    basis = HarmonicBasis(Cyclic(8), 3)
+    step, stride = (work_of(GroupConv2d(64, 64, basis, stride, device="meta")) for stride in (1, 2))
+    assert pays_off(step, 64, 16**2, 16**2, learns=True)
+    assert not pays_off(stride, 64, 16**2, 16**2, learns=True)
+
+
+def test_the_rule_asks_for_more_where_the_gradient_computes_parts_again():
+    work = work_of(GroupConv2d(20, 20, HarmonicBasis(Cyclic(8), 3), device="meta"))
+    assert pays_off(work, 8, 16**2, 16**2, learns=True)
+    assert not pays_off(work, 64, 16**2, 16**2, learns=True)  # more than the caches hold
+
+
+def test_the_rule_knows_what_borders_take_away_and_leaves_planes_too_large_for_memory():
+    work = work_of(GroupConv2d(64, 64, HarmonicBasis(Cyclic(8), 5), device="meta"))
+    assert pays_off(work, 64, 25, 25, learns=False)
+    assert not pays_off(work, 64, 1, 25, learns=False)  # 5x5 pixels without padding leave one
+    assert not pays_off(work, 1, 512**2, 512**2, learns=False)
+
+
+def always_by_fourier(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let layers that choose by themselves take the Fourier product for every input."""
+    monkeypatch.setattr(GroupConv2d, "_is_like_measured", lambda *_: True)
+    monkeypatch.setattr(orbitconv.nn.group_conv, "pays_off", lambda *_, **__: True)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, where it first takes a forward-mode derivative
+def test_derivatives_of_every_kind_go_through_parts(monkeypatch):
+    dense, other = pair(HarmonicBasis(Cyclic(3), 2), (1, 2))
+    other.fourier = "auto"
+    always_by_fourier(monkeypatch)
+    monkeypatch.setattr(orbitconv.nn.products.fourier, "CHUNK", 1)  # one image at a time
+    x = torch.randn(2, 1, 3, 3, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(other, (x,), check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(other, (x,))
+    tangent = torch.randn_like(x)
+    (_, expected), (_, found) = (torch.func.jvp(layer, (x.detach(),), (tangent,)) for layer in (dense, other))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+
+
+def test_parts_keep_nothing_but_their_input():
+    layer = GroupConv2d(64, 64, HarmonicBasis(Cyclic(8), 3), padding=1)
+    x = torch.randn(8, 64, 8, 16, 16)
+    kept = {}
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda t: kept.update({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes()}) or t, lambda t: t
+    ):
+        y = layer(x)
+    assert y.grad_fn is not None
+    weights = sum(t.nbytes for t in (layer.coefficients, layer.basis.atoms, layer.waves, layer.shifts))
+    assert sum(kept.values()) <= x.nbytes + weights
+
+
+@pytest.mark.parametrize("fourier", [True, "auto"])
+def test_large_batches_are_taken_in_parts(fourier, monkeypatch):
+    dense, other = pair(HarmonicBasis(Cyclic(8), 3), padding=1)
+    other.fourier = fourier
+    always_by_fourier(monkeypatch)
+    x = sample(dense, batch=5)
+    monkeypatch.setattr(orbitconv.nn.products.fourier, "CHUNK", 2 * 56 * work_of(other).between)  # two images
+    found = []
+    for layer in (dense, other):
+        y = layer(x)
+        found.append((y.detach(), *torch.autograd.grad(y.square().sum(), (x, *layer.parameters()))))
+    for expected, values in zip(*found, strict=True):
+        torch.testing.assert_close(values, expected, rtol=0, atol=1e-11 * float(expected.abs().max()))
+    sizes = []
+    usual = orbitconv.nn.group_conv.correlate_in_fourier_space
+    monkeypatch.setattr(
+        orbitconv.nn.group_conv, "correlate_in_fourier_space", lambda x, *a: sizes.append(len(x)) or usual(x, *a)
+    )
+    other(x)
+    assert sizes == [2, 2, 1]
+
+
+def test_refuses_groups_with_mirrors_and_other_values():
+    with pytest.raises(ValueError, match=r"supports fourier=True for cyclic groups, got D4. Leave it out"):
+        GroupConv2d(1, 1, ExactBasis(Dihedral(4), 3), fourier=True)
+    with pytest.raises(ValueError, match=r"expects fourier=False, True or 'auto', got 'yes'"):
+        GroupConv2d(1, 1, ExactBasis(Cyclic(4), 3), fourier="yes")

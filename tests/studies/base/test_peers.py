@@ -1,0 +1,253 @@
+"""The peers' bases: their own numbers where they are installed, a note where they are not or do not run."""
+
+import sys
+import types
+import warnings
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from orbitconv.bases import HarmonicBasis
+from orbitconv.groups import Cyclic, Dihedral
+from orbitconv.metrics import basis_equivariance_error
+from orbitconv.nn import LiftingConv2d
+from orbitconv.records.record import versions
+from references import smooth_moments, turn
+from studies.__main__ import main
+from studies.base.peers import PEERS, PeerBasis, describe_skipped, peer_bases
+from studies.bases.compare_bases import CompareBases, compare_bases
+
+C8 = Cyclic(8)
+
+
+@dataclass
+class Blocker:
+    """Python's import system, for modules that are not there."""
+
+    names: set[str]
+
+    def find_spec(self, name, *_):
+        if name in self.names:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def loaded():
+    return {name: module for name, module in sys.modules.items() if name.partition(".")[0] in PEERS}
+
+
+@pytest.fixture
+def absent(monkeypatch):
+    """No peer can be imported, whether it is installed or not."""
+    real, blocker = loaded(), Blocker(set(PEERS))
+    for name in real:
+        del sys.modules[name]
+    monkeypatch.setattr(sys, "meta_path", [blocker, *sys.meta_path])
+    yield blocker
+    for name in loaded():
+        del sys.modules[name]
+    sys.modules.update(real)
+
+
+@pytest.fixture
+def broken(absent, tmp_path, monkeypatch):
+    """Puts a package named escnn with this code where Python finds it."""
+
+    def write(code):
+        (tmp_path / "escnn").mkdir()
+        (tmp_path / "escnn" / "__init__.py").write_text(code)
+        absent.names.remove("escnn")
+        monkeypatch.syspath_prepend(tmp_path)
+
+    return write
+
+
+def pretend(monkeypatch, atoms):
+    """A peer that imports, and whose layer gives these atoms."""
+
+    def layer(*fields, **options):
+        if atoms is None:
+            raise AssertionError("\n   no such kernel\n   try another")
+        return types.SimpleNamespace(weights=torch.zeros(atoms.shape[1]), basisexpansion=expand)
+
+    def expand(weights):
+        sys.stdout.write("WARNING! I print\n")
+        warnings.warn("I am old", DeprecationWarning, stacklevel=2)
+        return torch.einsum("d, g d y x -> g y x", weights, atoms.float())
+
+    plane = types.SimpleNamespace(trivial_repr=0, regular_repr=1)
+    contents = {
+        "escnn": {},
+        "escnn.gspaces": dict.fromkeys(PEERS["escnn"], lambda _: plane),
+        "escnn.nn": {"FieldType": lambda _, kinds: kinds, "R2Conv": layer},
+    }
+    for name, content in contents.items():
+        module = types.ModuleType(name)
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, name, module)
+
+
+def test_peers_that_are_not_installed_are_noted(absent):
+    assert peer_bases(C8, 3) == ([], {"escnn": "not installed", "e2cnn": "not installed"})
+
+
+def test_the_line_names_them_and_says_how_to_add_them(absent):
+    line = describe_skipped(peer_bases(C8, 3)[1])
+    assert line.startswith("Skipped: escnn (not installed); e2cnn (not installed). ")
+    assert "sh scripts/setup_peers.sh" in line
+    assert "setup" not in describe_skipped({"escnn, C8, 2x2": "empty"})
+
+
+def test_asked_for_by_name_a_missing_peer_says_which_extra_brings_it(absent):
+    with pytest.raises(ModuleNotFoundError, match=r"PeerBasis needs the module escnn.*orbitconv\[peers\]"):
+        PeerBasis("escnn", C8, 3)
+
+
+def test_an_unknown_peer_is_refused():
+    with pytest.raises(ValueError, match="escnn, e2cnn, got 'groupy'"):
+        PeerBasis("groupy", C8, 3)
+
+
+@pytest.mark.parametrize(
+    ("code", "note"),
+    [
+        ("raise RuntimeError('built for numpy 1\\nsecond line')", "built for numpy 1"),
+        ("raise ValueError", "ValueError"),
+        ("import module_of_nowhere", "PeerBasis needs the module module_of_nowhere, which is not installed."),
+        ("import warnings; warnings.warn('old')", "PeerBasis needs the module escnn.gspaces"),
+    ],
+)
+def test_a_peer_that_fails_on_import_is_noted_with_its_first_line(broken, code, note):
+    broken(code)
+    built, skipped = peer_bases(C8, 3)
+    assert built == []
+    assert skipped["escnn"].startswith(note)
+    assert "\n" not in skipped["escnn"]
+
+
+def test_a_peer_that_fails_on_a_kernel_is_noted_for_that_kernel(absent, monkeypatch):
+    pretend(monkeypatch, None)
+    assert peer_bases(C8, 2)[1] == {"escnn, C8, 2x2": "no such kernel", "e2cnn": "not installed"}
+
+
+@pytest.mark.parametrize("group", [C8, Dihedral(4)], ids=str)
+def test_atoms_come_through_unchanged_and_in_order(absent, monkeypatch, capsys, group):
+    atoms = HarmonicBasis(group, 5).atoms
+    pretend(monkeypatch, atoms)
+    (((name, fit, basis, seconds),), skipped) = peer_bases(group, 5)
+    assert (name, fit, skipped) == ("escnn", "none", {"e2cnn": "not installed"})
+    assert seconds >= 0
+    assert torch.equal(basis.atoms, atoms.float().double())
+    assert capsys.readouterr().out == ""
+
+
+def test_a_peer_that_turns_the_other_way_is_noted(absent, monkeypatch):
+    pretend(monkeypatch, HarmonicBasis(C8, 3).atoms[C8.inverse])
+    assert "order or turn elements in another way" in peer_bases(C8, 3)[1]["escnn, C8, 3x3"]
+
+
+def test_dependent_atoms_are_noted(absent, monkeypatch):
+    atoms = HarmonicBasis(C8, 3).atoms
+    pretend(monkeypatch, torch.cat([atoms, 2 * atoms[:, :1]], dim=1))
+    assert "linearly independent" in peer_bases(C8, 3)[1]["escnn, C8, 3x3"]
+
+
+def test_the_record_and_the_command_say_what_was_skipped(absent, data_dir, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    main(["compare-bases", "--kernel-sizes", "3", "--fit-images", "60", "--test-images", "20", "--no-photographs",
+          "--data-dir", str(data_dir), "--results", "record.json"])  # fmt: skip
+    assert "Skipped: escnn (not installed); e2cnn (not installed)." in capsys.readouterr().out
+    assert '"escnn": "not installed"' in (tmp_path / "record.json").read_text()
+
+
+# What follows runs in the environment of scripts/setup_peers.sh.
+
+
+@pytest.fixture(params=PEERS)
+def peer(request):
+    pytest.importorskip(f"{request.param}.nn", reason="sh scripts/setup_peers.sh makes an environment with it")
+    return request.param
+
+
+real = pytest.mark.filterwarnings("ignore")  # the peers' own
+
+
+def own_layer(peer, group, kernel_size, inputs, outputs):
+    """The peer's layer with random weights, written as its manual does, without our code."""
+    gspaces, layers = sys.modules[f"{peer}.gspaces"], sys.modules[f"{peer}.nn"]
+    rotations, mirrors = {
+        "escnn": ("rot2dOnR2", "flipRot2dOnR2"), "e2cnn": ("Rot2dOnR2", "FlipRot2dOnR2"),
+    }[peer]  # fmt: skip
+    plane = getattr(gspaces, mirrors if isinstance(group, Dihedral) else rotations)(N=group.num_rotations)
+    source = layers.FieldType(plane, inputs * [plane.trivial_repr])
+    target = layers.FieldType(plane, outputs * [plane.regular_repr])
+    layer = layers.R2Conv(source, target, kernel_size=kernel_size, padding=kernel_size // 2, bias=False)
+    return layer, lambda x: layer(layers.GeometricTensor(x, source)).tensor.unflatten(1, (outputs, group.order))
+
+
+@real
+@pytest.mark.parametrize("group", [Cyclic(4), C8, Cyclic(16), Dihedral(4), Dihedral(8)], ids=str)
+@pytest.mark.parametrize(("kernel_size", "atoms"), [(3, 6), (4, 5), (5, 11), (7, 18)])
+def test_quarter_turns_and_mirrors_are_those_of_the_pixels(peer, group, kernel_size, atoms):
+    basis = PeerBasis(peer, group, kernel_size)
+    assert basis.num_atoms == atoms == torch.linalg.matrix_rank(basis.atoms[0].flatten(1), rtol=1e-3)
+    n = group.num_rotations
+    for quarters in range(4):
+        g = quarters * n // 4
+        torch.testing.assert_close(basis.atoms[g], turn(basis.atoms[0], quarters), rtol=0, atol=1e-6)
+        if isinstance(group, Dihedral):
+            expected = turn(basis.atoms[0], quarters, mirror=True)
+            torch.testing.assert_close(basis.atoms[n + g], expected, rtol=0, atol=1e-6)
+
+
+@real
+@pytest.mark.parametrize("kernel_size", [3, 5, 7])
+@pytest.mark.parametrize("group", [Cyclic(6), C8], ids=str)
+def test_the_angles_between_turn_images_too(peer, group, kernel_size):
+    basis, moments = PeerBasis(peer, group, kernel_size), smooth_moments(group, kernel_size)
+    assert basis_equivariance_error(basis, moments).max() < 0.1
+    basis.atoms = basis.atoms[group.inverse]
+    assert basis_equivariance_error(basis, moments).max() > 0.3
+
+
+@real
+@pytest.mark.parametrize("kernel_size", [3, 5, 7])
+@pytest.mark.parametrize("group", [Cyclic(4), C8, Dihedral(4)], ids=str)
+def test_their_weights_as_coefficients_give_their_output(peer, group, kernel_size):
+    theirs, run = own_layer(peer, group, kernel_size, 1, 1)
+    ours = LiftingConv2d(1, 1, PeerBasis(peer, group, kernel_size), padding=kernel_size // 2, bias=False)
+    with torch.no_grad():
+        ours.coefficients.copy_(theirs.weights.view(1, 1, -1))
+        x = torch.randn(2, 1, 15, 15)
+        torch.testing.assert_close(ours(x), run(x), rtol=0, atol=1e-5)
+
+
+@real
+@pytest.mark.parametrize("kernel_size", [3, 5, 7])
+@pytest.mark.parametrize("group", [Cyclic(4), C8], ids=str)
+def test_coefficients_read_off_one_element_give_every_channel_at_every_element(peer, group, kernel_size):
+    theirs, run = own_layer(peer, group, kernel_size, 2, 3)
+    basis = PeerBasis(peer, group, kernel_size)
+    ours = LiftingConv2d(2, 3, basis, padding=kernel_size // 2, bias=False)
+    with torch.no_grad():
+        filters, _ = theirs.expand_parameters()
+        upright = filters.unflatten(0, (3, group.order))[:, 0].flatten(2).flatten(0, 1).double()
+        solved = torch.linalg.lstsq(basis.atoms[0].flatten(1).T, upright.T).solution
+        ours.coefficients.copy_(solved.T.view(3, 2, -1))
+        x = torch.randn(2, 2, 15, 15)
+        torch.testing.assert_close(ours(x), run(x), rtol=0, atol=1e-5)
+
+
+@real
+def test_they_stand_in_the_table_with_their_versions(peer, data_dir):
+    record = compare_bases(
+        CompareBases(kernel_sizes=(2, 3), fit_images=60, test_images=20, photographs=False, data_dir=data_dir)
+    )
+    rows = [row for row in record.rows if row["family"] == peer]
+    assert [(row["kernel"], row["num_atoms"], row["train"], row["test"]) for row in rows] == [
+        (3, 6, "none", "cifar10-test"), (3, 6, "none", "cifar10-test, whitened"),
+    ]  # fmt: skip
+    assert record.extra["skipped"][f"{peer}, C8, 2x2"] == "The basis for the steerable filter is empty!"
+    assert all(0.03 < row["error_45"] < 0.1 for row in rows)
+    assert peer in versions()

@@ -1,0 +1,168 @@
+"""The study of MLP, learned translations and CNN, on small stand-ins for digits."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from digits import SIDE, load_small_digits, small_digits
+from orbitconv._support.folders import read_arrays
+from orbitconv._support.progress import silent
+from orbitconv.train import Training
+from studies.mlp_to_cnn import bench as mlp_bench
+from studies.mlp_to_cnn import study as mlp_to_cnn
+from studies.mlp_to_cnn.bench import Bench, build, lengthen, measure
+from studies.mlp_to_cnn.curves import layout_name
+from studies.mlp_to_cnn.lessons import Lessons
+from studies.mlp_to_cnn.study import MlpToCnn, compare_mlp_to_cnn
+
+SMALL = {
+    "seeds": 1, "train_images": 200, "test_images": 50, "pairs": 200, "reach": 3, "curve_pairs": (12, 200),
+    "curve_pair_labels": 60, "curve_labels": (20, 60), "curve_steps": 4, "training": Training(epochs=1, batch_size=50),
+}  # fmt: skip
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    monkeypatch.setattr(mlp_to_cnn, "load", load_small_digits)
+    return MlpToCnn(out=tmp_path / "run", **SMALL)
+
+
+def test_every_part_has_its_rows_and_goes_on_where_it_stopped(config, monkeypatch):
+    main = compare_mlp_to_cnn(replace(config, parts="main"))
+    kinds = {(row["family"], row["test"]) for row in main.rows}
+    assert kinds == {(f, t) for f in ("mlp", "learned", "cnn") for t in ("plain", "permuted")} | {
+        ("learned", "zero-filled")
+    }
+    assert set(main.extra["actions"]) == {"plain", "permuted", "zero-filled"}
+    for row in main.rows:
+        assert row["train"] == ("plain" if row["test"] == "plain" else "permuted")
+        assert ("distance_learned" in row) == (row["family"] == "learned")
+        if row["family"] == "learned":
+            assert row["distance_learned"] < 1e-6
+            assert row["distance_closed"] == 0
+            assert (row["group"], row["pairs"]) == ("t8x8", 200)
+
+    whole = compare_mlp_to_cnn(config)
+    assert whole.rows[: len(main.rows)] == main.rows
+    assert [row["family"] for row in whole.rows if row["part"] == "pairs"][:2] == ["mlp", "cnn"]
+    pairs = [row for row in whole.rows if row["part"] == "pairs" and row["family"] == "learned"]
+    assert len(pairs) == 2 * 2 * 2
+    for row in pairs:
+        no_group = row["pairs"] == 12 and row["learner"] == "any map"  # fewer than pixels
+        assert (row["test_error_percent"] is None) == (row["layout"] is None) == no_group
+    layouts = {(row["layout"], row["test_error_percent"]) for row in pairs if row["layout"]}
+    assert len(layouts) == len({layout for layout, _ in layouts})  # one network for each layout
+    labels = [row for row in whole.rows if row["part"] == "labels"]
+    assert len(labels) == 2 * 4
+    assert {row["steps"] for row in labels} == {4}
+    json.dumps(whole.as_dict(), allow_nan=False)
+
+    monkeypatch.setattr(mlp_bench, "train", lambda *_, **__: pytest.fail("done already"))
+    assert compare_mlp_to_cnn(config).rows == whole.rows
+    with pytest.raises(FileExistsError, match="other settings"):
+        compare_mlp_to_cnn(replace(config, pairs=100))
+
+
+def test_the_record_holds_every_part_that_is_done_whatever_was_asked_last(config):
+    main = compare_mlp_to_cnn(replace(config, parts="main", seeds=2))
+    labels = compare_mlp_to_cnn(replace(config, parts="labels"))
+    assert labels.rows[: len(main.rows)] == main.rows
+    assert {row["part"] for row in labels.rows} == {"main", "labels"}
+    assert labels.extra["actions"] == main.extra["actions"]
+    assert any("circularly" in note for note in labels.extra["notes"])
+
+
+def test_parts_and_settings_keep_their_names_so_that_old_folders_go_on(config):
+    compare_mlp_to_cnn(config)
+    first, *lines = map(json.loads, (config.out / "journal.jsonl").read_text().splitlines())
+    assert first["settings"] == {
+        "train_images": 200, "test_images": 50, "pairs": 200, "reach": 3, "curve_pairs": [12, 200],
+        "curve_pair_labels": 60, "curve_labels": [20, 60], "curve_steps": 4,
+        "training": {"epochs": 1, "batch_size": 50, "learning_rate": 5e-3, "weight_decay": 1e-4},
+    }  # fmt: skip
+    parts = {line["part"] for line in lines if not line["part"].startswith("layout ")}
+    kinds = [f"{family}, {test}" for family in ("mlp", "learned", "cnn") for test in ("plain", "permuted")]
+    assert parts == {
+        *(f"action, {test}" for test in ("plain", "permuted", "zero-filled")),
+        *(f"{kind}, seed 0" for kind in (*kinds, "learned, zero-filled")),
+        *(f"60 labels, {family}, permuted, seed 0" for family in ("mlp", "cnn")),
+        *(f"{n} pairs, {test}, {learner}, action" for n in (12, 200) for test in ("permuted", "zero-filled")
+          for learner in ("any map", "features move")),
+        *(f"{n} labels, {kind}, seed 0" for n in (20, 60)
+          for kind in ("mlp, plain", "learned, plain", "cnn, plain", "learned, permuted")),
+    }  # fmt: skip
+    assert replace(config, training=replace(config.training, clip=1.0)).fixed()["training"]["clip"] == 1.0
+    assert replace(config, device="cpu", seeds=9, parts="pairs").fixed() == config.fixed()
+
+
+def test_more_seeds_go_on_from_fewer(config):
+    one = compare_mlp_to_cnn(replace(config, parts="main"))
+    two = compare_mlp_to_cnn(replace(config, parts="main", seeds=2))
+    assert two.rows[: len(one.rows)] == one.rows
+    assert len(two.rows) == 2 * len(one.rows)
+
+
+def test_figures_get_the_filters_and_matrices_of_the_first_networks(config):
+    compare_mlp_to_cnn(replace(config, parts="main"))
+    filters = read_arrays(config.out / "filters-permuted.npz")["filters"]
+    assert filters.shape == (16, SIDE * SIDE)
+    assert set((filters != 0).sum(1)) == {25}  # 5x5, scattered
+    saved = read_arrays(config.out / "translations-permuted.npz")
+    assert np.abs(saved["learned"] - saved["closed"]).max() < 1e-6
+
+
+def test_a_network_learns_the_order_of_pixels_from_nothing_but_pairs(config):
+    digits = small_digits(400)
+    lessons = Lessons(digits, 200, 3, silent)
+    training = Training(epochs=6, batch_size=50)
+    bench = Bench(
+        digits=digits, test=small_digits(100, "test"), unlabelled=digits, training=training, steps=1, progress=silent
+    )
+    row, network = measure("learned", "permuted", lessons.group("permuted"), bench, seed=0, what="")
+    assert row["test_error_percent"] < 40
+    assert row["steps"] == 48
+    assert layout_name(lessons.group("permuted")) == layout_name(lessons.group("permuted")) is not None
+    assert layout_name(lessons.group("permuted")) != layout_name(lessons.group("plain"))
+    assert layout_name(None) is None
+    assert not network.training
+
+
+def test_epochs_are_added_up_to_the_steps_that_were_asked_for():
+    training = Training(epochs=12, batch_size=100)
+    assert lengthen(training, 60_000, 1500) == training
+    assert lengthen(training, 100, 1500) == replace(training, epochs=1500)
+    assert lengthen(training, 40, 1500) == replace(training, epochs=1500, batch_size=40)
+    assert lengthen(training, 1000, 1500).epochs == 150
+
+
+def test_bad_settings_are_refused():
+    with pytest.raises(ValueError, match=r"curve_pairs\[1\] >= 1"):
+        MlpToCnn(curve_pairs=(50, 0))
+    with pytest.raises(ValueError, match="no more labels"):
+        MlpToCnn(train_images=500)
+    assert MlpToCnn(train_images=500, parts="main").train_images == 500
+    assert MlpToCnn(train_images=500, parts="labels", curve_labels=(100,)).curve_pair_labels == 6000
+    with pytest.raises(ValueError, match=r"two labels or more .* got 6000, 1, 20"):
+        MlpToCnn(curve_labels=(1, 20))
+    with pytest.raises(ValueError, match="--reach >= 0"):
+        MlpToCnn(reach=-3)
+    with pytest.raises(ValueError, match="learning_rate > 0"):
+        MlpToCnn(training=Training(learning_rate=-1.0))
+    for size in (1, 501):
+        with pytest.raises(ValueError, match=f"batches of two digits, .* got --training.batch-size {size}"):
+            MlpToCnn(train_images=500, parts="main", training=Training(batch_size=size))
+    with pytest.raises(ValueError, match="auto, cpu or cuda"):
+        MlpToCnn(device="gpu")
+    with pytest.raises(ValueError, match="no other"):
+        build("cnn", 8, Lessons(small_digits(200), 200, 3, silent).group("plain"), 0)
+    with pytest.raises(ValueError, match="one for each pixel"):
+        Lessons(small_digits(200), 20, 3, silent).group("plain")
+
+
+def test_initial_weights_depend_on_the_seed_alone():
+    one, same, other = (next(build("cnn", 8, None, seed).parameters()) for seed in (0, 0, 1))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
