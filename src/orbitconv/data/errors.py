@@ -9,6 +9,14 @@ class DataError(ValueError):
     """Data that is missing, damaged, or cannot be written; the message says what to do."""
 
 
+class DamagedError(DataError):
+    """A file that breaks the rules of its format, or ends early."""
+
+
+class UnsupportedError(DataError):
+    """A sound file of a kind that is not read; the message says what to do."""
+
+
 class RouteError(Exception):
     """One way to the data is closed; the next one may be open."""
 

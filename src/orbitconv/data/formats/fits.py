@@ -1,0 +1,47 @@
+"""FITS, by astropy: BZERO and BSCALE applied, BLANK and NaN taken for missing data."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from orbitconv.data.errors import UnsupportedError
+from orbitconv.data.formats.opened import Opened, Page, Region, cut, kind_of
+from orbitconv.optional import import_optional
+
+
+@contextmanager
+def open_fits(path: Path, *, labels: bool = False) -> Iterator[Opened]:  # noqa: ARG001
+    """Open the first image of a FITS file; axes beyond rows and columns are pages. Rows keep the order of the file.
+
+    Args:
+        path: FITS file.
+        labels: Whether the numbers are labels, which changes nothing.
+
+    Yields:
+        The open file.
+
+    Raises:
+        UnsupportedError: If it holds no image, only tables.
+    """
+    fits = import_optional("astropy.io.fits", "formats", f"Reading {path.name}")
+    with fits.open(path, memmap=False) as units:
+        images = [unit for unit in units if unit.is_image and unit.header["NAXIS"] >= 2]
+        if not images:
+            raise UnsupportedError(f"{path} holds no image, only {', '.join(unit.name or 'tables' for unit in units)}.")
+        if len(images) > 1:
+            raise UnsupportedError(f"{path} holds {len(images)} images. Save each as a file of its own.")
+        data = images[0].data
+        planes = data.reshape(-1, 1, *data.shape[-2:])
+        kind, limits = kind_of(data.dtype)
+
+        def page(index: int, region: Region | None) -> Page:
+            pixels = cut(planes[index], region)
+            missing = np.isnan(pixels[0]) if pixels.dtype.kind == "f" else np.False_
+            return pixels, ~missing if missing.any() else None
+
+        yield Opened(
+            pages=len(planes), channels=1, height=data.shape[-2], width=data.shape[-1], kind=kind, limits=limits,
+            page=page,
+        )  # fmt: skip

@@ -1,0 +1,73 @@
+"""NumPy's own files: (height, width), or with channels first or last."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Shaped
+
+from orbitconv.data.errors import DataError, UnsupportedError
+from orbitconv.data.formats.opened import Opened, Page, Region, channel_axis, cut, kind_of
+
+
+@contextmanager
+def open_npy(path: Path, *, labels: bool = False) -> Iterator[Opened]:  # noqa: ARG001
+    """Open a .npy file; only what is asked for is read.
+
+    Args:
+        path: File that `numpy.save` wrote.
+        labels: Whether the numbers are labels, which changes nothing.
+
+    Yields:
+        The open file.
+
+    Raises:
+        UnsupportedError: If it holds Python objects.
+    """
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        if "Array can't be memory-mapped" in str(error) or "allow_pickle" in str(error):
+            raise UnsupportedError(
+                f"{path} holds Python objects, expected numbers. Save it anew as numbers."
+            ) from error
+        raise
+    yield of_array(array, path)
+
+
+def of_array(array: Shaped[np.ndarray, "..."], path: Path) -> Opened:
+    """Take an unnamed array for a picture: of three axes the shorter one of the first and the last holds channels.
+
+    Args:
+        array: Array that may lie on disk.
+        path: Its file, for the errors.
+
+    Returns:
+        The picture.
+
+    Raises:
+        DataError: If it has neither two axes nor three, or first and last have one length.
+    """
+    if array.ndim not in {2, 3}:
+        raise DataError(
+            f"{path} holds an array of shape {array.shape}, expected (height, width), (channels, height, width) or "
+            "(height, width, channels). Save each picture as a file of its own."
+        )
+    kind, limits = kind_of(array.dtype)
+    if array.ndim == 2:
+        planes = array[None]
+    else:
+        axis = channel_axis(array.shape)
+        if axis is None:
+            raise DataError(
+                f"{path} holds an array of shape {array.shape}: its channels may be first or last. Save it with fewer "
+                "channels than rows and columns, or as TIFF."
+            )
+        planes = array if axis == 0 else array.transpose(2, 0, 1)
+    channels, height, width = planes.shape
+
+    def page(index: int, region: Region | None) -> Page:  # noqa: ARG001
+        return np.array(cut(planes, region)), None
+
+    return Opened(pages=1, channels=channels, height=height, width=width, kind=kind, limits=limits, page=page)

@@ -1,0 +1,147 @@
+"""One picture of a file, as the numbers that the file states."""
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Shaped
+
+from orbitconv.data.errors import DamagedError, DataError, UnsupportedError
+from orbitconv.data.formats.opened import Opened, Region
+from orbitconv.data.formats.recognised import reader_of
+
+Pages = Literal["pictures", "channels"] | None
+"""What the pages of a stack are; None refuses stacks."""
+
+_BROKEN = (
+    OSError, ValueError, SyntaxError, IndexError, KeyError, AttributeError, TypeError, EOFError, ArithmeticError,
+    RuntimeError, MemoryError, AssertionError, zlib.error,
+)  # fmt: skip
+"""What the libraries raise at damaged files."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Picture:
+    """Numbers of a picture, not yet scaled.
+
+    Args:
+        pixels: Numbers as the file states them.
+        kind: Their type, such as `"uint8"` or `"uint12"`.
+        limits: The number that stands for black and the one that stands for white.
+        valid: Which pixels hold data; None where all do.
+        alpha: Whether the last channel is opacity.
+        colours: Colour space where it is neither grey nor RGB.
+    """
+
+    pixels: Shaped[np.ndarray, "c h w"]
+    kind: str
+    limits: tuple[float, float]
+    valid: Bool[np.ndarray, "h w"] | None = None
+    alpha: bool = False
+    colours: str = ""
+
+
+@contextmanager
+def open_picture(path: Path, *, labels: bool = False) -> Iterator[Opened]:
+    """Open a picture file, and explain what is wrong with it if it cannot be read.
+
+    Args:
+        path: Picture file.
+        labels: Whether the numbers are labels rather than brightness.
+
+    Yields:
+        The open file, to be read while the context lasts.
+
+    Raises:
+        DamagedError: If the file breaks the rules of its format.
+        UnsupportedError: If it is sound, but of a kind that is not read.
+        DataError: If it may not be read, or is too large.
+    """
+    reader = reader_of(path)
+    try:
+        with reader(path, labels=labels) as opened:
+            yield opened
+    except (DataError, ModuleNotFoundError):
+        raise
+    except NotImplementedError as error:
+        raise UnsupportedError(f"{path} cannot be read as a picture: {error}. Save it as PNG or plain TIFF.") from error
+    except _BROKEN as error:
+        text = f"{error}"
+        if "requires the 'imagecodecs' package" in text:
+            raise ModuleNotFoundError(
+                f"Reading {path.name} needs the module imagecodecs, which is not installed. "
+                "Run pip install 'orbitconv[formats]'.",
+                name="imagecodecs",
+            ) from error
+        if (isinstance(error, TypeError) and text.startswith("numbers of type")) or "not supported" in text:
+            raise UnsupportedError(
+                f"{path} cannot be read as a picture: {text} are not supported. Save it as PNG or plain TIFF."
+            ) from error
+        raise DamagedError(
+            f"{path} cannot be read as a picture: it is damaged ({type(error).__name__}: {text[:200]}). Remove or "
+            "repair it."
+        ) from error
+
+
+def read(
+    path: Path, *, pages: Pages = None, page: int = 0, region: Region | None = None, labels: bool = False
+) -> Picture:
+    """Read a picture, or a region of it.
+
+    Args:
+        path: Picture file.
+        pages: What the pages of a stack are: `"pictures"` reads the one numbered `page`, `"channels"` all of them.
+        page: Number of the page, from 0.
+        region: Rows and columns to read; None for all.
+        labels: Whether the numbers are labels rather than brightness.
+
+    Returns:
+        Its numbers as they are in the file, in the byte order of this machine.
+
+    Raises:
+        DataError: If it is a stack, and nobody said what its pages are; if a pixel is NaN or infinite.
+    """
+    with open_picture(path, labels=labels) as opened:
+        opened = as_asked(opened, path, pages)
+        pixels, valid = opened.page(page, region)
+        pixels = np.array(pixels, dtype=pixels.dtype.newbyteorder("="), order="C")
+        expected = (opened.channels, opened.height, opened.width)
+        if region is None and pixels.shape != expected:
+            raise DamagedError(f"{path} is damaged: its header states {expected}, it holds {pixels.shape}.")
+    if pixels.dtype.kind == "f":
+        finite = np.isfinite(pixels).all(0)
+        bad = int((~finite if valid is None else valid & ~finite).sum())
+        if bad:
+            raise DataError(
+                f"{path} holds {bad} NaN or infinite pixels among {finite.size}, expected finite ones. Fill them in, "
+                "declare them as missing data (FITS, GeoTIFF), or remove the picture."
+            )
+    return Picture(
+        pixels=pixels, kind=opened.kind, limits=opened.limits, valid=valid, alpha=opened.alpha, colours=opened.colours
+    )
+
+
+def as_asked(opened: Opened, path: Path, pages: Pages) -> Opened:
+    """Refuse a stack whose pages nobody explained, or join them.
+
+    Args:
+        opened: The open file.
+        path: Its name.
+        pages: What pages are.
+
+    Returns:
+        The file with its pages, or with one page of all their channels.
+
+    Raises:
+        DataError: If there are several pages and `pages` is None.
+    """
+    if opened.pages > 1 and pages is None:
+        raise DataError(
+            f"{path} is a stack of {opened.pages} pages. Say whether they are pictures of their own "
+            "(pages='pictures') or the channels of one picture (pages='channels')."
+        )
+    return opened.joined() if pages == "channels" and opened.pages > 1 else opened

@@ -1,0 +1,169 @@
+"""What the files of a folder hold: opened once, before anything is learned from them."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64
+
+from orbitconv.data.errors import DataError
+from orbitconv.data.formats import Pages, open_picture, read
+from orbitconv.data.formats.picture import as_asked
+from orbitconv.progress import ProgressCallback
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """What is known of a picture file.
+
+    Args:
+        channels: Channels of a picture.
+        height: Rows.
+        width: Columns.
+        kind: Type of the numbers.
+        limits: Black and white of the type.
+        pages: Pictures in the file.
+        stamp: Size in bytes and time of change, by which a change under way is noticed.
+        values: How often each number occurs in the mask, if there is one.
+    """
+
+    channels: int
+    height: int
+    width: int
+    kind: str
+    limits: tuple[float, float]
+    pages: int
+    stamp: tuple[int, int]
+    values: Mapping[int, int] = field(default_factory=dict)
+
+
+def stamp_of(path: Path) -> tuple[int, int]:
+    """Size and time of change of a file.
+
+    Args:
+        path: File, or the folder of a Zarr array.
+
+    Returns:
+        Bytes, and nanoseconds since 1970.
+    """
+    facts = path.stat()
+    return facts.st_size, facts.st_mtime_ns
+
+
+def survey(
+    files: Sequence[tuple[Path, Path | None]], *, pages: Pages, decode: bool, progress: ProgressCallback
+) -> list[Head | DataError]:
+    """Open pictures, and masks where there are some.
+
+    Args:
+        files: Pictures and their masks.
+        pages: What the pages of stacks are.
+        decode: Whether to read all pixels of pictures; masks are read in any case.
+        progress: Called after every file.
+
+    Returns:
+        For each picture what it holds, or why it cannot be used.
+    """
+    found: list[Head | DataError] = []
+    for done, (path, mask) in enumerate(files, start=1):
+        try:
+            found.append(_look_at(path, mask, pages, decode=decode))
+        except DataError as error:
+            found.append(error)
+        progress("read pictures", done, len(files))
+    return found
+
+
+def _look_at(path: Path, mask: Path | None, pages: Pages, *, decode: bool) -> Head:
+    """Open one picture and its mask."""
+    with open_picture(path) as opened:
+        opened = as_asked(opened, path, pages)
+    if decode:
+        for page in range(opened.pages):
+            read(path, pages=pages, page=page)
+    values: Counter[int] = Counter()
+    if mask is not None:
+        for page in range(opened.pages):
+            labels = read_mask(mask, pages=pages, page=page)
+            if labels.shape != (opened.height, opened.width):
+                raise DataError(
+                    f"{mask} has {labels.shape[0]}x{labels.shape[1]} pixels, expected {opened.height}x{opened.width} "
+                    "as "
+                    f"its picture {path} has. Remove the pair, or make the mask anew."
+                )
+            numbers, counts = np.unique(labels, return_counts=True)
+            values.update(dict(zip(numbers.tolist(), counts.tolist(), strict=True)))
+    return Head(
+        channels=opened.channels, height=opened.height, width=opened.width, kind=opened.kind, limits=opened.limits,
+        pages=opened.pages, stamp=stamp_of(path), values=values,
+    )  # fmt: skip
+
+
+def read_mask(path: Path, *, pages: Pages = None, page: int = 0, region: tuple[slice, slice] | None = None) -> Int64[
+    np.ndarray, "h w"
+]:  # fmt: skip
+    """Read a mask: one whole number for each pixel.
+
+    Args:
+        path: Mask file; entries of a palette are the numbers, not its colours.
+        pages: `"pictures"` if the pages of a stack are masks.
+        page: Number of the page.
+        region: Rows and columns to read; None for all.
+
+    Returns:
+        The numbers.
+
+    Raises:
+        DataError: If it has several channels that differ, or numbers that are not whole.
+    """
+    picture = read(path, pages="pictures" if pages == "pictures" else None, page=page, region=region, labels=True)
+    pixels = picture.pixels[: len(picture.pixels) - picture.alpha]
+    if (pixels != pixels[:1]).any():
+        raise DataError(
+            f"{path} is a mask in colours ({len(pixels)} channels), expected one number for each pixel. Save the "
+            "numbers "
+            "of the classes as an 8-bit or 16-bit PNG."
+        )
+    labels = pixels[0].astype(np.int64)
+    if pixels.dtype.kind == "f" and (labels != pixels[0]).any():
+        raise DataError(f"{path} is a mask of {picture.kind} that are not whole, expected the numbers of classes.")
+    return labels
+
+
+def same_files(left: Iterable[Path], right: Iterable[Path]) -> list[tuple[Path, Path]]:
+    """Files of one list whose bytes also stand in another; only those of equal size are read.
+
+    Args:
+        left: Files.
+        right: Files.
+
+    Returns:
+        Pairs of files of equal content, of the left list and of the right.
+    """
+    by_size: dict[int, list[Path]] = {}
+    for path in right:
+        by_size.setdefault(path.stat().st_size, []).append(path)
+    sums: dict[Path, bytes] = {}
+    pairs = []
+    for path in left:
+        near = [] if path.is_dir() else by_size.get(path.stat().st_size, [])
+        twin = next((other for other in near if _checksum(other, sums) == _checksum(path, sums)), None)
+        if twin is not None:
+            pairs.append((path, twin))
+    return pairs
+
+
+def _checksum(path: Path, known: dict[Path, bytes]) -> bytes:
+    """SHA-256 of a file, remembered."""
+    if path not in known:
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+        known[path] = digest.digest()
+    return known[path]
