@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
-from orbitconv.data.errors import UnsupportedError
+from orbitconv.data.errors import DamagedError, UnsupportedError
 from orbitconv.data.formats.opened import Opened, Page, Region, cut, kind_of
 from orbitconv.optional import import_optional
 
@@ -32,6 +32,8 @@ def open_dicom(path: Path, *, labels: bool = False) -> Iterator[Opened]:
     pydicom = import_optional("pydicom", "formats", f"Reading {path.name}")
     dataset = pydicom.dcmread(path)
     if "Rows" not in dataset or "PixelData" not in dataset:
+        if "Image" in dataset.file_meta.get("MediaStorageSOPClassUID", pydicom.uid.UID("")).name:
+            raise DamagedError(f"{path} is damaged: it ends before its pixels. Replace it.")
         raise UnsupportedError(f"{path} is DICOM without a picture.")
     stored = np.dtype(f"{'i' if dataset.PixelRepresentation else 'u'}{dataset.BitsAllocated // 8 or 1}")
     kind, (black, white) = kind_of(stored, dataset.BitsStored)

@@ -1,12 +1,14 @@
 """FITS, by astropy: BZERO and BSCALE applied, BLANK and NaN taken for missing data."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from orbitconv.data.errors import UnsupportedError
+from orbitconv.data.errors import DamagedError, UnsupportedError
 from orbitconv.data.formats.opened import Opened, Page, Region, cut, kind_of
 from orbitconv.optional import import_optional
 
@@ -26,13 +28,14 @@ def open_fits(path: Path, *, labels: bool = False) -> Iterator[Opened]:  # noqa:
         UnsupportedError: If it holds no image, only tables.
     """
     fits = import_optional("astropy.io.fits", "formats", f"Reading {path.name}")
-    with fits.open(path, memmap=False) as units:
+    with path.open("rb") as file, _opened(fits, file, path) as units:
         images = [unit for unit in units if unit.is_image and unit.header["NAXIS"] >= 2]
         if not images:
             raise UnsupportedError(f"{path} holds no image, only {', '.join(unit.name or 'tables' for unit in units)}.")
         if len(images) > 1:
             raise UnsupportedError(f"{path} holds {len(images)} images. Save each as a file of its own.")
-        data = images[0].data
+        with _whole(path):
+            data = images[0].data
         planes = data.reshape(-1, 1, *data.shape[-2:])
         kind, limits = kind_of(data.dtype)
 
@@ -45,3 +48,20 @@ def open_fits(path: Path, *, labels: bool = False) -> Iterator[Opened]:  # noqa:
             pages=len(planes), channels=1, height=data.shape[-2], width=data.shape[-1], kind=kind, limits=limits,
             page=page,
         )  # fmt: skip
+
+
+def _opened(fits: Any, file: BinaryIO, path: Path) -> Any:
+    """The units of a file."""
+    with _whole(path):
+        return fits.open(file, memmap=False)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Refuse files that astropy reads with no more than a warning though they end early."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        yield
+    for one in said:
+        if "truncated" in str(one.message) or "corrupted" in str(one.message):
+            raise DamagedError(f"{path} cannot be read as a picture: it is damaged ({one.message}). Replace it.")

@@ -1,6 +1,5 @@
 """One picture of a file, as the numbers that the file states."""
 
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,12 +15,6 @@ from orbitconv.data.formats.recognised import reader_of
 
 Pages = Literal["pictures", "channels"] | None
 """What the pages of a stack are; None refuses stacks."""
-
-_BROKEN = (
-    OSError, ValueError, SyntaxError, IndexError, KeyError, AttributeError, TypeError, EOFError, ArithmeticError,
-    RuntimeError, MemoryError, AssertionError, zlib.error,
-)  # fmt: skip
-"""What the libraries raise at damaged files."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -69,7 +62,7 @@ def open_picture(path: Path, *, labels: bool = False) -> Iterator[Opened]:
         raise
     except NotImplementedError as error:
         raise UnsupportedError(f"{path} cannot be read as a picture: {error}. Save it as PNG or plain TIFF.") from error
-    except _BROKEN as error:
+    except Exception as error:  # damaged files make the libraries raise errors of any kind
         text = f"{error}"
         if "requires the 'imagecodecs' package" in text:
             raise ModuleNotFoundError(

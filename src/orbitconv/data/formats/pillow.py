@@ -12,7 +12,7 @@ from orbitconv.data.errors import DamagedError, DataError
 from orbitconv.data.formats.opened import Opened, Page, Region, cut, kind_of, upright
 from orbitconv.optional import import_optional
 
-_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "GIF")
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "GIF")
 _ORIENTATION = 0x0112
 _TRANSPARENT = {"RGBA", "LA", "PA", "RGBa", "La"}
 
@@ -51,7 +51,7 @@ def _opened(picture: Any, path: Path, *, labels: bool) -> Opened:
     depth, colour_type = _png_depth(path) if picture.format == "PNG" else (8, None)
     orientation = picture.getexif().get(_ORIENTATION, 1)
     width, height = reversed(picture.size) if orientation in {5, 6, 7, 8} else picture.size
-    pages = getattr(picture, "n_frames", 1)
+    pages = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)  # MPO: a JPEG with a second view or a map
     if depth == 16 and colour_type in {2, 4, 6}:
 
         def deep(index: int, region: Region | None) -> Page:  # noqa: ARG001
