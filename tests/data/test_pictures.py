@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from orbitconv.data import DataError, grey_tiles, pictures_in
+from orbitconv.data import DataError, Skipped, grey_tiles, pictures_in
 
 image_module = pytest.importorskip("PIL.Image")
 
@@ -147,3 +147,73 @@ def test_large_pictures_pass_in_silence_and_those_beyond_the_limit_are_refused_b
     monkeypatch.setattr(image_module, "MAX_IMAGE_PIXELS", 1100)
     with pytest.raises(DataError, match=r"vast\.png has too many pixels .*2400 pixels.* Make it smaller or cut it"):
         list(grey_tiles([path], side=20))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 1), (1, 40), (2, 2), (3, 50)])
+def test_pictures_of_few_pixels_are_left_out_and_said(tmp_path, shape):
+    small = write(tmp_path / "small.png", np.zeros(shape, dtype=np.uint8))
+    large = write(tmp_path / "large.png", np.zeros((40, 40), dtype=np.uint8))
+    skipped = Skipped()
+    assert sum(map(len, grey_tiles([small, large], side=20, shrink=1, skipped=skipped))) == 4
+    assert str(skipped) == "1 of 2 pictures were left out: 1 smaller than 20x20 pixels (small.png)"
+
+
+def test_tiles_of_one_pixel_are_smoothed_as_scipy_does(tmp_path):
+    ndimage = pytest.importorskip("scipy.ndimage")
+    pixels = np.array([[10, 200]], dtype=np.uint8)
+    tiles = torch.cat(list(grey_tiles([write(tmp_path / "a.png", pixels)], side=1, shrink=1)))
+    expected = ndimage.gaussian_filter(pixels / 255, 0.5, mode="mirror", truncate=4)
+    np.testing.assert_allclose(tiles.flatten().numpy(), expected.flatten(), atol=1e-5)
+
+
+def test_hidden_files_are_no_pictures(tmp_path):
+    write(tmp_path / "a.png", np.zeros((4, 4), dtype=np.uint8))
+    (tmp_path / "._a.png").write_bytes(b"\0\x05\x16\x07 of another system")
+    assert [path.name for path in pictures_in(tmp_path)] == ["a.png"]
+
+
+def test_unreadable_pictures_are_counted_by_reason_if_asked_and_refused_if_not(tmp_path):
+    good = write(tmp_path / "good.png", np.zeros((8, 8), dtype=np.uint8))
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "scan.nii").write_bytes(b"\x5c\x01\0\0")
+    files, skipped = [tmp_path / "empty.png", good, tmp_path / "scan.nii"], Skipped()
+    assert len(list(grey_tiles(files, side=8, skipped=skipped))) == 1
+    assert str(skipped) == (
+        "2 of 3 pictures were left out: 1 damaged (empty.png); 1 of a kind that is not read (scan.nii)"
+    )
+    with pytest.raises(DataError, match=r"empty\.png"):
+        list(grey_tiles(files, side=8))
+
+
+def test_the_first_pictures_of_a_seeded_order_are_of_all_folders(tmp_path):
+    for name in [f"{folder}/{i}.png" for folder in "abc" for i in range(30)]:
+        write(tmp_path / name, np.zeros((4, 4), dtype=np.uint8))
+    order = pictures_in(tmp_path, seed=0)
+    assert sorted(order) == pictures_in(tmp_path)
+    assert {path.parent.name for path in order[:3]} == set("abc")
+    assert order == pictures_in(tmp_path, seed=0) != pictures_in(tmp_path, seed=1)
+
+
+def test_tiles_that_touch_missing_data_are_left_out(tmp_path):
+    fits = pytest.importorskip("astropy.io.fits")
+    pixels = np.random.default_rng(0).random((40, 60)).astype(np.float32)
+    pixels[3, 4] = np.nan
+    fits.PrimaryHDU(pixels).writeto(tmp_path / "a.fits")
+    tiles = torch.cat(list(grey_tiles([tmp_path / "a.fits"], side=20, shrink=1, low_pass=0)))
+    known = pixels[np.isfinite(pixels)]
+    scaled = (pixels - known.min()) / (known.max() - known.min())
+    expected = [scaled[r : r + 20, c : c + 20] for r, c in ((0, 20), (0, 40), (20, 0), (20, 20), (20, 40))]
+    np.testing.assert_allclose(tiles[:, 0].numpy(), expected, atol=1e-6)
+
+
+def test_one_negative_number_does_not_change_the_scale_of_16_bits(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    pixels = np.random.default_rng(0).integers(0, 200, (8, 8)).astype(np.int16)
+    means = []
+    for least in (0, -1):
+        pixels[0, 0] = least
+        tifffile.imwrite(tmp_path / "a.tif", pixels)
+        (tile,) = grey_tiles([tmp_path / "a.tif"], side=8, shrink=1, low_pass=0)
+        means.append(tile.mean().item())
+        np.testing.assert_allclose(tile[0, 0].numpy(), (pixels / 65535 + 32768 / 65535), atol=1e-6)
+    assert means[0] == pytest.approx(means[1], abs=1e-5)

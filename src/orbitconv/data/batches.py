@@ -10,7 +10,7 @@ from jaxtyping import Int64
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from orbitconv.checks import check_positive
+from orbitconv._support.checks import check_positive
 from orbitconv.data.picture_dataset import Draw
 
 _WINDOWS = 3  # purpose of the draws, unlike those of training

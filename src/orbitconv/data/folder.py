@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from orbitconv.checks import check_positive, check_share
+from orbitconv._support.checks import check_positive, check_share
+from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data.batches import TestBatches, TrainBatches
 from orbitconv.data.errors import DataError
 from orbitconv.data.formats import Pages
@@ -23,7 +24,6 @@ from orbitconv.data.scaling import Rule, Scaling, rule_for
 from orbitconv.data.splitting import FILE, reused, stratified_split, write_split
 from orbitconv.data.survey import Head, same_files, survey
 from orbitconv.data.table import list_table
-from orbitconv.progress import ProgressCallback, silent
 
 _DEFAULT_SHARE = 0.15
 _DECODED = 2 << 30

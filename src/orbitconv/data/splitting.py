@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from orbitconv._support.files import write_atomically
 from orbitconv.data.errors import DataError, unreadable
 from orbitconv.data.layout import SPLITS, Split
-from orbitconv.files import write_atomically
 
 FILE = "split.csv"
 

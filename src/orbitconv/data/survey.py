@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
+from orbitconv._support.progress import ProgressCallback
 from orbitconv.data.errors import DataError
 from orbitconv.data.formats import Pages, open_picture, read
 from orbitconv.data.formats.picture import as_asked
-from orbitconv.progress import ProgressCallback
 
 _BLOCK = 1 << 20
 

@@ -4,7 +4,7 @@ import csv
 from collections import Counter
 from pathlib import Path
 
-from orbitconv.checks import did_you_mean
+from orbitconv._support.checks import did_you_mean
 from orbitconv.data.errors import DataError, unreadable
 from orbitconv.data.layout import SPLIT_NAMES, Entry, Listing, Split, Task, natural
 

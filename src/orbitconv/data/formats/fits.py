@@ -8,9 +8,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from orbitconv._support.optional import import_optional
 from orbitconv.data.errors import DamagedError, UnsupportedError
 from orbitconv.data.formats.opened import Opened, Page, Region, cut, kind_of
-from orbitconv.optional import import_optional
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from orbitconv._support.optional import import_optional
 from orbitconv.data.formats.opened import Opened, Page, Region, kind_of
-from orbitconv.optional import import_optional
 
 
 @contextmanager

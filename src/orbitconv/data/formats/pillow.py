@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from orbitconv._support.optional import import_optional
 from orbitconv.data.errors import DamagedError, DataError
 from orbitconv.data.formats.opened import Opened, Page, Region, cut, kind_of, upright
-from orbitconv.optional import import_optional
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "GIF")
 _ORIENTATION = 0x0112

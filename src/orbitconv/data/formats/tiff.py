@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
+from orbitconv._support.optional import import_optional
 from orbitconv.data.errors import UnsupportedError
 from orbitconv.data.formats.geotiff import open_geotiff
 from orbitconv.data.formats.opened import Opened, Page, Region, cut, kind_of, upright
-from orbitconv.optional import import_optional
 
 _GEOGRAPHIC = (33550, 33922, 34264, 34735, 42112, 42113)
 """Tags of GeoTIFF and of GDAL: scale, tie points, transformation, keys, metadata, missing data."""
@@ -67,8 +67,10 @@ def _opened(tiff: Any, path: Path, *, labels: bool) -> Opened:
     pages = int(np.prod([size for axis, size in sizes.items() if axis not in "CSYX"], dtype=int))
     palette = None if labels or photometric != _PALETTE or key.colormap is None else np.asarray(key.colormap)
     if palette is not None:
+        if not (palette % 256).any() or not (palette % 257).any():
+            palette = (palette >> 8).astype(np.uint8)  # bytes, as most programs write them
         kind, limits = kind_of(palette.dtype)
-        channels *= len(palette)
+        channels = len(palette)
     if photometric == _WHITE_IS_ZERO and first.dtype.kind not in "iub":
         raise UnsupportedError(f"{path} says that zero is white of {kind} numbers, which have no black. Save it anew.")
     orientation = int(key.tags.valueof("Orientation", default=1))
@@ -85,13 +87,13 @@ def _opened(tiff: Any, path: Path, *, labels: bool) -> Opened:
             pixels = upright(pixels, orientation)
         pixels = cut(pixels, region)
         if palette is not None:
-            pixels = np.concatenate([palette[:, one] for one in pixels])
+            pixels = palette[:, pixels[0]]
         elif photometric == _WHITE_IS_ZERO and not labels:
             black, white = limits
             pixels = ~pixels if pixels.dtype == bool else (int(black) + int(white) - pixels).astype(pixels.dtype)
         return pixels, None
 
-    alpha = len(key.extrasamples) == 1 and int(key.extrasamples[0]) in _ALPHA
+    alpha = palette is None and len(key.extrasamples) == 1 and int(key.extrasamples[0]) in _ALPHA
     colours = {_CMYK: "CMYK", _CIELAB: "CIELAB"}.get(photometric, "") if sizes.get("S", 1) > 1 else ""
     return Opened(
         pages=pages, channels=channels, height=height, width=width, kind=kind, limits=limits, page=page,

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from orbitconv._support.optional import import_optional
 from orbitconv.data.errors import UnsupportedError
 from orbitconv.data.formats.npy import of_array
 from orbitconv.data.formats.opened import Opened, Page, Region, kind_of
-from orbitconv.optional import import_optional
 
 
 @contextmanager
