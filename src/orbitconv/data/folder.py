@@ -19,7 +19,7 @@ from orbitconv.data.formats import Pages
 from orbitconv.data.found import Found
 from orbitconv.data.layout import SPLITS, Entry, Listing, Split, Task, list_folder
 from orbitconv.data.mask_classes import MaskClasses, mask_classes
-from orbitconv.data.picture_dataset import Item, PictureDataset
+from orbitconv.data.picture_dataset import Item, PictureDataset, decode_all
 from orbitconv.data.scaling import Rule, Scaling, rule_for
 from orbitconv.data.splitting import FILE, reused, stratified_split, write_split
 from orbitconv.data.survey import Head, same_files, survey
@@ -157,6 +157,7 @@ def folder(
     record: Path | str | None = None,
     max_unreadable: float = 0.01,
     check: Literal["auto", "pixels", "headers"] = "auto",
+    cache: Path | str | None = None,
     progress: ProgressCallback = silent,
 ) -> PictureFolder:
     """Find pictures and their labels or masks in a folder or a table.
@@ -188,6 +189,8 @@ def folder(
         max_unreadable: Share of the pictures that may be unreadable; they are left out, and named in `found`. One
             picture may always be.
         check: Whether to read every pixel beforehand, or headers alone; `"auto"` reads pixels of up to 2 GiB of files.
+        cache: Folder into which all pictures are decoded, once, as large as all their pixels; None reads the files each
+            time.
         progress: Called after each file.
 
     Returns:
@@ -239,6 +242,9 @@ def folder(
         part.scaling = scale
         part.window = window if split == "train" else None
     notes += _twins(items)
+    if cache is not None:
+        decode_all(list(data.values()), Path(cache), progress)
+        notes.append(f"decoded pictures: {cache}")
     found = Found(
         root=path, task=listing.task, classes=names, pictures={split: len(part) for split, part in items.items()},
         counts=_counts(entries, heads, names, masks), smallest=min(_sizes(heads), key=np.prod),

@@ -90,7 +90,7 @@ def list_folder(root: Path) -> Listing:
             f"folder expects a folder or a CSV file, got {'a file' if root.exists() else 'nothing'}: {root}."
         )
     inside = _folders(root)
-    splits = {name: SPLIT_NAMES[name.lower()] for name in inside if name.lower() in SPLIT_NAMES}
+    splits: dict[str, Split] = {name: SPLIT_NAMES[name.lower()] for name in inside if name.lower() in SPLIT_NAMES}
     if not splits:
         return _list_part(root, root, None)
     twice = [split for split, n in Counter(splits.values()).items() if n > 1]

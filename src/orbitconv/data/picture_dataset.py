@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import final
 
@@ -13,10 +14,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from orbitconv.data.channels import with_channels
+from orbitconv.data.decoded import DecodedPictures, decode
 from orbitconv.data.errors import DataError, unreadable
 from orbitconv.data.formats import Pages, Picture, Region, read
 from orbitconv.data.scaling import Scaling
 from orbitconv.data.survey import read_mask, stamp_of
+from orbitconv.progress import ProgressCallback
 
 Draw = tuple[int, int]
 """Number of a picture, and a seed for where its window lies."""
@@ -79,9 +82,13 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
         objects: bool = False,
         ignore_index: int = 255,
     ) -> None:
-        self.items, self.channels, self.scaling, self.pages = tuple(items), channels, scaling, pages
+        self.items, self.channels, self.scaling = tuple(items), channels, scaling
+        self.pages: Pages = pages
         self.size, self.window = size, window
-        self.codes, self.is_objects, self.ignore_index = codes, objects, ignore_index
+        self.codes, self.objects, self.ignore_index = codes, objects, ignore_index
+        self.decoded: DecodedPictures | None = None
+        """Where decoded pictures are read from, item `i` being picture `first_decoded + i` there."""
+        self.first_decoded = 0
 
     def __len__(self) -> int:
         return len(self.items)
@@ -102,7 +109,7 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
             multi = isinstance(item.label, tuple)
             label = torch.tensor(item.label, dtype=torch.float32 if multi else torch.int64)
         else:
-            label = torch.from_numpy(self._classes(item, region))
+            label = torch.from_numpy(self._classes(number, region))
             if picture.valid is not None:
                 label[~torch.from_numpy(picture.valid)] = self.ignore_index
         if self.window is not None:
@@ -126,6 +133,8 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
             DataError: If the file changed since the folder was looked at, or cannot be read any more.
         """
         item = self.items[index]
+        if self.decoded is not None:
+            return self.decoded.picture(self.first_decoded + index, region)
         self._check_unchanged(item)
         picture = read(item.path, pages=self.pages, page=item.page, region=region)
         return with_channels(picture, self.channels, item.path)
@@ -142,10 +151,9 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
         Raises:
             ValueError: If there is no mask.
         """
-        item = self.items[index]
-        if item.mask is None:
+        if self.items[index].mask is None:
             raise ValueError("PictureDataset.numbered expects pictures with masks, got labels.")
-        return torch.from_numpy(read_mask(item.mask, pages=self.pages, page=item.page))
+        return torch.from_numpy(self.numbers(index, None))
 
     @property
     def names(self) -> tuple[Path, ...]:
@@ -173,11 +181,26 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
         sizes = {(item.height, item.width) for item in self.items}
         return (self.channels, *sizes.pop()) if len(sizes) == 1 else None
 
-    def _classes(self, item: Item, region: Region | None) -> Int64[np.ndarray, "h w"]:
-        """The classes of a mask."""
+    def numbers(self, index: int, region: Region | None = None) -> Int64[np.ndarray, "h w"]:
+        """Read the numbers of a mask as they are in its file.
+
+        Args:
+            index: Number of the picture.
+            region: Rows and columns; None for all.
+
+        Returns:
+            The numbers.
+        """
+        item = self.items[index]
+        if self.decoded is not None:
+            return self.decoded.mask(self.first_decoded + index, region)
         assert item.mask is not None
-        numbers = read_mask(item.mask, pages=self.pages, page=item.page, region=region)
-        if self.is_objects:
+        return read_mask(item.mask, pages=self.pages, page=item.page, region=region)
+
+    def _classes(self, index: int, region: Region | None) -> Int64[np.ndarray, "h w"]:
+        """The classes of a mask."""
+        numbers = self.numbers(index, region)
+        if self.objects:
             return (numbers > 0).astype(np.int64)
         if self.codes is None:
             return numbers
@@ -186,7 +209,7 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
             classes[numbers == number] = label
         if (classes == -1).any():
             wrong = sorted(set(numbers[classes == -1].tolist()))[:5]
-            raise DataError(f"{item.mask} changed: it holds the numbers {wrong}, which no class has.")
+            raise DataError(f"{self.items[index].mask} changed: it holds the numbers {wrong}, which no class has.")
         return classes
 
     def _check_unchanged(self, item: Item) -> None:
@@ -197,6 +220,26 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
             raise unreadable(item.path, error) from error
         if now != item.stamp:
             raise DataError(f"{item.path} changed since the folder was looked at. Leave the folder as it is meanwhile.")
+
+
+def decode_all(data: Sequence[PictureDataset], root: Path, progress: ProgressCallback) -> None:
+    """Decode the pictures of data sets into one cache, and let them read from it.
+
+    Args:
+        data: Data sets of the same channels.
+        root: Folder of caches.
+        progress: Called after each picture.
+    """
+    facts, readers, first = [], [], 0
+    for part in data:
+        part.first_decoded, first = first, first + len(part)
+        for i, item in enumerate(part.items):
+            mask = None if item.mask is None else (str(item.mask.absolute()), stamp_of(item.mask))
+            facts.append((str(item.path.absolute()), item.page, item.stamp, mask, part.channels, part.pages))
+            readers.append((partial(part.picture, i), None if mask is None else partial(part.numbers, i)))
+    decoded = decode(root, facts, readers, progress)
+    for part in data:
+        part.decoded = decoded
 
 
 def fitted(image: Float[Tensor, "c h w"], size: tuple[int, int]) -> Float[Tensor, "c h2 w2"]:

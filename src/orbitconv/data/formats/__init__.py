@@ -6,5 +6,6 @@ from orbitconv.data.formats.picture import Pages as Pages
 from orbitconv.data.formats.picture import Picture as Picture
 from orbitconv.data.formats.picture import open_picture as open_picture
 from orbitconv.data.formats.picture import read as read
+from orbitconv.data.formats.picture import regions as regions
 from orbitconv.data.formats.recognised import SUFFIXES as SUFFIXES
 from orbitconv.data.formats.recognised import is_picture as is_picture

@@ -41,8 +41,8 @@ def open_fits(path: Path, *, labels: bool = False) -> Iterator[Opened]:  # noqa:
 
         def page(index: int, region: Region | None) -> Page:
             pixels = cut(planes[index], region)
-            missing = np.isnan(pixels[0]) if pixels.dtype.kind == "f" else np.False_
-            return pixels, ~missing if missing.any() else None
+            valid = ~np.isnan(pixels[0]) if pixels.dtype.kind == "f" else None
+            return pixels, None if valid is None or valid.all() else valid
 
         yield Opened(
             pages=len(planes), channels=1, height=data.shape[-2], width=data.shape[-1], kind=kind, limits=limits,

@@ -1,6 +1,6 @@
 """One picture of a file, as the numbers that the file states."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,42 +80,72 @@ def open_picture(path: Path, *, labels: bool = False) -> Iterator[Opened]:
         ) from error
 
 
-def read(
-    path: Path, *, pages: Pages = None, page: int = 0, region: Region | None = None, labels: bool = False
-) -> Picture:
-    """Read a picture, or a region of it.
+@contextmanager
+def regions(
+    path: Path, *, pages: Pages = None, page: int = 0, labels: bool = False
+) -> Iterator[Callable[[Region | None], Picture]]:
+    """Open a picture to read many regions of it; compressed files are decoded once at most.
 
     Args:
         path: Picture file.
         pages: What the pages of a stack are: `"pictures"` reads the one numbered `page`, `"channels"` all of them.
         page: Number of the page, from 0.
-        region: Rows and columns to read; None for all.
         labels: Whether the numbers are labels rather than brightness.
 
-    Returns:
-        Its numbers as they are in the file, in the byte order of this machine.
+    Yields:
+        Function that reads rows and columns, or everything if given None.
 
     Raises:
         DataError: If it is a stack, and nobody said what its pages are; if a pixel is NaN or infinite.
     """
     with open_picture(path, labels=labels) as opened:
         opened = as_asked(opened, path, pages)
-        pixels, valid = opened.page(page, region)
-        pixels = np.array(pixels, dtype=pixels.dtype.newbyteorder("="), order="C")
-        expected = (opened.channels, opened.height, opened.width)
-        if region is None and pixels.shape != expected:
-            raise DamagedError(f"{path} is damaged: its header states {expected}, it holds {pixels.shape}.")
-    if pixels.dtype.kind == "f":
-        finite = np.isfinite(pixels).all(0)
-        bad = int((~finite if valid is None else valid & ~finite).sum())
-        if bad:
-            raise DataError(
-                f"{path} holds {bad} NaN or infinite pixels among {finite.size}, expected finite ones. Fill them in, "
-                "declare them as missing data (FITS, GeoTIFF), or remove the picture."
-            )
-    return Picture(
-        pixels=pixels, kind=opened.kind, limits=opened.limits, valid=valid, alpha=opened.alpha, colours=opened.colours
-    )
+
+        def read_region(region: Region | None) -> Picture:
+            pixels, valid = opened.page(page, region)
+            pixels = np.array(pixels, dtype=pixels.dtype.newbyteorder("="), order="C")
+            expected = (opened.channels, opened.height, opened.width)
+            if region is None and pixels.shape != expected:
+                raise DamagedError(f"{path} is damaged: its header states {expected}, it holds {pixels.shape}.")
+            _check_finite(pixels, valid, path)
+            return Picture(
+                pixels=pixels, kind=opened.kind, limits=opened.limits, valid=valid, alpha=opened.alpha,
+                colours=opened.colours,
+            )  # fmt: skip
+
+        yield read_region
+
+
+def read(
+    path: Path, *, pages: Pages = None, page: int = 0, region: Region | None = None, labels: bool = False
+) -> Picture:
+    """Read a picture, or a region of it; see `regions` for several.
+
+    Args:
+        path: Picture file.
+        pages: What the pages of a stack are.
+        page: Number of the page, from 0.
+        region: Rows and columns to read; None for all.
+        labels: Whether the numbers are labels rather than brightness.
+
+    Returns:
+        Its numbers as they are in the file, in the byte order of this machine.
+    """
+    with regions(path, pages=pages, page=page, labels=labels) as read_region:
+        return read_region(region)
+
+
+def _check_finite(pixels: Shaped[np.ndarray, "c h w"], valid: Bool[np.ndarray, "h w"] | None, path: Path) -> None:
+    """Refuse NaN and infinity where there should be data."""
+    if pixels.dtype.kind != "f":
+        return
+    finite = np.isfinite(pixels).all(0)
+    bad = int((~finite if valid is None else valid & ~finite).sum())
+    if bad:
+        raise DataError(
+            f"{path} holds {bad} NaN or infinite pixels among {finite.size}, expected finite ones. Fill them in, "
+            "declare them as missing data (FITS, GeoTIFF), or remove the picture."
+        )
 
 
 def as_asked(opened: Opened, path: Path, pages: Pages) -> Opened:

@@ -1,5 +1,6 @@
 """TIFF of every kind, by tifffile; files with a place on earth go to rasterio."""
 
+import importlib.util
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from orbitconv.data.formats.opened import Opened, Page, Region, cut, kind_of, up
 _GEOGRAPHIC = (33550, 33922, 34264, 34735, 42112, 42113)
 """Tags of GeoTIFF and of GDAL: scale, tie points, transformation, keys, metadata, missing data."""
 _ALPHA = {1, 2}
+_PARTS_FROM = 64 << 20
+"""Bytes of pixels from which on parts of compressed files are decoded alone."""
 _WHITE_IS_ZERO, _PALETTE, _CMYK, _YCBCR, _CIELAB = 0, 3, 5, 6, 8
 
 
@@ -80,18 +83,23 @@ def _opened(tiff: Any, path: Path, *, labels: bool) -> Opened:
     whole: list[Shaped[np.ndarray, "p c h w"]] = []
 
     def page(index: int, region: Region | None) -> Page:
+        if not whole and region is not None and orientation == 1 and _large(first):
+            pixels = _part(first, index, region, channels if palette is None else 1)
+            return _seen(pixels), None
         if not whole:
             whole.append(_ordered(tiff, first))
         pixels = whole[0][index]
         if orientation in range(2, 9):
             pixels = upright(pixels, orientation)
-        pixels = cut(pixels, region)
+        return _seen(cut(pixels, region)), None
+
+    def _seen(pixels: Shaped[np.ndarray, "c h w"]) -> Shaped[np.ndarray, "c h w"]:
         if palette is not None:
-            pixels = palette[:, pixels[0]]
-        elif photometric == _WHITE_IS_ZERO and not labels:
+            return palette[:, pixels[0]]
+        if photometric == _WHITE_IS_ZERO and not labels:
             black, white = limits
-            pixels = ~pixels if pixels.dtype == bool else (int(black) + int(white) - pixels).astype(pixels.dtype)
-        return pixels, None
+            return ~pixels if pixels.dtype == bool else (int(black) + int(white) - pixels).astype(pixels.dtype)
+        return pixels
 
     alpha = palette is None and len(key.extrasamples) == 1 and int(key.extrasamples[0]) in _ALPHA
     colours = {_CMYK: "CMYK", _CIELAB: "CIELAB"}.get(photometric, "") if sizes.get("S", 1) > 1 else ""
@@ -99,6 +107,28 @@ def _opened(tiff: Any, path: Path, *, labels: bool) -> Opened:
         pages=pages, channels=channels, height=height, width=width, kind=kind, limits=limits, page=page,
         alpha=alpha, colours=colours,
     )  # fmt: skip
+
+
+def _large(series: Any) -> bool:
+    """Whether it pays to decode a part of a series: it is compressed, large, and there is zarr to do it."""
+    mapped = series.dataoffset is not None and series.keyframe.is_memmappable
+    return not mapped and series.nbytes > _PARTS_FROM and importlib.util.find_spec("zarr") is not None
+
+
+def _part(series: Any, index: int, region: Region, channels: int) -> Shaped[np.ndarray, "c h w"]:
+    """A region of one page, of which only the tiles that it touches are decoded."""
+    zarr = import_optional("zarr", "formats", "Reading a part of a TIFF")
+    leading = [i for i, axis in enumerate(series.axes) if axis not in "CSYX"]
+    places = np.unravel_index(index, [series.shape[i] for i in leading]) if leading else ()
+    wanted: list[Any] = [slice(None)] * len(series.axes)
+    wanted[series.axes.index("Y")], wanted[series.axes.index("X")] = region
+    for i, place in zip(leading, places, strict=True):
+        wanted[i] = int(place)
+    with series.aszarr(level=0) as store:
+        array = np.asarray(zarr.open(store, mode="r")[tuple(wanted)])
+    left = [axis for axis in series.axes if axis in "CSYX"]
+    array = array.transpose([left.index(axis) for axis in "CSYX" if axis in left])
+    return array.reshape(channels, *array.shape[-2:])
 
 
 def _ordered(tiff: Any, series: Any) -> Shaped[np.ndarray, "p c h w"]:
