@@ -108,6 +108,7 @@ class Server:
     files: dict[str, bytes] = field(default_factory=dict)
     cuts: dict[str, list[int]] = field(default_factory=dict)
     ranges: bool = True
+    lengths: bool = True
     hang: threading.Event | None = None
     asked: list[tuple[str, str | None]] = field(default_factory=list)
 
@@ -138,7 +139,8 @@ def server():
             if start:
                 self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
             body = content[start:]
-            self.send_header("Content-Length", str(len(body)))
+            if state.lengths:
+                self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             cuts = state.cuts.get(self.path.lstrip("/"))
             self.wfile.write(body[: cuts.pop(0)] if cuts else body)

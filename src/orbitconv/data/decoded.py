@@ -11,11 +11,11 @@ from typing import Any, final
 import numpy as np
 from jaxtyping import Int64, Shaped
 
+from orbitconv._support.files import write_atomically
+from orbitconv._support.progress import ProgressCallback
 from orbitconv.data.cache import locked
 from orbitconv.data.errors import DataError, writing
 from orbitconv.data.formats import Picture, Region
-from orbitconv.files import write_atomically
-from orbitconv.progress import ProgressCallback
 
 _PIXELS, _INDEX = "pixels.bin", "index.json"
 

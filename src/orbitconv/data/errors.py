@@ -43,6 +43,19 @@ def writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
+def check_regular(path: Path) -> None:
+    """Refuse pipes and devices, which would be waited on without end.
+
+    Args:
+        path: File that is about to be read; what is not there, or a folder, passes.
+
+    Raises:
+        DataError: If it is a pipe or a device.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise DataError(f"orbitconv.data expects a regular file at {path}, got a pipe or device. Replace it.")
+
+
 def unreadable(path: Path, error: OSError) -> DataError:
     """Return the error for a file that the operating system refuses to read.
 

@@ -13,13 +13,13 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from orbitconv._support.progress import ProgressCallback
 from orbitconv.data.channels import with_channels
 from orbitconv.data.decoded import DecodedPictures, decode
 from orbitconv.data.errors import DataError, unreadable
 from orbitconv.data.formats import Pages, Picture, Region, read
 from orbitconv.data.scaling import Scaling
 from orbitconv.data.survey import read_mask, stamp_of
-from orbitconv.progress import ProgressCallback
 
 Draw = tuple[int, int]
 """Number of a picture, and a seed for where its window lies."""

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from orbitconv.checks import check_positive
+from orbitconv._support.checks import check_positive
 from orbitconv.data.formats import Region
 
 

@@ -122,6 +122,17 @@ def test_mirrors_share_the_time_for_a_first_answer(fetch, server, monkeypatch):
     assert time.monotonic() - start < 2
 
 
+@pytest.mark.parametrize("lengths", [True, False])
+def test_a_mirror_that_sends_too_much_is_left_and_its_bytes_with_it(fetch, server, monkeypatch, tmp_path, lengths):
+    server.files["file"], server.lengths = CONTENT, lengths
+    monkeypatch.setattr(download, "LARGEST", len(CONTENT) - 1)
+    with pytest.raises(RouteError, match=r"states 512000 bytes" if lengths else r"sent more than 511999 bytes"):
+        fetch(server.url)
+    assert sum(path.stat().st_size for path in (tmp_path / "staging").iterdir()) == 0
+    monkeypatch.setattr(download, "LARGEST", len(CONTENT))
+    assert fetch(server.url)[0] == CONTENT
+
+
 def test_progress_counts_up_to_the_size(fetch, server):
     calls = []
     server.files["file"], server.cuts["file"] = CONTENT, [100_000]

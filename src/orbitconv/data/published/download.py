@@ -25,6 +25,9 @@ ATTEMPTS = 4
 
 BLOCK = 1 << 16
 
+LARGEST = 1 << 30
+"""Bytes of a file beyond which a mirror is not believed: all data sets have less."""
+
 
 def fetch_file(
     mirrors: tuple[str, ...], name: str, folder: Path, sha256: str | None, progress: ProgressCallback
@@ -120,6 +123,8 @@ class ResumableDownloader:
             start = _start_of(response, start)
             length = response.headers.get("Content-Length")
             total = start + int(length) if length else 0
+            if total > LARGEST:
+                raise RouteError(f"states {total} bytes, expected at most {LARGEST}")
             self.resumed = self.resumed or start > 0
             with self.part.open("r+b" if start else "wb") as file:
                 file.seek(start)
@@ -132,6 +137,9 @@ class ResumableDownloader:
                         raise RouteError(f"broke off after {file.tell()} of {total or 'unknown'} bytes") from error
                     if not block:
                         break
+                    if file.tell() + len(block) > LARGEST:  # a mirror that states no length may send without end
+                        file.truncate(0)
+                        raise RouteError(f"sent more than {LARGEST} bytes")
                     file.write(block)  # a full disk is no fault of the mirror: OSError goes up
                     self.progress(self.part.stem, file.tell(), total)
                 if total and file.tell() != total:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from orbitconv.data.errors import DataError, unreadable
+from orbitconv.data.errors import DataError, check_regular, unreadable
 
 UNSIGNED_BYTES = 0x08
 """Type code in the third byte of the magic number; the fourth counts the axes."""
@@ -33,6 +33,7 @@ def read_idx(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """
     expected = struct.pack(f">{1 + len(shape)}I", UNSIGNED_BYTES << 8 | len(shape), *shape)
     values = np.empty(shape, np.uint8)
+    check_regular(path)
     try:
         with gzip.open(path) as file:
             header = file.read(len(expected))

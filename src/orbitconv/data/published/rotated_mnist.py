@@ -11,7 +11,7 @@ import torch
 
 from orbitconv._support.progress import ProgressCallback
 from orbitconv.data.by_name import load
-from orbitconv.data.errors import DataError, unreadable
+from orbitconv.data.errors import DataError, check_regular, unreadable
 from orbitconv.data.image_set import ImageSet
 from orbitconv.data.rotation import rotated_set
 
@@ -95,6 +95,7 @@ def read_rotated_mnist(folder: Path | str, split: Literal["train", "test"]) -> I
             f"rotated MNIST ({split}) is not in {folder}: expected {path.name}. Use rotated_mnist to make a set of the "
             "same kind from MNIST."
         )
+    check_regular(path)
     rows = TRAIN_IMAGES if split == "train" else TEST_IMAGES
     try:
         table = np.loadtxt(path, dtype=np.float32, ndmin=2)
