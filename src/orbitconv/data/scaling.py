@@ -155,9 +155,11 @@ class Scaling:
             known = picture.pixels if picture.valid is None else picture.pixels[:, picture.valid]
             black, white = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
             offset, scale = np.array(black), np.array(1 / ((white - black) or 1))
-        wide = picture.pixels.dtype.itemsize > 2 or self.rule != "type"
+        wide = picture.pixels.dtype.itemsize > 2  # 32-bit floats hold all narrower numbers exactly
         numbers = picture.pixels.astype(np.float64 if wide else np.float32)
-        numbers = ((numbers - offset.astype(numbers.dtype)) * scale.astype(numbers.dtype)).astype(np.float32)
+        numbers -= offset.astype(numbers.dtype)
+        numbers *= scale.astype(numbers.dtype)
+        numbers = numbers.astype(np.float32, copy=False)
         if picture.valid is not None:
             numbers[:, ~picture.valid] = 0
         return torch.from_numpy(numbers)
