@@ -374,6 +374,26 @@ def test_a_picture_that_changes_under_way_is_refused(tmp_path):
     assert data.train[1][0].numpy() == pytest.approx(pixels[data.train.names[1]][None] / 255, abs=1e-6)
 
 
+def test_errors_in_workers_read_as_those_of_one_process(tmp_path):
+    write_classes(tmp_path, {"a": 3, "b": 3})
+    data = folder(tmp_path, val_share=0, test_share=0)
+    data.train.names[0].write_bytes(b"changed")
+    with pytest.raises(DataError) as caught:
+        list(data.loader("train", 6, workers=1))
+    assert str(caught.value).startswith(f"{data.train.names[0]} changed since")
+
+
+def test_names_that_are_no_utf_8_do_not_stop_it(tmp_path):
+    root = tmp_path / "pictures"
+    write_classes(root, {"a": 3, "b": 3})
+    (root / "a/00.png").rename(os.fsdecode(os.fsencode(root) + b"/a/\xff.png"))
+    Path(os.fsdecode(os.fsencode(root) + b"/b/\xfe.png")).touch()
+    data = folder(root, record=tmp_path / "run", cache=tmp_path / "cache", val_share=0, test_share=0)
+    assert len(data.train) == 6
+    str(data.found).encode()
+    assert folder(root, record=tmp_path / "run", val_share=0, test_share=0).train.names == data.train.names
+
+
 def test_test_pictures_that_are_also_in_training_are_warned_of(tmp_path):
     pixels = write_classes(tmp_path / "train", {"a": 3, "b": 3})
     write_classes(tmp_path / "test", {"a": 3, "b": 3})

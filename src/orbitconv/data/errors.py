@@ -6,7 +6,16 @@ from pathlib import Path
 
 
 class DataError(ValueError):
-    """Data that is missing, damaged, or cannot be written; the message says what to do."""
+    """Data that is missing, damaged, or cannot be written; the message says what to do.
+
+    Args:
+        message: The message. Of what a `DataLoader` makes of an error in one of its workers, the traceback is dropped.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        if message.startswith("Caught ") and "Original Traceback" in message:
+            message = message.rpartition(f"{type(self).__name__}: ")[2].strip()
+        super().__init__(message)
 
 
 class DamagedError(DataError):

@@ -54,7 +54,8 @@ class Found:
         for reason, names in self.left_out.items():
             more = f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
             lines.append(f"  left out: {len(names)} ({reason}): {', '.join(names[:_SHOWN])}{more}")
-        return "\n".join(lines + [f"  {note}" for note in self.notes])
+        text = "\n".join(lines + [f"  {note}" for note in self.notes])
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")  # file names may be no UTF-8
 
 
 def _sizes(smallest: tuple[int, int], largest: tuple[int, int]) -> str:

@@ -39,4 +39,5 @@ class Skipped:
         for reason, paths in self.by_reason.items():
             names = ", ".join(path.name for path in paths[:_SHOWN]) + (", ..." if len(paths) > _SHOWN else "")
             reasons.append(f"{len(paths)} {reason} ({names})")
-        return f"{len(self)} of {self.total} pictures were left out: {'; '.join(reasons)}"
+        text = f"{len(self)} of {self.total} pictures were left out: {'; '.join(reasons)}"
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")  # file names may be no UTF-8
