@@ -1,10 +1,12 @@
 """Batches as functions of seed, epoch and step."""
 
 import itertools
+import pickle
 
 import pytest
 import torch
 
+from orbitconv.data import folder
 from orbitconv.data.batches import TestBatches, TrainBatches, epoch_orders
 
 
@@ -50,6 +52,15 @@ def test_windows_differ_between_images_and_epochs():
     batches = TrainBatches(20, 4)
     seeds = [seed for _ in range(3) for batch in batches for _, seed in batch]
     assert len(set(seeds)) == 60
+
+
+def test_data_sets_can_be_sent_to_workers_that_are_spawned(tmp_path):
+    image_module = pytest.importorskip("PIL.Image")
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        image_module.new("L", (4, 4), ord(name)).save(tmp_path / name / "1.png")
+    data = folder(tmp_path, val_share=0, test_share=0).train
+    torch.testing.assert_close(pickle.loads(pickle.dumps(data))[1], data[1])
 
 
 def test_too_few_images_and_steps_that_are_not_there_are_refused():

@@ -10,7 +10,7 @@ import pytest
 
 from orbitconv.data import DataError
 from orbitconv.data.errors import DamagedError, UnsupportedError
-from orbitconv.data.formats import open_picture, read
+from orbitconv.data.formats import open_picture, read, regions
 
 image_module = pytest.importorskip("PIL.Image")
 tifffile = pytest.importorskip("tifffile")
@@ -336,6 +336,9 @@ def test_numbers_are_those_of_the_formats_own_library(tmp_path, monkeypatch, nam
     monkeypatch.setattr("orbitconv.data.formats.tiff._PARTS_FROM", 0)
     region = (slice(1, 4), slice(2, 5))
     np.testing.assert_array_equal(read(tmp_path / name, region=region, **given).pixels, expected[:, 1:4, 2:5])
+    with regions(tmp_path / name, **given) as read_region:
+        for corner in ((slice(3), slice(2)), (slice(2, 5), slice(5, 7))):
+            np.testing.assert_array_equal(read_region(corner).pixels, expected[:, corner[0], corner[1]])
 
 
 def test_the_table_is_not_small():

@@ -1,5 +1,6 @@
 """PNG, JPEG, WebP, BMP and GIF, by Pillow; colours of 16 bits in PNG by imagecodecs, as Pillow cuts them to bytes."""
 
+import functools
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Shaped
 
 from orbitconv._support.optional import import_optional
 from orbitconv.data.errors import DamagedError, DataError
@@ -54,14 +56,24 @@ def _opened(picture: Any, path: Path, *, labels: bool) -> Opened:
     pages = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)  # MPO: a JPEG with a second view or a map
     if depth == 16 and colour_type in {2, 4, 6}:
 
-        def deep(index: int, region: Region | None) -> Page:  # noqa: ARG001
-            return cut(upright(_deep_colours(path), orientation), region), None
+        @functools.cache
+        def deep() -> Shaped[np.ndarray, "c h w"]:
+            return upright(_deep_colours(path), orientation)
 
         kind, limits = kind_of(np.dtype(np.uint16))
         channels = 1 if colour_type == 4 else 3
-        return Opened(pages=1, channels=channels, height=height, width=width, kind=kind, limits=limits, page=deep)
+        return Opened(
+            pages=1,
+            channels=channels,
+            height=height,
+            width=width,
+            kind=kind,
+            limits=limits,
+            page=lambda _, region: (cut(deep(), region), None),
+        )
 
-    def page(index: int, region: Region | None) -> Page:
+    @functools.lru_cache(maxsize=1)
+    def frame(index: int) -> Shaped[np.ndarray, "c h w"]:
         if pages > 1:
             picture.seek(index)
         pixels = np.asarray(_plain(picture, labels=labels, coloured=pages > 1))
@@ -70,7 +82,10 @@ def _opened(picture: Any, path: Path, *, labels: bool) -> Opened:
         if labels and colour_type == 0 and depth in {2, 4}:
             pixels = pixels // (255 // (2**depth - 1))  # Pillow stretches few bits to a byte
         pixels = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-        return cut(upright(pixels, orientation), region), None
+        return upright(pixels, orientation)
+
+    def page(index: int, region: Region | None) -> Page:
+        return cut(frame(index), region), None
 
     channels, dtype = _form(picture, labels=labels, coloured=pages > 1)
     kind, limits = kind_of(np.dtype(np.uint16) if depth == 16 else dtype)
