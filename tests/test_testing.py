@@ -91,3 +91,30 @@ def test_bases_that_are_not_unitary_fail_and_name_the_element():
     with pytest.raises(AssertionError, match="element 2 of C4"):
         assert_unitary(FixedBasis(C4, 2, atoms))
     assert_unitary(FixedBasis(C4, 2, atoms), atol=0.1)
+
+
+def test_the_tolerance_is_relative_so_that_a_tiny_output_does_not_pass():
+    layer = nn.Conv2d(1, 2, 3, padding=1).double()
+    with torch.no_grad():
+        layer.weight.mul_(1e-14)
+        layer.bias.zero_()
+    with pytest.raises(AssertionError, match="not equivariant"):
+        assert_equivariant(layer, planar(), C4)
+
+
+def test_a_failure_names_the_first_layer_that_does_not_turn():
+    net = nn.Sequential(LiftingConv2d(1, 2, ExactBasis(C4, 3), padding=1), GroupPool(), nn.Conv2d(2, 2, 3)).double()
+    with pytest.raises(AssertionError, match=r"first layer that does not turn is '2' \(Conv2d\), error 1?\.?0?\.\d"):
+        assert_equivariant(net, planar(), C4)
+
+
+def test_outputs_of_several_tensors_are_all_tested_or_one_is_chosen():
+    class Two(nn.Module):
+        def forward(self, x):
+            return x, x.flip(-1)
+
+    with pytest.raises(AssertionError, match=r"output\[1\] differs"):
+        assert_equivariant(Two(), planar(), C4)
+    assert_equivariant(Two(), planar(), C4, output=0)
+    with pytest.raises(TypeError, match="expects an output of rank 2, 4 or 5"):
+        assert_equivariant(nn.Flatten(0), planar(), C4)

@@ -111,7 +111,7 @@ def test_refuses_another_number_of_angles(shape):
 
 
 @pytest.mark.parametrize("angle", [0.3, 0.0])
-@pytest.mark.parametrize("order", [0, 2, 4, 7])
+@pytest.mark.parametrize("order", [2, 4, 7])
 def test_refuses_other_orders_at_every_angle(order, angle):
     with pytest.raises(ValueError, match=rf"orders \[1, 3, 5\], got {order}"):
         rotate_images(torch.zeros(1, 1, 5, 5), angle, order=order)
@@ -124,5 +124,5 @@ def test_refuses_unknown_padding_at_every_angle(angle):
 
 
 def test_refuses_integer_images_that_it_would_have_to_interpolate():
-    with pytest.raises(TypeError, match=r"floating-point images, got torch\.uint8"):
+    with pytest.raises(TypeError, match=r"floating-point images for splines, got torch\.uint8"):
         rotate_images(torch.zeros(1, 1, 5, 5, dtype=torch.uint8), 0.3)

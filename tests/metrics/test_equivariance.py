@@ -131,3 +131,97 @@ def test_refuses_networks_without_comparable_output(smooth):
     net = nn.Sequential(nn.Flatten(0))
     with pytest.raises(ValueError, match="found no layer whose output is a tensor of rank 2, 4 or 5"):
         equivariance_error(net, smooth[:2], Cyclic(4))
+
+
+class ChannelsLast(nn.Module):
+    """LayerNorm, Linear and GELU on (batch, height, width, channels)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.LayerNorm(3), nn.Linear(3, 8), nn.GELU(), nn.Linear(8, 3))
+
+    def forward(self, x):
+        return self.body(x.movedim(1, -1)).movedim(-1, 1)
+
+
+def test_channels_last_layers_are_read_as_such():
+    x = torch.randn(2, 3, 7, 7, dtype=torch.float64)
+    errors = equivariance_error(ChannelsLast().double(), x, Cyclic(4))
+    assert {errors.readings[f"body.{i}"] for i in range(4)} == {"channels last"}
+    assert max(float(error.max()) for error in errors.values()) < 1e-13
+
+
+def test_attention_between_places_turns_on_both_axes():
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weights = nn.Softmax(-1)
+
+        def forward(self, x):
+            tokens = x.flatten(2).mT[:, None]
+            return (self.weights(tokens @ tokens.mT) @ tokens)[:, 0].mT.unflatten(2, x.shape[2:])
+
+    x = torch.randn(2, 3, 5, 5, dtype=torch.float64)
+    errors = equivariance_error(Attention(), x, Dihedral(4))
+    assert errors.readings["weights"] == "attention"
+    assert max(float(error.max()) for error in errors.values()) < 1e-12
+
+
+@pytest.mark.parametrize("depth", [4, 6])
+def test_a_depth_is_no_group_axis(depth):
+    class Volume(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Conv3d(1, 2, (3, 1, 1), padding=(1, 0, 0))
+
+        def forward(self, x):
+            slices = x[:, :, None] * torch.arange(1.0, depth + 1, dtype=x.dtype)[:, None, None]
+            return self.scale(slices).mean(2)
+
+    errors = equivariance_error(Volume().double(), torch.randn(2, 1, 6, 6, dtype=torch.float64), Cyclic(4))
+    assert errors.readings["scale"] == "planes"
+    assert float(errors["scale"].max()) < 1e-13
+
+
+def test_zero_outputs_have_no_error(smooth):
+    net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2)).double()
+    nn.init.zeros_(net[1].weight)
+    assert not equivariance_error(net, smooth[:2], Cyclic(4))["1"].any()
+
+
+def test_outputs_of_several_tensors_are_reported_by_place_or_chosen(smooth):
+    class Two(nn.Module):
+        def forward(self, x):
+            return {"planes": x, "up": (x.flip(-1), x.mean((1, 2, 3))[:, None])}
+
+    errors = equivariance_error(Two(), smooth[:2], Cyclic(4), elements=[1])
+    assert list(errors) == ["[planes]", "[up][0]", "[up][1]"]
+    assert float(errors["[planes]"]) == 0
+    assert float(errors["[up][0]"]) > 0.1
+    for chosen in ("planes", lambda output: output["planes"]):
+        assert float(equivariance_error(Two(), smooth[:2], Cyclic(4), elements=[1], output=chosen)[""]) == 0
+    with pytest.raises(ValueError, match=r"no output 'logits' in dict; its tensors are \[planes\], \[up\]\[0\]"):
+        equivariance_error(Two(), smooth[:2], Cyclic(4), output="logits")
+
+
+def test_errors_name_the_types_of_layers_and_print_as_a_table(smooth):
+    errors = equivariance_error(exact(Cyclic(4)), smooth[:2], Cyclic(4))
+    assert errors.types["2"] == "GroupConv2d"
+    lines = str(errors).splitlines()
+    assert lines[3].split()[:3] == ["2", "GroupConv2d", "group"]
+    assert lines[-1].startswith("(network)")
+
+
+def test_the_order_of_the_elements_is_kept(smooth):
+    net = plain()
+    whole = equivariance_error(net, smooth[:2], C8)[""]
+    some = equivariance_error(net, smooth[:2], C8, elements=[3, 0, 2])[""]
+    torch.testing.assert_close(some, whole[[3, 0, 2]], rtol=0, atol=0)
+
+
+def test_autocast_changes_nothing(smooth):
+    x = smooth[:2].float()
+    net = plain().float()
+    outside = equivariance_error(net, x, Cyclic(4))[""]
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(equivariance_error(net, x, Cyclic(4))[""], outside)

@@ -1,5 +1,7 @@
 """How group elements act on images and on feature maps."""
 
+import math
+
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
@@ -16,6 +18,7 @@ def act_image(
     *,
     order: int = 3,
     padding_mode: PaddingMode = "zeros",
+    fill: float = 0,
 ) -> Shaped[Tensor, "*b h w"]:
     """Transform the plane: (T_g f)(x) = f(g^-1 x), about the centre of the array.
 
@@ -25,8 +28,9 @@ def act_image(
         images: Images of any leading shape.
         group: The group.
         g: Group element.
-        order: Order of the spline where one is needed: 1, 3 or 5.
+        order: Order of the spline where one is needed: 1, 3 or 5; 0 takes the nearest pixel, for masks of any dtype.
         padding_mode: What a spline sees outside the image: `"zeros"` or `"reflect"`.
+        fill: Value outside the image where `padding_mode` is `"zeros"`.
 
     Returns:
         Transformed images of the same shape.
@@ -38,8 +42,8 @@ def act_image(
         return images.flatten(-2).index_select(-1, index).reshape(images.shape)
     mirrored = images.flip(-1) if group.mirrors[g] else images
     angle = float(group.angles[g])
-    flat = mirrored.reshape(-1, 1, height, width)
-    return rotate_images(flat, angle, order=order, padding_mode=padding_mode).reshape(images.shape)
+    flat = mirrored.reshape(math.prod(images.shape[:-2]), 1, height, width)
+    return rotate_images(flat, angle, order=order, padding_mode=padding_mode, fill=fill).reshape(images.shape)
 
 
 def act_regular(features: Shaped[Tensor, "..."], group: Group, g: int, *, dim: int = 2) -> Shaped[Tensor, "..."]:

@@ -9,9 +9,11 @@ from typing import Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
+
+from orbitconv._support.precision import at_least_float32, no_autocast
+from orbitconv.groups.resampling import weighted_sums
 
 PaddingMode = Literal["zeros", "reflect"]
 
@@ -23,21 +25,24 @@ _CHUNK = 256
 
 
 def rotate_images(
-    images: Float[Tensor, "b c h w"],
+    images: Shaped[Tensor, "b c h w"],
     angles: float | Float[Tensor, ""] | Float[Tensor, " b"],
     *,
     order: int = 3,
     padding_mode: PaddingMode = "zeros",
-) -> Float[Tensor, "b c h w"]:
+    fill: float = 0,
+) -> Shaped[Tensor, "b c h w"]:
     """Rotate images about the centre of the array, counter-clockwise as displayed.
 
-    Quarter turns of square images given as one number are exact permutations of the pixels.
+    Quarter turns of square images given as one number are exact permutations of the pixels. Coordinates and sums are
+    float32 at least, whatever the dtype of the images, also inside `torch.autocast`.
 
     Args:
-        images: Batch of images.
+        images: Batch of images; floating point, or of any dtype with `order=0`.
         angles: One angle for all images, or one for each, in radians.
-        order: Order of the spline: 1 (bilinear), 3 (cubic) or 5 (quintic).
+        order: Order of the spline: 1 (bilinear), 3 (cubic) or 5 (quintic); 0 takes the nearest pixel, for masks.
         padding_mode: What lies outside the image: `"zeros"`, or its mirror image (`"reflect"`).
+        fill: Value outside the image where `padding_mode` is `"zeros"`, such as the ignored class of a mask.
 
     Returns:
         Rotated images of the same shape, device and dtype.
@@ -46,39 +51,83 @@ def rotate_images(
         (batch, channels, height, width) -> (batch, channels, height, width)
 
     Raises:
-        TypeError: If the images are not floating point.
-        ValueError: If the rank, the number of angles, the order or the padding mode is not one of those above.
+        TypeError: If the images are not floating point and `order` is not 0.
+        ValueError: If the rank, the number of angles, an angle, the order or the padding mode is none of these.
     """
     if images.ndim != 4:
         raise ValueError(f"rotate_images expects (batch, channels, height, width), got shape {tuple(images.shape)}.")
-    if not images.is_floating_point():
-        raise TypeError(f"rotate_images expects floating-point images, got {images.dtype}. Divide them by 255 first.")
-    _check_order(order)
+    if order != 0 and not images.is_floating_point():
+        raise TypeError(
+            f"rotate_images expects floating-point images for splines, got {images.dtype}. Convert pictures to floats; "
+            "masks of classes turn with order=0, the nearest pixel."
+        )
+    if order != 0:
+        _check_order(order)
     _check_padding_mode(padding_mode)
     per_image = isinstance(angles, Tensor) and angles.ndim > 0
-    angles = angles if isinstance(angles, Tensor) else torch.tensor(float(angles), dtype=torch.float64)
     if per_image and angles.shape != images.shape[:1]:
         raise ValueError(
             f"rotate_images expects one angle, or one for each of {images.shape[0]} images, "
             f"got angles of shape {tuple(angles.shape)}."
         )
-    if not per_image and not angles.requires_grad:
-        quarters = float(angles) / (math.pi / 2)
+    if not per_image and not (isinstance(angles, Tensor) and angles.requires_grad):
+        angles = float(angles)
+        if not math.isfinite(angles):
+            raise ValueError(f"rotate_images expects finite angles in radians, got {angles}.")
+        quarters = angles / (math.pi / 2)
         if quarters == round(quarters) and (round(quarters) % 2 == 0 or images.shape[-1] == images.shape[-2]):
             return torch.rot90(images, round(quarters), (-2, -1))
-    elif per_image and images.shape[0] > _CHUNK:  # the weights of every image at once would not fit the caches
+    if images.numel() == 0:
+        return images.clone()
+    with no_autocast():
+        return _rotate(images, angles, order, padding_mode, fill)
+
+
+def _rotate(
+    images: Shaped[Tensor, "b c h w"],
+    angles: float | Float[Tensor, ""] | Float[Tensor, " b"],
+    order: int,
+    padding_mode: PaddingMode,
+    fill: float,
+) -> Shaped[Tensor, "b c h w"]:
+    """Sample images where their turned pixels come from."""
+    if isinstance(angles, Tensor) and angles.ndim and images.shape[0] > _CHUNK:  # all weights would not fit the caches
         chunks = zip(images.split(_CHUNK), angles.split(_CHUNK), strict=True)
-        return torch.cat([rotate_images(x, a, order=order, padding_mode=padding_mode) for x, a in chunks])
-    theta = torch.as_tensor(angles, dtype=images.dtype, device=images.device).reshape(-1, 1)
+        return torch.cat([_rotate(x, a, order, padding_mode, fill) for x, a in chunks])
+    exact = torch.float64 if not images.is_floating_point() else at_least_float32(images.dtype)
+    theta = torch.as_tensor(angles, dtype=exact, device=images.device).reshape(-1, 1)
     height, width = images.shape[-2:]
-    rows = torch.arange(height, dtype=images.dtype, device=images.device) - (height - 1) / 2
-    cols = torch.arange(width, dtype=images.dtype, device=images.device) - (width - 1) / 2
+    rows = torch.arange(height, dtype=exact, device=images.device) - (height - 1) / 2
+    cols = torch.arange(width, dtype=exact, device=images.device) - (width - 1) / 2
     rows, cols = (axis.flatten() for axis in torch.meshgrid(rows, cols, indexing="ij"))
     cos, sin = torch.cos(theta), torch.sin(theta)
     source_rows = cos * rows + sin * cols + (height - 1) / 2
     source_cols = cos * cols - sin * rows + (width - 1) / 2
-    coefficients = spline_coefficients(images, order)
-    return sample_spline(coefficients, source_rows, source_cols, order, padding_mode).reshape(images.shape)
+    if order == 0:
+        values = _nearest(images, source_rows, source_cols)
+    else:
+        coefficients = spline_coefficients(images.to(exact), order)
+        values = sample_spline(coefficients, source_rows, source_cols, order, padding_mode)
+    if padding_mode == "zeros" and (fill != 0 or order == 0):
+        values = torch.where(_inside(source_rows, source_cols, height, width)[:, None], values, fill)
+    return values.reshape(images.shape).to(images.dtype)
+
+
+def _nearest(
+    images: Shaped[Tensor, "b c h w"], rows: Float[Tensor, "a t"], cols: Float[Tensor, "a t"]
+) -> Shaped[Tensor, "b c t"]:
+    """The pixels next to the given points, mirrored at the border pixels."""
+    height, width = images.shape[-2:]
+    # Points half-way between two pixels go to one fixed side, whatever rounding has done to them.
+    row, col = (_mirrored(torch.floor(at + 0.5 + 1e-5).long(), size) for at, size in ((rows, height), (cols, width)))
+    index = (row * width + col)[:, None].expand(images.shape[0], images.shape[1], -1)
+    return images.flatten(-2).gather(-1, index)
+
+
+def _inside(rows: Float[Tensor, "a t"], cols: Float[Tensor, "a t"], height: int, width: int) -> Bool[Tensor, "a t"]:
+    """Whether points lie within the outermost pixel centres; a rotation by 2 pi keeps the border despite rounding."""
+    slack = 1e-6 * max(height, width)
+    return (rows >= -slack) & (rows <= height - 1 + slack) & (cols >= -slack) & (cols <= width - 1 + slack)
 
 
 def spline_coefficients(images: Float[Tensor, "*b h w"], order: int) -> Float[Tensor, "*b h w"]:
@@ -130,17 +179,14 @@ def sample_spline(
     row_index, row_weight = _taps(rows, height, order)
     col_index, col_weight = _taps(cols, width, order)
     if padding_mode == "zeros":
-        slack = 1e-6 * max(height, width)  # a rotation by 2 pi must not lose the border to rounding
-        inside = (rows >= -slack) & (rows <= height - 1 + slack) & (cols >= -slack) & (cols <= width - 1 + slack)
+        inside = _inside(rows, cols, height, width)
         row_weight = [weight * inside for weight in row_weight]
     indices = [row * width + col for row in row_index for col in col_index]
     weights = [row * col for row in row_weight for col in col_weight]
     flat = coefficients.flatten(-2)
     if rows.shape[0] == 1:  # the same points in every image: one sparse product over pixels
-        table = flat.flatten(0, 1).T.contiguous()
         index, weight = torch.stack([i[0] for i in indices], -1), torch.stack([w[0] for w in weights], -1)
-        values = F.embedding_bag(index, table, per_sample_weights=weight, mode="sum")
-        return values.T.reshape(*flat.shape[:2], -1)
+        return weighted_sums(flat.flatten(0, 1).T, index, weight).T.reshape(*flat.shape[:2], rows.shape[1])
     taps = (
         weight[:, None] * flat.gather(-1, index[:, None].expand(-1, flat.shape[1], -1))
         for index, weight in zip(indices, weights, strict=True)
@@ -164,11 +210,13 @@ def _taps(
     """Indices and weights of the order + 1 coefficients around each coordinate."""
     first = torch.floor(at) - (order - 1) // 2
     weights = _b_spline_samples(at - torch.floor(at), order)
-    indices = []
-    for offset in range(order + 1):
-        index = (first.long() + offset).remainder(max(2 * (size - 1), 1))
-        indices.append(torch.minimum(index, 2 * (size - 1) - index))
-    return indices, weights
+    return [_mirrored(first.long() + offset, size) for offset in range(order + 1)], weights
+
+
+def _mirrored(index: Int[Tensor, "*n"], size: int) -> Int[Tensor, "*n"]:
+    """Indices beyond the border, reflected about the outermost pixel."""
+    index = index.remainder(max(2 * (size - 1), 1))
+    return torch.minimum(index, 2 * (size - 1) - index)
 
 
 def _b_spline_samples(fraction: Float[Tensor, "*n"], order: int) -> list[Float[Tensor, "*n"]]:

@@ -6,39 +6,46 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from orbitconv._support.precision import without_autocast
 from orbitconv.bases import FilterBasis
-from orbitconv.groups import Group, act_features, act_image
+from orbitconv.groups import Group, act_image, exact_elements
 from orbitconv.groups.spline import PaddingMode
+from orbitconv.metrics.outputs import Reading, Selector, disc, readings, select, turn_output
 
 
-def transform_output(output: Tensor, group: Group, g: int, *, order: int = 3) -> Tensor:
-    """Transform what a layer gives, by its shape.
+class LayerErrors(dict[str, Tensor]):
+    """Errors of layers by name, in the order of execution; prints as a table.
 
     Args:
-        output: Feature maps on the group (rank 5), planar ones (rank 4), or features without a plane (rank 2).
-        group: The group.
-        g: Group element.
-        order: Order of the spline where one is needed.
-
-    Returns:
-        The planes turned and the group axis permuted; the planes turned; or the features as they are.
-
-    Raises:
-        ValueError: If the rank is none of these.
+        errors: For each layer, one error for each element.
+        types: Type of each layer.
+        readings: How the output of each layer turns.
+        degrees: Angle of each element.
     """
-    if output.ndim == 5:
-        return act_features(output, group, g, order=order, padding_mode="reflect")
-    if output.ndim == 4:
-        return act_image(output, group, g, order=order, padding_mode="reflect")
-    if output.ndim == 2:
-        return output
-    raise ValueError(
-        "equivariance is defined for outputs of shape (batch, channels, group, height, width), (batch, channels, "
-        f"height, width) or (batch, features), got {tuple(output.shape)}."
-    )
+
+    def __init__(
+        self,
+        errors: dict[str, Tensor],
+        types: dict[str, str],
+        readings: dict[str, Reading],
+        degrees: Sequence[float],
+    ) -> None:
+        super().__init__(errors)
+        self.types, self.readings, self.degrees = types, readings, tuple(degrees)
+
+    def __str__(self) -> str:
+        """One line a layer: name, type, how its output turns, largest error and its angle."""
+        lines = [("layer", "type", "output", "largest error", "at")]
+        for name, error in self.items():
+            worst = int(error.argmax())
+            at = f"{self.degrees[worst]:g}\N{DEGREE SIGN}"
+            lines.append((name or "(network)", self.types[name], self.readings[name], f"{error[worst]:.3g}", at))
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join("  ".join(f"{c:<{w}}" for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 
 
 @torch.no_grad()
+@without_autocast
 def equivariance_error(
     module: nn.Module,
     images: Float[Tensor, "b c h w"],
@@ -47,12 +54,15 @@ def equivariance_error(
     elements: Sequence[int] | None = None,
     layers: Sequence[str] | None = None,
     padding_mode: PaddingMode = "zeros",
-) -> dict[str, Float[Tensor, " g"]]:
+    output: Selector | None = None,
+) -> LayerErrors:
     """Equivariance error of every layer: ||f(T x) - T' f(x)|| / ||T' f(x)||, over the whole batch.
 
     T turns the input (exactly where the grid allows, by a cubic spline elsewhere), T' turns the planes of the
     layer's output and permutes its group axis. Planes are compared inside the disc that every rotation keeps in view. A
-    layer whose planes have been pooled away is compared as it is: its error is that of invariance.
+    layer whose planes have been pooled away is compared as it is: its error is that of invariance. An output that can
+    be read in several ways (planes or channels last, a group axis or a depth, attention between places) is read in the
+    usual one, unless another turns with the input at under a tenth of its error; `readings` of the result tells which.
 
     Args:
         module: Any network; it is put in eval mode for the measurement and back.
@@ -60,14 +70,17 @@ def equivariance_error(
         group: The group to test, which must be the network's own where it has a group axis.
         elements: Group elements to test; all by default.
         layers: Names of the submodules to report, as in `named_modules`; by default all without children (but a filter
-            basis) that put out one tensor of rank 2, 4 or 5, and the network itself under the name "".
+            basis) that put out tensors of rank 2, 4 or 5, and the network itself under the name "".
         padding_mode: What lies outside the images as they turn.
+        output: Which tensor of the network's output to compare where it is more than one: a name, an index or a
+            function. By default all of them, under names such as "[0]" or "[logits]".
 
     Returns:
-        For each layer, in the order of execution, one error for each element tested, no unit.
+        For each layer, in the order of execution, one error for each element tested, no unit: 0 where nothing differs,
+        also where the output is zero. Types of the layers are in `types`; `print` shows a table.
 
     Raises:
-        ValueError: If a named layer does not exist, or no layer gives a tensor that can be compared.
+        ValueError: If a named layer or output does not exist, or no layer gives a tensor that can be compared.
     """
     chosen = list(range(group.order)) if elements is None else list(elements)
     named = dict(module.named_modules())
@@ -77,22 +90,49 @@ def equivariance_error(
     watched = list(layers) if layers is not None else [n for n in dict.fromkeys(["", *_layers(module)]) if n in named]
     was_training = {name: m.training for name, m in named.items()}
     module.eval()
+    # Readings are told apart by an exact element; the identity tells none from another.
+    exact = set(exact_elements(group, *images.shape[-2:]))
+    order = sorted(range(len(chosen)), key=lambda slot: (chosen[slot] == 0, chosen[slot] not in exact))
+    read: dict[str, Reading] = {}
     try:
-        reference = _outputs(module, watched, images)
-        errors: dict[str, list[Tensor]] = {name: [] for name in reference}
-        for g in chosen:
-            turned = _outputs(module, watched, act_image(images, group, g, padding_mode=padding_mode))
-            for name, before in reference.items():
-                expected = transform_output(before, group, g)
-                mask = _disc(expected) if expected.ndim > 2 else torch.ones((), device=expected.device)
-                difference = torch.linalg.vector_norm((turned[name] - expected) * mask)
-                errors[name].append(difference / torch.linalg.vector_norm(expected * mask))
+        reference, types = _outputs(module, watched, images, output)
+        possible = {name: readings(before, group) for name, before in reference.items()}
+        errors: dict[str, list[Tensor]] = {name: [] for name, ways in possible.items() if ways}
+        for g in (chosen[slot] for slot in order):
+            turned, _ = _outputs(module, watched, act_image(images, group, g, padding_mode=padding_mode), output)
+            for name in errors:
+                if name not in read:
+                    read[name] = _reading(turned[name], reference[name], group, g, possible[name])
+                errors[name].append(_distance(turned[name], reference[name], group, g, read[name]))
     finally:
         for name, m in named.items():
             m.training = was_training[name]
     if not errors:
         raise ValueError("equivariance_error found no layer whose output is a tensor of rank 2, 4 or 5.")
-    return {name: torch.stack(values) for name, values in errors.items()}
+    slots = torch.tensor([order.index(slot) for slot in range(len(chosen))], dtype=torch.long)
+    return LayerErrors(
+        {name: torch.stack(values)[slots.to(values[0].device)] for name, values in errors.items()},
+        types,
+        read,
+        [float(group.angles[g]) * 180 / torch.pi for g in chosen],
+    )
+
+
+def _reading(after: Tensor, before: Tensor, group: Group, g: int, possible: Sequence[Reading]) -> Reading:
+    """How an output turns: the usual way, unless another one fits ten times as well."""
+    errors = {way: float(_distance(after, before, group, g, way)) for way in possible}
+    best = min(errors, key=lambda way: errors[way])
+    return best if errors[best] < errors[possible[0]] / 10 else possible[0]
+
+
+def _distance(after: Tensor, before: Tensor, group: Group, g: int, reading: Reading) -> Float[Tensor, ""]:
+    """||after - T before|| / ||T before||; 0 where nothing differs."""
+    expected = turn_output(before, group, g, reading)
+    if after.shape != expected.shape:
+        return torch.full((), torch.inf, dtype=expected.dtype, device=expected.device)
+    mask = disc(expected, reading)
+    difference = torch.linalg.vector_norm((after - expected) * mask)
+    return torch.where(difference == 0, 0, difference / torch.linalg.vector_norm(expected * mask))
 
 
 def _layers(module: nn.Module, name: str = "") -> Iterator[str]:
@@ -108,15 +148,21 @@ def _layers(module: nn.Module, name: str = "") -> Iterator[str]:
         yield from _layers(child, f"{name}.{child_name}" if name else child_name)
 
 
-def _outputs(module: nn.Module, watched: list[str], images: Tensor) -> dict[str, Tensor]:
-    """Run a network and keep what the watched layers put out, in the order of execution."""
+def _outputs(
+    module: nn.Module, watched: list[str], images: Tensor, selector: Selector | None
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """What the watched layers put out, in the order of execution, and the type of each."""
     kept: dict[str, Tensor] = {}
+    types: dict[str, str] = {}
     named = dict(module.named_modules())
 
     def keep(name: str):
-        def hook(_module: nn.Module, _inputs: object, output: object) -> None:
-            if isinstance(output, Tensor) and output.ndim in {2, 4, 5}:
-                kept.setdefault(name, output.clone())
+        def hook(owner: nn.Module, _inputs: object, output: object) -> None:
+            tensors = select(output, selector if name == "" else None, "equivariance_error")
+            for place, tensor in tensors.items():
+                if tensor.is_floating_point() and name + place not in kept:
+                    kept[name + place] = tensor.clone()
+                    types[name + place] = type(owner).__name__
 
         return hook
 
@@ -126,12 +172,4 @@ def _outputs(module: nn.Module, watched: list[str], images: Tensor) -> dict[str,
     finally:
         for handle in handles:
             handle.remove()
-    return kept
-
-
-def _disc(planes: Tensor) -> Float[Tensor, "h w"]:
-    """One inside the largest disc of a plane, zero outside; small planes keep at least their middle."""
-    height, width = planes.shape[-2:]
-    rows = torch.arange(height, device=planes.device) - (height - 1) / 2
-    cols = torch.arange(width, device=planes.device) - (width - 1) / 2
-    return (torch.hypot(rows[:, None], cols) <= (min(height, width) - 1) / 2 + 0.5).to(planes.dtype)
+    return kept, types

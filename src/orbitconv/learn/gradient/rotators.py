@@ -1,16 +1,18 @@
 """How training images turn: splines, bilinear interpolation, and the paper's Gaussian window."""
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from orbitconv._support.precision import at_least_float32, no_autocast
 from orbitconv.groups import Group, act_image, is_exact
+from orbitconv.groups.resampling import weighted_sums
 
 Rotator = Literal["gaussian", "bilinear", "cubic", "quintic"]
 ImageRotator = Callable[[Tensor, Group, int], Tensor]
@@ -62,14 +64,10 @@ def rotate_gaussian(images: Float[Tensor, "*b h w"], group: Group, g: int, sigma
     if is_exact(group, g, height, width):
         return act_image(images, group, g)
     index, weight = _gaussian_window(group, g, height, width, sigma)
-    table = images.reshape(-1, height * width).T.contiguous()
-    sampled = F.embedding_bag(
-        torch.from_numpy(index).to(table.device),
-        table,
-        per_sample_weights=torch.from_numpy(weight).to(table),
-        mode="sum",
-    )
-    return sampled.T.reshape(images.shape)
+    with no_autocast():
+        table = images.reshape(math.prod(images.shape[:-2]), height * width).to(at_least_float32(images.dtype)).T
+        sums = weighted_sums(table, torch.from_numpy(index).to(table.device), torch.from_numpy(weight).to(table))
+        return sums.T.reshape(images.shape).to(images.dtype)
 
 
 @lru_cache(maxsize=256)

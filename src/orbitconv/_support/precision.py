@@ -1,0 +1,51 @@
+"""Arithmetic that must not be rounded to 16 bits: no autocast, and at least float32."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import torch
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@contextmanager
+def no_autocast() -> Iterator[None]:
+    """Switch autocast off, on every kind of device where it is on."""
+    with ExitStack() as stack:
+        for device in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(device):
+                stack.enter_context(torch.autocast(device, enabled=False))
+        yield
+
+
+def without_autocast(function: Callable[P, R]) -> Callable[P, R]:
+    """A function that gives the same numbers inside `torch.autocast` as outside.
+
+    Args:
+        function: The function.
+
+    Returns:
+        The same function, run without autocast.
+    """
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        with no_autocast():
+            return function(*args, **kwargs)
+
+    return run
+
+
+def at_least_float32(dtype: torch.dtype) -> torch.dtype:
+    """The dtype to compute in: float32 for 16 bits, else the dtype itself.
+
+    Args:
+        dtype: Floating-point dtype of the data.
+
+    Returns:
+        float32, or a wider dtype.
+    """
+    return torch.promote_types(dtype, torch.float32)

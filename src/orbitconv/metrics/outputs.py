@@ -1,0 +1,134 @@
+"""The tensors in what a network puts out, and the ways in which a tensor can turn with the image."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from orbitconv.groups import Group, act_features, act_image
+
+Selector = str | int | Callable[[Any], Tensor]
+"""What to compare of an output that is more than a tensor: a name, an index, or a function."""
+
+Reading = Literal["group", "planes", "channels last", "attention", "invariant"]
+
+
+def select(output: Any, selector: Selector | None, owner: str) -> dict[str, Tensor]:
+    """Tensors of an output by their place in it.
+
+    Args:
+        output: A tensor, or a tuple, list, dictionary or dataclass of them, one inside the other.
+        selector: Name, index or function that picks one tensor; all of them by default.
+        owner: Who asks, for the refusal.
+
+    Returns:
+        The tensors: "" names an output that is one tensor, "[0]" and "[logits]" those inside.
+
+    Raises:
+        ValueError: If the output holds nothing of that name or index.
+        TypeError: If the function does not return a tensor.
+    """
+    if selector is None:
+        return dict(_tensors(output))
+    if callable(selector):
+        chosen = selector(output)
+    else:
+        try:
+            chosen = getattr(output, selector) if _has(output, selector) else output[selector]
+        except (LookupError, TypeError) as error:
+            places = ", ".join(place for place, _ in _tensors(output)) or "none"
+            raise ValueError(
+                f"{owner} finds no output {selector!r} in {type(output).__name__}; its tensors are {places}."
+            ) from error
+    if not isinstance(chosen, Tensor):
+        raise TypeError(f"{owner} expects output= to pick one tensor, got {type(chosen).__name__}.")
+    return {"": chosen}
+
+
+def _has(output: Any, selector: Any) -> bool:
+    return isinstance(selector, str) and not isinstance(output, Mapping) and hasattr(output, selector)
+
+
+def _tensors(output: Any, place: str = "") -> Iterator[tuple[str, Tensor]]:
+    if isinstance(output, Tensor):
+        yield place, output
+    elif isinstance(output, Mapping):
+        for key, value in output.items():
+            yield from _tensors(value, f"{place}[{key}]")
+    elif isinstance(output, tuple | list):
+        for index, value in enumerate(output):
+            yield from _tensors(value, f"{place}[{index}]")
+    elif dataclasses.is_dataclass(output) and not isinstance(output, type):
+        for one in dataclasses.fields(output):
+            yield from _tensors(getattr(output, one.name), f"{place}[{one.name}]")
+
+
+def readings(output: Tensor, group: Group) -> list[Reading]:
+    """The ways in which a tensor of this shape may turn, the usual one first.
+
+    Args:
+        output: What a layer puts out.
+        group: The group.
+
+    Returns:
+        Readings: rank 5 is a group axis where its length fits, else planes with a depth before them; rank 4 is planes,
+        or channels last, or attention between the places of a square grid; rank 2 does not turn.
+    """
+    if output.ndim == 5:
+        return ["group", "planes"] if output.shape[2] == group.order else ["planes"]
+    if output.ndim == 4:
+        tokens = output.shape[-1]
+        is_square = tokens == output.shape[-2] and tokens > 1 and math.isqrt(tokens) ** 2 == tokens
+        return ["planes", "channels last", *(["attention"] if is_square else [])]  # pyright: ignore[reportReturnType]
+    return ["invariant"] if output.ndim == 2 else []
+
+
+def turn_output(output: Tensor, group: Group, g: int, reading: Reading, *, order: int = 3) -> Tensor:
+    """Transform what a layer puts out.
+
+    Args:
+        output: The tensor.
+        group: The group.
+        g: Group element.
+        reading: How it turns.
+        order: Order of the spline where one is needed.
+
+    Returns:
+        A tensor of the same shape.
+    """
+    if reading == "group":
+        return act_features(output, group, g, order=order, padding_mode="reflect")
+    if reading == "planes":
+        return act_image(output, group, g, order=order, padding_mode="reflect")
+    if reading == "channels last":
+        planes = output.movedim(-1, 1)
+        return act_image(planes, group, g, order=order, padding_mode="reflect").movedim(1, -1)
+    if reading == "attention":
+        side = math.isqrt(output.shape[-1])
+        keys = output.unflatten(-1, (side, side))
+        keys = act_image(keys, group, g, order=order, padding_mode="reflect").flatten(-2)
+        queries = keys.mT.unflatten(-1, (side, side))
+        return act_image(queries, group, g, order=order, padding_mode="reflect").flatten(-2).mT
+    return output
+
+
+def disc(output: Tensor, reading: Reading) -> Tensor:
+    """One where every rotation keeps a place in view, zero elsewhere; it multiplies a tensor that is read so.
+
+    Args:
+        output: What a layer puts out.
+        reading: How it turns.
+
+    Returns:
+        The mask: the largest disc of a plane; small planes keep at least their middle.
+    """
+    if reading not in {"group", "planes", "channels last"}:
+        return torch.ones((), dtype=output.dtype, device=output.device)
+    height, width = output.shape[1:3] if reading == "channels last" else output.shape[-2:]
+    rows = torch.arange(height, device=output.device) - (height - 1) / 2
+    cols = torch.arange(width, device=output.device) - (width - 1) / 2
+    mask = (torch.hypot(rows[:, None], cols) <= (min(height, width) - 1) / 2 + 0.5).to(output.dtype)
+    return mask[..., None] if reading == "channels last" else mask
