@@ -6,6 +6,7 @@ from torch import nn
 
 from orbitconv.groups import rotate_images
 from orbitconv.models import SmallCNN, TurnedCopies
+from orbitconv.nn import fold
 
 
 class Corners(nn.Module):
@@ -60,3 +61,17 @@ def test_very_sure_networks_give_no_infinities():
 def test_refuses_numbers_below_one(sizes):
     with pytest.raises(ValueError, match="TurnedCopies"):
         TurnedCopies(Corners(), **sizes)
+
+
+def test_folds_and_exports_with_the_same_output():
+    network = TurnedCopies(SmallCNN("spectral-c8-k3", width=2), 2, order=8).eval()
+    x = torch.randn(3, 1, 16, 16)
+    with torch.no_grad():
+        expected = network(x)
+        torch.testing.assert_close(fold(network)(x), expected, rtol=0, atol=1e-5)
+        torch.testing.assert_close(torch.export.export(network, (x,)).module()(x), expected, rtol=0, atol=1e-5)
+
+
+def test_no_images_give_no_answers():
+    network = TurnedCopies(SmallCNN("spectral-c8-k3", width=2), 2, order=8).eval()
+    assert network(torch.zeros(0, 1, 16, 16)).shape == (0, 10)

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from orbitconv._support.checks import check_finite, check_positive
+from orbitconv._support.precision import without_autocast
 from orbitconv.learn.pair_moments import PairMoments, Pairs, measure_pairs
 from orbitconv.learn.polar import complement, kept_directions, singular_vectors
 
@@ -74,6 +75,7 @@ class LearnedAction:
         doubt = float((confidence.square().reciprocal() - 1).clamp(min=0).sum())
         return math.sqrt(doubt * len(self.confidence) / max(self.rank, 1) / self.num_pairs)
 
+    @without_autocast
     def apply(self, x: Float[Tensor, "..."], power: int = 1) -> Float[Tensor, "..."]:
         """Apply the learned transformation.
 
@@ -113,6 +115,7 @@ class LearnedAction:
         return (x.flatten(x.ndim - dims) @ matrix.T.to(x)).reshape(x.shape)
 
 
+@without_autocast
 def fit_action(
     pairs: Pairs | PairMoments,
     *,

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from orbitconv._support.checks import check_finite, check_positive
+from orbitconv._support.precision import without_autocast
 from orbitconv.learn.action import LearnedAction
 from orbitconv.learn.chains import join_chains, open_directions
 from orbitconv.learn.polar import partial_isometry
@@ -76,6 +77,7 @@ class ClosedGroup:
         return matrix
 
 
+@without_autocast
 def close_group(
     actions: Sequence[LearnedAction | Float[Tensor, "p p"]], orders: Sequence[int], *, tolerance: float = 0.1
 ) -> ClosedGroup:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from orbitconv._support.precision import without_autocast
 from orbitconv.learn.action import LearnedAction
 from orbitconv.learn.pair_moments import PairMoments, Pairs, measure_pairs
 
@@ -13,6 +14,7 @@ _MARGIN = 2.0
 _ROUNDING = 1e-10
 
 
+@without_autocast
 def match_features(pairs: Pairs | PairMoments, *, tolerance: float = 0.1) -> LearnedAction:
     """Learn a transformation from pairs (f, T f), given that it moves features onto features (their sign may change).
 

@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from orbitconv._support.checks import Size2, as_pair, check_finite
+from orbitconv._support.precision import without_autocast
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.bases.orbits import factor_exact
 from orbitconv.groups import Group, grid_permutation
@@ -78,6 +79,7 @@ class Moments:
         self.num_constant = 0
         self.is_total = False
 
+    @without_autocast
     def update(self, images: Float[Tensor, "b c h w"]) -> "Moments":
         """Add a batch of images; every channel counts as a grey image.
 
@@ -264,6 +266,7 @@ class Moments:
         return values.reshape(len(coefficients), pixels, -1).transpose(0, 1).flatten(1).to(self.sums)
 
 
+@without_autocast
 def measure_moments(
     images: Float[Tensor, "b c h w"] | Iterable[Float[Tensor, "b c h w"]],
     group: Group,

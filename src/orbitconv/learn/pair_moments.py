@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from orbitconv._support.checks import check_finite
+from orbitconv._support.precision import without_autocast
 from orbitconv.learn.processes import sum_over_processes
 
 Pairs = tuple[Tensor, Tensor] | Iterable[tuple[Tensor, Tensor]]
@@ -55,6 +56,7 @@ class PairMoments:
         self.num_pairs = 0
         self.is_total = False
 
+    @without_autocast
     def update(self, before: Float[Tensor, "n ..."], after: Float[Tensor, "n ..."]) -> "PairMoments":
         """Add a batch of pairs.
 
@@ -193,6 +195,7 @@ class PairMoments:
         return self.sums[slot] / self.num_pairs
 
 
+@without_autocast
 def measure_pairs(pairs: Pairs | PairMoments) -> PairMoments:
     """Measure the second moments of pairs in one pass, where the first batch lives.
 

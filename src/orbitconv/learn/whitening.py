@@ -6,10 +6,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from orbitconv._support.precision import without_autocast
+
 # Width of the Gaussian low-pass in pixels: past it lies what no pixel grid turns well.
 SIGMA = 0.8
 
 
+@without_autocast
 def whiten_images(images: Float[Tensor, "*b h w"], sigma: float = SIGMA) -> Float[Tensor, "*b h w"]:
     """Flatten the spectrum of natural images: an isotropic ramp times a Gaussian low-pass.
 

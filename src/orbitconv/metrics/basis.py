@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from orbitconv._support.precision import without_autocast
 from orbitconv.bases import FilterBasis
 from orbitconv.bases.second_moments import SecondMoments
 
@@ -25,6 +26,7 @@ class NormalizedAtoms(NamedTuple):
     rank: int
 
 
+@without_autocast
 def normalize_atoms(basis: FilterBasis) -> NormalizedAtoms:
     """Atoms in the coordinates in which every error is measured.
 
@@ -41,6 +43,7 @@ def normalize_atoms(basis: FilterBasis) -> NormalizedAtoms:
     return NormalizedAtoms(torch.einsum("de,gdp->gep", whitening, flat), int(keep.sum()))
 
 
+@without_autocast
 def unitarity_error(basis: FilterBasis) -> Float[Tensor, " g"]:
     """How far each element is from keeping inner products: ||A A^T - I||_F / sqrt(D).
 
@@ -55,6 +58,7 @@ def unitarity_error(basis: FilterBasis) -> Float[Tensor, " g"]:
     return torch.linalg.matrix_norm(gram - torch.eye(rank, dtype=gram.dtype, device=gram.device)) / rank**0.5
 
 
+@without_autocast
 def group_law_error(basis: FilterBasis) -> Float[Tensor, "g h"]:
     """How far the maps `psi_g = M_g psi_0` are from obeying `M_g M_h = M_gh`: Frobenius norm over sqrt(P).
 
@@ -79,6 +83,7 @@ def group_law_error(basis: FilterBasis) -> Float[Tensor, "g h"]:
     return torch.linalg.matrix_norm(maps[:, None] @ maps - maps[product]) / pixels**0.5
 
 
+@without_autocast
 def condition_number(basis: FilterBasis) -> Float[Tensor, " g"]:
     """Largest over smallest singular value of the normalized atoms at each element.
 
@@ -91,6 +96,7 @@ def condition_number(basis: FilterBasis) -> Float[Tensor, " g"]:
     return torch.linalg.cond(normalize_atoms(basis).atoms)
 
 
+@without_autocast
 def basis_equivariance_error(
     basis: FilterBasis, moments: SecondMoments, *, zero_mean: bool = False
 ) -> Float[Tensor, " g"]:

@@ -4,11 +4,14 @@ import math
 from typing import final
 
 import torch
+import torch.fx
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from orbitconv._support.checks import check_positive
 from orbitconv.groups import rotate_images
+
+torch.fx.wrap("rotate_images")  # a single call in a traced graph, as `fold` makes one
 
 
 @final

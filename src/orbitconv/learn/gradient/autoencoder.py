@@ -17,6 +17,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from orbitconv._support.checks import check_finite, check_positive
+from orbitconv._support.precision import without_autocast
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.bases.learned import LearnedBasis, Start
 from orbitconv.groups import Group
@@ -142,6 +143,7 @@ class GreyImages(Protocol):
         ...
 
 
+@without_autocast
 def train_basis(
     images: Shaped[Tensor, "n c h w"] | GreyImages,
     group: Group,

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from orbitconv._support.precision import without_autocast
 from orbitconv.groups import Group
 from orbitconv.learn.gradient.rotators import ImageRotator
 
@@ -81,6 +82,7 @@ class Pair:
         return _mean(decoded - _cut(self.image, top, left), norm)
 
 
+@without_autocast
 def draw_pair(
     images: Float[Tensor, "b c h w"], kernel_size: int, group: Group, g1: int, g2: int, rotate: ImageRotator
 ) -> Pair:
@@ -119,6 +121,7 @@ def draw_pair(
     )
 
 
+@without_autocast
 def equivariance_loss(
     atoms: Float[Tensor, "g d ky kx"],
     images: Float[Tensor, "b c h w"],
@@ -145,6 +148,7 @@ def equivariance_loss(
     return draw_pair(images, atoms.shape[-1], group, g1, g2, rotate).equivariance(atoms, norm)
 
 
+@without_autocast
 def reconstruction_loss(
     atoms: Float[Tensor, "g d ky kx"],
     images: Float[Tensor, "b c h w"],
@@ -175,6 +179,7 @@ def reconstruction_loss(
     return draw_pair(images, atoms.shape[-1], group, g1, g2, rotate).reconstruction(atoms, norm)
 
 
+@without_autocast
 def orthogonality_loss(atoms: Float[Tensor, "g d ky kx"], norm: Norm = "l1") -> Float[Tensor, ""]:
     """How far the atoms of every element are from orthonormal: sum over g of mean |B_g B_g^T - 1|.
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from orbitconv._support.checks import check_finite, check_positive
+from orbitconv._support.precision import without_autocast
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.bases.filter_basis import FilterBasis
 from orbitconv.bases.learned import LearnedBasis
@@ -38,6 +39,7 @@ class FineTuning:
     """Seed of the batches and the group elements."""
 
 
+@without_autocast
 def fine_tune_basis(
     network: nn.Module,
     images: Float[Tensor, "n c h w"],
