@@ -255,6 +255,25 @@ def test_missing_data_is_zero_and_ignored(tmp_path):
     assert (mask != 255).sum() == 71
 
 
+def test_balanced_batches_have_all_classes_equally_often_and_can_be_resumed(tmp_path):
+    write_classes(tmp_path, {"a": 4, "b": 36})
+    data = folder(tmp_path, val_share=0, test_share=0)
+    loader = data.loader("train", 20, balanced=True)
+    labels = [label for _ in range(20) for _, batch in loader for label in batch.tolist()]
+    assert abs(np.mean(labels) - 0.5) < 0.06  # 2 standard deviations of 800 draws are 0.035
+    again = data.loader("train", 20, balanced=True, epoch=3, first_step=1)
+    assert next(iter(again))[1].tolist() == labels[3 * 40 + 20 : 3 * 40 + 40]
+
+
+def test_everything_in_memory_is_what_the_items_are(tmp_path):
+    write_classes(tmp_path, {"a": 4, "b": 4})
+    data = folder(tmp_path, val_share=0, test_share=0).train
+    images, labels = data.stacked()
+    for i, (image, label) in enumerate(data):
+        assert torch.equal(images[i], image)
+        assert labels[i] == data.labels[i] == label
+
+
 # Bad input
 
 

@@ -6,14 +6,14 @@ from typing import final
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.utils.data import Sampler
 
 from orbitconv._support.checks import check_positive
 from orbitconv.data.picture_dataset import Draw
 
-_WINDOWS = 3  # purpose of the draws, unlike those of training
+_WINDOWS, _BALANCE = 3, 4  # purposes of the draws, unlike those of training
 
 
 def epoch_orders(n: int, seed: int, first_epoch: int = 0) -> Iterator[Int64[Tensor, " n"]]:
@@ -60,14 +60,17 @@ class TrainBatches(Sampler[list[Draw]]):
         first_step: Step within it to begin with, from 0.
         rank: Number of this process.
         world_size: Number of processes.
+        weights: How likely each image is drawn, with replacement; None takes each image once an epoch.
 
     Raises:
-        ValueError: If there are fewer images than one batch, or fewer in a batch than processes.
+        ValueError: If there are fewer images than one batch, or fewer in a batch than processes, or another number of
+            weights than of images.
     """
 
     def __init__(
         self, n: int, batch_size: int, *, seed: int = 0, epoch: int = 0, first_step: int = 0, rank: int = 0,
         world_size: int = 1,
+        weights: Float[Tensor, " n"] | None = None,
     ) -> None:  # fmt: skip
         check_positive("TrainBatches", n=n, batch_size=batch_size, world_size=world_size)
         if n < batch_size or batch_size < world_size:
@@ -76,6 +79,9 @@ class TrainBatches(Sampler[list[Draw]]):
                 "images "
                 f"in batches of {batch_size} on {world_size} processes. Lower the batch size, or use fewer processes."
             )
+        if weights is not None and weights.shape != (n,):
+            raise ValueError(f"TrainBatches expects {n} weights, got shape {tuple(weights.shape)}.")
+        self._weights = weights
         self._n, self._batch_size, self._seed = n, batch_size, seed
         self._rank, self._world_size = rank, world_size
         self.start(epoch, first_step)
@@ -104,11 +110,19 @@ class TrainBatches(Sampler[list[Draw]]):
     def __iter__(self) -> Iterator[list[Draw]]:
         epoch, first_step = self._epoch, self._first_step
         self.start(epoch + 1)
-        order = next(epoch_orders(self._n, self._seed, epoch)).tolist()
         seeds = np.random.SeedSequence((self._seed, _WINDOWS, epoch)).generate_state(self._n, np.uint64) >> np.uint64(1)
+        order = self._order(epoch)
         for step in range(first_step, self._n // self._batch_size):
             whole = range(step * self._batch_size, (step + 1) * self._batch_size)
             yield [(order[i], int(seeds[i])) for i in whole[share(self._batch_size, self._rank, self._world_size)]]
+
+    def _order(self, epoch: int) -> list[int]:
+        """Images of an epoch."""
+        if self._weights is None:
+            return next(epoch_orders(self._n, self._seed, epoch)).tolist()
+        (state,) = np.random.SeedSequence((self._seed, _BALANCE, epoch)).generate_state(1, np.uint64) >> np.uint64(1)
+        generator = torch.Generator().manual_seed(int(state))
+        return torch.multinomial(self._weights, self._n, replacement=True, generator=generator).tolist()
 
 
 @final

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from orbitconv._support.progress import ProgressCallback
+from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data.channels import with_channels
 from orbitconv.data.decoded import DecodedPictures, decode
 from orbitconv.data.errors import DataError, unreadable
@@ -154,6 +154,27 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
         if self.items[index].mask is None:
             raise ValueError("PictureDataset.numbered expects pictures with masks, got labels.")
         return torch.from_numpy(self.numbers(index, None))
+
+    def stacked(self, progress: ProgressCallback = silent) -> tuple[Float[Tensor, "n c h w"], Tensor]:
+        """Read everything into memory; for pictures of one size.
+
+        Args:
+            progress: Called after each picture.
+
+        Returns:
+            All images and all labels.
+
+        Raises:
+            ValueError: If images differ in size.
+        """
+        if self.shape is None:
+            raise ValueError("PictureDataset.stacked expects pictures of one size, got several. Read them in batches.")
+        images, labels = torch.empty(len(self), *self.shape), []
+        for i in range(len(self)):
+            images[i], label = self[i]
+            labels.append(label)
+            progress("read pictures", i + 1, len(self))
+        return images, torch.stack(labels)
 
     @property
     def names(self) -> tuple[Path, ...]:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from orbitconv._support.checks import check_positive
@@ -72,6 +74,7 @@ class PictureFolder:
         workers: int = 0,
         rank: int | None = None,
         world_size: int | None = None,
+        balanced: bool = False,
         **options: Any,
     ) -> DataLoader:
         """Batches of a split.
@@ -89,13 +92,14 @@ class PictureFolder:
             workers: Processes that read pictures.
             rank: Number of this process; None asks torch.distributed.
             world_size: Number of processes; None asks torch.distributed.
+            balanced: Draw training pictures with replacement, so that all classes are equally frequent.
             **options: Passed to `DataLoader`, such as `pin_memory`.
 
         Returns:
             A plain `DataLoader` of (images, labels).
 
         Raises:
-            ValueError: If training pictures differ in size.
+            ValueError: If training pictures differ in size, or are to be balanced without having one class each.
         """
         check_positive("PictureFolder.loader", batch_size=batch_size)
         data = self.split(split)
@@ -110,11 +114,21 @@ class PictureFolder:
                     "size."
                 )
             batches = TrainBatches(
-                len(data), batch_size, seed=seed, epoch=epoch, first_step=first_step, rank=rank, world_size=world_size
-            )
+                len(data), batch_size, seed=seed, epoch=epoch, first_step=first_step, rank=rank, world_size=world_size,
+                weights=self._balance() if balanced else None,
+            )  # fmt: skip
         else:
             size = batch_size if data.shape is not None else 1
             batches = TestBatches(len(data), size, rank=rank, world_size=world_size)
         if workers:
             options = {"persistent_workers": True} | options
         return DataLoader(data, batch_sampler=batches, num_workers=workers, **options)
+
+    def _balance(self) -> Float[Tensor, " n"]:
+        """Weights of the training pictures: one over the number of pictures of their class."""
+        if self.task != "classification":
+            raise ValueError(
+                f"PictureFolder.loader balances classes of pictures, got {self.task}. Weight the loss instead."
+            )
+        labels = self.train.labels
+        return 1 / labels.bincount().float()[labels]
