@@ -69,7 +69,7 @@ class DecodedPictures:
         """
         return self._read(self._places[number]["mask"], region)[0].astype(np.int64)
 
-    def _read(self, place: tuple[int, str, list[int]], region: Region | None) -> Shaped[np.ndarray, "c h w"]:
+    def _read(self, place: Sequence[Any], region: Region | None) -> Shaped[np.ndarray, "c h w"]:
         """Copy an array, or a part of it, and let go of the file, whose pages would else count as memory in use."""
         offset, dtype, shape = place
         array = np.memmap(self._file, dtype=dtype, mode="r", offset=offset, shape=tuple(shape))

@@ -93,7 +93,7 @@ def _opened(tiff: Any, path: Path, *, labels: bool) -> Opened:
             pixels = upright(pixels, orientation)
         return _seen(cut(pixels, region)), None
 
-    def _seen(pixels: Shaped[np.ndarray, "c h w"]) -> Shaped[np.ndarray, "c h w"]:
+    def _seen(pixels: Shaped[np.ndarray, "c h w"]) -> Shaped[np.ndarray, "colours h w"]:
         if palette is not None:
             return palette[:, pixels[0]]
         if photometric == _WHITE_IS_ZERO and not labels:
