@@ -1,0 +1,98 @@
+"""Rows of records grouped by what they share, and the mean and spread of a group."""
+
+import statistics
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+Item = TypeVar("Item")
+Key = TypeVar("Key", bound=Hashable)
+
+
+def group_by(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
+    """Group items by a key.
+
+    Args:
+        items: Rows, runs, or anything else.
+        key: What the items of a group share.
+
+    Returns:
+        The groups in the order of their first items.
+    """
+    groups: dict[Key, list[Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
+
+
+def by_columns(rows: Iterable[Mapping[str, Any]], *columns: str) -> dict[tuple[Any, ...], list[Mapping[str, Any]]]:
+    """Group the rows of a record by the values of some columns.
+
+    Args:
+        rows: Rows that have these columns.
+        *columns: Names of columns.
+
+    Returns:
+        The rows of each combination of values, in the order of their first rows.
+    """
+    return group_by(rows, lambda row: tuple(row[column] for column in columns))
+
+
+def values_by(rows: Iterable[Mapping[str, Any]], place: str, value: str) -> dict[float, list[float]]:
+    """The values of one column at each value of another: the points of a curve over seeds.
+
+    Args:
+        rows: Rows; those that lack one of the two columns, or have None there, are left out.
+        place: Column of the horizontal axis.
+        value: Column of the vertical axis.
+
+    Returns:
+        For each place, in rising order, the values of all rows there.
+    """
+    known = [row for row in rows if row.get(place) is not None and row.get(value) is not None]
+    points = group_by(known, lambda row: float(row[place]))
+    return {at: [float(row[value]) for row in points[at]] for at in sorted(points)}
+
+
+class Spread(NamedTuple):
+    """Mean and spread of some values.
+
+    Args:
+        mean: Mean.
+        deviation: Sample standard deviation; 0 for a single value.
+        count: Number of values.
+    """
+
+    mean: float
+    deviation: float
+    count: int
+
+    @staticmethod
+    def of(values: Sequence[float]) -> "Spread":
+        """Compute both.
+
+        Args:
+            values: At least one value.
+
+        Returns:
+            Mean, deviation and count.
+        """
+        return Spread(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0, len(values))
+
+
+def mean_and_spread(values: Sequence[float], digits: int = 1, *, none: str = "-", unit: str = "") -> str:
+    """Mean, and standard deviation where there are several values, in words.
+
+    Args:
+        values: Values.
+        digits: Digits after the point.
+        none: What stands for no values.
+        unit: Printed after the numbers.
+
+    Returns:
+        Such as 9.2 ± 2.4 %.
+    """
+    if not values:
+        return none
+    mean, deviation, count = Spread.of(values)
+    spread = f" ± {deviation:.{digits}f}" if count > 1 else ""
+    return f"{mean:,.{digits}f}{spread}{unit}"
