@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from orbitconv.data import ImageSet, rotated
-from orbitconv.demo.upright import TEST_SEED
+from orbitconv.data.rotation import TEST_SEED
 from orbitconv.evaluation.network_facts import errors_of_layers
 from orbitconv.records.record import Row
 from orbitconv.train import TrainConfig, Trained, build_network, error_percent

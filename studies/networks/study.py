@@ -13,7 +13,7 @@ from orbitconv._support.locks import lock
 from orbitconv._support.progress import FIGURES, ProgressCallback, silent
 from orbitconv.bases import FixedBasis, LearnedBasis, load_basis, save_basis
 from orbitconv.data import ImageSet, rotated
-from orbitconv.demo.upright import TEST_SEED
+from orbitconv.data.rotation import TEST_SEED
 from orbitconv.evaluation.network_facts import turned_copies
 from orbitconv.groups import parse_group
 from orbitconv.learn import FineTuning, fine_tune_basis, share_learned_basis

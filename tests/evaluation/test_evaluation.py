@@ -7,7 +7,7 @@ import torch
 
 import tiny_training as tiny
 from orbitconv.data import rotated
-from orbitconv.demo.upright import TEST_SEED
+from orbitconv.data.rotation import TEST_SEED
 from orbitconv.evaluation.evaluation import Evaluation, evaluate_network, measure_layers
 from orbitconv.train import Network, TrainConfig, build_network
 from orbitconv.train.networks import write_trained

@@ -46,7 +46,7 @@ def run_safely(program: str, work: Callable[[], None]) -> None:
             traceback.print_exception(error)
         _stop(program, str(error) or type(error).__name__)
     except RuntimeError as error:  # torch has no other kind for a CPU whose memory does not suffice
-        from orbitconv.train.explained import is_lack_of_memory
+        from orbitconv._support.explained import is_lack_of_memory
 
         if not is_lack_of_memory(error):
             raise

@@ -11,6 +11,9 @@ from torch import Tensor
 from orbitconv.data.image_set import ImageSet
 from orbitconv.groups import rotate_images
 
+TEST_SEED = 1
+"""Seed of the random angles of test images: one for all networks and runs, so that their errors compare."""
+
 CHUNK = 1000
 """Images that are rotated at a time."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from orbitconv.demo import pictures
 from orbitconv.figures import drawing as figures
+from orbitconv.report.words import listed
 
 _RANKS = ("first", "second", "third", "fourth", "fifth")
 
@@ -95,11 +96,6 @@ def finding(found: Sequence[Result]) -> str:
             text += f" T{_the(r)[1:]} is {_RANKS[rank] if rank < len(_RANKS) else f'number {rank + 1}'}, "
             text += f"with {r.shown:.1f} %."
     return text
-
-
-def listed(words: Sequence[str]) -> str:
-    """A, B and C."""
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _the(result: Result) -> str:

@@ -13,9 +13,10 @@ from orbitconv._support.files import write_atomically
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.demo import pictures
 from orbitconv.demo.demo import Outcome
-from orbitconv.demo.findings import Result, caution, curve_caption, film_caption, finding, listed, results
+from orbitconv.demo.findings import Result, caution, curve_caption, film_caption, finding, results
 from orbitconv.figures import drawing as figures
 from orbitconv.report.html import best_cells, document, facts_table, image, number, pairs, prose, table, template
+from orbitconv.report.words import listed
 
 _HEADING = "Digits at angles the networks never saw"
 _TITLE = f"orbitconv: {_HEADING[0].lower()}{_HEADING[1:]}"

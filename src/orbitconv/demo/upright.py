@@ -12,13 +12,12 @@ from orbitconv._support.checks import check_positive
 from orbitconv._support.progress import ProgressCallback
 from orbitconv.bases import FilterBasis
 from orbitconv.data import ImageSet, rotated
+from orbitconv.data.rotation import TEST_SEED
 from orbitconv.models import SmallCNN, count_parameters, width_for
 from orbitconv.records.command import settings_of
 from orbitconv.records.record import Row
 from orbitconv.train import Training, error_percent, train
 
-# Seed of the test angles: the same for every network and every run.
-TEST_SEED = 1
 # Side of the filters of the plain network.
 KERNEL = 3
 

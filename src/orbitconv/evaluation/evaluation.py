@@ -15,7 +15,7 @@ from orbitconv._support.devices import find_device
 from orbitconv._support.files import check_writable
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data import ImageSet, rotated
-from orbitconv.demo.upright import TEST_SEED
+from orbitconv.data.rotation import TEST_SEED
 from orbitconv.evaluation.network_facts import errors_of_layers, group_of, measured_group, network_facts, turned_copies
 from orbitconv.records.command import command_of, settings_of
 from orbitconv.records.record import Record

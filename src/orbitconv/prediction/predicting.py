@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from orbitconv._support.checks import check_positive
 from orbitconv._support.devices import Device, find_device
+from orbitconv._support.explained import explained_memory
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.groups import Cyclic, act_image
 from orbitconv.prediction.preparing import ImageForm, find_pictures, prepare
 from orbitconv.train import TrainedNetwork
-from orbitconv.train.explained import explained_memory
 
 # Pictures that are held in memory at a time.
 _BATCH = 100

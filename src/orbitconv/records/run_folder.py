@@ -7,11 +7,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from torch import Tensor
+
 from orbitconv._support.files import write_atomically
 from orbitconv._support.locks import alone
 from orbitconv.records.basis_run import MetricLines, Row, check_same
 from orbitconv.records.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from orbitconv.train.state import Weights, tested_weights
 
 CONFIG = "config.json"
 """Name of the file of settings."""
@@ -91,14 +92,14 @@ class RunFolder:
         """Whether there is one to go on from."""
         return any((self.path / _CHECKPOINTS).glob("step-*"))
 
-    def network(self) -> Weights | None:
-        """The network of the last checkpoint, as it would be tested.
+    def weights(self) -> dict[str, Tensor] | None:
+        """The weights in the last checkpoint.
 
         Returns:
-            Its weights; None if there is no checkpoint.
+            Tensors by name; None if there is no checkpoint.
         """
         checkpoint = read_checkpoint(self.path / _CHECKPOINTS)
-        return None if checkpoint is None else tested_weights(checkpoint.weights)
+        return None if checkpoint is None else checkpoint.weights
 
     def add(self, row: Row) -> None:
         """Write the line of one epoch.

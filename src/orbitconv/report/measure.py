@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from orbitconv.data import ImageSet, rotated
-from orbitconv.demo.upright import TEST_SEED
+from orbitconv.data.rotation import TEST_SEED
 from orbitconv.evaluation.network_facts import group_of, measured_group
 from orbitconv.groups import Group
 from orbitconv.metrics import equivariance_error

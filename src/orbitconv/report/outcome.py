@@ -9,7 +9,7 @@ from torch import nn
 
 from orbitconv._support.progress import ProgressCallback
 from orbitconv.data import ImageSet, rotated
-from orbitconv.demo.upright import TEST_SEED
+from orbitconv.data.rotation import TEST_SEED
 from orbitconv.report.grouping import Kind
 from orbitconv.report.measure import Measured, measure_networks, steps
 from orbitconv.report.mistakes import Judgement, judge

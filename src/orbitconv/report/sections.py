@@ -6,7 +6,6 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from orbitconv.data import ImageSet
-from orbitconv.demo.findings import listed
 from orbitconv.evaluation.network_facts import measured_group
 from orbitconv.figures.drawing import Curve, Look, angle_figure, import_plotting, render
 from orbitconv.report.figures import (
@@ -24,7 +23,7 @@ from orbitconv.report.measure import LAYER_IMAGES
 from orbitconv.report.mistakes import Mistake
 from orbitconv.report.outcome import Outcome
 from orbitconv.report.tables import confusion_table
-from orbitconv.report.words import count
+from orbitconv.report.words import count, listed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -3,7 +3,6 @@
 import statistics
 from collections.abc import Callable, Sequence
 
-from orbitconv.demo.findings import listed
 from orbitconv.report.grouping import Kind
 from orbitconv.report.measure import Measured
 from orbitconv.report.outcome import Outcome
@@ -105,6 +104,18 @@ def count(number: int, noun: str) -> str:
         Such as 1 run, 2 runs.
     """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Join words.
+
+    Args:
+        words: Words.
+
+    Returns:
+        A, B and C.
+    """
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _lowest(kinds: Sequence[Kind], where: str, errors: Callable[[Kind], list[float]]) -> str:

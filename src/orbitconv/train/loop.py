@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from orbitconv._support.explained import explained_compiler, explained_memory
 from orbitconv._support.progress import FIGURES, ProgressCallback
 from orbitconv.records.basis_run import Row
 from orbitconv.records.checkpoint import Checkpoint
 from orbitconv.records.run_folder import RunFolder
 from orbitconv.train.examples import Examples
-from orbitconv.train.explained import explained_compiler, explained_memory
 from orbitconv.train.interrupt import StopRequest, stop_requests
 from orbitconv.train.layout import laid_out
 from orbitconv.train.meter import Meter

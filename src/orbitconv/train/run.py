@@ -16,7 +16,7 @@ from orbitconv.train.examples import Examples
 from orbitconv.train.loop import Loop
 from orbitconv.train.networks import initial_network, write_trained
 from orbitconv.train.processes import launched
-from orbitconv.train.state import Weights, weights_of
+from orbitconv.train.state import Weights, tested_weights, weights_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +150,7 @@ def train_network(settings: TrainNetwork, progress: ProgressCallback = silent) -
             except FloatingPointError as error:
                 if folder is None or not folder.has_checkpoint:
                     raise
-                write("last", folder.network())
+                write("last", tested_weights(folder.weights() or {}))
                 raise FloatingPointError(
                     f"{error} Its network is {settings.out / 'last.safetensors'}; for other settings, train in another "
                     "folder (--out)."
