@@ -29,14 +29,7 @@ _KEPT = 1e-12
 
 @dataclass(frozen=True)
 class _Row:
-    """A row of small images.
-
-    Args:
-        label: Words on its left.
-        images: What to show, (n, c, h, w).
-        signed: Whether values are differences, from -1 to 1.
-        captions: Words below each image, if any.
-    """
+    """A row of small images."""
 
     label: str
     images: Tensor
@@ -45,14 +38,7 @@ class _Row:
 
 
 def action_figure(result: ActionResult) -> "Figure":
-    """Draw a learned transformation.
-
-    Args:
-        result: What was learned.
-
-    Returns:
-        The figure.
-    """
+    """Draw a learned transformation."""
     blocks = (_held_out_rows(result), _power_rows(result))
     heights = [sum(_SIDE + _GAP + (0.18 if row.captions else 0) for row in rows) for rows in blocks]
     width = _LEFT + COLUMNS * (_SIDE + _GAP) + 0.15

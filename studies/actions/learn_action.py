@@ -95,17 +95,7 @@ class LearnAction:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ActionResult:
-    """A learned transformation and what it was measured on.
-
-    Args:
-        transformation: What was learned.
-        action: As it was learned, on features in the order that the learner saw.
-        group: The group that it generates, if it was to be closed and could be.
-        pixel_order: For each place, the feature that the learner saw there.
-        shown: Some held-out images.
-        facts: Numbers for the record.
-        notes: What the user should know.
-    """
+    """A learned transformation and what it was measured on."""
 
     transformation: Transformation
     action: LearnedAction
@@ -116,15 +106,7 @@ class ActionResult:
     notes: tuple[str, ...]
 
     def apply(self, images: Float[Tensor, "n c h w"], power: int = 1) -> Float[Tensor, "n c h w"]:
-        """Apply what was learned to images, whatever order the learner saw the pixels in.
-
-        Args:
-            images: Images of the size that was learned on; any, if that was one pixel.
-            power: How many times.
-
-        Returns:
-            Transformed images.
-        """
+        """Apply what was learned to images, whatever order the learner saw the pixels in."""
         features = images.movedim(1, -1) if self.facts["patch"] == 1 else images
         flat = features.reshape(-1, len(self.pixel_order))
         moved = torch.empty_like(flat)
@@ -141,19 +123,7 @@ class ActionResult:
 
 
 def learn_action(config: LearnAction, progress: ProgressCallback = silent) -> ActionResult:
-    """Learn a transformation and measure it on pairs not used.
-
-    Args:
-        config: Settings.
-        progress: Called as the work goes on.
-
-    Returns:
-        The result.
-
-    Raises:
-        TypeError: If the user's function is none, or returns no tensor of numbers.
-        ValueError: If the user's function fails, there are too few pairs or too many features.
-    """
+    """Learn a transformation and measure it on pairs not used."""
     transformation = find_transformation(config.transform)
     color = config.color or transformation.color
     data = config.data or ("cifar10" if color else "mnist")
@@ -227,16 +197,7 @@ def learn_action(config: LearnAction, progress: ProgressCallback = silent) -> Ac
 
 
 def write_action(result: ActionResult, config: LearnAction, folder: Path) -> Record:
-    """Write what was learned and the record of it.
-
-    Args:
-        result: What was learned.
-        config: Settings.
-        folder: Folder to write into.
-
-    Returns:
-        The record.
-    """
+    """Write what was learned and the record of it."""
     settings = settings_of(config) | {"data": result.facts["data"]}
     record = Record(study="learn-action", command=_command(config, result.facts["data"]), config=settings)
     record.rows.append(result.facts)

@@ -30,24 +30,7 @@ def action_images(
     data_dir: Path | None = None,
     progress: ProgressCallback = silent,
 ) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "m c h w"]]:
-    """Images to learn from, and others to measure errors on.
-
-    Args:
-        data: Name of a data set (training images, then test images), or folder of pictures (different tiles).
-        counts: How many images to learn from and how many to hold out.
-        color: Red, green and blue rather than grey.
-        tile: Side of the tiles that pictures are cut into, in pixels.
-        seed: Seed of the choice.
-        data_dir: Folder with the data sets.
-        progress: Called while images are fetched or read.
-
-    Returns:
-        Two sets of images from 0 to 1, float64.
-
-    Raises:
-        DataError: If there is no such set or folder, or too few images.
-        ValueError: If colours are asked of grey images.
-    """
+    """Images to learn from, and others to measure errors on."""
     if data not in SOURCES:
         if not Path(data).is_dir():
             raise DataError(f"--data expects {', '.join(SOURCES)} or a folder of pictures, got {data!r}, neither.")
@@ -59,19 +42,7 @@ def action_images(
 
 
 def windows(images: Float[Tensor, "n c h w"], side: int, random: torch.Generator) -> Float[Tensor, "n c s s"]:
-    """Cut a window out of each image, at a random place.
-
-    Args:
-        images: Images.
-        side: Side of the windows, in pixels.
-        random: Draws the places.
-
-    Returns:
-        The windows.
-
-    Raises:
-        ValueError: If the images are smaller.
-    """
+    """Cut a window out of each image, at a random place."""
     height, width = images.shape[-2:]
     if side > min(height, width):
         raise ValueError(f"--patch expects at most {min(height, width)}, the side of the images, got {side}.")
@@ -81,15 +52,7 @@ def windows(images: Float[Tensor, "n c h w"], side: int, random: torch.Generator
 
 
 def shift_randomly(images: Float[Tensor, "n c h w"], random: torch.Generator) -> Float[Tensor, "n c h w"]:
-    """Shift each image cyclically by a random number of rows and columns, so that every pixel is excited.
-
-    Args:
-        images: Images.
-        random: Draws the shifts.
-
-    Returns:
-        Shifted images.
-    """
+    """Shift each image cyclically by a random number of rows and columns, so that every pixel is excited."""
     rows, cols = (
         (torch.randint(0, size, (len(images), 1), generator=random) + torch.arange(size)) % size
         for size in images.shape[-2:]

@@ -27,13 +27,7 @@ _LEAST, _FEW = 1e-16, 40
 
 
 def draw_panels(canvas: "Axes", result: ActionResult, top: float) -> None:
-    """Draw the matrix, a closer look at it, the confidence of all directions, the eigenvalues.
-
-    Args:
-        canvas: Axes in inches.
-        result: What was learned.
-        top: Where to begin, in inches.
-    """
+    """Draw the matrix, a closer look at it, the confidence of all directions, the eigenvalues."""
     matrix = result.matrix().cpu()
     size = len(matrix)
     permuted = not torch.equal(result.pixel_order, torch.arange(size))
@@ -132,29 +126,14 @@ def _draw_eigenvalues(axes: "Axes", values: Complex[np.ndarray, " p"], order: in
 
 
 def inset(canvas: "Axes", x: float, y: float, width: float, height: float) -> "Axes":
-    """Axes of their own on a canvas.
-
-    Args:
-        canvas: The canvas.
-        x: Left edge, in inches.
-        y: Upper edge, in inches.
-        width: Width, in inches.
-        height: Height, in inches.
-
-    Returns:
-        The axes.
-    """
+    """Axes of their own on a canvas."""
     figure = figure_of(canvas)
     w, h = figure.get_size_inches()
     return figure.add_axes((x / w, 1 - (y + height) / h, width / w, height / h))
 
 
 def frame(axes: "Axes") -> None:
-    """A thin frame without ticks.
-
-    Args:
-        axes: The axes that get it.
-    """
+    """A thin frame without ticks."""
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():

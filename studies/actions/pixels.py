@@ -11,31 +11,14 @@ Fill = Literal["cyclic", "zero"]
 
 
 def pixel_order(num_features: int, seed: int | None) -> Int64[Tensor, " p"]:
-    """The order in which features are written down: place i holds feature `order[i]`.
-
-    Args:
-        num_features: How many there are.
-        seed: Seed of one fixed random order; None keeps the order.
-
-    Returns:
-        The order.
-    """
+    """The order in which features are written down: place i holds feature `order[i]`."""
     if seed is None:
         return torch.arange(num_features)
     return torch.randperm(num_features, generator=torch.Generator().manual_seed(seed))
 
 
 def shift(images: Float[Tensor, "... h w"], axis: int, fill: Fill = "cyclic") -> Float[Tensor, "... h w"]:
-    """Shift images by one pixel.
-
-    Args:
-        images: Images.
-        axis: 0 for down, 1 for right.
-        fill: What comes in.
-
-    Returns:
-        The shifted images.
-    """
+    """Shift images by one pixel."""
     shifted = images.roll(1, axis - 2)
     if fill == "zero":
         shifted.select(axis - 2, 0).zero_()
@@ -45,15 +28,6 @@ def shift(images: Float[Tensor, "... h w"], axis: int, fill: Fill = "cyclic") ->
 def pick(
     images: Float[Tensor, "n c h w"], rows: Int64[Tensor, "n r"], cols: Int64[Tensor, "n s"]
 ) -> Float[Tensor, "n c r s"]:
-    """From each image, its own rows and columns.
-
-    Args:
-        images: Images.
-        rows: Rows of each.
-        cols: Columns of each.
-
-    Returns:
-        What stands there.
-    """
+    """From each image, its own rows and columns."""
     count, channels = (torch.arange(size) for size in images.shape[:2])
     return images[count[:, None, None, None], channels[:, None, None], rows[:, None, :, None], cols[:, None, None, :]]

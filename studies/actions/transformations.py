@@ -30,16 +30,7 @@ _SAME = 1e-4
 
 @dataclass(frozen=True, kw_only=True)
 class Transformation:
-    """A transformation of images.
-
-    Args:
-        name: What the user calls it.
-        words: What it does, for captions.
-        function: Float images (n, channels, height, width) to images of the same shape.
-        pre_shift: Whether images should be shifted at random first, so that every pixel is excited.
-        color: Whether it needs red, green and blue.
-        patch: Side of the window that it is best learned on, in pixels; None for whole images.
-    """
+    """A transformation of images."""
 
     name: str
     words: str
@@ -49,18 +40,7 @@ class Transformation:
     patch: int | None = None
 
     def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Transform images, and refuse what cannot be the result of a transformation.
-
-        Args:
-            images: Images.
-
-        Returns:
-            Transformed images, of the dtype of `images`.
-
-        Raises:
-            TypeError: If something else than a tensor of numbers comes back.
-            ValueError: If the function fails, or its result has another shape or is not finite.
-        """
+        """Transform images, and refuse what cannot be the result of a transformation."""
         try:
             moved = self.function(images.clone())
         except (Exception, SystemExit) as error:
@@ -84,14 +64,7 @@ class Transformation:
         return moved.detach().to(images)
 
     def check(self, images: Float[Tensor, "n c h w"]) -> None:
-        """Refuse a function that does not do the same to every image of a batch.
-
-        Args:
-            images: A few images, two at least.
-
-        Raises:
-            ValueError: If an image comes out differently when it is alone, or the second time.
-        """
+        """Refuse a function that does not do the same to every image of a batch."""
         together, alone = self(images), torch.cat([self(image[None]) for image in images])
         difference = float((together - alone).abs().max())
         if difference > _SAME * max(1.0, float(together.abs().max())):
@@ -103,15 +76,7 @@ class Transformation:
 
 
 def scale_images(images: Float[Tensor, "n c h w"], factor: float = SCALE_STEP) -> Float[Tensor, "n c h w"]:
-    """Enlarge images about the centre and divide by the factor, so that norms are kept: f(x / s) / s.
-
-    Args:
-        images: Images.
-        factor: s; below one images shrink, and zeros come in.
-
-    Returns:
-        Images of the same shape, by a cubic spline.
-    """
+    """Enlarge images about the centre and divide by the factor, so that norms are kept: f(x / s) / s."""
     height, width = images.shape[-2:]
     rows, cols = (
         (torch.arange(size, dtype=images.dtype, device=images.device) - (size - 1) / 2) / factor + (size - 1) / 2
@@ -124,18 +89,7 @@ def scale_images(images: Float[Tensor, "n c h w"], factor: float = SCALE_STEP) -
 
 
 def rotate_hue(images: Float[Tensor, "n 3 h w"], angle: float = HUE_STEP) -> Float[Tensor, "n 3 h w"]:
-    """Turn the colour of every pixel about the grey axis of the RGB cube; nothing is clipped.
-
-    Args:
-        images: Images in red, green and blue.
-        angle: In radians; a third of a turn takes red to green.
-
-    Returns:
-        Images of the same shape.
-
-    Raises:
-        ValueError: If there are not three channels.
-    """
+    """Turn the colour of every pixel about the grey axis of the RGB cube; nothing is clipped."""
     if images.shape[1] != 3:
         raise ValueError(f"rotate_hue expects three channels, got {images.shape[1]}. Use images in colour.")
     axis = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]], dtype=torch.float64) / math.sqrt(3)
@@ -166,19 +120,7 @@ TRANSFORMATIONS: Mapping[str, Transformation] = MappingProxyType({one.name: one 
 
 
 def find_transformation(name: str) -> Transformation:
-    """A transformation by its name, or a function as module:function.
-
-    Args:
-        name: `"shift-x"`, `"eighth-turn"`, ..., or `"module:function"` or `"module:Class.method"`, imported from the
-            current folder or from where Python finds modules.
-
-    Returns:
-        The transformation.
-
-    Raises:
-        TypeError: If the name stands for something that cannot be called.
-        ValueError: If there is no such name, module or function.
-    """
+    """A transformation by its name, or a function as module:function."""
     if name in TRANSFORMATIONS:
         return TRANSFORMATIONS[name]
     module_name, colon, function_name = name.partition(":")

@@ -13,21 +13,7 @@ from orbitconv.records.record import Record
 def run_study(
     out: Path, results: Path | None, terminal: Terminal, work: Callable[[ProgressCallback], Record]
 ) -> Record:
-    """Run a study that keeps its own parts, and write its record when it is whole.
-
-    Args:
-        out: Folder of the study.
-        results: JSON file that gets the record too.
-        terminal: Shows progress.
-        work: Gets a progress callback, returns the record.
-
-    Returns:
-        The record.
-
-    Raises:
-        ModuleNotFoundError: If a library for the figures is not installed.
-        OSError: If the JSON file could not be written.
-    """
+    """Run a study that keeps its own parts, and write its record when it is whole."""
     check_libraries()
     check_writable(results, "--results")
     with terminal.progress() as progress:

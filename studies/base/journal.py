@@ -29,19 +29,6 @@ class Journal:
 
     Processes, on one machine or on several that see the folder, may work on one study together: each takes parts that
     no other one is at.
-
-    Args:
-        folder: Folder of the study; it is made if needed.
-        settings: What the results depend on, as JSON can hold it.
-        usual: What stands for settings that the folder of an older version does not name.
-        overwrite: Forget what is there and begin anew.
-        also: Names of folders beside the journal that are forgotten with it.
-
-    Raises:
-        BlockingIOError: If what is there shall be forgotten and a process is at work on it.
-        FileExistsError: If the folder holds the parts of a study with other settings, or something else.
-        NotADirectoryError: If the folder is a file.
-        OSError: If it cannot be written.
     """
 
     def __init__(
@@ -75,26 +62,11 @@ class Journal:
         self._read()
 
     def rows(self, part: str, make: Callable[[], list[Row]]) -> list[Row]:
-        """The rows of one part, from the file if it is done already.
-
-        Args:
-            part: Name of the part, one of a kind in its study.
-            make: Does the work.
-
-        Returns:
-            The rows.
-        """
+        """The rows of one part, from the file if it is done already."""
         return self.collect({part: make})[part]
 
     def collect(self, parts: Mapping[str, Callable[[], list[Row]]]) -> dict[str, list[Row]]:
-        """The rows of several parts, in their order; those that another process is at are waited for.
-
-        Args:
-            parts: For each part, by its name, a function that does the work.
-
-        Returns:
-            The rows by part.
-        """
+        """The rows of several parts, in their order; those that another process is at are waited for."""
         left = [part for part in parts if part not in self._parts]
         with lock(self._locks / _AT_WORK, wait=True, shared=True):
             while left:
@@ -105,13 +77,7 @@ class Journal:
         return {part: self._parts[part] for part in parts}
 
     def adopt(self, part: str, rows: list[Row], source: Provenance) -> None:
-        """Take a part that was done elsewhere as done, if it is not done here.
-
-        Args:
-            part: Name of the part.
-            rows: Its rows.
-            source: What made it.
-        """
+        """Take a part that was done elsewhere as done, if it is not done here."""
         self._read()
         if part not in self._parts:
             self._add(part, rows, source)

@@ -35,16 +35,6 @@ class PeerBasis(FixedBasis):
     peers use our conventions: output g of a regular field holds the filter transformed by element g, and angles count
     counter-clockwise as displayed.
 
-    Args:
-        library: `"escnn"` or `"e2cnn"`.
-        group: Any group that the peer offers.
-        kernel_size: Side of the square kernel, in pixels.
-
-    Raises:
-        ModuleNotFoundError: If the peer or something it needs is not installed.
-        ValueError: If there is no peer of that name, or its atoms are not what the exact moves of the grid make of
-            those of the identity.
-
     Source: Weiler & Cesa (2019), General E(2)-equivariant steerable CNNs.
     """
 
@@ -59,16 +49,7 @@ class PeerBasis(FixedBasis):
 
 
 def peer_bases(group: Group, kernel_size: int) -> tuple[list[tuple[str, str, FilterBasis, float]], dict[str, str]]:
-    """The basis of every peer that is installed and runs.
-
-    Args:
-        group: The group.
-        kernel_size: Side of the kernel.
-
-    Returns:
-        As `families` gives them: name, "none", basis, seconds it took to build. Then why each of the others was
-        skipped: under its name if it cannot be imported, under name, group and kernel if it can.
-    """
+    """The basis of every peer that is installed and runs."""
     built: list[tuple[str, str, FilterBasis, float]] = []
     skipped: dict[str, str] = {}
     for library in PEERS:
@@ -87,40 +68,21 @@ def peer_bases(group: Group, kernel_size: int) -> tuple[list[tuple[str, str, Fil
 
 
 def describe_skipped(skipped: Mapping[str, str]) -> str:
-    """One line that names the peers that were skipped, why, and how to add them.
-
-    Args:
-        skipped: Second part of what `peer_bases` returns; not empty.
-
-    Returns:
-        The line.
-    """
+    """One line that names the peers that were skipped, why, and how to add them."""
     names = "; ".join(f"{name} ({reason})" for name, reason in skipped.items())
     hint = " To compare with them, make an environment for them with sh scripts/setup_peers.sh."
     return f"Skipped: {names}.{hint if _NOT_INSTALLED in skipped.values() else ''}"
 
 
 def import_peer(library: str, owner: str) -> tuple[ModuleType, ModuleType]:
-    """The peer's modules for groups that act on the plane, and for layers.
-
-    Args:
-        library: Name of the peer.
-        owner: Who needs it, as the user knows it.
-
-    Returns:
-        The modules.
-    """
+    """The peer's modules for groups that act on the plane, and for layers."""
     gspaces, layers = (import_optional(f"{library}.{name}", "peers", owner) for name in ("gspaces", "nn"))
     return gspaces, layers
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the peers' deprecation warnings and prints off the screen.
-
-    Yields:
-        Nothing.
-    """
+    """Keep the peers' deprecation warnings and prints off the screen."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         yield
@@ -155,15 +117,7 @@ def _check_exact_moves(library: str, group: Group, atoms: Float[Tensor, "g d ky 
 
 
 def reason_of(error: Exception, library: str) -> str:
-    """Why a peer was skipped.
-
-    Args:
-        error: What went wrong.
-        library: Name of the peer.
-
-    Returns:
-        The first line of the error; two words if the peer itself is what is missing.
-    """
+    """Why a peer was skipped."""
     if isinstance(error, ModuleNotFoundError) and error.name == library:
         return _NOT_INSTALLED
     return str(error).strip().partition("\n")[0] or type(error).__name__

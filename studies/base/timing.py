@@ -16,13 +16,7 @@ Reading = Callable[[], float]
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How thoroughly to measure.
-
-    Args:
-        repeats: Rounds; each subject is read once in each.
-        block_seconds: Calls are repeated until a reading takes as long as this, at least once.
-        budget_seconds: Rounds are left out, down to three, if all readings of a case would take longer.
-    """
+    """How thoroughly to measure."""
 
     repeats: int = 21
     block_seconds: float = 0.2
@@ -30,23 +24,13 @@ class Pace:
 
     @classmethod
     def quick(cls) -> "Pace":
-        """For a look at whether all works: its ratios are not to be relied on.
-
-        Returns:
-            The pace.
-        """
+        """For a look at whether all works: its ratios are not to be relied on."""
         return cls(repeats=3, block_seconds=0.01, budget_seconds=20.0)
 
 
 @dataclass(frozen=True)
 class Spread:
-    """A median and how sure it is.
-
-    Args:
-        median: The median.
-        low: Lower end of its 95 % interval.
-        high: Upper end.
-    """
+    """A median and how sure it is."""
 
     median: float
     low: float
@@ -54,14 +38,7 @@ class Spread:
 
 
 def waiter(device: torch.device) -> Callable[[], None]:
-    """What waits until all that was asked of a device is done.
-
-    Args:
-        device: The device.
-
-    Returns:
-        A function; on a CPU it does nothing.
-    """
+    """What waits until all that was asked of a device is done."""
     return (lambda: torch.cuda.synchronize(device)) if device.type == "cuda" else (lambda: None)
 
 
@@ -72,15 +49,6 @@ def timed(
 
     The action is called twice before anything counts, and then in ever larger blocks until one takes
     `pace.block_seconds`.
-
-    Args:
-        action: What is timed.
-        pace: How thoroughly.
-        wait: Waits for the device, before the clock is read.
-        clock: Gives seconds.
-
-    Returns:
-        The reading, in seconds for one call, and the number of calls in a block.
     """
 
     def block(calls: int) -> float:
@@ -114,15 +82,6 @@ def interleave(
     """Read all subjects in turn: A B C, C B A, A B C, ...
 
     Every second round runs backwards, so that a machine that slows down steadily favours nobody.
-
-    Args:
-        readings: What to read, by subject.
-        pace: How often.
-        clock: Gives seconds; decides how many rounds the budget allows.
-        on_round: Called after each round with how many are done.
-
-    Returns:
-        For each subject as many values as there were rounds; values at one place belong together.
     """
     values: dict[str, list[float]] = {name: [] for name in readings}
     start, names = clock(), list(readings)
@@ -137,15 +96,7 @@ def interleave(
 
 
 def ratios(values: Sequence[float], reference: Sequence[float]) -> list[float]:
-    """The ratio of two subjects in each round.
-
-    Args:
-        values: Readings of one.
-        reference: Readings of the other.
-
-    Returns:
-        Ratios.
-    """
+    """The ratio of two subjects in each round."""
     return [value / other for value, other in zip(values, reference, strict=True)]
 
 
@@ -154,12 +105,6 @@ def spread(values: Sequence[float]) -> Spread:
 
     The k-th smallest and the k-th largest of n values enclose the median with probability 1 - 2 P(fewer than k heads
     in n tosses). Fewer than six values cannot reach 95 %: then the interval is all of them.
-
-    Args:
-        values: Readings or ratios; at least one.
-
-    Returns:
-        The median and its interval.
     """
     ordered, n = sorted(values), len(values)
     outside, k = 0.0, 0

@@ -65,24 +65,13 @@ class TrainBases:
         parse_group(self.group)
 
     def settings(self) -> dict[str, Any]:
-        """Everything that a result depends on, for the record.
-
-        Returns:
-            Names and values.
-        """
+        """Everything that a result depends on, for the record."""
         return {name: str(value) if isinstance(value, Path) else value for name, value in settings_of(self).items()}
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training.
-
-    Args:
-        settings: Name of its settings.
-        training: These settings, with the seed.
-        trained: What came of it.
-        seconds: Time it took; None if a part of it was done before.
-    """
+    """One training."""
 
     settings: str
     training: BasisTraining
@@ -91,16 +80,7 @@ class Run:
 
 
 def check_out(out: Path, *, resume: bool) -> None:
-    """Refuse a folder that cannot take the result, before any work.
-
-    Args:
-        out: Folder of the result.
-        resume: Whether what is in it is welcome.
-
-    Raises:
-        FileExistsError: If it holds something that is not.
-        NotADirectoryError: If it, or a folder above it, is a file.
-    """
+    """Refuse a folder that cannot take the result, before any work."""
     nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not nearest.is_dir():
         raise NotADirectoryError(f"{nearest} is a file; name another folder for the result with --out.")
@@ -112,16 +92,7 @@ def check_out(out: Path, *, resume: bool) -> None:
 
 
 def baselines(group: Group, kernel_size: int, images: Float[Tensor, "n 1 h w"]) -> dict[str, FilterBasis]:
-    """What a trained basis is compared with, hand-made and in closed form.
-
-    Args:
-        group: The group.
-        kernel_size: Side of the kernel.
-        images: Images to fit the closed form to; the first 2,000 are used, as in the comparison of bases.
-
-    Returns:
-        Bases by family.
-    """
+    """What a trained basis is compared with, hand-made and in closed form."""
     return {
         "nearest": NearestBasis(group, kernel_size),
         "bilinear": BilinearBasis(group, kernel_size),
@@ -131,15 +102,7 @@ def baselines(group: Group, kernel_size: int, images: Float[Tensor, "n 1 h w"]) 
 
 
 def with_seeds(training: BasisTraining, config: TrainBases) -> list[BasisTraining]:
-    """The same settings from as many seeds as are asked for.
-
-    Args:
-        training: How to train.
-        config: Says how many.
-
-    Returns:
-        Settings that differ in the seed.
-    """
+    """The same settings from as many seeds as are asked for."""
     count = max(config.seeds, config.copies)
     return [replace(training, seed=training.seed + number) for number in range(count)]
 
@@ -154,21 +117,7 @@ def train_run(
     resume: bool,
     tensorboard: bool = False,
 ) -> Run:
-    """One training, in a folder of its own, which a later run can go on from.
-
-    Args:
-        name: Name of its settings.
-        training: These settings.
-        config: Group, kernel size and places.
-        images: Images to train with.
-        folder: The training goes to a folder below it.
-        progress: Called as the work goes on.
-        resume: Go on from a checkpoint that is there.
-        tensorboard: Write TensorBoard event files too.
-
-    Returns:
-        What came of it.
-    """
+    """One training, in a folder of its own, which a later run can go on from."""
     out = folder / f"seed-{training.seed}"
     begun = (out / "checkpoint.pt").exists()
 
@@ -186,15 +135,7 @@ def train_run(
 def measure_runs(
     record: Record, runs: Sequence[Run], images: Float[Tensor, "n 1 h w"], copies: int, test: Moments | None
 ) -> None:
-    """Fill a record: every basis on the test images, or on those held out if there are none, and the curves.
-
-    Args:
-        record: Receives rows and curves.
-        runs: The trainings.
-        images: Images that the closed form of the baselines is fitted to.
-        copies: How many bases to put side by side.
-        test: Moments of test images.
-    """
+    """Fill a record: every basis on the test images, or on those held out if there are none, and the curves."""
     first = runs[0].trained
     data, tested = ("cifar10", "cifar10-test") if test else ("pictures", "held-out pictures")
     for family, basis, run, seconds in _variants(runs, copies):
@@ -248,19 +189,7 @@ def _columns(basis: FilterBasis, moments: Moments) -> dict[str, Any]:
 
 
 def training_images(config: TrainBases, pictures: Path | None, progress: ProgressCallback) -> Float[Tensor, "n 1 h w"]:
-    """The images to train with, in memory.
-
-    Args:
-        config: How many, and where data sets are.
-        pictures: Folder of pictures; by default CIFAR-10's training images.
-        progress: Called as the work goes on.
-
-    Returns:
-        Grey images.
-
-    Raises:
-        ValueError: If all of them are constant.
-    """
+    """The images to train with, in memory."""
     images = torch.cat(list(grey_images(pictures, config.max_images, config.kernel_size, config.data_dir, progress)))
     if (images.flatten(1).amax(1) == images.flatten(1).amin(1)).all():
         raise ValueError(
@@ -271,15 +200,6 @@ def training_images(config: TrainBases, pictures: Path | None, progress: Progres
 
 
 def moments_of_test_images(config: TrainBases, group: Group, progress: ProgressCallback) -> Moments:
-    """Moments of CIFAR-10's first test images, as in the comparison of bases.
-
-    Args:
-        config: How many, and where data sets are.
-        group: The group.
-        progress: Called as the work goes on.
-
-    Returns:
-        The moments.
-    """
+    """Moments of CIFAR-10's first test images, as in the comparison of bases."""
     test = load("cifar10", "test", data_dir=config.data_dir, progress=progress).take(config.test_images).grey()
     return measure_moments(test, group, config.kernel_size)

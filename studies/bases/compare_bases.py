@@ -67,15 +67,7 @@ class CompareBases:
 
 
 def compare_bases(config: CompareBases, progress: ProgressCallback = silent) -> Record:
-    """Fit every family and measure it.
-
-    Args:
-        config: Settings.
-        progress: Called as the work goes on.
-
-    Returns:
-        One row for each family, dimension and set of test images.
-    """
+    """Fit every family and measure it."""
     group = parse_group(config.group)
     train = load("cifar10", "train", data_dir=config.data_dir, progress=progress).take(config.fit_images).grey()
     test = load("cifar10", "test", data_dir=config.data_dir, progress=progress).take(config.test_images).grey()
@@ -134,15 +126,7 @@ def _named(word: str, group: Group, kernel_sizes: Sequence[int]) -> Built:
 
 
 def measure_basis(basis: FilterBasis, moments: Moments) -> dict[str, float | None]:
-    """Every figure of merit of a basis, flat.
-
-    Args:
-        basis: The basis.
-        moments: Moments of held-out images.
-
-    Returns:
-        Columns for a record: errors at each angle up to half a turn, and the rest.
-    """
+    """Every figure of merit of a basis, flat."""
     errors = basis_equivariance_error(basis, moments)
     restricted = basis_equivariance_error(basis, moments, zero_mean=True)
     n = basis.group.num_rotations

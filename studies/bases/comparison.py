@@ -25,29 +25,14 @@ _LEAST = 3e-4
 
 
 def write_comparison(record: Record, folder: Path) -> None:
-    """Write bases.json, bases.csv, and the figure as PNG and SVG.
-
-    Args:
-        record: Rows of `compare_bases`.
-        folder: Folder to write into, which exists.
-
-    Raises:
-        OSError: If the folder cannot be written.
-    """
+    """Write bases.json, bases.csv, and the figure as PNG and SVG."""
     record.write(folder / "bases.json")
     write_atomically(folder / "bases.csv", as_csv(record.rows))
     write_figure(pareto(record.rows), folder, "bases")
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as comma-separated values, one header for all columns there are.
-
-    Args:
-        rows: Flat rows.
-
-    Returns:
-        The text.
-    """
+    """Rows as comma-separated values, one header for all columns there are."""
     buffer = io.StringIO()
     columns = list(dict.fromkeys(name for row in rows for name in row))
     writer = csv.DictWriter(buffer, columns, lineterminator="\n")
@@ -57,15 +42,7 @@ def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def pareto(rows: Sequence[Mapping[str, Any]], test: str = "cifar10-test") -> "Figure":
-    """Worst equivariance error against the number of atoms, one panel for each kernel size.
-
-    Args:
-        rows: Rows of `compare_bases`.
-        test: Which test images to show.
-
-    Returns:
-        The figure.
-    """
+    """Worst equivariance error against the number of atoms, one panel for each kernel size."""
     shown = [
         row for row in rows if row["test"] == test and row["train"] in {"none", "cifar10", "CIFAR-10 training images"}
     ]

@@ -24,14 +24,7 @@ from orbitconv.learn import Moments
 
 
 class Built(NamedTuple):
-    """One basis.
-
-    Args:
-        family: Name of the family.
-        fit: What it was fitted to; "none" if it is written down, "shipped" if it comes with the package.
-        basis: The basis.
-        seconds: Seconds it took to build, without the moments.
-    """
+    """One basis."""
 
     family: str
     fit: str
@@ -40,17 +33,7 @@ class Built(NamedTuple):
 
 
 def families(group: Group, kernel_size: int, natural: Moments, whitened: Moments) -> Iterator[Built]:
-    """Every family that this group and kernel allow.
-
-    Args:
-        group: The group.
-        kernel_size: Side of the kernel.
-        natural: Moments of the images to fit to.
-        whitened: Moments of the same images, whitened.
-
-    Yields:
-        The bases.
-    """
+    """Every family that this group and kernel allow."""
     for family, fit, build in [
         *_written_down(group, kernel_size),
         *_fitted(group, kernel_size, "cifar10", natural),

@@ -40,14 +40,7 @@ class LearnedBasisStudy(TrainBases):
 
 
 def training_of(variant: Variant) -> BasisTraining:
-    """The settings of a variant.
-
-    Args:
-        variant: Its name.
-
-    Returns:
-        How to train.
-    """
+    """The settings of a variant."""
     match variant:
         case "default":
             return BasisTraining()
@@ -62,15 +55,7 @@ def training_of(variant: Variant) -> BasisTraining:
 
 
 def study_learned_bases(config: LearnedBasisStudy, progress: ProgressCallback = silent) -> Record:
-    """Train with every variant's settings; trainings that were stopped go on.
-
-    Args:
-        config: Settings.
-        progress: Called as the work goes on.
-
-    Returns:
-        One row for each basis trained, its variants, and the baselines.
-    """
+    """Train with every variant's settings; trainings that were stopped go on."""
     check_out(config.out, resume=True)
     images = training_images(config, None, progress)
     test = moments_of_test_images(config, parse_group(config.group), progress)

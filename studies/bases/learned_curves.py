@@ -38,31 +38,13 @@ _NAMES = {
 
 
 def mean_error(basis: FilterBasis, moments: Moments) -> float:
-    """The figure that a training goes by: the equivariance error, a mean over all elements but the identity.
-
-    Args:
-        basis: The basis.
-        moments: Moments of held-out images.
-
-    Returns:
-        The mean error.
-    """
+    """The figure that a training goes by: the equivariance error, a mean over all elements but the identity."""
     errors = basis_equivariance_error(basis, moments)
     return float((errors[1:] if len(errors) > 1 else errors).mean())
 
 
 def curve(settings: str, training: BasisTraining, trained: TrainedBasis) -> dict[str, Any]:
-    """How one training went, in about twenty points.
-
-    Args:
-        settings: Name of its settings.
-        training: These settings.
-        trained: What came of it.
-
-    Returns:
-        Name, seed, and lists of equal length: the step, the held-out error there, and each loss, a mean over the steps
-        since the point before (None at the start).
-    """
+    """How one training went, in about twenty points."""
     basis = trained.basis
     start = LearnedBasis(
         basis.group, basis.kernel_size[0], training.num_atoms, start=training.start, orthogonal=training.orthogonal,
@@ -81,28 +63,12 @@ def curve(settings: str, training: BasisTraining, trained: TrainedBasis) -> dict
 
 
 def brief(value: float) -> float:
-    """A number with the digits that a curve needs.
-
-    Args:
-        value: Any number.
-
-    Returns:
-        The number, to four digits.
-    """
+    """A number with the digits that a curve needs."""
     return float(f"{value:.4g}")
 
 
 def draw_curves(curves: Sequence[Mapping[str, Any]], lines: Mapping[str, float]) -> "Figure":
-    """The held-out error against the step, with the baselines as level lines, and the three losses beside it.
-
-    Args:
-        curves: Results of `curve`. Trainings with the same settings become one line, their mean, in a band that holds
-            all of them. If lengths differ, every training has the whole width.
-        lines: Errors of bases that do not train, by name.
-
-    Returns:
-        The figure.
-    """
+    """The held-out error against the step, with the baselines as level lines, and the three losses beside it."""
     figure = new_figure(10.2, 5.0)
     settings = list(dict.fromkeys(str(one["settings"]) for one in curves))
     top = 0.93 if len(settings) == 1 else 0.91 - 0.04 * math.ceil(len(settings) / 2)

@@ -65,17 +65,6 @@ def train_one(config: TrainBasis, progress: ProgressCallback = silent) -> Record
     """Train a basis and write it as `basis.safetensors`, beside the records of the trainings.
 
     Of several seeds the basis with the smallest held-out error is written, unless they go side by side.
-
-    Args:
-        config: Settings.
-        progress: Called as the work goes on.
-
-    Returns:
-        One row for each basis trained, its variants, and the baselines.
-
-    Raises:
-        FileExistsError: If the folder holds something and the training in it shall not go on.
-        ValueError: If settings make no sense, or the images cannot be learned from.
     """
     check_out(config.out, resume=config.resume)
     config.training.check()

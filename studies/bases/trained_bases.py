@@ -40,18 +40,7 @@ class TrainedBases(UprightStudy):
 
 
 def compare_trained_bases(config: TrainedBases, progress: ProgressCallback = silent) -> Record:
-    """Train one network for each basis, kernel and seed; a part that is done already is not done again.
-
-    Args:
-        config: Settings.
-        progress: Called as the work goes on.
-
-    Returns:
-        Rows as the demo has them, with the basis's own worst equivariance error on the test digits.
-
-    Raises:
-        FileExistsError: If the folder holds a study with other settings.
-    """
+    """Train one network for each basis, kernel and seed; a part that is done already is not done again."""
     parts = {"seeds", "kernel_sizes"}  # more of them can follow
     same = {name: value for name, value in config.settings().items() if name not in parts}
     journal = Journal(config.out, same, overwrite=config.overwrite)

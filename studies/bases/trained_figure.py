@@ -16,14 +16,7 @@ _COLORS = {
 
 
 def errors_by_kernel(rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """Test error at random angles for each kernel size and family.
-
-    Args:
-        rows: Rows of the study of trained bases.
-
-    Returns:
-        The figure.
-    """
+    """Test error at random angles for each kernel size and family."""
     shown = [row for row in rows if row["test"] == "rotated"]
     kernels = sorted({int(row["kernel"]) for row in shown})
     families = sorted({str(row["family"]) for row in shown}, key=lambda name: [*_COLORS, name].index(name))

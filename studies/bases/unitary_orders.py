@@ -22,16 +22,7 @@ def compare_orders(
     test: Float[Tensor, "n 1 h w"],
     progress: ProgressCallback = silent,
 ) -> None:
-    """Add rows for both families, every cyclic group and every kernel.
-
-    Args:
-        record: Receives the rows.
-        orders: Highest order; 0 adds none.
-        kernel_sizes: Sides of the kernels.
-        train: Images to fit to.
-        test: Images to measure on.
-        progress: Called as the work goes on.
-    """
+    """Add rows for both families, every cyclic group and every kernel."""
     for n in range(1, orders + 1):
         for kernel in kernel_sizes:
             group = Cyclic(n)

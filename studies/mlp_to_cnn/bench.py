@@ -21,16 +21,7 @@ FAMILIES = ("mlp", "learned", "cnn")
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Bench:
-    """Digits to train and to test on, and how.
-
-    Args:
-        digits: Training digits, on the device to train on.
-        test: Test digits, there too.
-        unlabelled: Training digits on the CPU, where pairs are made of them.
-        training: How to train.
-        steps: Fewest steps of any training: with few labels, epochs are added up to these.
-        progress: Called as the work goes on.
-    """
+    """Digits to train and to test on, and how."""
 
     digits: ImageSet
     test: ImageSet
@@ -46,20 +37,7 @@ class Bench:
 
 
 def build(family: str, side: int, group: ClosedGroup | None, seed: int) -> nn.Module:
-    """A network of one family.
-
-    Args:
-        family: One of `FAMILIES`.
-        side: Side of the images, in pixels.
-        group: What "learned" learned, and nothing for the others.
-        seed: Seed of the initial weights.
-
-    Returns:
-        The network, untrained.
-
-    Raises:
-        ValueError: If "learned" has no group, or another family has one.
-    """
+    """A network of one family."""
     if (family == "learned") != (group is not None):
         raise ValueError(f"The family 'learned', and no other, is built from a group; got {family!r} and {group}.")
     torch.manual_seed(seed)
@@ -72,20 +50,7 @@ def build(family: str, side: int, group: ClosedGroup | None, seed: int) -> nn.Mo
 def measure(
     family: str, test: str, group: ClosedGroup | None, bench: Bench, *, seed: int, labels: int | None = None, what: str
 ) -> tuple[Row, nn.Module]:
-    """Build one network, train it, and measure its error on the test digits.
-
-    Args:
-        family: One of `FAMILIES`.
-        test: `"plain"` for pixels row by row; any other name for the fixed random order.
-        group: The learned translations, for the family "learned".
-        bench: Digits and how to train.
-        seed: Seed of the weights, of the order of the images and of the choice of labelled ones.
-        labels: Number of labelled training digits, chosen at random; all by default.
-        what: What the progress bar shall say.
-
-    Returns:
-        Row for a record, and the network.
-    """
+    """Build one network, train it, and measure its error on the test digits."""
     order = order_for(test, bench.side**2)
     chosen = bench.digits if labels is None else bench.digits.take(labels, seed=seed)
     training = lengthen(bench.training, len(chosen), bench.steps)
@@ -113,15 +78,6 @@ def measure(
 
 
 def lengthen(training: Training, images: int, steps: int) -> Training:
-    """Add epochs until a training on few images takes a given number of steps.
-
-    Args:
-        training: How to train.
-        images: Training images.
-        steps: Fewest steps.
-
-    Returns:
-        The training, with as many epochs or more, in batches of all images where these are fewer than a batch.
-    """
+    """Add epochs until a training on few images takes a given number of steps."""
     batch = min(training.batch_size, images)
     return replace(training, batch_size=batch, epochs=max(training.epochs, math.ceil(steps / (images // batch))))

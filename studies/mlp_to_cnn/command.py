@@ -39,15 +39,7 @@ class MlpToCnnCommand(MlpToCnn):
 
 
 def draw(folder: Path, rows: list[Row]) -> "Iterator[tuple[str, Figure]]":
-    """The figures of a study, as far as its parts are done.
-
-    Args:
-        folder: Folder of the study, with what its figures need beyond the record.
-        rows: Rows of the record.
-
-    Yields:
-        Name and figure.
-    """
+    """The figures of a study, as far as its parts are done."""
     parts = {row["part"] for row in rows}
     if "main" in parts:
         yield "mlp_to_cnn_errors", error_bars(rows)
@@ -63,14 +55,7 @@ def draw(folder: Path, rows: list[Row]) -> "Iterator[tuple[str, Figure]]":
 
 
 def tables(rows: list[Row]) -> list[Table]:
-    """One table for each part of the study: the main comparison, few pairs, few labels.
-
-    Args:
-        rows: Rows of the record.
-
-    Returns:
-        The tables.
-    """
+    """One table for each part of the study: the main comparison, few pairs, few labels."""
     parts = {
         "main": ("MNIST, test error in %", ("test", "family")),
         "pairs": ("Learned from few pairs, pixels in random order", ("family", "test", "learner", "pairs")),

@@ -33,11 +33,6 @@ def few_pairs(config: "MlpToCnn", bench: Bench, journal: Journal) -> None:
 
     Networks differ in the layout alone, so that one is trained for each layout that was learned; where the pairs do not
     determine a group, there is no network and no error. An MLP and a CNN learn from the same labels, for comparison.
-
-    Args:
-        config: Settings.
-        bench: Digits and how to train.
-        journal: Keeps what is done.
     """
     labels = config.curve_pair_labels
     compared = {
@@ -60,16 +55,7 @@ def few_pairs(config: "MlpToCnn", bench: Bench, journal: Journal) -> None:
 
 
 def pair_rows(config: "MlpToCnn", done: Mapping[str, list[Row]], seeds: int) -> Iterator[Row]:
-    """Rows of the curve over pairs, as far as it is done.
-
-    Args:
-        config: Settings.
-        done: Rows of every part that is done.
-        seeds: Networks of each kind.
-
-    Yields:
-        One row for each number of pairs, way to learn and seed, with the part "pairs".
-    """
+    """Rows of the curve over pairs, as far as it is done."""
     for seed in range(seeds):
         for family in _COMPARED:
             for row in done.get(_network(config.curve_pair_labels, family, "permuted", seed), ()):
@@ -130,14 +116,7 @@ def _train_on_layout(
 
 
 def layout_name(group: ClosedGroup | None) -> str | None:
-    """A name for the order in which a group reads the pixels, the same for the same order.
-
-    Args:
-        group: The group, if there is one.
-
-    Returns:
-        Eight characters; None if there is no group, or it moves the first pixel to other places than all.
-    """
+    """A name for the order in which a group reads the pixels, the same for the same order."""
     if group is None:
         return None
     try:
@@ -152,12 +131,6 @@ def few_labels(config: "MlpToCnn", bench: Bench, lessons: Lessons, journal: Jour
 
     At each number of labels all take the same number of steps: `config.training.epochs` epochs, or more up to
     `config.curve_steps` steps.
-
-    Args:
-        config: Settings.
-        bench: Digits and how to train.
-        lessons: The learned translations.
-        journal: Keeps what is done.
     """
     journal.collect(
         {
@@ -168,16 +141,7 @@ def few_labels(config: "MlpToCnn", bench: Bench, lessons: Lessons, journal: Jour
 
 
 def label_rows(config: "MlpToCnn", done: Mapping[str, list[Row]], seeds: int) -> Iterator[Row]:
-    """Rows of the curve over labels, as far as it is done.
-
-    Args:
-        config: Settings.
-        done: Rows of every part that is done.
-        seeds: Networks of each kind.
-
-    Yields:
-        One row for each network, with the part "labels".
-    """
+    """Rows of the curve over labels, as far as it is done."""
     for part, _ in _label_parts(config, seeds):
         yield from ({**row, "part": "labels"} for row in done.get(part, ()))
 

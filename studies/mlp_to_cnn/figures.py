@@ -34,14 +34,7 @@ _LESSON_LOOKS = {
 
 
 def error_bars(rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """Test error of every family and pixel order: a bar for the mean, a whisker for the spread, a dot for each seed.
-
-    Args:
-        rows: Rows of the record; those of the main comparison are drawn.
-
-    Returns:
-        The figure.
-    """
+    """Test error of every family and pixel order: a bar for the mean, a whisker for the spread, a dot for each seed."""
     shown = [row for row in rows if row["part"] == "main"]
     tests = [test for test in _TESTS if any(row["test"] == test for row in shown)]
     figure = new_figure(7.4, 4.2)
@@ -77,15 +70,7 @@ def _bar(axes: "Axes", x: float, errors: list[float], color: str) -> None:
 
 
 def learning_curves(rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """How far the learned action is from the truth, and the error of networks, against pairs; and against labels.
-
-    Args:
-        rows: Rows of the record; those of the curves are drawn, and those of the main comparison as the last point of
-            the curve over labels.
-
-    Returns:
-        The figure.
-    """
+    """How far the learned action is from the truth, and the error of networks, against pairs; and against labels."""
     figure = new_figure(11.4, 4.5)
     boxes = [figure.add_axes((left, 0.12, 0.26, 0.6)) for left in (0.045, 0.385, 0.725)]
     pairs = [row for row in rows if row["part"] == "pairs"]

@@ -29,15 +29,7 @@ _PAIR_SEED = 0
 
 
 class Lessons:
-    """The learned translations of each test, learned when they are first asked for.
-
-    Args:
-        digits: Training digits, of which pairs are made.
-        pairs: Pairs for each shift.
-        reach: Farthest first shift of pairs with zero fill, in pixels.
-        progress: Called as the work goes on.
-        device: Where to learn.
-    """
+    """The learned translations of each test, learned when they are first asked for."""
 
     def __init__(
         self,
@@ -52,14 +44,7 @@ class Lessons:
         self._learned: dict[str, Translations] = {}
 
     def learn(self, test: str) -> Translations:
-        """What is learned for one test.
-
-        Args:
-            test: Name of the test.
-
-        Returns:
-            Actions and group.
-        """
+        """What is learned for one test."""
         if test not in self._learned:
             self.progress(f"learn the action, {test}", 0, 1)
             self._learned[test] = learn_from_digits(self.digits, test, self.pairs, self.reach, device=self.device)
@@ -67,17 +52,7 @@ class Lessons:
         return self._learned[test]
 
     def group(self, test: str) -> ClosedGroup:
-        """The closed group for one test.
-
-        Args:
-            test: Name of the test.
-
-        Returns:
-            The group.
-
-        Raises:
-            ValueError: If the pairs were too few for one.
-        """
+        """The closed group for one test."""
         group = self.learn(test).group
         if group is None:
             raise ValueError(
@@ -87,15 +62,7 @@ class Lessons:
         return group
 
     def save(self, test: str, folder: Path) -> list[Row]:
-        """Keep what was learned for the figures, and say how good it is.
-
-        Args:
-            test: Name of the test.
-            folder: Folder that gets `translations-<test>.npz`.
-
-        Returns:
-            One row of facts, as `facts` has them.
-        """
+        """Keep what was learned for the figures, and say how good it is."""
         learned, group = self.learn(test), self.group(test)
         tensors = {
             "order": order_for(test, len(group.generators[0])),
@@ -117,19 +84,7 @@ def learn_from_digits(
     *,
     device: torch.device | str = "cpu",
 ) -> Translations:
-    """Learn both shifts by one pixel from pairs of flattened digits.
-
-    Args:
-        digits: Digits that pairs are made of.
-        test: Brings the order of the pixels, and what comes in at the edge: zeros for `"zero-filled"`.
-        pairs: Pairs for each shift.
-        reach: Farthest first shift of pairs with zero fill, in pixels.
-        learner: How to learn one action; see `learn_translations`.
-        device: Where to learn.
-
-    Returns:
-        What was learned.
-    """
+    """Learn both shifts by one pixel from pairs of flattened digits."""
     side = digits.images.shape[-1]
     order = order_for(test, side**2)
     draws = [draw_pairs(digits, axis, _fill(test), order, pairs, reach=reach, seed=_PAIR_SEED) for axis in AXES]
@@ -138,17 +93,7 @@ def learn_from_digits(
 
 
 def facts(learned: Translations, test: str, side: int) -> Row:
-    """Compare what was learned with the true shifts.
-
-    Args:
-        learned: What was learned.
-        test: The test that it was learned for.
-        side: Side of the images, in pixels.
-
-    Returns:
-        Number of pairs, seconds, and relative Frobenius distances, the larger of both shifts: `distance_learned` from
-        the true shift as the pairs show it, `distance_closed` from the cyclic shift, None if there is no group.
-    """
+    """Compare what was learned with the true shifts."""
     group = learned.group
     commutator = closure = closed = None
     if group is not None:

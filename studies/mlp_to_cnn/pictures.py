@@ -22,15 +22,7 @@ _CUT, _ROWS = 7, 3
 
 
 def in_plain_order(vectors: Float[np.ndarray, "... p"], order: Int[np.ndarray, " p"]) -> Float[np.ndarray, "... h w"]:
-    """Write vectors of pixels as images again.
-
-    Args:
-        vectors: Pixels in some order, of square images.
-        order: Which pixel stands at each place.
-
-    Returns:
-        The images.
-    """
+    """Write vectors of pixels as images again."""
     images = np.empty_like(vectors)
     images[..., order] = vectors
     side = round(len(order) ** 0.5)
@@ -40,16 +32,7 @@ def in_plain_order(vectors: Float[np.ndarray, "... p"], order: Int[np.ndarray, "
 def filters_and_orbit(
     filters: Float[np.ndarray, "f p"], generators: Float[np.ndarray, "2 p p"], order: Int[np.ndarray, " p"]
 ) -> "Figure":
-    """All filters of a first layer, and one of them moved by the learned group, as we and as the network see it.
-
-    Args:
-        filters: Filters as vectors, in the order of pixels that the network was given.
-        generators: The learned group's generators, in that order.
-        order: Which pixel stands at each place.
-
-    Returns:
-        The figure.
-    """
+    """All filters of a first layer, and one of them moved by the learned group, as we and as the network see it."""
     side, gap, left, top = 0.62, 0.07, 0.15, 0.62
     rows = -(-len(filters) // 4)
     picture, wide = 1.36, 4 * (side + gap)
@@ -78,16 +61,7 @@ def filters_and_orbit(
 def translation_matrices(
     learned: Mapping[str, Float[np.ndarray, "p p"]], orders: Mapping[str, Int[np.ndarray, " p"]], axis: int = 1
 ) -> "Figure":
-    """Learned matrices of one shift as they are, put back in plain order, and their distance from the truth.
-
-    Args:
-        learned: For each pixel order, the learned matrix, before it was closed.
-        orders: For each, which pixel stands at each place.
-        axis: Which shift it is: 0 for down, 1 for right.
-
-    Returns:
-        The figure.
-    """
+    """Learned matrices of one shift as they are, put back in plain order, and their distance from the truth."""
     width, gap, top = 2.35, 0.32, 0.62
     words = {"plain": "learned in plain order", "permuted": "learned in one random order"}
     figure = new_figure(0.2 + (len(learned) + 2) * (width + gap) + 0.55, top + width + 0.35)

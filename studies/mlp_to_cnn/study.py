@@ -122,20 +122,11 @@ class MlpToCnn:
         return PARTS if self.parts == "all" else (self.parts,)
 
     def settings(self) -> dict[str, Any]:
-        """Everything that a result depends on, for the record.
-
-        Returns:
-            Names and values.
-        """
+        """Everything that a result depends on, for the record."""
         return settings_of(self)
 
     def fixed(self) -> dict[str, Any]:
-        """The settings that a study goes on with; parts, seeds and the device may change on the way.
-
-        Returns:
-            Names and values; of the training, those that this study sets and those that are not at their default, so
-            that options that come to be do not part a study from what it has done.
-        """
+        """The settings that a study goes on with; parts, seeds and the device may change on the way."""
         plain, own = asdict(Training()), asdict(self.training)
         training = {k: v for k, v in own.items() if k in _SET or v != plain[k]}
         kept = {k: v for k, v in self.settings().items() if k not in _GROWS}
@@ -143,19 +134,7 @@ class MlpToCnn:
 
 
 def compare_mlp_to_cnn(config: MlpToCnn, progress: ProgressCallback = silent) -> Record:
-    """Learn the actions, train the networks, measure them; what is done already is not done again.
-
-    Args:
-        config: Settings.
-        progress: Called as the work goes on.
-
-    Returns:
-        One row for each network that is done, in whatever part; `extra["actions"]` holds what was learned for each
-        test, `extra["notes"]` what a reader should know.
-
-    Raises:
-        FileExistsError: If the folder holds a study with other settings.
-    """
+    """Learn the actions, train the networks, measure them; what is done already is not done again."""
     journal = Journal(config.out, config.fixed(), overwrite=config.overwrite)
     digits = load("mnist", "train", data_dir=config.data_dir, progress=progress).take(config.train_images)
     test = load("mnist", "test", data_dir=config.data_dir, progress=progress).take(config.test_images)

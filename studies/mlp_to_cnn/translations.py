@@ -30,43 +30,17 @@ _CHUNK = 4096
 
 
 def order_for(test: str, num_pixels: int) -> Int64[Tensor, " p"]:
-    """The order of the pixels in one test.
-
-    Args:
-        test: `"plain"` for row by row; any other name stands for the one fixed random order.
-        num_pixels: Pixels of an image.
-
-    Returns:
-        The order, as `pixel_order` has it.
-    """
+    """The order of the pixels in one test."""
     return pixel_order(num_pixels, None if test == "plain" else _ORDER_SEED)
 
 
 def reorder(images: Float[Tensor, "n c h w"], order: Int64[Tensor, " p"]) -> Float[Tensor, "n c h w"]:
-    """Write the pixels of images down in another order, row by row.
-
-    Args:
-        images: Images.
-        order: Pixel at each place.
-
-    Returns:
-        Images of the same shape, in which neighbours are no longer neighbours.
-    """
+    """Write the pixels of images down in another order, row by row."""
     return images.flatten(2)[..., order].reshape(images.shape)
 
 
 def shift_matrix(axis: int, fill: Fill, order: Int64[Tensor, " p"], side: int) -> Float[Tensor, "p p"]:
-    """The true matrix of a shift, for images flattened in some order: what the learned one is compared with.
-
-    Args:
-        axis: 0 for down, 1 for right.
-        fill: What comes in.
-        order: Pixel at each place.
-        side: Side of the images.
-
-    Returns:
-        The matrix.
-    """
+    """The true matrix of a shift, for images flattened in some order: what the learned one is compared with."""
     one_pixel = torch.eye(side * side, dtype=torch.float64).reshape(-1, side, side)
     return shift(one_pixel, axis, fill).flatten(1).T[order][:, order]
 
@@ -78,18 +52,6 @@ def draw_pairs(
 
     Digits are shifted at random first, so that every pixel is lit now and then: by any amount where the image wraps
     around, by up to `reach` pixels where zeros come in.
-
-    Args:
-        digits: Digits to draw from; they are drawn anew once all were used.
-        axis: 0 for down, 1 for right.
-        fill: What comes in, at both shifts.
-        order: Pixel at each place of the flattened images.
-        count: Number of pairs.
-        reach: Farthest first shift with zeros, in pixels along each axis.
-        seed: Seed of digits and first shifts.
-
-    Yields:
-        Batches of pairs.
     """
     generator = torch.Generator().manual_seed(2 * seed + axis)
     side = digits.images.shape[-1]
@@ -106,13 +68,7 @@ def draw_pairs(
 
 @dataclass(frozen=True, eq=False)
 class Translations:
-    """What was learned from pairs.
-
-    Args:
-        actions: One pixel down, one to the right, as they were learned.
-        group: The closed group; None if the actions could not be closed.
-        seconds: Time that reading the pairs, learning and closing took.
-    """
+    """What was learned from pairs."""
 
     actions: tuple[LearnedAction, ...]
     group: ClosedGroup | None
@@ -128,15 +84,6 @@ def learn_translations(
 
     This is all that a network gets to know about the places of pixels: the vectors, which of them belong together, and
     after how many steps each transformation shall come back.
-
-    Args:
-        pairs: For each transformation, batches of pairs (f, T f).
-        orders: For each, the least power that is the identity.
-        learner: How to learn one from its moments; `orbitconv.learn.fit_action` by default, with as many directions as
-            there are pairs.
-
-    Returns:
-        What was learned.
     """
     start = time.perf_counter()
     moments = [measure_pairs(batches) for batches in pairs]
@@ -155,13 +102,5 @@ def _fit_directions(moments: PairMoments) -> LearnedAction:
 
 
 def distance(found: Float[Tensor, "p p"], true: Float[Tensor, "p p"]) -> float:
-    """How far a learned matrix is from the true one.
-
-    Args:
-        found: The learned matrix.
-        true: The true one.
-
-    Returns:
-        `||found - true||_F / ||true||_F`.
-    """
+    """How far a learned matrix is from the true one."""
     return float((found - true).norm() / true.norm())

@@ -52,13 +52,6 @@ _FIT_IMAGES = 2000
 class NetworkBases:
     """Bases by family, group and kernel size; each is made when it is first asked for.
 
-    Args:
-        images: Grey training images, upright or not; the closed forms are fitted to the first 2,000.
-        folder: Bases that are trained by gradient descent are kept here; a training that was stopped goes on.
-        dimension: Atoms of spectral and harmonic bases; as many as the circular harmonics have by default if None.
-        training: How to train them.
-        progress: Called as the work goes on.
-
     Source: Diaconu & Worrall (2019), section 5, for the families; 3x3 there.
     """
 
@@ -76,16 +69,7 @@ class NetworkBases:
         self._made: dict[tuple[Family, Group, int], FixedBasis] = {}
 
     def basis(self, family: Family, group: Group, kernel_size: int) -> FixedBasis:
-        """The basis of one family.
-
-        Args:
-            family: Any but the plain one.
-            group: The group.
-            kernel_size: Side of the kernel, in pixels.
-
-        Returns:
-            The basis, without parameters.
-        """
+        """The basis of one family."""
         key = (family, group, kernel_size)
         if key not in self._made:
             self._made[key] = self._make(family, group, kernel_size)

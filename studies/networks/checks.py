@@ -15,18 +15,7 @@ from studies.networks.trials import Trial, network_of
 
 
 def check_study(config: NetworkStudy, trials: Sequence[Trial], train: ImageSet, bases: NetworkBases) -> None:
-    """Refuse what could only fail later.
-
-    Args:
-        config: Settings.
-        trials: All its networks.
-        train: Training images.
-        bases: Its bases.
-
-    Raises:
-        ValueError: If there is nothing to compare, too few images, no such network or basis, or one of several
-            processes of torchrun.
-    """
+    """Refuse what could only fail later."""
     refuse_torchrun(f"study {config.study}")
     if not trials:
         raise ValueError(

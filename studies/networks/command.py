@@ -37,15 +37,7 @@ mnist, fashion_mnist, rotated_mnist, cifar10, rotated_cifar10 = (
 
 
 def table(study: str, rows: list[Row]) -> Table:
-    """Every kind of network with its errors, the best first among those trained alike.
-
-    Args:
-        study: Name of the study.
-        rows: Rows of its record.
-
-    Returns:
-        The table.
-    """
+    """Every kind of network with its errors, the best first among those trained alike."""
     found = kinds(rows)
     tests = list(dict.fromkeys(test for kind in found for test in kind.errors))
     shown = Table(title=f"{study}: test error in %")

@@ -25,14 +25,7 @@ _ROW = 0.27
 
 
 def errors_by_family(rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """Test error of every kind of network, the best on top; learned families in bold.
-
-    Args:
-        rows: Rows of a study of networks.
-
-    Returns:
-        The figure.
-    """
+    """Test error of every kind of network, the best on top; learned families in bold."""
     found = kinds(rows)
     tests = [test for test in _TITLES if any(test in kind.errors for kind in found)]
     height = 0.9 + _ROW * len(found)

@@ -21,17 +21,7 @@ CAME_LATER: dict[str, Any] = {"mixing": "dense", "elastic": 0.0, "atoms": None, 
 
 
 def known_rows(config: NetworkStudy) -> tuple[list[dict[str, Any]], Provenance]:
-    """The rows of the record that is known, which are taken as done.
-
-    Args:
-        config: Settings.
-
-    Returns:
-        The rows, and what made them; none if no record is named.
-
-    Raises:
-        ValueError: If the record is of another study, or of other settings.
-    """
+    """The rows of the record that is known, which are taken as done."""
     if config.known is None:
         return [], Provenance()
     try:
@@ -48,30 +38,14 @@ def known_rows(config: NetworkStudy) -> tuple[list[dict[str, Any]], Provenance]:
 
 
 def fixed_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that all networks of a study have in common.
-
-    Args:
-        settings: All settings of the study.
-
-    Returns:
-        Those that may not change while it goes on.
-    """
+    """The settings that all networks of a study have in common."""
     same = {name: value for name, value in settings.items() if name not in _GROWS}
     same["training"] = {name: value for name, value in same["training"].items() if name != "epochs"}
     return same
 
 
 def record_of(config: NetworkStudy, rows: Sequence[Row], source: Provenance) -> Record:
-    """The record of a study, whose command asks for every network at once, whichever call asked for which.
-
-    Args:
-        config: Settings of the last call.
-        rows: Rows of all calls.
-        source: What made them.
-
-    Returns:
-        The record, to which rows can be added.
-    """
+    """The record of a study, whose command asks for every network at once, whichever call asked for which."""
     whole = _as_whole(config, rows)
     command = command_of(f"python -m studies {whole.study}", whole, whole.name)
     return Record(study=whole.name, command=command, config=whole.settings(), source=source)

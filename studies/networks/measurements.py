@@ -16,14 +16,7 @@ Measurement = Callable[[nn.Module, Trained, ImageSet], list[Row]]
 
 
 def own_error(test: str) -> Measurement:
-    """Error on the test images as they are.
-
-    Args:
-        test: What the test is called.
-
-    Returns:
-        The measurement.
-    """
+    """Error on the test images as they are."""
 
     def measure(_network: nn.Module, trained: Trained, _images: ImageSet) -> list[Row]:
         return [{"test": test, "test_error_percent": float(trained.rows[-1]["test_error_percent"])}]
@@ -32,29 +25,13 @@ def own_error(test: str) -> Measurement:
 
 
 def error_at_random_angles(network: nn.Module, _trained: Trained, images: ImageSet) -> list[Row]:
-    """Error on the test images, each turned by its own angle.
-
-    Args:
-        network: The network.
-        images: Test images.
-
-    Returns:
-        One row.
-    """
+    """Error on the test images, each turned by its own angle."""
     turned = rotated(images, TEST_SEED)
     return [{"test": "rotated", "test_error_percent": error_percent(network, turned.images, turned.labels)}]
 
 
 def errors_at_angles(count: int, degrees: Sequence[int]) -> Measurement:
-    """Error on some test images, all turned by the same angle, for several angles.
-
-    Args:
-        count: How many images.
-        degrees: The angles.
-
-    Returns:
-        The measurement.
-    """
+    """Error on some test images, all turned by the same angle, for several angles."""
 
     def measure(network: nn.Module, _trained: Trained, images: ImageSet) -> list[Row]:
         few = images.take(min(count, len(images)), TEST_SEED)
@@ -68,16 +45,7 @@ def errors_at_angles(count: int, degrees: Sequence[int]) -> Measurement:
 
 
 def layer_errors(network: nn.Module, images: ImageSet, when: str) -> list[Row]:
-    """Normalised equivariance error of the feature maps of every layer, a mean over the turns of the network's group.
-
-    Args:
-        network: The network; one without a group is measured under the turns of C8.
-        images: Images to measure on.
-        when: "before" or "after" the training.
-
-    Returns:
-        One row for each layer that gives feature maps, in the order of execution.
-    """
+    """Normalised equivariance error of the feature maps of every layer, a mean over the turns of the network's group."""
     layers = dict(network.named_modules())
     errors = errors_of_layers(network, images.floats())
     after = {name for name in errors if name == "" or isinstance(layers[name], nn.Linear | nn.Flatten)}
@@ -92,16 +60,7 @@ def layer_errors(network: nn.Module, images: ImageSet, when: str) -> list[Row]:
 
 
 def untrained(config: TrainConfig, in_channels: int, num_classes: int) -> nn.Module:
-    """A network as it was before its training.
-
-    Args:
-        config: Settings of the training.
-        in_channels: Channels of the images.
-        num_classes: Number of classes.
-
-    Returns:
-        The network.
-    """
+    """A network as it was before its training."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return build_network(config.network, in_channels, num_classes)

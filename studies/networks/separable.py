@@ -78,16 +78,7 @@ class _Part(NetworkStudy):
 
 
 def study_separable(config: SeparableStudy, progress: ProgressCallback = silent) -> Record:
-    """Train and test every network, then time their training steps; what is done already is not done again.
-
-    Args:
-        config: Settings.
-        progress: Called as the work goes on.
-
-    Returns:
-        Rows as of a study of networks, with the columns network, mixing, matched ("none", "fields", "parameters") and
-        width. The times of training steps stand beside them as training_steps, one entry for each network.
-    """
+    """Train and test every network, then time their training steps; what is done already is not done again."""
     timed = {name: value for name, value in config.settings().items() if name != "rounds"}
     Comparison(_part(config, "dense"), [], progress)  # says what speaks against it, before anything is forgotten
     journal = Journal(config.out, fixed_settings(timed), usual=CAME_LATER, overwrite=config.overwrite)

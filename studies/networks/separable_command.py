@@ -29,14 +29,7 @@ class SeparableCommand(SeparableStudy):
 
 
 def table(record: Record) -> Table:
-    """Every network with its size, its errors and its time.
-
-    Args:
-        record: The record of the study.
-
-    Returns:
-        The table.
-    """
+    """Every network with its size, its errors and its time."""
     tests = list(dict.fromkeys(str(row["test"]) for row in record.rows))
     shown = Table(title="Group convolutions in cheaper steps: test error in %")
     columns = ("network", "fields", "parameters", "multiply-adds", *tests, "training, s", "step, dense = 1")

@@ -14,14 +14,7 @@ _MARKERS = {"none": "s", "fields": "o", "parameters": "^"}
 
 
 def error_by_cost(rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """Test error at random angles against multiply-adds: one pale mark a seed, one strong mark a mean.
-
-    Args:
-        rows: Rows of the study of cheaper group convolutions.
-
-    Returns:
-        The figure.
-    """
+    """Test error at random angles against multiply-adds: one pale mark a seed, one strong mark a mean."""
     shown = [row for row in rows if row["test"] == "rotated"]
     figure = new_figure(6.8, 4.0)
     axes = figure.add_axes((0.09, 0.27, 0.88, 0.64))

@@ -134,22 +134,11 @@ class NetworkStudy:
         )
 
     def augmentation(self, rotation: Rotation) -> Augmentation:
-        """How training images are altered.
-
-        Args:
-            rotation: How they are turned.
-
-        Returns:
-            The settings.
-        """
+        """How training images are altered."""
         return Augmentation(rotation=rotation, flip=self.flip, crop=self.crop, elastic=self.elastic)
 
     def settings(self) -> dict[str, Any]:
-        """Everything that a result depends on, for the record.
-
-        Returns:
-            Names and values.
-        """
+        """Everything that a result depends on, for the record."""
         return settings_of(self)
 
 

@@ -78,16 +78,7 @@ class StabilityStudy(NetworkStudy):
 
 
 def study_stability(config: StabilityStudy, progress: ProgressCallback = silent) -> Record:
-    """Train, then measure at every angle and at every layer; what is done already is not done again.
-
-    Args:
-        config: Settings.
-        progress: Called as the work goes on.
-
-    Returns:
-        Rows with test "upright", "rotated", "angle" (with degrees) and "layer" (with when, layer, name and
-        equivariance_error); column ablation tells what was changed.
-    """
+    """Train, then measure at every angle and at every layer; what is done already is not done again."""
     rows: list[Row] = []
     source = Provenance()
     known, made_by = known_rows(config)

@@ -34,16 +34,7 @@ class StabilityCommand(StabilityStudy):
 
 
 def table(title: str, rows: Sequence[Row], key: str) -> Table:
-    """Errors at all angles and equivariance errors, for each kind of network.
-
-    Args:
-        title: What is compared.
-        rows: Rows of the record.
-        key: Column that tells what is compared; for ablations, only spectral C8 networks of upright images are shown.
-
-    Returns:
-        The table.
-    """
+    """Errors at all angles and equivariance errors, for each kind of network."""
     shown = Table(
         title=f"Stability: {title}", caption="layers: mean equivariance error over the turns of a network's own group"
     )

@@ -30,14 +30,7 @@ _COLORS = {
 
 
 def error_by_angle(rows: Rows) -> "Figure":
-    """Test error against the angle of the test images, one panel with its own scale for each way of training.
-
-    Args:
-        rows: Rows of the study of stability, without ablations.
-
-    Returns:
-        The figure.
-    """
+    """Test error against the angle of the test images, one panel with its own scale for each way of training."""
     shown = [row for row in rows if row["test"] == "angle"]
     rotations = [name for name in _TITLES if any(row["rotation"] == name for row in shown)]
     figure = new_figure(max(8.4, 3.6 * len(rotations) + 0.4), 4.1)  # the legend has its width too
@@ -58,14 +51,7 @@ def error_by_angle(rows: Rows) -> "Figure":
 
 
 def error_by_layer(rows: Rows) -> "Figure":
-    """Normalised equivariance error of feature maps from layer to layer, before and after each way of training.
-
-    Args:
-        rows: Rows of the study of stability, without ablations.
-
-    Returns:
-        The figure.
-    """
+    """Normalised equivariance error of feature maps from layer to layer, before and after each way of training."""
     shown = [row for row in rows if row["test"] == "layer"]
     rotations = [name for name in _TITLES if any(row["rotation"] == name for row in shown)]
     parts = {"before training": [row for row in shown if row["when"] == "before"]}

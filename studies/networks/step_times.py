@@ -22,19 +22,7 @@ from studies.base.timing import Pace, interleave, ratios, spread
 def step_times(
     networks: Mapping[str, Path], examples: Examples, plan: Plan, rounds: int, progress: ProgressCallback = silent
 ) -> list[Row]:
-    """Time of a training step of every network, one step of each in every round; a first round warms up.
-
-    Args:
-        networks: Trained networks by name, as files or folders; the first is what the others are compared with.
-        examples: Images, one batch of which all steps are made on.
-        plan: How to train, and on what.
-        rounds: How many rounds.
-        progress: Called after every round.
-
-    Returns:
-        For each network, with its name as network, the median time of a step as step_ms, and the median over the rounds
-        of its share of the first network's time in the same round as step_ratio.
-    """
+    """Time of a training step of every network, one step of each in every round; a first round warms up."""
     with launched(plan.hardware) as fabric:
         batch = examples.to(fabric.device)
         index = torch.arange(min(plan.training.batch_size, len(examples)), device=fabric.device)

@@ -44,18 +44,7 @@ _BASES, _TRAINED_BASES = "bases", "trained-bases"
 
 
 def compare_networks(config: NetworkStudy, progress: ProgressCallback = silent) -> Record:
-    """Train and test every network that settings ask for; what is done already is not done again.
-
-    Args:
-        config: Settings.
-        progress: Called as the work goes on.
-
-    Returns:
-        One row for each network and test, those of earlier calls in the same folder included.
-
-    Raises:
-        FileExistsError: If the folder holds a study with other settings.
-    """
+    """Train and test every network that settings ask for; what is done already is not done again."""
     known = known_rows(config)
     comparison = Comparison(config, usual_measurements(config), progress)
     comparison.adopt(*known)
@@ -63,28 +52,12 @@ def compare_networks(config: NetworkStudy, progress: ProgressCallback = silent) 
 
 
 def usual_measurements(config: NetworkStudy) -> tuple[Measurement, ...]:
-    """Errors on the test images as they are, and at random angles where they are not turned already.
-
-    Args:
-        config: Settings.
-
-    Returns:
-        The measurements.
-    """
+    """Errors on the test images as they are, and at random angles where they are not turned already."""
     return (own_error("rotated"),) if config.turned_already else (own_error("upright"), error_at_random_angles)
 
 
 class Comparison:
-    """A study at work. What speaks against its settings is said at once; its folder is opened with the first work.
-
-    Args:
-        config: Settings.
-        measurements: What is measured on each network.
-        progress: Called as the work goes on.
-
-    Raises:
-        ValueError: If the settings cannot work.
-    """
+    """A study at work. What speaks against its settings is said at once; its folder is opened with the first work."""
 
     def __init__(
         self, config: NetworkStudy, measurements: Sequence[Measurement], progress: ProgressCallback = silent
@@ -110,11 +83,7 @@ class Comparison:
         )  # fmt: skip
 
     def run(self) -> Record:
-        """Train and test every network.
-
-        Returns:
-            The record.
-        """
+        """Train and test every network."""
         config = self.config
         self.journal.collect({trial.name: partial(self._work, trial) for trial in self.trials})
         several = [(trial, copies) for trial in self.trials for copies in config.copies]
@@ -129,11 +98,7 @@ class Comparison:
         return self.record()
 
     def record(self) -> Record:
-        """All that is done, whichever call asked for it, in as many epochs as are asked for now.
-
-        Returns:
-            The record.
-        """
+        """All that is done, whichever call asked for it, in as many epochs as are asked for now."""
         config = self.config
         rows = [row for part in self.journal.done.values() for row in part if row["epochs"] == config.training.epochs]
         record = record_of(config, rows, self.journal.source)
@@ -142,12 +107,7 @@ class Comparison:
         return record
 
     def adopt(self, rows: Sequence[Mapping[str, Any]], source: Provenance) -> None:
-        """Take networks as done.
-
-        Args:
-            rows: Their rows.
-            source: What made them.
-        """
+        """Take networks as done."""
         parts: dict[str, list[Row]] = {}
         for row in rows:
             trial = Trial(**{name: row[name] for name in ("family", "group", "rotation", "epochs", "seed")})

@@ -8,19 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """Networks that differ in their seed only.
-
-    Args:
-        family: Family of their basis.
-        group: Name of their group.
-        rotation: How their training images were turned.
-        epochs: Passes over the training images.
-        num_atoms: Atoms of their basis.
-        parameters: Trainable parameters.
-        multiply_adds: Multiply-adds for one image.
-        seconds: Mean time of a training.
-        errors: Test errors in percent, one for each seed, by test.
-    """
+    """Networks that differ in their seed only."""
 
     family: str
     group: str
@@ -39,14 +27,7 @@ class Kind:
 
 
 def kinds(rows: Sequence[Mapping[str, Any]]) -> list[Kind]:
-    """The kinds of networks in a record, those trained alike together, the best first.
-
-    Args:
-        rows: Rows of a study of networks.
-
-    Returns:
-        One entry for each kind.
-    """
+    """The kinds of networks in a record, those trained alike together, the best first."""
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for row in rows:
         groups.setdefault((row["rotation"], row["epochs"], row["family"], row["group"]), []).append(row)

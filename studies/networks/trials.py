@@ -19,15 +19,7 @@ NETWORKS_FOLDER, ABLATIONS_FOLDER = "networks", "ablations"
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One network of a study.
-
-    Args:
-        family: Family of its basis.
-        group: Name of its group; c1 for the plain network.
-        rotation: How training images are turned.
-        epochs: Passes over the training images.
-        seed: Seed of everything random.
-    """
+    """One network of a study."""
 
     family: Family
     group: str
@@ -43,67 +35,30 @@ class Trial:
         return f"{who}{turned}, {self.epochs} epochs, seed {self.seed}"
 
     def folder(self, study: Path) -> Path:
-        """Where the network is kept.
-
-        Args:
-            study: Folder of the study.
-
-        Returns:
-            Folder of the training.
-        """
+        """Where the network is kept."""
         return study / NETWORKS_FOLDER / re.sub(r"[^a-z0-9]+", "-", self.name.lower())
 
 
 def name_of(trial: Trial, copies: int) -> str:
-    """Name of a part of a study: a network, or what it says about turned copies.
-
-    Args:
-        trial: The network.
-        copies: Copies of each image.
-
-    Returns:
-        The name.
-    """
+    """Name of a part of a study: a network, or what it says about turned copies."""
     return trial.name if copies == 1 else f"{trial.name}, {copies} copies"
 
 
 def copies_of(test: str) -> int:
-    """The number of copies in the name of a test.
-
-    Args:
-        test: Such as "rotated" or "rotated, 2 copies".
-
-    Returns:
-        The number.
-    """
+    """The number of copies in the name of a test."""
     found = re.fullmatch(r".*, (\d+) copies", test)
     return int(found[1]) if found else 1
 
 
 def trials(config: NetworkStudy) -> Iterator[Trial]:
-    """Every network that settings ask for: seed by seed, so that a study that is cut off has compared something.
-
-    Args:
-        config: Settings.
-
-    Yields:
-        The trials.
-    """
+    """Every network that settings ask for: seed by seed, so that a study that is cut off has compared something."""
     for seed, rotation, family in product(range(config.seeds), config.rotations, config.families):
         for group in groups_of(family, config):
             yield Trial(family=family, group=group, rotation=rotation, epochs=config.training.epochs, seed=seed)
 
 
 def groups_of(family: Family, config: NetworkStudy) -> list[str]:
-    """The groups that a family is compared on: exact filters where they are exact, all others where they differ.
-
-    Args:
-        family: Name of the family.
-        config: Settings.
-
-    Returns:
-        Names of groups; c1 for the plain family.
-    """
+    """The groups that a family is compared on: exact filters where they are exact, all others where they differ."""
     if family == "plain":
         return ["c1"]
     side = config.kernel_size
@@ -114,16 +69,7 @@ def groups_of(family: Family, config: NetworkStudy) -> list[str]:
 
 
 def training_of(trial: Trial, config: NetworkStudy, basis: Path | None) -> WholeTraining:
-    """The settings of the training of a trial.
-
-    Args:
-        trial: The trial.
-        config: Settings of the study.
-        basis: File of its basis; None for the plain network.
-
-    Returns:
-        The settings, which go on with a training that was stopped, in the precision in which it was begun.
-    """
+    """The settings of the training of a trial."""
     folder, hardware = trial.folder(config.out), config.hardware
     begun = folder / CONFIG
     if begun.exists():  # a network is trained in one precision
@@ -145,15 +91,7 @@ def training_of(trial: Trial, config: NetworkStudy, basis: Path | None) -> Whole
 
 
 def network_of(config: NetworkStudy, basis: Path | None) -> Network:
-    """The network of a trial, as the settings of a training name it.
-
-    Args:
-        config: Settings of the study.
-        basis: File of its basis; None for the plain network.
-
-    Returns:
-        The settings.
-    """
+    """The network of a trial, as the settings of a training name it."""
     names = ["plain_width", "width", "downsample", "pool_group", "kernel_size"]
     if basis is not None and config.mixing != "dense":
         names.append("mixing")  # it came later: settings of older trainings do not name it

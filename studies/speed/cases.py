@@ -46,13 +46,7 @@ _SIZES = {"group": "", "kernel": "k", "fields": "f", "layers": "l", "size": "s",
 
 @dataclass(frozen=True, kw_only=True)
 class Goal:
-    """What a case is to show.
-
-    Args:
-        of: Subject.
-        to: Subject it is compared to; none for an amount in seconds, which holds for one machine only.
-        most: The ratio of the two, or the seconds, at most.
-    """
+    """What a case is to show."""
 
     of: str = "orbitconv"
     to: str | None = None
@@ -61,22 +55,7 @@ class Goal:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One thing to do at one size, by several subjects in turn.
-
-    Args:
-        task: What is done.
-        group: Name of the group.
-        kernel: Side of the kernel, in pixels.
-        fields: Fields of input and output; of the last third of the layers, if there are several.
-        size: Side of the feature maps, in pixels.
-        batch: Feature maps at once.
-        layers: Group layers; more than one only where a network is built.
-        reference: Subject that others are divided by.
-        subjects: Who else does it, beside the peers.
-        peers: Whether the peers do it too.
-        goals: What it is to show.
-        quick: Whether it is small enough for a look in between.
-    """
+    """One thing to do at one size, by several subjects in turn."""
 
     task: Task
     group: str = "c8"
@@ -196,18 +175,7 @@ CASES = {case.name: case for case in (*(c for curve in CURVES.values() for c in 
 
 
 def select(patterns: Sequence[str], *, quick: bool = False) -> list[Case]:
-    """The cases that patterns name.
-
-    Args:
-        patterns: Names with `*` and `?`, such as "expansion*".
-        quick: Only those that are small.
-
-    Returns:
-        The cases, the heaviest readings last.
-
-    Raises:
-        ValueError: If a pattern fits no case; names all tasks.
-    """
+    """The cases that patterns name."""
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in CASES):
             raise ValueError(

@@ -13,14 +13,6 @@ def naive_weight(
     """The weight of a group layer by its definition, one block for each pair of elements.
 
     filter[o, g, i, h] = sum over d of coefficients[o, i, m, d] * atoms[g, d], where g m = h.
-
-    Args:
-        coefficients: Coefficients of every filter.
-        atoms: Atoms at every group element.
-        group: The group.
-
-    Returns:
-        Weight for `conv2d`, channels and group flattened in this order on both sides.
     """
     rows = []
     for g in range(group.order):
@@ -40,15 +32,6 @@ def naive_separable_weight(
     """The weight of the group convolution that a separable layer is, by its definition.
 
     filter[o, g, i, h] = mixing[o, i, m] * sum over d of spatial[i, d] * atoms[h, d], where g m = h.
-
-    Args:
-        spatial: Coefficients of the filter of every channel.
-        mixing: One number for each pair of channels and relative element.
-        atoms: Atoms at every group element.
-        group: The group.
-
-    Returns:
-        Weight for `conv2d`, channels and group flattened in this order on both sides.
     """
     numbers = naive_weight(mixing, atoms.new_ones(group.order, 1, 1, 1), group)
     return numbers * torch.einsum("id,hdyx->ihyx", spatial[:, 0], atoms).flatten(0, 1)
@@ -60,13 +43,6 @@ def solve_coefficients(
     """The coefficients of a group layer, read off its filters at the identity alone.
 
     With them `naive_weight` says what the filters at all other elements must be.
-
-    Args:
-        weight: Weight of the plain convolution that the layer is.
-        atoms: Atoms at every group element.
-
-    Returns:
-        Coefficients, by least squares.
     """
     order = len(atoms)
     upright = weight.unflatten(0, (-1, order))[:, 0].unflatten(1, (-1, order))
@@ -75,45 +51,20 @@ def solve_coefficients(
 
 
 def relative_error(values: Tensor, reference: Tensor) -> float:
-    """How far values are from a reference.
-
-    Args:
-        values: Values, in any dtype.
-        reference: What they should be, in float64.
-
-    Returns:
-        Norm of the difference over the norm of the reference; infinity if values are not finite.
-    """
+    """How far values are from a reference."""
     error = ((values.double() - reference).norm() / reference.norm()).item()
     return min(float("inf"), error)  # also where it is not a number
 
 
 def tolerance(dtype: torch.dtype, device: torch.device) -> float:
-    """The largest relative error that rounding may cause in a convolution.
-
-    Args:
-        dtype: Dtype of the convolution.
-        device: Where it runs: GPUs may round float32 to TF32, which keeps ten bits.
-
-    Returns:
-        Thirty-two units of float32 and float64; eight of short formats, whose products are summed in float32.
-    """
+    """The largest relative error that rounding may cause in a convolution."""
     if device.type == "cuda" and dtype == torch.float32 and torch.backends.cudnn.allow_tf32:
         return 8 * 2.0**-10
     return torch.finfo(dtype).eps * (32 if dtype in {torch.float32, torch.float64} else 8)
 
 
 def check_error(name: str, error: float, allowed: float) -> None:
-    """Refuse to time what computes something else.
-
-    Args:
-        name: Who computed.
-        error: Its relative error.
-        allowed: The largest error allowed.
-
-    Raises:
-        ArithmeticError: If the error is larger.
-    """
+    """Refuse to time what computes something else."""
     if not error <= allowed:
         raise ArithmeticError(
             f"{name} is wrong: it differs from the float64 reference by {error:.2g}, allowed {allowed:.2g}. It was "

@@ -23,16 +23,7 @@ _IMAGE = 3  # channels of the input of a network
 
 
 def cold_reading(case: Case, subject: str, threads: int) -> Reading:
-    """A reading of how long a new process takes to import a library or to build layers.
-
-    Args:
-        case: What is done.
-        subject: By whom.
-        threads: Threads on the CPU.
-
-    Returns:
-        The reading, in seconds; it raises ChildProcessError, with the last line of its errors, if the process fails.
-    """
+    """A reading of how long a new process takes to import a library or to build layers."""
     if case.task == "import":
         code = f"import time; t = time.perf_counter(); import {_IMPORTS[subject]}; print(time.perf_counter() - t)"
     else:
@@ -42,15 +33,7 @@ def cold_reading(case: Case, subject: str, threads: int) -> Reading:
 
 
 def widths(fields: int, layers: int) -> tuple[int, ...]:
-    """Fields of each layer of a network: a quarter, a half and all of them, for a third of the layers each.
-
-    Args:
-        fields: Fields at the end.
-        layers: Layers; one stands alone.
-
-    Returns:
-        The fields.
-    """
+    """Fields of each layer of a network: a quarter, a half and all of them, for a third of the layers each."""
     third = layers // 3
     return (*[fields // 4] * third, *[fields // 2] * third, *[fields] * (layers - 2 * third))
 
@@ -59,16 +42,6 @@ def seconds_to_build(subject: str, group: str, kernel: int, fields: Sequence[int
     """Build one layer between feature maps on the group, or a network, after all imports.
 
     A network has a lifting layer before, and a batch norm and a ReLU behind every layer.
-
-    Args:
-        subject: `"conv2d"`, `"orbitconv"` or a peer.
-        group: Name of the group.
-        kernel: Side of the kernel.
-        fields: Fields of each layer.
-        threads: Threads on the CPU.
-
-    Returns:
-        Seconds.
     """
     torch.set_num_threads(threads)
     with quiet():

@@ -26,15 +26,7 @@ ALLOWED = 1.10
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A ratio, earlier and now.
-
-    Args:
-        case: Name of the case.
-        subject: Whose ratio.
-        reference: To what.
-        before: The earlier median.
-        now: Median now.
-    """
+    """A ratio, earlier and now."""
 
     case: str
     subject: str
@@ -54,15 +46,7 @@ class Change:
 
 
 def compare(earlier: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> list[Change]:
-    """Ratios of this library that both records hold; those of the peers are not ours to keep.
-
-    Args:
-        earlier: Rows of the earlier record.
-        rows: Rows now.
-
-    Returns:
-        The changes, the worst first.
-    """
+    """Ratios of this library that both records hold; those of the peers are not ours to keep."""
     before = {_key(row): row["ratio"] for row in earlier}
     changes = [
         Change(
@@ -75,18 +59,7 @@ def compare(earlier: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, An
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """Read the record of a benchmark.
-
-    Args:
-        path: JSON file.
-
-    Returns:
-        The record.
-
-    Raises:
-        ValueError: If it is not the record of a benchmark, or damaged.
-        OSError: If it cannot be read.
-    """
+    """Read the record of a benchmark."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -106,16 +79,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def check_comparable(earlier: Mapping[str, Any], config: Bench, cases: Sequence[Case]) -> None:
-    """Refuse to measure what could not be compared.
-
-    Args:
-        earlier: The earlier record.
-        config: Settings now.
-        cases: Cases that will be measured.
-
-    Raises:
-        ValueError: If device, dtype, threads or kernel differ, or no case is in both.
-    """
+    """Refuse to measure what could not be compared."""
     for name in ("device", "dtype", "threads"):
         before, now = earlier["config"].get(name), getattr(config, name)
         if before != now:

@@ -32,12 +32,6 @@ def ratios_figure(record: Mapping[str, Any]) -> "Figure":
 
     Points that only a curve holds are left to `scaling_figure`, and those that only show where the Fourier product is
     faster to their table; all are drawn if no other is there. A short black line marks what a case is to reach.
-
-    Args:
-        record: The record, as JSON holds it.
-
-    Returns:
-        The figure.
     """
     judged = {goal["case"] for goal in record["goals"]}
     shown = {case for cases in record["curves"].values() for case in cases}
@@ -87,14 +81,7 @@ def _draw_cases(axes: "Axes", rows: Sequence[Mapping[str, Any]], goals: Sequence
 
 
 def scaling_figure(record: Mapping[str, Any]) -> "Figure | None":
-    """The ratio of a training step to `nn.Conv2d` as the work grows: one panel for each size that grows.
-
-    Args:
-        record: The record, as JSON holds it.
-
-    Returns:
-        The figure; None if no curve was measured.
-    """
+    """The ratio of a training step to `nn.Conv2d` as the work grows: one panel for each size that grows."""
     curves = record["curves"]
     if not curves:
         return None

@@ -9,14 +9,7 @@ from orbitconv.records.record import machine
 
 
 def machine_name(device: torch.device) -> str:
-    """A name for the machine that results can be filed under.
-
-    Args:
-        device: Where the benchmark runs.
-
-    Returns:
-        Such as "amd-epyc-2-cores" or "nvidia-h200".
-    """
+    """A name for the machine that results can be filed under."""
     facts = machine()
     if device.type == "cuda":
         return slug(str(facts["gpu"]))
@@ -24,22 +17,11 @@ def machine_name(device: torch.device) -> str:
 
 
 def slug(name: str) -> str:
-    """A name in small letters, digits and hyphens.
-
-    Args:
-        name: Such as "Intel(R) Xeon(R) CPU @ 2.20GHz".
-
-    Returns:
-        Such as "intel-xeon".
-    """
+    """A name in small letters, digits and hyphens."""
     plain = re.sub(r"\(R\)|\(TM\)|\bCPU\b|\bProcessor\b|@.*", " ", name, flags=re.IGNORECASE)
     return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-") or "unknown"
 
 
 def load() -> float | None:
-    """How busy the machine is.
-
-    Returns:
-        Processes that wanted to run in the last minute, on average; None where the system does not say.
-    """
+    """How busy the machine is."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None

@@ -21,13 +21,7 @@ _MOST_ROUNDS: Mapping[Task, int] = {"memory": 3, "construction": 7, "import": 7}
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What came out of a case.
-
-    Args:
-        rows: One for each subject.
-        goals: One for each goal that could be judged.
-        skipped: Peers that could not take part, and why.
-    """
+    """What came out of a case."""
 
     rows: list[Row] = field(default_factory=list)
     goals: list[Row] = field(default_factory=list)
@@ -36,13 +30,7 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Entrant:
-    """A subject that passed its check and can be read.
-
-    Args:
-        reading: Reads it once.
-        calls: Calls in a reading.
-        error: Its relative error; None where nothing is computed.
-    """
+    """A subject that passed its check and can be read."""
 
     reading: Reading
     calls: int = 1
@@ -58,23 +46,7 @@ def measure(
     required: Collection[str] = (),
     builders: Mapping[str, Builder] = SUBJECTS,
 ) -> Measured:
-    """Build the subjects of a case, check them, and read them in turn.
-
-    Args:
-        case: What to measure.
-        setting: Device, dtype and threads.
-        pace: How thoroughly.
-        peers: Peers that can be imported.
-        required: Peers that must take part.
-        builders: How to build each subject.
-
-    Returns:
-        Rows, goals, and the peers that were skipped.
-
-    Raises:
-        ArithmeticError: If a subject that is no peer is wrong.
-        ValueError: If one that must take part cannot: any but a peer that was not named.
-    """
+    """Build the subjects of a case, check them, and read them in turn."""
     skipped: dict[str, str] = {}
     entrants: dict[str, Entrant] = {}
     for name in (case.reference, *case.subjects, *(peers if case.peers else ())):

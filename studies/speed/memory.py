@@ -19,16 +19,7 @@ from torch.profiler import ProfilerActivity, profile
 
 
 def peak_bytes(step: Callable[[], object], resident: Iterable[Tensor], device: torch.device) -> int:
-    """The most memory in use at one time while a step runs.
-
-    Args:
-        step: What runs; once before, so that what it allocates only once does not count.
-        resident: Tensors that are there before and count too: input, parameters, buffers. Gradients must not be.
-        device: Where the step runs.
-
-    Returns:
-        Bytes: those of the resident tensors, each storage once, and the largest rise above them.
-    """
+    """The most memory in use at one time while a step runs."""
     storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in resident}
     rise = _rise_on_gpu(step, device) if device.type == "cuda" else _rise_on_cpu(step)
     return sum(storages.values()) + rise

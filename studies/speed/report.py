@@ -11,17 +11,7 @@ from studies.speed.tables import markdown
 
 
 def check_place(path: Path, *, overwrite: bool) -> None:
-    """Fail now rather than after the work, if a record could not be written.
-
-    Args:
-        path: JSON file of the record.
-        overwrite: Whether the user asked to replace it, and the page and figures beside it.
-
-    Raises:
-        ValueError: If it does not end in .json, or is a folder.
-        FileExistsError: If one of the files is there and may not be replaced.
-        OSError: If its folder cannot be written.
-    """
+    """Fail now rather than after the work, if a record could not be written."""
     if path.suffix != ".json" or path.is_dir():
         raise ValueError(f"--out expects a file ending in .json, got {path}{', a folder' * path.is_dir()}.")
     for file in (path, *_beside(path)):
@@ -30,15 +20,7 @@ def check_place(path: Path, *, overwrite: bool) -> None:
 
 
 def write_report(record: Mapping[str, Any], path: Path) -> list[Path]:
-    """Write the page and the figures of a record, each in one step, after all of them are drawn.
-
-    Args:
-        record: The record, as JSON holds it.
-        path: Its JSON file, which they are put beside.
-
-    Returns:
-        The files: NAME.md, NAME.png and .svg; NAME-scaling.png and .svg if there are curves.
-    """
+    """Write the page and the figures of a record, each in one step, after all of them are drawn."""
     page, *pictures = _beside(path)
     files: dict[Path, str | bytes] = {page: markdown(record)}
     figures = [ratios_figure(record)] * 2 + [scaling_figure(record)] * 2

@@ -52,14 +52,7 @@ class Bench:
     """Replace a result that is there."""
 
     def resolved(self) -> "Bench":
-        """These settings, checked, with the device that "auto" stands for.
-
-        Returns:
-            The settings.
-
-        Raises:
-            ValueError: If a number is below one, there is no such peer or kernel, or the device is not there.
-        """
+        """These settings, checked, with the device that "auto" stands for."""
         check_positive("python -m studies bench", repeats=self.repeats, threads=self.threads)
         for name in self.peers or ():
             if name not in PEERS:
@@ -72,14 +65,7 @@ class Bench:
         return replace(self, device="cuda" if device.type == "cuda" else "cpu")
 
     def chosen(self) -> list[Case]:
-        """The cases that fit the settings.
-
-        Returns:
-            Cases.
-
-        Raises:
-            ValueError: If there is none.
-        """
+        """The cases that fit the settings."""
         found = select(self.cases, quick=self.quick)
         if (self.device, self.dtype) == ("cpu", "float32"):
             return found
@@ -91,32 +77,14 @@ class Bench:
         )
 
     def place(self) -> Path:
-        """Where the record goes.
-
-        Returns:
-            JSON file.
-        """
+        """Where the record goes."""
         name = machine_name(torch.device(self.device)) + ("" if self.dtype == "float32" else f"-{self.dtype}")
         name += "-kernel" if self.kernel else ""
         return self.out or Path("runs", "bench", f"{name}.json")
 
 
 def run_bench(config: Bench, progress: ProgressCallback = silent) -> Record:
-    """Measure all cases of a benchmark.
-
-    Args:
-        config: Settings.
-        progress: Called as the work goes on.
-
-    Returns:
-        The record: rows of amounts and of ratios within this run, the goals and whether they were reached, the points
-        of the scaling curves, what was skipped, and how busy the machine was before.
-
-    Raises:
-        ModuleNotFoundError: If a peer that was named is not installed.
-        ValueError: If settings do not fit, or a case cannot be run by this library or by a peer that was named.
-        ArithmeticError: If a layer of this library is wrong.
-    """
+    """Measure all cases of a benchmark."""
     config = config.resolved()
     cases = config.chosen()
     peers, skipped = find_peers(config.peers)
@@ -158,18 +126,7 @@ def run_bench(config: Bench, progress: ProgressCallback = silent) -> Record:
 
 
 def find_peers(wanted: Collection[str] | None) -> tuple[list[str], dict[str, str]]:
-    """The peers that can be imported.
-
-    Args:
-        wanted: Their names; None for all that are there.
-
-    Returns:
-        Names, and why the others cannot.
-
-    Raises:
-        ModuleNotFoundError: If one that is wanted, or something it needs, is not installed.
-        ValueError: If one that is wanted fails when it is imported.
-    """
+    """The peers that can be imported."""
     found, skipped = [], {}
     for library in PEERS if wanted is None else wanted:
         try:

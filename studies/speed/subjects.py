@@ -22,14 +22,7 @@ from studies.speed.checks import naive_separable_weight, naive_weight, solve_coe
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """Where and in which numbers layers compute.
-
-    Args:
-        device: Device.
-        dtype: Dtype of parameters and feature maps.
-        threads: Threads on the CPU.
-        seed: Of the weights and the feature maps.
-    """
+    """Where and in which numbers layers compute."""
 
     device: torch.device
     dtype: torch.dtype
@@ -39,17 +32,7 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Subject:
-    """One system's layer, from the group to the group, with bias off and the kernel's half as padding.
-
-    Args:
-        module: The layer.
-        weights: What trains: one tensor, or several.
-        run: From planes to planes.
-        reference: The weight of the plain convolution that the layer is, in float64, from `weights` in float64, by
-            another route than the layer's. Where autograd can follow it, gradients are checked too.
-        expand: The same weight as the layer makes it; None if it never does.
-        learns: Whether gradients flow from what it does to `weights`.
-    """
+    """One system's layer, from the group to the group, with bias off and the kernel's half as padding."""
 
     module: nn.Module
     weights: tuple[Tensor, ...]
@@ -66,13 +49,6 @@ def plain(case: Case, setting: Setting) -> Subject:
     """`nn.Conv2d` of the same expanded shape.
 
     Its expansion is one pass over the weight: `weight.clone()` forward, and back through autograd.
-
-    Args:
-        case: Gives the sizes.
-        setting: Device and dtype.
-
-    Returns:
-        The subject.
     """
     layer = nn.Conv2d(case.channels, case.channels, case.kernel, padding=case.kernel // 2, bias=False)
     layer.to(setting.device, setting.dtype)
@@ -82,15 +58,7 @@ def plain(case: Case, setting: Setting) -> Subject:
 
 
 def copied(case: Case, setting: Setting) -> Subject:
-    """The copy of one expanded weight over another, without autograd: the time of memory alone.
-
-    Args:
-        case: Gives the sizes.
-        setting: Device and dtype.
-
-    Returns:
-        The subject.
-    """
+    """The copy of one expanded weight over another, without autograd: the time of memory alone."""
     subject = plain(case, setting)
     source = subject.weights[0].detach()
     target = torch.empty_like(source)
@@ -98,16 +66,7 @@ def copied(case: Case, setting: Setting) -> Subject:
 
 
 def own(case: Case, setting: Setting, *, fourier: bool | Literal["auto"] = "auto") -> Subject:
-    """`GroupConv2d` on the spectral basis that comes with the package, which is as large as the peers' bases.
-
-    Args:
-        case: Gives the sizes.
-        setting: Device and dtype.
-        fourier: Whether it multiplies with the group axis in Fourier space; `"auto"` leaves it to the layer.
-
-    Returns:
-        The subject.
-    """
+    """`GroupConv2d` on the spectral basis that comes with the package, which is as large as the peers' bases."""
     layer = GroupConv2d(
         case.fields, case.fields, _basis_name(case), padding=case.kernel // 2, bias=False, fourier=fourier
     )
@@ -123,15 +82,7 @@ def own(case: Case, setting: Setting, *, fourier: bool | Literal["auto"] = "auto
 
 
 def separable(case: Case, setting: Setting) -> Subject:
-    """`SeparableGroupConv2d` on the same basis, which mixes group axis and channels at once.
-
-    Args:
-        case: Gives the sizes.
-        setting: Device and dtype.
-
-    Returns:
-        The subject.
-    """
+    """`SeparableGroupConv2d` on the same basis, which mixes group axis and channels at once."""
     layer = SeparableGroupConv2d(case.fields, case.fields, _basis_name(case), padding=case.kernel // 2, bias=False)
     layer.to(setting.device, setting.dtype)
     atoms = layer.spatial.basis(torch.float64).detach()
@@ -144,31 +95,14 @@ def separable(case: Case, setting: Setting) -> Subject:
 
 
 def folded(case: Case, setting: Setting) -> Subject:
-    """What `orbitconv.nn.fold` makes of that layer for inference.
-
-    Args:
-        case: Gives the sizes.
-        setting: Device and dtype.
-
-    Returns:
-        The subject.
-    """
+    """What `orbitconv.nn.fold` makes of that layer for inference."""
     subject = own(case, setting)
     layer = fold(subject.module.eval())
     return replace(subject, module=layer, run=_on_group(layer, case), learns=False)
 
 
 def peer(library: str, case: Case, setting: Setting) -> Subject:
-    """`R2Conv` of a peer from regular to regular fields, with its default basis.
-
-    Args:
-        library: Name of the peer.
-        case: Gives the sizes.
-        setting: Device and dtype.
-
-    Returns:
-        The subject.
-    """
+    """`R2Conv` of a peer from regular to regular fields, with its default basis."""
     group = parse_group(case.group)
     with quiet():
         gspaces, layers = import_peer(library, "python -m studies bench")

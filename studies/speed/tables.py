@@ -20,14 +20,7 @@ _REFERENCES = {"pass": "one pass over the weight", "conv2d": "nn.Conv2d", "torch
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """A table of words; the first column is text.
-
-    Args:
-        title: What it shows.
-        note: How it was measured.
-        header: Names of the columns.
-        rows: Cells.
-    """
+    """A table of words; the first column is text."""
 
     title: str
     note: str = ""
@@ -36,14 +29,7 @@ class Grid:
 
 
 def grids(record: Mapping[str, Any]) -> Iterator[Grid]:
-    """All tables of a record.
-
-    Args:
-        record: The record, as JSON holds it.
-
-    Yields:
-        One for each task, then where the product in Fourier space is faster, then the goals.
-    """
+    """All tables of a record."""
     rows = record["rows"]
     for task, reference in dict.fromkeys((row["task"], row["reference"]) for row in rows):
         own = [row for row in rows if (row["task"], row["reference"]) == (task, reference)]
@@ -95,15 +81,7 @@ def _crossover_grids(rows: Sequence[Mapping[str, Any]]) -> Iterator[Grid]:
 
 
 def changes_grid(changes: Sequence[Change], path: str) -> Grid:
-    """Ratios now and in an earlier record.
-
-    Args:
-        changes: The changes.
-        path: Where the earlier record is.
-
-    Returns:
-        The table.
-    """
+    """Ratios now and in an earlier record."""
     rows = [
         [c.case, f"{c.subject} / {c.reference}", _digits(c.before), _digits(c.now), f"{100 * (c.factor - 1):+.1f} %",
          "worse" if c.is_worse else ""]
@@ -114,14 +92,7 @@ def changes_grid(changes: Sequence[Change], path: str) -> Grid:
 
 
 def markdown(record: Mapping[str, Any]) -> str:
-    """A page with all tables.
-
-    Args:
-        record: The record, as JSON holds it.
-
-    Returns:
-        Markdown.
-    """
+    """A page with all tables."""
     config, machine = record["config"], record["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     where = machine["gpu"] if config["device"] == "cuda" else f"{machine['processor']}, {config['threads']} threads"
@@ -147,27 +118,12 @@ def markdown(record: Mapping[str, Any]) -> str:
 
 
 def title(task: str, reference: str) -> str:
-    """What a group of cases shows.
-
-    Args:
-        task: Their task.
-        reference: What others are divided by.
-
-    Returns:
-        Such as "Training step, over nn.Conv2d".
-    """
+    """What a group of cases shows."""
     return f"{_TITLES[task]}, over {_REFERENCES.get(reference, reference)}"
 
 
 def describe(row: Mapping[str, Any]) -> str:
-    """The sizes of a case in words.
-
-    Args:
-        row: A row of it.
-
-    Returns:
-        Such as "C8 3x3, 16 fields, 32x32, batch 16".
-    """
+    """The sizes of a case in words."""
     if row["task"] == "import":
         return ""
     words = [f"{row['group'].upper()} {row['kernel']}x{row['kernel']}", f"{row['fields']} fields"]
@@ -179,32 +135,14 @@ def describe(row: Mapping[str, Any]) -> str:
 
 
 def amount(value: float | int, unit: str) -> str:
-    """An amount in a unit that suits it.
-
-    Args:
-        value: Seconds or bytes.
-        unit: `"seconds"` or `"bytes"`.
-
-    Returns:
-        Such as "3.2 ms".
-    """
+    """An amount in a unit that suits it."""
     steps = ((1, "s"), (1e-3, "ms"), (1e-6, "us")) if unit == "seconds" else ((2**20, "MiB"), (2**10, "KiB"))
     factor, name = next((step for step in steps if value >= step[0]), steps[-1])
     return f"{_digits(value / factor)} {name}"
 
 
 def interval(row: Mapping[str, Any], middle: str, low: str, high: str) -> str:
-    """A median and its interval.
-
-    Args:
-        row: Holds them.
-        middle: Name of the median.
-        low: Name of the lower end.
-        high: Name of the upper end.
-
-    Returns:
-        Such as "1.03 (0.99 to 1.07)".
-    """
+    """A median and its interval."""
     if row[low] == row[high]:
         return _digits(row[middle])
     return f"{_digits(row[middle])} ({_digits(row[low])} to {_digits(row[high])})"

@@ -15,14 +15,7 @@ from studies.speed.subjects import Setting, Subject
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """A subject at work on fixed random feature maps.
-
-    Args:
-        case: What is done, at which size.
-        subject: Who does it.
-        planes: Input of the layer.
-        gradient: Gradient of what the work returns.
-    """
+    """A subject at work on fixed random feature maps."""
 
     case: Case
     subject: Subject
@@ -30,11 +23,7 @@ class Work:
     gradient: Float[Tensor, "..."]
 
     def step(self) -> Float[Tensor, "..."]:
-        """Do it once.
-
-        Returns:
-            Output planes, or the expanded weight.
-        """
+        """Do it once."""
         return _STEPS[self.case.task](self)
 
     def forget_gradients(self) -> None:
@@ -43,22 +32,13 @@ class Work:
             leaf.grad = None
 
     def resident(self) -> Iterator[Tensor]:
-        """What is in memory before a step.
-
-        Yields:
-            Input, parameters, buffers.
-        """
+        """What is in memory before a step."""
         yield self.planes
         yield from self.subject.module.parameters()
         yield from self.subject.module.buffers()
 
     def error(self) -> float:
-        """Do it once, and compare outputs and gradients with convolutions in float64.
-
-        Returns:
-            The largest relative error of the output, the gradient of the input and that of the weights, as far as the
-            task has them and the reference can tell.
-        """
+        """Do it once, and compare outputs and gradients with convolutions in float64."""
         self.forget_gradients()
         output = self.step()
         leaves = (*self.subject.weights, self.planes)
@@ -79,16 +59,7 @@ class Work:
 
 
 def prepare(case: Case, subject: Subject, setting: Setting) -> Work:
-    """Put a subject to work; every subject of a case gets the same input.
-
-    Args:
-        case: What is done, at which size.
-        subject: Who does it.
-        setting: Device, dtype and seed.
-
-    Returns:
-        The work.
-    """
+    """Put a subject to work; every subject of a case gets the same input."""
     draw = torch.Generator().manual_seed(setting.seed)
     shape = (case.batch, case.channels, case.size, case.size)
     kernel = (case.channels, case.channels, case.kernel, case.kernel)
