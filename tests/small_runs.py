@@ -1,8 +1,7 @@
 """Runs of `orbitconv train` on small digits, finished or cut off."""
 
-import json
-
 from digits import load_small_digits
+from orbitconv.records.lines import checked_line
 from orbitconv.train import Network, Training, TrainNetwork, train_network, write_config
 from orbitconv.train.datasets import LOADERS
 
@@ -33,4 +32,4 @@ def cut_off(out, epochs_done=1, **options):
         {"epoch": e + 1, "step": 8 * (e + 1), "loss": 2.0 - e, "train_error_percent": 80.0, "test_error_percent": 75.0}
         for e in range(epochs_done)
     ]
-    (out / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (out / "metrics.jsonl").write_text("".join(map(checked_line, rows)))

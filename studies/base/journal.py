@@ -9,12 +9,13 @@ from collections.abc import Callable, Collection, Mapping
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from orbitconv._support.files import write_atomically
 from orbitconv._support.locks import alone, lock
+from orbitconv.records.lines import checked_line, parse_line
 from orbitconv.records.record import Provenance, Row
+from orbitconv.records.settings import file_digest
 
 NAME = "journal.jsonl"
 
@@ -36,7 +37,6 @@ class Journal:
         folder: Path,
         settings: Mapping[str, Any],
         *,
-        usual: Mapping[str, Any] = MappingProxyType({}),
         overwrite: bool = False,
         also: Collection[str] = (),
     ) -> None:
@@ -46,7 +46,8 @@ class Journal:
         self._locks = folder / ".locks"
         self._parts: dict[str, list[Row]] = {}
         self._sources: dict[str, Provenance] = {}
-        self._wanted, self._usual = (json.loads(json.dumps(dict(one), allow_nan=False)) for one in (settings, usual))
+        self._digests: dict[str, str] = {}
+        self._wanted = json.loads(json.dumps(dict(settings), allow_nan=False))
         foreign = folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
         if foreign and not self.path.exists() and not overwrite:
             raise FileExistsError(
@@ -58,7 +59,7 @@ class Journal:
             self._forget(also)
         with lock(self._locks / "journal", wait=True):
             if not self.path.exists():
-                write_atomically(self.path, json.dumps({"settings": self._wanted}) + "\n")
+                write_atomically(self.path, checked_line({"settings": self._wanted}))
         self._read()
 
     def rows(self, part: str, make: Callable[[], list[Row]]) -> list[Row]:
@@ -81,6 +82,19 @@ class Journal:
         self._read()
         if part not in self._parts:
             self._add(part, rows, source)
+
+    def pin(self, path: Path) -> None:
+        """Keep the fingerprint of a file that parts read, or refuse it if it has changed since a part read it."""
+        name, digest = path.relative_to(self.path.parent).as_posix(), file_digest(path)
+        self._read()
+        if self._digests.get(name, digest) != digest:
+            raise ValueError(
+                f"{path} has changed since parts of the study were made with it. Restore it, or begin anew with "
+                "--overwrite."
+            )
+        if name not in self._digests:
+            self._digests[name] = digest
+            self._write({"input": name, "sha256": digest})
 
     @property
     def source(self) -> Provenance:
@@ -114,7 +128,12 @@ class Journal:
 
     def _add(self, part: str, rows: list[Row], source: Provenance) -> None:
         """Keep a part, whole or not at all: a line without its end is passed over when the file is read."""
-        line = json.dumps({"part": part, **source.as_dict(), "rows": rows}, allow_nan=False) + "\n"
+        self._write({"part": part, **source.as_dict(), "rows": rows})
+        self._keep(part, rows, source)
+
+    def _write(self, content: Mapping[str, Any]) -> None:
+        """Write a line, whole or not at all."""
+        line = checked_line(content)
         with lock(self._locks / "journal", wait=True), self.path.open("rb+") as file:
             self._check(file.readline().decode())  # it may have begun anew where there are no locks
             if file.seek(0, os.SEEK_END) and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
@@ -122,7 +141,6 @@ class Journal:
             file.write(line.encode())
             file.flush()
             os.fsync(file.fileno())
-        self._keep(part, rows, source)
 
     def _keep(self, part: str, rows: list[Row], source: Provenance) -> None:
         self._parts[part], self._sources[part] = rows, source
@@ -131,23 +149,29 @@ class Journal:
         """Take in the parts in the file that are whole."""
         first, *lines = self.path.read_text(encoding="utf-8").split("\n") or [""]
         self._check(first)
-        for line in filter(None, map(_parse, lines)):
-            self._keep(line["part"], line["rows"], Provenance.of(line))
+        for number, text in enumerate(lines, start=2):
+            if not _is_json(text):
+                continue  # cut off: its part is done again
+            line = parse_line(text, f"{self.path}, line {number}")
+            if "input" in line:
+                self._digests[line["input"]] = line["sha256"]
+            else:
+                self._keep(line["part"], line["rows"], Provenance.of(line))
 
     def _check(self, first: str) -> None:
         """Refuse a file whose first line tells of other settings."""
-        head: Any = _parse(first)
-        found = head.get("settings") if isinstance(head, dict) else None
-        if not isinstance(found, dict) or {**self._usual, **found} != self._wanted:
+        found = parse_line(first, f"{self.path}, line 1").get("settings")
+        if found != self._wanted:
             raise FileExistsError(
                 f"{self.path.parent} holds a study with other settings. Go on with those, choose another folder with "
                 "--out, or begin anew with --overwrite."
             )
 
 
-def _parse(line: str) -> dict[str, Any] | None:
-    """A line as JSON; None if it was cut off."""
+def _is_json(line: str) -> bool:
+    """Whether a line is whole."""
     try:
-        return json.loads(line)
-    except json.JSONDecodeError:
-        return None
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True

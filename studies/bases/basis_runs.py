@@ -27,6 +27,7 @@ from orbitconv.learn import BasisTraining, Moments, TrainedBasis, measure_moment
 from orbitconv.learn_basis import grey_images
 from orbitconv.records.command import settings_of
 from orbitconv.records.record import Record
+from orbitconv.records.run_folder import has_checkpoint
 from studies.bases.compare_bases import measure_basis
 from studies.bases.learned_curves import brief, curve, mean_error
 
@@ -119,7 +120,7 @@ def train_run(
 ) -> Run:
     """One training, in a folder of its own, which a later run can go on from."""
     out = folder / f"seed-{training.seed}"
-    begun = (out / "checkpoint.pt").exists()
+    begun = has_checkpoint(out)
 
     def show(_what: str, done: int, total: int) -> None:
         progress(f"{name}, seed {training.seed}", done, total)

@@ -62,7 +62,7 @@ def _work(out: Path, results: Path | None, work: Callable[[ProgressCallback], Re
     try:
         record = run_study(out, results, terminal, work)
     except KeyboardInterrupt:
-        if any(out.glob("**/checkpoint.pt")):
+        if any(out.glob("**/checkpoints/step-*")):
             terminal.say(f"{out} keeps the training up to its last checkpoint; go on with --resume.")
         raise
     write_figure(draw_curves(record.extra["curves"], record.extra["baselines_held_out_error"]), out, "curve")

@@ -16,8 +16,6 @@ _GROWS = {
     "seeds", "families", "groups", "rotations", "ablations", "copies",
     "device", "precision", "compile", "deterministic", "tensorboard",
 }  # fmt: skip
-# What stands for settings that folders and records of older versions do not name.
-CAME_LATER: dict[str, Any] = {"mixing": "dense", "elastic": 0.0, "atoms": None, "options": {}}
 
 
 def known_rows(config: NetworkStudy) -> tuple[list[dict[str, Any]], Provenance]:
@@ -31,10 +29,9 @@ def known_rows(config: NetworkStudy) -> tuple[list[dict[str, Any]], Provenance]:
     except ValueError as error:
         raise ValueError(f"{config.known} is no record of a study: {error}.") from error
     wanted = json.loads(json.dumps(fixed_settings(config.settings())))
-    if known.get("study") != config.name or {**CAME_LATER, **fixed_settings(known["config"])} != wanted:
+    if known.get("study") != config.name or fixed_settings(known["config"]) != wanted:
         raise ValueError(f"{config.known} is the record of another study, or of one with other settings.")
-    precision = known["config"]["precision"]  # which older rows do not name
-    return [{**row, "precision": row.get("precision", precision)} for row in known["rows"]], Provenance.of(known)
+    return known["rows"], Provenance.of(known)
 
 
 def fixed_settings(settings: Mapping[str, Any]) -> dict[str, Any]:

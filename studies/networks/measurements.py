@@ -45,7 +45,7 @@ def errors_at_angles(count: int, degrees: Sequence[int]) -> Measurement:
 
 
 def layer_errors(network: nn.Module, images: ImageSet, when: str) -> list[Row]:
-    """Normalised equivariance error of the feature maps of every layer, a mean over the turns of the network's group."""
+    """Normalised equivariance error of every layer, a mean over the turns of the network's group."""
     layers = dict(network.named_modules())
     errors = errors_of_layers(network, images.floats())
     after = {name for name in errors if name == "" or isinstance(layers[name], nn.Linear | nn.Flatten)}

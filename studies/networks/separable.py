@@ -19,7 +19,7 @@ from orbitconv.train import Examples, Plan, Trained, Training, build_network, lo
 from orbitconv.train.datasets import load_split
 from studies.base.journal import Journal
 from studies.networks.bases import Family
-from studies.networks.going_on import CAME_LATER, fixed_settings, record_of
+from studies.networks.going_on import fixed_settings, record_of
 from studies.networks.measurements import Measurement
 from studies.networks.settings import NetworkStudy
 from studies.networks.step_times import step_times
@@ -81,7 +81,7 @@ def study_separable(config: SeparableStudy, progress: ProgressCallback = silent)
     """Train and test every network, then time their training steps; what is done already is not done again."""
     timed = {name: value for name, value in config.settings().items() if name != "rounds"}
     Comparison(_part(config, "dense"), [], progress)  # says what speaks against it, before anything is forgotten
-    journal = Journal(config.out, fixed_settings(timed), usual=CAME_LATER, overwrite=config.overwrite)
+    journal = Journal(config.out, fixed_settings(timed), overwrite=config.overwrite)
     rows: list[Row] = []
     source = Provenance()
     trained: dict[str, Path] = {}

@@ -25,7 +25,7 @@ from orbitconv.train.examples import Pixels
 from studies.base.journal import Journal
 from studies.networks.bases import NetworkBases
 from studies.networks.checks import check_study
-from studies.networks.going_on import CAME_LATER, fixed_settings, known_rows, record_of
+from studies.networks.going_on import fixed_settings, known_rows, record_of
 from studies.networks.measurements import Measurement, error_at_random_angles, own_error
 from studies.networks.settings import NetworkStudy
 from studies.networks.trials import (
@@ -78,7 +78,7 @@ class Comparison:
         """What is done; with `overwrite`, what was there is forgotten when this is first asked for."""
         config = self.config
         return Journal(
-            config.out, fixed_settings(config.settings()), usual=CAME_LATER, overwrite=config.overwrite,
+            config.out, fixed_settings(config.settings()), overwrite=config.overwrite,
             also=(_BASES, _TRAINED_BASES, NETWORKS_FOLDER, ABLATIONS_FOLDER),  # those of others have the same names
         )  # fmt: skip
 
@@ -184,6 +184,7 @@ class Comparison:
                 group = parse_group(trial.group)
                 made = self._fine_tuned(first) if tuned else self._bases.basis(trial.family, group, self._side)
                 save_basis(made, path)
+            self.journal.pin(path)
         return path
 
     def _fine_tuned(self, first: Trial) -> FixedBasis:

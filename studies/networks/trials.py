@@ -94,7 +94,7 @@ def network_of(config: NetworkStudy, basis: Path | None) -> Network:
     """The network of a trial, as the settings of a training name it."""
     names = ["plain_width", "width", "downsample", "pool_group", "kernel_size"]
     if basis is not None and config.mixing != "dense":
-        names.append("mixing")  # it came later: settings of older trainings do not name it
+        names.append("mixing")
     return Network(
         model=config.model,
         basis="none" if basis is None else str(basis),

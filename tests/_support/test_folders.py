@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+import signal
+import sys
 
 import pytest
 
@@ -80,3 +82,75 @@ def test_json_holds_one_row_a_line_and_reads_back():
 def test_json_refuses_nan():
     with pytest.raises(ValueError, match="not JSON compliant"):
         to_json({"rows": [{"a": float("nan")}]})
+
+
+def killed_before(name, call, work):
+    """Do work in a child process that is killed before a call of `os`, for example the second rename."""
+    child = os.fork()
+    if not child:
+        left = call
+
+        def watch(event, _arguments):
+            nonlocal left
+            left -= event == name
+            if event == name and left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(watch)
+        try:
+            work()
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+def replaced(target):
+    with whole_folder(target, overwrite=True) as work:
+        (work / "a").write_text("new")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
+@pytest.mark.parametrize(("renames", "found"), [(1, "old"), (2, "new")])
+def test_a_folder_whose_replacement_was_killed_is_whole_at_the_next_start(tmp_path, renames, found):
+    target = tmp_path / "run"
+    with whole_folder(target) as work:
+        (work / "a").write_text("old")
+    killed_before("os.rename", renames, lambda: replaced(target))
+    for path in tmp_path.glob(".*"):
+        os.utime(path, (0, 0))
+    check_free(target, overwrite=True)
+    assert (target / "a").read_text() == found
+    replaced(target)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
+def test_what_a_killed_writer_left_is_removed_at_the_next_write_and_what_is_at_work_stays(tmp_path):
+    target = tmp_path / "record.json"
+    killed_before("os.rename", 1, lambda: write_atomically(target, "lost"))
+    (left,) = tmp_path.iterdir()
+    write_atomically(target, "new")
+    assert left.exists()  # too young to tell
+    os.utime(left, (0, 0))
+    with whole_folder(tmp_path / "run") as work:
+        os.utime(work, (0, 0))
+        write_atomically(target, "newer")
+        with whole_folder(tmp_path / "run") as other:
+            assert work.exists()
+            assert other != work
+        (tmp_path / "run").rmdir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["record.json", "run"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX")
+@pytest.mark.parametrize("umask", [0o077, 0o022, 0o002])
+def test_files_and_folders_get_the_modes_that_the_umask_allows(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        write_atomically(tmp_path / "file", "x")
+        with whole_folder(tmp_path / "run"):
+            pass
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o666 & ~umask
+    assert (tmp_path / "run").stat().st_mode & 0o777 == 0o777 & ~umask

@@ -1,9 +1,8 @@
 """Finding and reading runs."""
 
-import json
-
 import pytest
 
+from orbitconv.records.lines import checked_line, parse_line
 from orbitconv.report.runs import find_runs
 from small_runs import cut_off
 
@@ -31,17 +30,27 @@ def test_a_line_that_is_being_written_is_left_out(tmp_path):
     lines = (tmp_path / "metrics.jsonl").read_text()
     (tmp_path / "metrics.jsonl").write_text(lines[:-10])
     rows = find_runs([tmp_path])[0].rows
-    assert rows == [json.loads(lines.splitlines()[0])]
+    assert rows == [parse_line(lines.splitlines()[0], "line 1")]
 
 
 @pytest.mark.parametrize(
     "line",
-    ["{", "[1]", "7", '{"epoch": 1}', '{"loss": 1}', '{"epoch": 1, "loss": NaN}', '{"epoch": 1, "loss": "1"}', ""],
+    [
+        "{\n",
+        "[1]\n",
+        "7\n",
+        '{"epoch": 1, "loss": 1}\n',
+        '{"epoch": 1, "loss": NaN}\n',
+        "\n",
+        checked_line({"epoch": 1}),
+        checked_line({"loss": 1}),
+        checked_line({"epoch": 1, "loss": "1"}),
+    ],
 )
 def test_a_damaged_line_is_refused_with_its_place(tmp_path, line):
     cut_off(tmp_path)
     with (tmp_path / "metrics.jsonl").open("a") as file:
-        file.write(f"{line}\n")
+        file.write(line)
     with pytest.raises(ValueError, match=r"metrics\.jsonl, line 2 is damaged"):
         find_runs([tmp_path])
 

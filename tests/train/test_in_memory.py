@@ -1,6 +1,5 @@
 """Training of a network at hand: in memory, and with a folder."""
 
-import json
 import signal
 
 import pytest
@@ -8,6 +7,7 @@ import torch
 from torch import nn
 
 from orbitconv.records.checkpoint import read_checkpoint
+from orbitconv.records.metric_lines import read_metrics
 from orbitconv.train import Examples, Plan, Training, error_percent, fit, train
 from tiny_training import TinyCNN, tiny_examples
 
@@ -89,7 +89,7 @@ def test_a_network_of_ones_own_trains_into_a_folder_and_goes_on(tmp_path):
     plan = Plan(training=Training(epochs=2, batch_size=16), checkpoint_every=3)
     tests = {"test": tiny_examples("test"), "validation": tiny_examples("validation")}
     rows = fit(TinyCNN(), tiny_examples(), plan, tests=tests, out=tmp_path / "run")
-    assert [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()] == rows
+    assert read_metrics(tmp_path / "run") == rows
     assert read_checkpoint(tmp_path / "run" / "checkpoints").step == 8
     again = fit(TinyCNN(), tiny_examples(), plan, tests=tests, out=tmp_path / "run", resume=True)
     assert again == rows

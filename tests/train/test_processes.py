@@ -1,6 +1,5 @@
 """Two processes, started by torchrun for real, against one that has the whole batch."""
 
-import json
 import os
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import tiny_training as tiny
 from orbitconv.cli.main import main
 from orbitconv.nn import GroupBatchNorm2d
 from orbitconv.records.checkpoint import read_checkpoint
+from orbitconv.records.metric_lines import read_metrics
 from orbitconv.train import Hardware, load_trained
 from orbitconv.train.processes import launched
 from orbitconv.train.sync_norm import synchronized
@@ -116,10 +116,7 @@ def folder(tmp_path_factory, tiny_by_name):
 
 @pytest.mark.parametrize("network", ["", "-on-a-group"])
 def test_the_loss_curve_is_that_of_one_process_with_the_same_batch(folder, network):
-    one, two = (
-        [json.loads(line) for line in (folder / f"{name}{network}" / "metrics.jsonl").read_text().splitlines()]
-        for name in ("one", "two")
-    )
+    one, two = (read_metrics(folder / f"{name}{network}") for name in ("one", "two"))
     assert len(one) == len(two) == 4
     for mine, other in zip(one, two, strict=True):
         assert mine["loss"] == pytest.approx(other["loss"], abs=1e-5, rel=0)

@@ -1,6 +1,5 @@
 """A training that is stopped, at whatever moment, goes on as if nothing had been."""
 
-import json
 import os
 import random
 import signal
@@ -17,6 +16,7 @@ from safetensors.torch import load_file
 import tiny_training as tiny
 from orbitconv.cli.main import main
 from orbitconv.records.checkpoint import read_checkpoint
+from orbitconv.records.metric_lines import read_metrics
 
 pytestmark = pytest.mark.usefixtures("tiny_by_name")
 
@@ -59,7 +59,7 @@ def run_forked(out, kill_at=None):
 
 def outcome(out):
     """What a training leaves, without what depends on the clock."""
-    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    lines = read_metrics(out)
     rows = [{name: value for name, value in line.items() if name not in TIMES} for line in lines]
     weights = [load_file(out / f"{name}.safetensors") for name in ("model", "best")]
     return rows, [{name: tensor.numpy().tobytes() for name, tensor in each.items()} for each in weights]

@@ -1,9 +1,18 @@
 """Files that are never half-written."""
 
 import contextlib
+import glob
 import os
+import secrets
+import shutil
 import tempfile
+import time
 from pathlib import Path
+
+from orbitconv._support.locks import held, is_held
+
+# Seconds for which a file that nobody has locked may still be one that is just being made.
+_YOUNG = 60.0
 
 
 def check_writable(path: Path | None, option: str) -> None:
@@ -65,15 +74,42 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         OSError: If the folder cannot be written or is full; the old file is then untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    remove_abandoned(path)
+    work = temporary_beside(path)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with work.open("xb") as file, held(file.fileno()):  # "x" makes it with the mode that the umask asks for
             file.write(content.encode("utf-8") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
+        work.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            Path(name).unlink()
+            work.unlink()
         raise
+
+
+def temporary_beside(path: Path) -> Path:
+    """A new name beside a file or folder, for its content until it is whole.
+
+    Args:
+        path: The file or folder.
+
+    Returns:
+        A hidden name that nothing has.
+    """
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+
+
+def remove_abandoned(path: Path) -> None:
+    """Remove what killed processes left beside a file or folder: its unfinished content under temporary names.
+
+    What a process is still writing is locked, and stays; so does what is younger than a minute, as its lock may be
+    about to be taken.
+
+    Args:
+        path: The file or folder.
+    """
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}.tmp"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > _YOUNG and not is_held(left):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()

@@ -1,10 +1,11 @@
 """Writing results so that nothing half-written is ever taken for a whole one."""
 
 import contextlib
+import glob
 import io
 import json
+import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
-from orbitconv._support.files import write_atomically
+from orbitconv._support.files import remove_abandoned, temporary_beside, write_atomically
+from orbitconv._support.locks import held, is_held
+
+_OLD = ".old"
 
 
 def to_json(value: Any) -> str:
@@ -70,6 +74,7 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
         FileExistsError: If the folder is not empty and may not be replaced.
         NotADirectoryError: If the path is a file.
     """
+    recover(folder)
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; name a folder for the result with --out.")
     if not overwrite and folder.is_dir() and any(folder.iterdir()):
@@ -79,11 +84,47 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
         )
 
 
+def recover(folder: Path) -> None:
+    """Put in place what a process that was killed while it replaced a folder left beside it.
+
+    The new result was whole before the old one made room for it, so the new one takes the name.
+
+    Args:
+        folder: Folder that holds, or shall hold, a result.
+    """
+    if not folder.parent.is_dir():
+        return
+    for old in folder.parent.glob(f".{glob.escape(folder.name)}.{'[0-9a-f]' * 8}{_OLD}"):
+        new = old.with_suffix(".tmp")
+        if new.exists() and is_held(new):
+            continue  # its process lives
+        if not folder.exists():
+            (new if new.exists() else old).rename(folder)
+        for left in (old, new):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _held_folder(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, where folders can be opened."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        yield
+        return
+    try:
+        with held(descriptor):
+            yield
+    finally:
+        os.close(descriptor)
+
+
 @contextlib.contextmanager
 def whole_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Fill a folder in one step: work goes to a folder beside it, which takes its place at the end.
 
-    An error or Ctrl-C on the way leaves what was there before, and nothing else.
+    An error or Ctrl-C on the way leaves what was there before, and nothing else. A process that is killed while an old
+    folder makes room for the new one leaves both under other names; `recover` puts the new one in place.
 
     Args:
         folder: Folder that shall hold the result.
@@ -100,21 +141,23 @@ def whole_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
     made_parent = not folder.parent.exists()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp"))
+        remove_abandoned(folder)
+        work = temporary_beside(folder)
+        work.mkdir()
     except OSError as error:
         raise OSError(
             f"{folder.parent} cannot be written ({error.strerror}). Choose another folder with --out."
         ) from error
     try:
-        work.chmod(0o755)
-        yield work
-        if folder.exists():
-            old = work.with_suffix(".old")
-            folder.rename(old)
-            work.rename(folder)
-            shutil.rmtree(old)
-        else:
-            work.rename(folder)
+        with _held_folder(work):
+            yield work
+            if folder.exists():
+                old = work.with_suffix(_OLD)
+                folder.rename(old)
+                work.rename(folder)
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                work.rename(folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
         if made_parent:

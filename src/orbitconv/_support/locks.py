@@ -1,7 +1,8 @@
 """Files that keep other processes out, until their holder ends, however it ends."""
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -33,6 +34,48 @@ def lock(path: Path, *, wait: bool, shared: bool = False) -> Iterator[bool]:
         except OSError:  # no locks on this file system
             pass
         yield held
+
+
+@contextmanager
+def held(descriptor: int) -> Iterator[None]:
+    """Hold the lock of an open file or folder, so that others see that its process lives.
+
+    Args:
+        descriptor: Number of the open file.
+
+    Yields:
+        Nothing.
+    """
+    with suppress(ModuleNotFoundError, OSError):  # no locks here
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    yield  # closing the file lets go
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock of a file or folder.
+
+    Args:
+        path: The file or folder.
+
+    Returns:
+        False where there are no locks.
+    """
+    try:
+        import fcntl
+    except ModuleNotFoundError:
+        return False
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
 
 
 @contextmanager

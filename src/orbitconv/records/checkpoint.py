@@ -5,7 +5,6 @@ A checkpoint appears under its name in one step, when all of it is on the disk; 
 
 import hashlib
 import io
-import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from orbitconv._support.files import write_atomically
 from orbitconv._support.optional import import_optional
+from orbitconv.records.lines import checked_line, parse_line
 
 FORMAT = 1
 """Version of the format."""
@@ -51,7 +51,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         OSError: If it cannot be written; the checkpoint before it is then still there.
     """
     safetensors = import_optional("safetensors.torch", "train", "orbitconv's training")
-    target = folder / f"step-{checkpoint.step:09d}"
+    target = folder / _name(checkpoint.step)
     if target.exists():  # of the same step, so of the same content
         return
     work = folder / f".{target.name}.tmp"
@@ -59,11 +59,12 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     torch.save(checkpoint.rest, buffer)
     contents = {_WEIGHTS: safetensors.save(checkpoint.weights), _STATE: buffer.getvalue()}
     described = {"format": FORMAT, "step": checkpoint.step, "sha256": {n: _digest(c) for n, c in contents.items()}}
+    listed = checked_line(described)
     shutil.rmtree(work, ignore_errors=True)
     try:
         for name, content in contents.items():
             write_atomically(work / name, content)
-        write_atomically(work / _LIST, json.dumps(described, indent=2) + "\n")
+        write_atomically(work / _LIST, listed)
         work.rename(target)
         _sync(folder)
     except BaseException:
@@ -92,18 +93,25 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
     safetensors = import_optional("safetensors.torch", "train", "orbitconv's training")
     path = found[-1]
     try:
-        described = json.loads((path / _LIST).read_text(encoding="utf-8"))
+        described = parse_line((path / _LIST).read_text(encoding="utf-8"), _LIST)
         version, step, expected = described["format"], described["step"], described["sha256"]
         contents = {name: (path / name).read_bytes() for name in (_WEIGHTS, _STATE)}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} cannot be read as a checkpoint: {error}. {_AGAIN}") from error
     if version != FORMAT:
         raise ValueError(f"{path} has format {version}, this version of orbitconv reads format {FORMAT}. {_AGAIN}")
+    if path.name != _name(step):
+        raise ValueError(f"{path} is damaged: its list is of step {step}. {_AGAIN}")
     damaged = [name for name, content in contents.items() if _digest(content) != expected.get(name)]
     if damaged:
         raise ValueError(f"{path / damaged[0]} is damaged: it differs from what was written. {_AGAIN}")
     rest = torch.load(io.BytesIO(contents[_STATE]), map_location="cpu", weights_only=True)
     return Checkpoint(step=step, weights=safetensors.load(contents[_WEIGHTS]), rest=rest)
+
+
+def _name(step: int) -> str:
+    """Name of the folder of a checkpoint."""
+    return f"step-{step:09d}"
 
 
 def _digest(content: bytes) -> str:

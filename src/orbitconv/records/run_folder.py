@@ -1,33 +1,35 @@
-"""The folder of a training: its settings, a line for each epoch, its last checkpoint, and a lock while it runs."""
+"""The folder of a run: its settings, a line for each step or epoch, its last checkpoint, and a lock while it runs."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
-
-from torch import Tensor
 
 from orbitconv._support.files import write_atomically
 from orbitconv._support.locks import alone
-from orbitconv.records.basis_run import MetricLines, Row, check_same
 from orbitconv.records.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from orbitconv.records.metric_lines import METRICS as METRICS
+from orbitconv.records.metric_lines import MetricLines
+from orbitconv.records.metric_lines import Row as Row
+from orbitconv.records.settings import check_same, file_digest
 
-CONFIG = "config.json"
-"""Name of the file of settings."""
+CONFIG, INPUTS, CHECKPOINTS = "config.json", "inputs.json", "checkpoints"
+"""Names of the files of settings and of fingerprints of what a run reads, and of the folder of checkpoints."""
 
-_LOCK, _CHECKPOINTS = ".lock", "checkpoints"
+_LOCK = ".lock"
 
 
 class RunFolder:
-    """A folder that one training at a time writes to, and that a later one can go on from; use it as a context.
+    """A folder that one run at a time writes to, and that a later one can resume; use it as a context.
 
     Args:
         folder: The folder; it is made if needed.
         settings: The settings, as JSON can hold them; kept in `config.json`.
-        resume: Go on from what is there, if there is anything.
-        changeable: Names of settings that may differ when a training goes on.
+        resume: Resume the run in the folder, if there is one.
+        changeable: Names of settings that may differ when a run is resumed.
+        inputs: Files that the run reads, by name; their SHA-256 is kept in `inputs.json`.
         tensorboard: Write TensorBoard event files too.
 
     Raises:
@@ -36,30 +38,31 @@ class RunFolder:
         ModuleNotFoundError: If TensorBoard is asked for and not installed.
         NotADirectoryError: If the path is a file.
         OSError: If it cannot be written.
-        ValueError: If what is there is of a training with other settings.
+        ValueError: If what is there is of a run with other settings, or an input has changed since.
     """
 
     def __init__(
         self,
         folder: Path,
-        settings: dict[str, Any],
+        settings: Mapping[str, Any],
         *,
         resume: bool,
         changeable: Collection[str] = (),
+        inputs: Mapping[str, Path] = MappingProxyType({}),
         tensorboard: bool = False,
     ) -> None:
         if folder.exists() and not folder.is_dir():
             raise NotADirectoryError(f"{folder} is a file; name a folder for the training with --out.")
-        config = folder / CONFIG
         if (folder / _LOCK).exists():
             with alone(folder / _LOCK, folder):  # in use says more than not empty
                 pass
         if not resume and folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
             raise FileExistsError(
-                f"{folder} is not empty. Go on with the training in it with --resume, or choose another folder with "
-                "--out."
+                f"{folder} is not empty. Go on with the training in it with --resume (resume=True), or choose another "
+                "folder with --out."
             )
-        wanted = json.loads(json.dumps(settings, allow_nan=False))
+        wanted = json.loads(json.dumps(dict(settings), allow_nan=False))
+        digests = {name: file_digest(path) for name, path in inputs.items()}
         self._lines = MetricLines(folder, tensorboard=tensorboard)
         with ExitStack() as stack:
             folder.mkdir(parents=True, exist_ok=True)
@@ -67,42 +70,44 @@ class RunFolder:
             stack.callback(self._lines.close)
             for cut_off in folder.glob(".*.tmp"):
                 cut_off.unlink()
-            if resume and config.exists():
-                found = json.loads(config.read_text(encoding="utf-8"))
-                check_same(_without(found, changeable), _without(wanted, changeable), folder)
-            write_atomically(config, json.dumps(wanted, indent=2) + "\n")
+            if resume:
+                _check_resumable(folder, wanted, digests, changeable)
+            write_atomically(folder / CONFIG, json.dumps(wanted, indent=2) + "\n")
+            if digests:
+                write_atomically(folder / INPUTS, json.dumps(digests, indent=2) + "\n")
             self._open = stack.pop_all()
         self.path = folder
 
-    def load(self, rows_of: int | None = None) -> tuple[Checkpoint | None, list[Row]]:
-        """The last checkpoint and the lines up to it; lines beyond it are dropped.
+    def load(self, steps_per_line: int = 1) -> tuple[Checkpoint | None, list[Row]]:
+        """The last checkpoint and the lines up to it; lines beyond it, of a run that was killed, are dropped.
 
         Args:
-            rows_of: Steps between two lines, which tells how many lines belong to a checkpoint.
+            steps_per_line: Steps between two lines, which tells how many lines belong to a checkpoint.
 
         Returns:
             The checkpoint, or None if there is none yet, and the lines.
+
+        Raises:
+            ValueError: If the checkpoint or a line is damaged, or lines are missing.
         """
-        checkpoint = read_checkpoint(self.path / _CHECKPOINTS)
-        count = 0 if checkpoint is None else checkpoint.step // (rows_of or 1)
-        return checkpoint, self._lines.keep(count)
+        checkpoint = self.checkpoint()
+        return checkpoint, self._lines.keep(0 if checkpoint is None else checkpoint.step // steps_per_line)
+
+    def checkpoint(self) -> Checkpoint | None:
+        """The last checkpoint.
+
+        Returns:
+            The checkpoint; None if there is none yet.
+        """
+        return read_checkpoint(self.path / CHECKPOINTS)
 
     @property
     def has_checkpoint(self) -> bool:
-        """Whether there is one to go on from."""
-        return any((self.path / _CHECKPOINTS).glob("step-*"))
-
-    def weights(self) -> dict[str, Tensor] | None:
-        """The weights in the last checkpoint.
-
-        Returns:
-            Tensors by name; None if there is no checkpoint.
-        """
-        checkpoint = read_checkpoint(self.path / _CHECKPOINTS)
-        return None if checkpoint is None else checkpoint.weights
+        """Whether there is one to resume from."""
+        return has_checkpoint(self.path)
 
     def add(self, row: Row) -> None:
-        """Write the line of one epoch.
+        """Write the line of one step or epoch.
 
         Args:
             row: Its figures.
@@ -120,7 +125,7 @@ class RunFolder:
         """
         try:
             self._lines.flush()
-            write_checkpoint(self.path / _CHECKPOINTS, checkpoint)
+            write_checkpoint(self.path / CHECKPOINTS, checkpoint)
         except OSError as error:
             before = "; the one before it is whole" if self.has_checkpoint else ""
             raise OSError(
@@ -138,5 +143,38 @@ class RunFolder:
             self._open.close()
 
 
-def _without(settings: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name not in names}
+def has_checkpoint(folder: Path) -> bool:
+    """Whether the folder of a run holds a checkpoint.
+
+    Args:
+        folder: The folder; it need not exist.
+
+    Returns:
+        True if there is one.
+    """
+    return any((folder / CHECKPOINTS).glob("step-*"))
+
+
+def _check_resumable(
+    folder: Path, wanted: dict[str, Any], digests: dict[str, str], changeable: Collection[str]
+) -> None:
+    """Refuse to resume a run of other settings or on other files."""
+    if not (folder / CONFIG).exists():
+        return
+    found = _read(folder / CONFIG)
+    check_same(*({name: one[name] for name in one if name not in changeable} for one in (found, wanted)), folder)
+    before = _read(folder / INPUTS) if (folder / INPUTS).exists() else {}
+    for name in before.keys() & digests.keys():
+        if before[name] != digests[name]:
+            raise ValueError(
+                f"{folder} holds a run whose file for {name} has changed since it began. Restore that file, or start "
+                "again in another folder."
+            )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON object in a file."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: {error}. Start again in another folder.") from error

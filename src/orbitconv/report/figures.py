@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from orbitconv.figures.drawing import Curve, Look, draw_curve, headroom, import_plotting, new_figure, tidy_axes
-from orbitconv.records.basis_run import Row
+from orbitconv.records.metric_lines import Row
 from orbitconv.report.grouping import Kind
 from orbitconv.report.measure import Measured
 

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orbitconv.records.basis_run import Row
+from orbitconv.records.lines import parse_line
+from orbitconv.records.metric_lines import METRICS, Row
 from orbitconv.records.run_folder import CONFIG
 from orbitconv.train import TrainConfig, read_config
 
-METRICS, MODEL = "metrics.jsonl", "model.safetensors"
-"""Files of a run: a line for each epoch, and, once it is finished, the network."""
+MODEL = "model.safetensors"
+"""File of a run once it is finished: the network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +121,7 @@ def _read_rows(path: Path, finished: bool) -> list[Row]:
 def _parse(line: str, path: Path, number: int) -> Row:
     """One line: an epoch, a loss, and further figures."""
     try:
-        row = json.loads(line)
+        row = parse_line(line, str(path))
         figures = {name: value for name, value in row.items() if math.isfinite(value)}
         if len(figures) == len(row) and isinstance(row["epoch"], int) and "loss" in row:
             return row

@@ -7,7 +7,7 @@ from orbitconv._support.optional import import_optional
 from orbitconv._support.progress import FIGURES, ProgressCallback, silent
 from orbitconv.data import ImageSet
 from orbitconv.evaluation.network_facts import network_facts
-from orbitconv.records.basis_run import Row
+from orbitconv.records.metric_lines import Row
 from orbitconv.sweep.outcome import Outcome, outcome_of
 from orbitconv.sweep.search_space import check_space, parse_search, with_values
 from orbitconv.sweep.settings import Sweep

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from orbitconv._support.checks import check_positive
-from orbitconv.records.basis_run import flat_settings
+from orbitconv.records.settings import flat_settings
 from orbitconv.train import TrainConfig, read_config
 from orbitconv.train.config import merge
 

@@ -16,7 +16,7 @@ import numpy as np
 from orbitconv._support.files import write_atomically
 from orbitconv._support.locks import lock
 from orbitconv._support.optional import import_optional
-from orbitconv.records.basis_run import check_same
+from orbitconv.records.settings import check_same
 
 SETTINGS, JOURNAL = "settings.json", "trials.jsonl"
 

@@ -10,8 +10,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from orbitconv._support.progress import ProgressCallback, silent
-from orbitconv.records.basis_run import Row, fingerprint
+from orbitconv.records.metric_lines import Row
 from orbitconv.records.run_folder import CONFIG, RunFolder
+from orbitconv.records.settings import tensor_digest
 from orbitconv.train.examples import Examples
 from orbitconv.train.loop import Loop
 from orbitconv.train.processes import launched
@@ -87,7 +88,7 @@ def fit(
         loop = Loop(fabric, network, examples, tests or {}, plan, what=what, progress=progress, on_epoch=on_epoch)
         opened = nullcontext()
         if out is not None and fabric.is_global_zero:
-            data = {"images": fingerprint(examples.images), "labels": fingerprint(examples.labels)}
+            data = {"images": tensor_digest(examples.images), "labels": tensor_digest(examples.labels)}
             opened = RunFolder(
                 out, {**asdict(plan), **data}, resume=resume and (out / CONFIG).exists(),
                 changeable={"hardware", "checkpoint_every"}, tensorboard=tensorboard,

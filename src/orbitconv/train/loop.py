@@ -10,8 +10,8 @@ from torch import nn
 
 from orbitconv._support.explained import explained_compiler, explained_memory
 from orbitconv._support.progress import FIGURES, ProgressCallback
-from orbitconv.records.basis_run import Row
 from orbitconv.records.checkpoint import Checkpoint
+from orbitconv.records.metric_lines import Row
 from orbitconv.records.run_folder import RunFolder
 from orbitconv.train.examples import Examples
 from orbitconv.train.interrupt import StopRequest, stop_requests

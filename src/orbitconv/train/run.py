@@ -8,7 +8,7 @@ from orbitconv._support.checks import check_positive
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data import ImageSet
 from orbitconv.models import count_parameters
-from orbitconv.records.basis_run import Row
+from orbitconv.records.metric_lines import Row
 from orbitconv.records.run_folder import CONFIG, RunFolder
 from orbitconv.train.config import TrainConfig, merge, read_config
 from orbitconv.train.datasets import load_split
@@ -132,7 +132,7 @@ def train_network(settings: TrainNetwork, progress: ProgressCallback = silent) -
         if fabric.is_global_zero:
             opened = RunFolder(
                 settings.out, asdict(config), resume=settings.resume, changeable={"hardware"},
-                tensorboard=settings.tensorboard,
+                inputs=_files(config), tensorboard=settings.tensorboard,
             )  # fmt: skip
 
         def write(name: str, weights: Weights | None) -> None:
@@ -150,13 +150,20 @@ def train_network(settings: TrainNetwork, progress: ProgressCallback = silent) -
             except FloatingPointError as error:
                 if folder is None or not folder.has_checkpoint:
                     raise
-                write("last", tested_weights(folder.weights() or {}))
+                found = folder.checkpoint()
+                write("last", None if found is None else tested_weights(found.weights))
                 raise FloatingPointError(
                     f"{error} Its network is {settings.out / 'last.safetensors'}; for other settings, train in another "
                     "folder (--out)."
                 ) from error
     path = settings.out / "model.safetensors"
     return Trained(config=config, rows=rows, parameters=count_parameters(network), path=path)
+
+
+def _files(config: TrainConfig) -> dict[str, Path]:
+    """Files that a training reads again when it is resumed."""
+    basis = config.network.basis
+    return {"network.basis": Path(basis)} if basis.endswith(".safetensors") else {}
 
 
 def _load(

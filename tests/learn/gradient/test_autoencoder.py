@@ -8,6 +8,8 @@ from orbitconv.bases import GaussianBasis, LearnedBasis
 from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.learn import BasisTraining, train_basis
 from orbitconv.metrics import basis_equivariance_error
+from orbitconv.records.checkpoint import read_checkpoint
+from orbitconv.records.metric_lines import read_metrics
 from references import smooth_images, smooth_moments
 
 GROUP = Cyclic(8)
@@ -64,7 +66,7 @@ def test_record_holds_settings_and_one_line_a_step(tmp_path):
     train_basis(smooth_images(), Dihedral(3), 2, SHORT, out=tmp_path)
     settings = json.loads((tmp_path / "config.json").read_text())
     assert (settings["group"], settings["kernel_size"], settings["config"]["steps"]) == ("D3", 2, 12)
-    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    rows = read_metrics(tmp_path)
     assert [row["step"] for row in rows] == list(range(1, 13))
     assert [row["step"] for row in rows if "held_out_error" in row] == [4, 8, 12]
     for row in rows:
@@ -74,8 +76,29 @@ def test_record_holds_settings_and_one_line_a_step(tmp_path):
 
 def test_checkpoint_holds_no_pickled_code(tmp_path):
     train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path)
-    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 12
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint.pt", "config.json", "metrics.jsonl"]
+    assert read_checkpoint(tmp_path / "checkpoints").step == 12  # loads weights only
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".lock", "checkpoints", "config.json", "metrics.jsonl"]
+
+
+@pytest.mark.parametrize("part", ["weights.safetensors", "state.pt", "checkpoint.json"])
+def test_a_single_changed_bit_of_a_checkpoint_is_refused(tmp_path, part):
+    train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path)
+    path = next(tmp_path.glob(f"checkpoints/*/{part}"))
+    content = path.read_bytes()
+    for place in range(0, 8 * len(content), 8 * len(content) // 20 + 1):
+        flipped = bytearray(content)
+        flipped[place // 8] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        with pytest.raises(ValueError, match=r"damaged|cannot be read|has format"):
+            train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path, resume=True)
+
+
+def test_two_runs_cannot_work_in_one_folder(tmp_path):
+    def second(what, done, total):
+        with pytest.raises(BlockingIOError, match="is in use by another process"):
+            train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path, resume=True)
+
+    train_basis(smooth_images(), GROUP, 3, replace(SHORT, steps=2), out=tmp_path, progress=second)
 
 
 def test_gives_the_best_basis_met():
@@ -132,8 +155,8 @@ def test_refuses_to_write_over_a_record_or_to_go_on_with_another(tmp_path):
         train_basis(smooth_images(), GROUP, 3, replace(SHORT, seed=7), out=tmp_path, resume=True)
     with pytest.raises(ValueError, match="another run: images differ"):
         train_basis(smooth_images(seed=5), GROUP, 3, SHORT, out=tmp_path, resume=True)
-    (tmp_path / "checkpoint.pt").write_bytes(b"no checkpoint")
-    with pytest.raises(ValueError, match=r"checkpoint\.pt cannot be read"):
+    next(tmp_path.glob("checkpoints/*/state.pt")).write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match=r"state\.pt is damaged"):
         train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path, resume=True)
 
 
@@ -149,10 +172,10 @@ def test_a_record_that_is_refused_gets_no_tensorboard_file(tmp_path):
     train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path)
     with pytest.raises(ValueError, match="another run: seed differ"):
         train_basis(smooth_images(), GROUP, 3, replace(SHORT, seed=7), out=tmp_path, resume=True, tensorboard=True)
-    (tmp_path / "checkpoint.pt").write_bytes(b"no checkpoint")
-    with pytest.raises(ValueError, match=r"checkpoint\.pt cannot be read"):
+    next(tmp_path.glob("checkpoints/*/state.pt")).write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match=r"state\.pt is damaged"):
         train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path, resume=True, tensorboard=True)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint.pt", "config.json", "metrics.jsonl"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".lock", "checkpoints", "config.json", "metrics.jsonl"]
 
 
 def test_tensorboard_gets_every_figure(tmp_path, monkeypatch):

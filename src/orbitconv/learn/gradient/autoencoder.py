@@ -25,7 +25,10 @@ from orbitconv.learn.gradient.losses import Norm, draw_pair, orthogonality_loss
 from orbitconv.learn.gradient.rotators import Rotator, image_rotator
 from orbitconv.learn.moments import Moments, measure_moments
 from orbitconv.metrics import basis_equivariance_error
-from orbitconv.records.basis_run import Row, TrainingFolder, fingerprint
+from orbitconv.records.checkpoint import Checkpoint
+from orbitconv.records.metric_lines import Row
+from orbitconv.records.run_folder import RunFolder
+from orbitconv.records.settings import tensor_digest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +161,7 @@ def train_basis(
 ) -> TrainedBasis:
     """Learn a basis from images by gradient descent.
 
-    With `out`, the folder gets `config.json`, one line for each step in `metrics.jsonl`, and `checkpoint.pt`. A run
+    With `out`, the folder gets `config.json`, one line for each step in `metrics.jsonl`, and `checkpoints`. A run
     that was stopped, by Ctrl-C or otherwise, goes on from its last checkpoint and ends, on the same machine, at the
     same bits as one that was not.
 
@@ -200,11 +203,11 @@ def train_basis(
     identity = {
         "group": group.name,
         "kernel_size": kernel_size,
-        "images": fingerprint(grey),
-        "start": None if start is None else fingerprint(start(torch.float64).detach()),
+        "images": tensor_digest(grey),
+        "start": None if start is None else tensor_digest(start(torch.float64).detach()),
         "config": asdict(config),
     }
-    with TrainingFolder(out, identity, resume=resume, tensorboard=tensorboard) as folder:
+    with RunFolder(out, identity, resume=resume, tensorboard=tensorboard) as folder:
         rows = run.restore(folder)
         return run.train(rows, folder, progress)
 
@@ -254,7 +257,7 @@ class _Run:
         self.step, self.stale = 0, 0
         self.best, self.best_error = self._atoms(), self._held_out_error()
 
-    def train(self, rows: list[Row], folder: TrainingFolder | None, progress: ProgressCallback) -> TrainedBasis:
+    def train(self, rows: list[Row], folder: RunFolder | None, progress: ProgressCallback) -> TrainedBasis:
         """Take the steps that are left."""
         config = self.config
         while self.step < config.steps and not self._shall_stop():
@@ -271,33 +274,40 @@ class _Run:
             if folder is not None:
                 folder.add(row)
                 if checked:
-                    folder.save(self._state())
+                    folder.save(self._checkpoint())
             progress("learning a basis", self.step, config.steps)
         best = LearnedBasis.from_basis(self.basis, orthogonal=self.basis.orthogonal)
         best.load_state_dict(self.best)
         return TrainedBasis(best, self.best_error, self.step, rows, self.moments)
 
-    def restore(self, folder: TrainingFolder) -> list[Row]:
+    def restore(self, folder: RunFolder) -> list[Row]:
         """Go back to the last checkpoint of a folder, if it has one."""
-        state, rows = folder.load(self.images.device)
-        if state is not None:
-            self.step, self.stale, self.best_error = state["step"], state["stale"], state["best_error"]
-            self.basis.load_state_dict(state["basis"])
-            self.best = state["best"]
+        found, rows = folder.load()
+        if found is not None:
+            state, parts = found.rest, {"basis": {}, "best": {}}
+            for name, tensor in found.weights.items():
+                part, _, inner = name.partition(".")
+                parts[part][inner] = tensor.to(self.images.device)
+            self.step, self.stale, self.best_error = found.step, state["stale"], state["best_error"]
+            self.basis.load_state_dict(parts["basis"])
+            self.best = parts["best"]
             self.optimizer.load_state_dict(state["optimizer"])
-            self.generator.set_state(state["generator"].cpu())
+            self.generator.set_state(state["generator"])
         return rows
 
-    def _state(self) -> dict[str, object]:
-        return {
-            "step": self.step,
-            "stale": self.stale,
-            "best_error": self.best_error,
-            "basis": self._atoms(),
-            "best": self.best,
-            "optimizer": self.optimizer.state_dict(),
-            "generator": self.generator.get_state(),
-        }
+    def _checkpoint(self) -> Checkpoint:
+        parts = {"basis": self._atoms(), "best": self.best}
+        weights = {f"{part}.{name}": one.cpu() for part, own in parts.items() for name, one in own.items()}
+        return Checkpoint(
+            step=self.step,
+            weights={name: tensor.clone().contiguous() for name, tensor in weights.items()},
+            rest={
+                "stale": self.stale,
+                "best_error": self.best_error,
+                "optimizer": self.optimizer.state_dict(),
+                "generator": self.generator.get_state(),
+            },
+        )
 
     def _shall_stop(self) -> bool:
         return 0 < self.config.patience <= self.stale

@@ -1,0 +1,52 @@
+"""Files of JSON lines, each with a checksum: what was damaged is refused, what was cut off is told apart from it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+CHECKSUM = "checksum"
+"""Name of the last field of every line."""
+
+
+def checked_line(row: Mapping[str, Any]) -> str:
+    """A row as one line of JSON.
+
+    Args:
+        row: Names and values.
+
+    Returns:
+        The line, with its checksum as last field and a newline at its end.
+
+    Raises:
+        ValueError: If a number is NaN or infinite.
+    """
+    return json.dumps({**row, CHECKSUM: _checksum(row)}, allow_nan=False) + "\n"
+
+
+def parse_line(line: str, where: str) -> dict[str, Any]:
+    """What `checked_line` wrote.
+
+    Args:
+        line: The line.
+        where: File and number of the line, for the error.
+
+    Returns:
+        The row, without its checksum.
+
+    Raises:
+        ValueError: If it is no JSON object, or another one than was written.
+    """
+    try:
+        row = json.loads(line)
+        intact = isinstance(row, dict) and row.pop(CHECKSUM, None) == _checksum(row)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where} is damaged: {error}.") from error
+    if not intact:
+        raise ValueError(f"{where} is damaged: its checksum does not match its content.")
+    return row
+
+
+def _checksum(row: Mapping[str, Any]) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of a row in JSON."""
+    return hashlib.sha256(json.dumps(row, allow_nan=False).encode()).hexdigest()[:16]

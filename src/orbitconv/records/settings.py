@@ -1,0 +1,75 @@
+"""Settings of a run as its folder keeps them: compared before it is resumed, with fingerprints of what it reads."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+
+def tensor_digest(tensor: Tensor) -> str:
+    """A checksum of shape, dtype and values.
+
+    Args:
+        tensor: Any tensor.
+
+    Returns:
+        SHA-256 in hexadecimal digits.
+    """
+    digest = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+    digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """A checksum of the content of a file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        SHA-256 in hexadecimal digits.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def flat_settings(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings under flat names.
+
+    Args:
+        settings: Settings, some of them dictionaries of settings.
+        prefix: What stands before every name.
+
+    Returns:
+        Settings by names such as training.epochs.
+    """
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= flat_settings(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat
+
+
+def check_same(found: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
+    """Refuse to resume another run.
+
+    Args:
+        found: Settings of the run in the folder, with those under "config" as if beside it.
+        wanted: Settings of this run.
+        folder: The folder.
+
+    Raises:
+        ValueError: If they differ; says where.
+    """
+    flat_found, flat_wanted = (flat_settings({**d, **d.get("config", {})}) for d in (found, wanted))
+    names = sorted(name for name in flat_wanted.keys() | flat_found.keys() if not name.startswith("config."))
+    different = [name for name in names if flat_found.get(name) != flat_wanted.get(name)]
+    if different:
+        name = different[0]
+        raise ValueError(
+            f"{folder} holds the record of another run: {', '.join(different)} differ ({name}: {flat_found.get(name)} "
+            f"there, {flat_wanted.get(name)} here). Use its settings, or choose another folder."
+        )
