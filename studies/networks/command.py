@@ -9,9 +9,9 @@ from orbitconv.cli.terminal import Terminal, mean_and_spread
 from orbitconv.figures.drawing import write_figure
 from orbitconv.records.record import Row
 from studies.base.command import run_study
+from studies.base.summary import kinds, mean
 from studies.networks import STUDIES, NetworkStudy, compare_networks
 from studies.networks.figures import errors_by_family
-from studies.networks.tables import kinds
 
 
 def _run(config: NetworkStudy) -> None:
@@ -45,7 +45,9 @@ def table(study: str, rows: list[Row]) -> Table:
         shown.add_column(column, justify="left" if column in {"network", "turned"} else "right")
     for kind in found:
         shown.add_row(
-            kind.name, str(kind.num_atoms), f"{kind.parameters:,}", f"{kind.multiply_adds / 1e6:.1f} M", kind.rotation,
-            str(kind.epochs), *(mean_and_spread(kind.errors.get(test, ()), 2) for test in tests), f"{kind.seconds:.0f}",
+            kind.name, str(kind.first["num_atoms"]), f"{kind.first['parameters']:,}",
+            f"{kind.first['multiply_adds'] / 1e6:.1f} M", kind.rotation,
+            str(kind.epochs), *(mean_and_spread(kind.errors.get(test, ()), 2) for test in tests),
+            f"{mean(kind.rows, 'seconds'):.0f}",
         )  # fmt: skip
     return shown

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orbitconv.figures.drawing import import_plotting, new_figure
+from studies.base.summary import Kind, kinds
 from studies.networks.bases import LEARNED
-from studies.networks.tables import Kind, kinds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,6 +7,7 @@ from typing import Any
 
 from orbitconv.records.command import command_of
 from orbitconv.records.record import Provenance, Record, Row
+from studies.base.results import read_record
 from studies.networks.settings import NetworkStudy
 from studies.networks.trials import copies_of
 
@@ -23,11 +24,9 @@ def known_rows(config: NetworkStudy) -> tuple[list[dict[str, Any]], Provenance]:
     if config.known is None:
         return [], Provenance()
     try:
-        known = json.loads(config.known.read_text(encoding="utf-8"))
+        known = read_record(config.known)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{config.known} is not there. Name the record of a study with --known.") from error
-    except ValueError as error:
-        raise ValueError(f"{config.known} is no record of a study: {error}.") from error
     wanted = json.loads(json.dumps(fixed_settings(config.settings())))
     if known.get("study") != config.name or fixed_settings(known["config"]) != wanted:
         raise ValueError(f"{config.known} is the record of another study, or of one with other settings.")

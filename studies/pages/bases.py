@@ -1,6 +1,8 @@
 """Bases: how exactly their filters turn, and what networks on them do."""
 
-from studies.pages.markdown import read, spread, table
+from studies.base.results import read
+from studies.base.summary import errors, grouped, spread, values, where
+from studies.pages.markdown import table
 
 
 def demo() -> str:
@@ -11,10 +13,8 @@ def demo() -> str:
     }  # fmt: skip
     rows, lines = read("demo"), []
     for family, name in names.items():
-        upright, turned = (
-            spread(r["test_error_percent"] for r in rows if (r["family"], r["test"]) == (family, test))
-            for test in ("upright", "rotated")
-        )
+        found = errors(where(rows, family=family))
+        upright, turned = spread(found["upright"]), spread(found["rotated"])
         lines.append((name, upright, f"**{turned}**" if name.startswith("**") else turned))
     return table(("network, about 50,000 parameters", "error upright", "error at random angles"), "lrr", lines)
 
@@ -33,16 +33,12 @@ def bases() -> str:
         ]
     rows, lines = read("bases"), []
     for name, family, kernel, atoms, fit in chosen:
-        errors = []
+        cells = []
         for test in ("cifar10-test", "photographs"):
-            (row,) = (
-                r for r in rows
-                if (r["family"], r["kernel"], r["num_atoms"], r["train"], r["test"])
-                == (family, kernel, atoms, fit, test)
-            )  # fmt: skip
+            (row,) = where(rows, family=family, kernel=kernel, num_atoms=atoms, train=fit, test=test)
             value = f"{row['error_45']:.3f}" if row["error_45"] > 0.0095 else f"{row['error_45']:.4f}"
-            errors.append(f"**{value}**" if name.startswith("**") else value)
-        lines.append((name, f"{kernel}x{kernel}", str(atoms), *errors))
+            cells.append(f"**{value}**" if name.startswith("**") else value)
+        lines.append((name, f"{kernel}x{kernel}", str(atoms), *cells))
     return table(("basis", "kernel", "atoms", "CIFAR-10 test images", "photographs"), "llrrr", lines)
 
 
@@ -54,14 +50,9 @@ def trained() -> str:
         "spectral": "spectral",
         "spectral, whitened": "spectral, whitened fit",
     }
-    for kernel in sorted({r["kernel"] for r in rows}):
-        cells = [
-            spread(r["test_error_percent"] for r in rows
-                   if (r["kernel"], r["family"], r["test"]) == (kernel, family, "rotated"))
-            for family in families
-        ]  # fmt: skip
-        atoms = next(r["num_atoms"] for r in rows if r["kernel"] == kernel)
-        lines.append((f"{kernel}x{kernel}", str(atoms), *cells))
+    for kernel, own in sorted(grouped(rows, "kernel").items()):
+        cells = (spread(errors(where(own, family=family))["rotated"]) for family in families)
+        lines.append((f"{kernel}x{kernel}", str(own[0]["num_atoms"]), *cells))
     return table(("kernel", "atoms", *families.values()), "lrrrr", lines)
 
 
@@ -92,13 +83,13 @@ def learned() -> str:
     }  # fmt: skip
     rows, lines = read("learned_basis"), []
     for settings, name in words.items():
-        cells = []
-        for family in ("learned", "learned, average"):
-            own = [r for r in rows if (r["settings"], r["family"]) == (settings, family)]
-            cells.append(spread((r["error_45"] for r in own), 3, ""))
-        steps = max(r["steps"] for r in rows if r["settings"] == settings)
+        cells = (
+            spread(values(where(rows, settings=settings, family=family), "error_45"), 3, "")
+            for family in ("learned", "learned, average")
+        )
+        steps = max(values(where(rows, settings=settings), "steps"))
         lines.append((name, f"{steps:,}", *cells))
     for family in ("gaussian, sigma 0.3", "unitary"):
-        (row,) = (r for r in rows if r["family"] == family)
+        (row,) = where(rows, family=family)
         lines.append((f"{family}{', closed form' if family == 'unitary' else ''}", "", f"{row['error_45']:.3f}", ""))
     return table(("settings", "steps", "error at 45 degrees", "average variant"), "lrrr", lines)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orbitconv.figures.drawing import write_figure
+from studies.base.results import ROOT, read
 from studies.networks.figures import errors_by_family
 from studies.networks.stability_figures import error_by_angle, error_by_layer
-from studies.pages.markdown import ROOT, read
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

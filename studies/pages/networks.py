@@ -1,21 +1,22 @@
 """Networks: errors of every family, study by study."""
 
 import statistics
-from typing import Any
 
-from studies.pages.markdown import Rows, network_name, read, record, spread, table
+from studies.base.results import read, record
+from studies.base.summary import errors, grouped, mean, spread, where
+from studies.pages.markdown import network_name, table
 
 
 def translations() -> str:
     """From MLP to CNN: test errors on MNIST."""
     names = {"mlp": "MLP", "learned": "**translations learned from pairs**", "cnn": "CNN"}
     tests = ("plain", "permuted", "zero-filled")
-    rows, lines = [r for r in read("mlp_to_cnn") if r["part"] == "main"], []
+    rows, lines = where(read("mlp_to_cnn"), part="main"), []
     for family, name in names.items():
-        own = {test: [r for r in rows if (r["family"], r["test"]) == (family, test)] for test in tests}
-        cells = [spread((r["test_error_percent"] for r in own[test]), 2) if own[test] else "" for test in tests]
-        seconds = statistics.mean(r["seconds"] for r in own["plain"])
-        lines.append((name, f"{own['plain'][0]['parameters']:,}", *cells, f"{seconds:.0f} s"))
+        own = where(rows, family=family)
+        cells = (spread(errors(own).get(test, ()), 2) for test in tests)
+        plain = where(own, test="plain")
+        lines.append((name, f"{plain[0]['parameters']:,}", *cells, f"{mean(plain, 'seconds'):.0f} s"))
     header = (
         "network",
         "parameters",
@@ -30,18 +31,15 @@ def translations() -> str:
 def networks(study: str) -> str:
     """Every kind of network of a study, the best first among those trained alike."""
     rows, lines = read(study), []
-    kinds: dict[tuple[Any, ...], Rows] = {}
-    for row in rows:
-        kinds.setdefault((row["rotation"], row["epochs"], row["family"], row["group"]), []).append(row)
-    tests = list(dict.fromkeys(row["test"] for row in rows))
-    for (rotation, epochs, family, group), own in kinds.items():
-        errors = {test: [r["test_error_percent"] for r in own if r["test"] == test] for test in tests}
+    tests = list(grouped(rows, "test"))
+    for (rotation, epochs, family, group), own in grouped(rows, "rotation", "epochs", "family", "group").items():
+        found = errors(own)
         cells = (str(own[0]["num_atoms"]), f"{own[0]['parameters']:,}", f"{own[0]['multiply_adds'] / 1e6:.0f} M")
-        key = (rotation != "none", epochs, statistics.mean(errors["rotated"]))
+        key = (rotation != "none", epochs, statistics.mean(found["rotated"]))
         how = "" if rotation == "none" else f", turned ({rotation})"
         numbers = sorted({row.get("precision", "32") for row in own}, reverse=True)
         how += "" if numbers == ["32"] else f", {' and '.join(numbers)}"
-        shown = (spread(errors[test], 2) for test in tests)
+        shown = (spread(found.get(test, ()), 2) for test in tests)
         lines.append((key, (network_name(family, group), f"{epochs} epochs{how}", *cells, *shown)))
     header = ("network", "training", "atoms", "parameters", "multiply-adds", *map(test_title, tests))
     return table(header, "llrrr" + "r" * len(tests), (line for _, line in sorted(lines)))
@@ -58,8 +56,7 @@ def rotated_mnist_short() -> str:
     ]  # fmt: skip
     lines = []
     for name, study, family in chosen:
-        own = (row for row in read(study) if (row["family"], row["test"]) == (family, "rotated"))
-        lines.append((name, spread((row["test_error_percent"] for row in own), 2)))
+        lines.append((name, spread(errors(where(read(study), family=family))["rotated"], 2)))
     return table(("network", "error at random angles"), "lr", lines)
 
 
@@ -73,12 +70,11 @@ def test_title(test: str) -> str:
 def separable() -> str:
     """Group convolutions in cheaper steps: what they save, and what they cost in accuracy."""
     found, lines = record("separable"), []
-    tests = list(dict.fromkeys(row["test"] for row in found["rows"]))
+    tests = list(grouped(found["rows"], "test"))
     for step in found["training_steps"]:
-        own = [row for row in found["rows"] if row["network"] == step["network"]]
+        own = where(found["rows"], network=step["network"])
         cells = (f"{own[0]['width']:g}", f"{own[0]['parameters']:,}", f"{own[0]['multiply_adds'] / 1e6:.1f} M")
-        errors = (spread((r["test_error_percent"] for r in own if r["test"] == test), 2) for test in tests)
-        seconds = statistics.mean(row["seconds"] for row in own)
-        lines.append((step["network"], *cells, *errors, f"{seconds:.0f} s", f"{step['step_ratio']:.2f}"))
+        shown = (spread(errors(own)[test], 2) for test in tests)
+        lines.append((step["network"], *cells, *shown, f"{mean(own, 'seconds'):.0f} s", f"{step['step_ratio']:.2f}"))
     header = ("convolutions", "fields", "parameters", "multiply-adds", *map(test_title, tests))
     return table((*header, "training", "training step, dense = 1"), "lrrr" + "r" * len(tests) + "rr", lines)

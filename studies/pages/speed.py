@@ -2,7 +2,8 @@
 
 import json
 
-from studies.pages.markdown import ROOT, table
+from studies.base.results import ROOT
+from studies.pages.markdown import table
 
 
 def speed() -> str:

@@ -2,42 +2,30 @@
 
 import statistics
 
-from studies.pages.markdown import Rows, network_name, read, spread, table
+from studies.base.results import read
+from studies.base.summary import errors, grouped, layer_errors, mean, means, spread, where
+from studies.pages.markdown import network_name, table
 
 
 def stability(study: str) -> str:
     """Every family: errors upright and turned, equivariance of its layers before and after training."""
-    rows = [row for row in read(study) if row["ablation"] == "none"]
-    kinds: dict[tuple[str, str, str], Rows] = {}
-    for row in rows:
-        kinds.setdefault((row["rotation"], row["family"], row["group"]), []).append(row)
-    lines = []
-    for (rotation, family, group), own in kinds.items():
-        errors = {test: [r["test_error_percent"] for r in own if r["test"] == test] for test in ("upright", "rotated")}
-        layers = [
-            statistics.mean(r["equivariance_error"] for r in own if r["test"] == "layer" and r["when"] == when)
-            for when in ("before", "after")
-        ]
-        cells = (spread(errors[test]) for test in errors)
-        line = (rotation, network_name(family, group), *cells, *(f"{e:.3f}" for e in layers))
-        lines.append(((rotation != "none", rotation, statistics.mean(errors["rotated"])), line))
+    rows, lines = where(read(study), ablation="none"), []
+    for (rotation, family, group), own in grouped(rows, "rotation", "family", "group").items():
+        found = errors(own)
+        cells = (spread(found[test]) for test in ("upright", "rotated"))
+        line = (rotation, network_name(family, group), *cells, *(f"{e:.3f}" for e in layer_errors(own)))
+        lines.append(((rotation != "none", rotation, statistics.mean(found["rotated"])), line))
     header = ("training images turned", "network", "error upright", "error at random angles")
     return table((*header, "layers before training", "after"), "llrrrr", (line for _, line in sorted(lines)))
 
 
 def stability_fields() -> str:
     """Equivariance of layers where all networks have as many fields, two or three."""
-    studies = {fields: read(f"stability_{fields}_fields") for fields in (2, 3)}
+    studies = [read(f"stability_{fields}_fields") for fields in (2, 3)]
     lines = []
-    for family in dict.fromkeys(row["family"] for row in studies[3]):
-        means = [
-            statistics.mean(
-                row["equivariance_error"] for row in rows
-                if (row["family"], row["test"], row.get("when")) == (family, "layer", when)
-            )
-            for rows in studies.values() for when in ("before", "after")
-        ]  # fmt: skip
-        lines.append((means[2], (network_name(family, "c8"), *(f"{e:.3f}" for e in means))))
+    for family in grouped(studies[1], "family"):
+        found = [error for rows in studies for error in layer_errors(where(rows, family=family))]
+        lines.append((found[2], (network_name(family, "c8"), *(f"{e:.3f}" for e in found))))
     header = ("network", "two fields: layers before training", "after", "three fields: before", "after")
     return table(header, "lrrrr", (line for _, line in sorted(lines)))
 
@@ -49,13 +37,13 @@ def growth() -> str:
         "ReLU": "ReLUs", "GroupMaxPool2d": "2x2 max pools", "GroupPool": "maximum over the group",
     }  # fmt: skip
     rows = [
-        row for name in ("stability", "stability_turned") for row in read(name)
-        if (row["family"], row["group"], row["ablation"], row["test"]) == ("spectral", "c8", "none", "layer")
+        row for name in ("stability", "stability_turned")
+        for row in where(read(name), family="spectral", group="c8", ablation="none", test="layer")
     ]  # fmt: skip
     columns = {
-        "before training": [row for row in rows if (row["rotation"], row["when"]) == ("none", "before")],
+        "before training": where(rows, rotation="none", when="before"),
         **{
-            f"after: {words}": [row for row in rows if (row["rotation"], row["when"]) == (rotation, "after")]
+            f"after: {words}": where(rows, rotation=rotation, when="after")
             for rotation, words in (("none", "upright images"), ("eighths", "eighth turns"), ("circle", "any turn"))
         },
     }
@@ -63,9 +51,8 @@ def growth() -> str:
     for own in columns.values():
         sums = dict.fromkeys(kinds, 0.0)
         error = 0.0
-        for place in sorted({row["layer"] for row in own}):
-            here = [row for row in own if row["layer"] == place]
-            before, error = error, statistics.mean(row["equivariance_error"] for row in here)
+        for _, here in sorted(grouped(own, "layer").items()):
+            before, error = error, mean(here, "equivariance_error")
             sums[here[0]["kind"]] += error - before
         for kind, value in sums.items():
             added[kind].append(f"{value:+.3f}")
@@ -77,27 +64,16 @@ def ablations() -> str:
     """The spectral network with one thing changed at a time; the worst angle is that of the mean curve."""
     rows = read("stability_ablations")
     parts = {
-        "nothing": [row for row in rows if row["ablation"] == "none"],
-        "nothing, first seed": [row for row in rows if (row["ablation"], row["seed"]) == ("none", 0)],
+        "nothing": where(rows, ablation="none"),
+        "nothing, first seed": where(rows, ablation="none", seed=0),
+        **{name: own for name, own in grouped(rows, "ablation").items() if name != "none"},
     }
-    for row in rows:
-        if row["ablation"] != "none":
-            parts.setdefault(row["ablation"], []).append(row)
     lines = []
     for change, own in parts.items():
-        errors = [
-            spread(row["test_error_percent"] for row in own if row["test"] == test) for test in ("upright", "rotated")
-        ]
-        angles = {row["degrees"] for row in own if row["test"] == "angle"}
-        curve = [statistics.mean(r["test_error_percent"] for r in own if r.get("degrees") == a) for a in angles]
-        layers = [
-            statistics.mean(
-                row["equivariance_error"] for row in own if (row["test"], row.get("when")) == ("layer", when)
-            )
-            for when in ("before", "after")
-        ]
+        shown = (spread(errors(own)[test]) for test in ("upright", "rotated"))
+        curve = means(where(own, test="angle"), "degrees", "test_error_percent")
         sizes = (f"{own[0]['parameters']:,}", f"{own[0]['multiply_adds'] / 1e6:.0f} M")
-        seeds = str(len({row["seed"] for row in own}))
-        lines.append((change, seeds, *sizes, *errors, f"{max(curve):.1f} %", *(f"{error:.3f}" for error in layers)))
+        seeds, layers = str(len(grouped(own, "seed"))), (f"{error:.3f}" for error in layer_errors(own))
+        lines.append((change, seeds, *sizes, *shown, f"{max(curve.values()):.1f} %", *layers))
     header = ("changed", "seeds", "parameters", "multiply-adds", "upright", "random angles", "worst angle")
     return table((*header, "layers before training", "after"), "lrrrrrrrr", lines)

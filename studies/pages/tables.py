@@ -1,4 +1,6 @@
-"""Write the tables of README.md and the docs from the records in results/: what a page says is what was measured.
+"""Write the tables of README.md and the docs, and results/tables.csv, from the records in results/.
+
+Records with many rows are packed on the way.
 
     python -m studies.pages.tables           # rewrite them
     python -m studies.pages.tables --check   # exit with 1 if one differs from its record
@@ -6,13 +8,16 @@
 A table stands between `<!-- table: NAME -->` and `<!-- end -->`.
 """
 
+import csv
+import io
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
+from orbitconv._support.files import write_atomically
+from studies.base.results import RESULTS, ROOT, pack
 from studies.pages.bases import bases, demo, learned, orders, trained
-from studies.pages.markdown import ROOT
 from studies.pages.networks import networks, rotated_mnist_short, separable, translations
 from studies.pages.speed import speed
 from studies.pages.stability import ablations, growth, stability, stability_fields
@@ -34,31 +39,58 @@ TABLES: dict[str, Callable[[], str]] = {
 }  # fmt: skip
 
 
-def rewrite(page: str) -> str:
-    """A page with every table made anew; where a record is not there yet, the page says so."""
+def rendered() -> dict[str, str]:
+    """Every table; where its record is not there yet, it says so."""
 
-    def make(match: re.Match[str]) -> str:
+    def render(make: Callable[[], str]) -> str:
         try:
-            words = TABLES[match[1]]()
+            return make()
         except FileNotFoundError:
-            words = "Not measured yet."
-        return f"<!-- table: {match[1]} -->\n\n{words}\n\n<!-- end -->"
+            return "Not measured yet."
 
-    return re.sub(r"<!-- table: (\w+) -->.*?<!-- end -->", make, page, flags=re.DOTALL)
+    return {name: render(make) for name, make in TABLES.items()}
+
+
+def filled(page: str, tables: Mapping[str, str]) -> str:
+    """A page with every table made anew."""
+    return re.sub(
+        r"<!-- table: (\w+) -->.*?<!-- end -->",
+        lambda match: f"<!-- table: {match[1]} -->\n\n{tables[match[1]]}\n\n<!-- end -->",
+        page,
+        flags=re.DOTALL,
+    )
+
+
+def flat(tables: Mapping[str, str]) -> str:
+    """All tables as one file of comma-separated values: a line for each cell, with its number and its spread."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(("table", "row", "first_cell", "column", "cell", "value", "standard_deviation"))
+    for name, table in tables.items():
+        header, _, *lines = (line.strip("| ").replace("**", "").split(" | ") for line in table.split("\n"))
+        for number, cells in enumerate(lines, start=1):
+            for column, cell in zip(header[1:], cells[1:], strict=False):
+                found = re.fullmatch(r"([-+\d,.e]*\d)(?: ± ([\d.]+))?(?: (?:%|M|s))?", cell)
+                value, deviation = (found[1].replace(",", ""), found[2]) if found else ("", "")
+                writer.writerow((name, number, cells[0], column, cell, value, deviation or ""))
+    return buffer.getvalue()
 
 
 def main() -> None:
     """Rewrite or check."""
-    stale = []
-    for name in PAGES:
-        path = ROOT / name
-        page = path.read_text(encoding="utf-8")
-        if rewrite(page) != page:
-            stale.append(name)
-            if "--check" not in sys.argv:
-                path.write_text(rewrite(page), encoding="utf-8")
-    if stale and "--check" in sys.argv:
-        sys.exit(f"tables differ from results/ in {', '.join(stale)}: run python -m studies.pages.tables")
+    check = "--check" in sys.argv
+    if not check:
+        for path in sorted(RESULTS.glob("*.json")):
+            pack(path)
+    tables = rendered()
+    wanted = {ROOT / page: filled((ROOT / page).read_text(encoding="utf-8"), tables) for page in PAGES}
+    wanted[RESULTS / "tables.csv"] = flat(tables)
+    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    if check and stale:
+        names = ", ".join(path.relative_to(ROOT).as_posix() for path in stale)
+        sys.exit(f"tables differ from results/ in {names}: run python -m studies.pages.tables")
+    for path in stale:
+        write_atomically(path, wanted[path])
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import errno
 import fcntl
-import json
 import os
 import signal
 
@@ -14,6 +13,7 @@ from torch import nn
 import tiny_training as tiny
 from orbitconv.cli.main import main
 from orbitconv.records.checkpoint import read_checkpoint
+from orbitconv.records.lines import checked_line, parse_line
 from orbitconv.train import load_trained, loop, read_config, run
 
 pytestmark = pytest.mark.usefixtures("tiny_by_name")
@@ -156,10 +156,10 @@ def test_a_checkpoint_of_another_network_is_refused(folder, capsys, monkeypatch)
 def test_a_damaged_checkpoint_and_one_of_another_version_are_refused(folder, capsys):
     train()
     (checkpoint,) = (folder / "run" / "checkpoints").iterdir()
-    facts = json.loads((checkpoint / "checkpoint.json").read_text())
-    (checkpoint / "checkpoint.json").write_text(json.dumps({**facts, "format": 7}))
+    listed = (checkpoint / "checkpoint.json").read_text()
+    (checkpoint / "checkpoint.json").write_text(checked_line({**parse_line(listed, "the list"), "format": 7}))
     assert "has format 7, this version of orbitconv reads format 1" in refused(capsys, "--resume")
-    (checkpoint / "checkpoint.json").write_text(json.dumps(facts))
+    (checkpoint / "checkpoint.json").write_text(listed)
     content = bytearray((checkpoint / "state.pt").read_bytes())
     content[-200] ^= 1
     (checkpoint / "state.pt").write_bytes(content)

@@ -1,0 +1,96 @@
+"""Rows of records brought together: by columns, with mean and spread. Tables, figures and the terminal all use it."""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def where(rows: Rows, **columns: Any) -> list[Mapping[str, Any]]:
+    """The rows with these values; a row without a column has None there."""
+    return [row for row in rows if all(row.get(name) == value for name, value in columns.items())]
+
+
+def grouped(rows: Rows, *columns: str) -> dict[Any, list[Mapping[str, Any]]]:
+    """The rows by their values in some columns (one column: by its value), in order of appearance."""
+    groups: dict[Any, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        key = tuple(row.get(name) for name in columns)
+        groups.setdefault(key if len(columns) > 1 else key[0], []).append(row)
+    return groups
+
+
+def values(rows: Rows, column: str) -> list[float]:
+    """All values of a column, where there are any."""
+    return [row[column] for row in rows if row.get(column) is not None]
+
+
+def mean(rows: Rows, column: str) -> float:
+    """Mean of a column."""
+    return statistics.mean(values(rows, column))
+
+
+def errors(rows: Rows) -> dict[str, list[float]]:
+    """Test errors in percent by test."""
+    return {test: values(own, "test_error_percent") for test, own in grouped(rows, "test").items()}
+
+
+def means(rows: Rows, key: str, column: str) -> dict[Any, float]:
+    """Mean of a column at every value of a key, in order of the key; rows without a value are left out."""
+    found = {place: values(own, column) for place, own in grouped(rows, key).items()}
+    return {place: statistics.fmean(own) for place, own in sorted(found.items()) if own}
+
+
+def layer_errors(rows: Rows) -> tuple[float, float]:
+    """Mean equivariance error of the layers before and after training."""
+    before, after = (mean(where(rows, test="layer", when=when), "equivariance_error") for when in ("before", "after"))
+    return before, after
+
+
+def spread(values: Iterable[float], digits: int = 1, unit: str = " %") -> str:
+    """Mean and standard deviation in words; nothing if there are no values."""
+    values = list(values)
+    if not values:
+        return ""
+    words = f"{statistics.mean(values):.{digits}f}"
+    return f"{words} ± {statistics.stdev(values):.{digits}f}{unit}" if len(values) > 1 else words + unit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """Networks that differ in their seed only: what they share, their rows, and their errors by test."""
+
+    family: str
+    group: str
+    rotation: str
+    epochs: int
+    rows: Rows
+
+    @property
+    def name(self) -> str:
+        """What a reader calls them: plain, exact C4."""
+        return "plain" if self.family == "plain" else f"{self.family} {self.group.upper()}"
+
+    @property
+    def first(self) -> Mapping[str, Any]:
+        """One of their rows: sizes are the same in all."""
+        return self.rows[0]
+
+    @property
+    def errors(self) -> dict[str, list[float]]:
+        """Test errors in percent by test."""
+        return errors(self.rows)
+
+
+def kinds(rows: Rows) -> list[Kind]:
+    """The kinds of networks in a record, those trained alike together, the best first."""
+    found = [
+        Kind(rotation=rotation, epochs=epochs, family=family, group=group, rows=own)
+        for (rotation, epochs, family, group), own in grouped(rows, "rotation", "epochs", "family", "group").items()
+    ]
+    order = list(grouped(rows, "rotation", "epochs"))
+    return sorted(
+        found, key=lambda kind: (order.index((kind.rotation, kind.epochs)), statistics.fmean(kind.errors["rotated"]))
+    )
