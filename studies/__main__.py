@@ -2,51 +2,79 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
 
 from orbitconv.cli.main import run_safely
 
 STUDIES: Mapping[str, tuple[str, str]] = {
-    "compare-bases": (
-        "bases.compare_command:CompareBasesCommand",
-        "Every family of bases on images none was fitted to.",
-    ),
-    "train-basis": ("bases.train_command:TrainBasisCommand", "Train a basis by gradient descent."),
-    "train-basis-paper": ("bases.train_command:TrainPaperBasisCommand", "The same with the paper's settings."),
-    "learned-basis": ("bases.train_command:LearnedBasisCommand", "Trained bases, our settings and the paper's."),
-    "bases-trained": ("bases.trained_command:TrainedBasesCommand", "Networks on bases of one kernel and dimension."),
-    "mnist": ("networks.command:mnist", "Every family of bases on upright digits."),
-    "fashion-mnist": ("networks.command:fashion_mnist", "Every family of bases on upright clothes."),
-    "rotated-mnist": ("networks.command:rotated_mnist", "Every family of bases on turned digits."),
-    "cifar10": ("networks.command:cifar10", "Every family of bases on upright photographs."),
-    "rotated-cifar10": ("networks.command:rotated_cifar10", "Every family of bases on turned photographs."),
-    "stability": ("networks.stability_command:StabilityCommand", "Error against the angle, layer by layer."),
-    "separable": ("networks.separable_command:SeparableCommand", "Convolutions in cheaper steps."),
-    "mlp-to-cnn": ("mlp_to_cnn.command:MlpToCnnCommand", "Networks that ignore, learn or know translation."),
-    "learn-action": ("actions.command:LearnActionCommand", "Learn a transformation from pairs of images."),
+    "compare-bases": ("bases.compare_bases:CompareBases", "Every family of bases on images none was fitted to."),
+    "train-basis": ("bases.train_basis:TrainBasis", "Train a basis by gradient descent."),
+    "train-basis-paper": ("bases.train_basis:TrainPaperBasis", "The same with the paper's settings."),
+    "learned-basis": ("bases.learned_basis_study:LearnedBasisStudy", "Trained bases, our settings and the paper's."),
+    "bases-trained": ("bases.trained_bases:TrainedBases", "Networks on bases of one kernel and dimension."),
+    "mnist": ("networks.settings:MnistStudy", "Every family of bases on upright digits."),
+    "fashion-mnist": ("networks.settings:FashionMnistStudy", "Every family of bases on upright clothes."),
+    "rotated-mnist": ("networks.settings:RotatedMnistStudy", "Every family of bases on turned digits."),
+    "cifar10": ("networks.settings:Cifar10Study", "Every family of bases on upright photographs."),
+    "rotated-cifar10": ("networks.settings:RotatedCifar10Study", "Every family of bases on turned photographs."),
+    "stability": ("networks.stability:StabilityStudy", "Error against the angle, layer by layer."),
+    "separable": ("networks.separable:SeparableStudy", "Convolutions in cheaper steps."),
+    "mlp-to-cnn": ("mlp_to_cnn.study:MlpToCnn", "Networks that ignore, learn or know translation."),
+    "learn-action": ("actions.learn_action:LearnAction", "Learn a transformation from pairs of images."),
     "bench": ("speed.command:BenchCommand", "Speed and memory beside plain convolutions and the peers."),
 }
-"""Name of a study, the class below `studies` that runs it, and what it does in one line."""
+"""Name of a study, the class of its settings below `studies`, and what it does in one line."""
+
+WORK: Mapping[str, tuple[str, str]] = {
+    "CompareBases": ("bases.compare_bases:compare_bases", "bases.comparison:show"),
+    "TrainBasis": ("bases.train_basis:train_one", "bases.learned_curves:show"),
+    "LearnedBasisStudy": ("bases.learned_basis_study:study_learned_bases", "bases.learned_curves:show"),
+    "TrainedBases": ("bases.trained_bases:compare_trained_bases", "bases.trained_figure:show"),
+    "StabilityStudy": ("networks.stability:study_stability", "networks.stability_figures:show"),
+    "SeparableStudy": ("networks.separable:study_separable", "networks.separable_figures:show"),
+    "NetworkStudy": ("networks.study:compare_networks", "networks.figures:show"),
+    "MlpToCnn": ("mlp_to_cnn.study:compare_mlp_to_cnn", "mlp_to_cnn.figures:show"),
+    "LearnAction": ("actions.figures:learn_and_write", "actions.figures:show"),
+}
+"""What does a study with settings of a class, and what shows its record."""
+
+WHOLE = {"CompareBases", "LearnAction"}
+"""Studies that fill their folder in one step."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a study."""
-
-    def work() -> None:
-        parse(sys.argv[1:] if arguments is None else arguments).run()
-
-    run_safely("studies", work)
+    run_safely("studies", lambda: run(parse(sys.argv[1:] if arguments is None else arguments)))
 
 
-def parse(arguments: Sequence[str]):
-    """Turn words into a study with its settings."""
+def parse(arguments: Sequence[str]) -> Any:
+    """Turn words into the settings of a study."""
     import tyro
 
-    from orbitconv.cli.commands import load_class, named
+    from orbitconv.cli.commands import named
 
     name, words = named(
         arguments, "python -m studies", "Studies that reproduce the claims of the documentation.", STUDIES
     )
-    return tyro.cli(load_class("studies.", STUDIES[name][0]), prog=f"python -m studies {name}", args=words)
+    return tyro.cli(_load(STUDIES[name][0]), prog=f"python -m studies {name}", args=words)
+
+
+def run(settings: Any) -> None:
+    """Run the study that settings belong to."""
+    from studies.base.command import run_study
+
+    kind = next((one.__name__ for one in type(settings).__mro__ if one.__name__ in WORK), None)
+    if kind is None:
+        settings.run()
+    else:
+        run_study(settings, *map(_load, WORK[kind]), whole=kind in WHOLE)
+
+
+def _load(place: str) -> Any:
+    """A class or a function by its module and name."""
+    module, name = place.split(":")
+    return getattr(import_module(f"studies.{module}"), name)
 
 
 if __name__ == "__main__":

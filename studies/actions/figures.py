@@ -3,15 +3,19 @@
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from orbitconv._support.progress import ProgressCallback
 from orbitconv.figures.basis_figures import INK, QUIET, figure_of, new_canvas
-from studies.actions.learn_action import ActionResult
+from orbitconv.figures.drawing import write_figure
+from orbitconv.records.record import Record
+from studies.actions.learn_action import ActionResult, LearnAction, learn_action, write_action
 from studies.actions.panels import PANEL, draw_panels, frame, inset
+from studies.base.command import Shown, table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,6 +39,32 @@ class _Row:
     images: Tensor
     signed: bool = False
     captions: Sequence[str] | None = None
+
+
+def learn_and_write(config: LearnAction, progress: ProgressCallback) -> Record:
+    """Learn, measure, write the matrix and the picture."""
+    result = learn_action(config, progress)
+    record = write_action(result, config, config.out)
+    write_figure(action_figure(result), config.out, "action")
+    return record
+
+
+def show(_config: object, record: Record) -> Shown:
+    """The figures of a learned transformation."""
+    facts: dict[str, Any] = record.rows[0]
+    columns = {
+        "pairs": f"{facts['pairs']:,}",
+        "features": f"{facts['features']:,}",
+        "rank": f"{facts['rank']:,}",
+        "error, held out": f"{facts['error']:.2e}",
+        "doing nothing": f"{facts['error_of_doing_nothing']:.2g}",
+        "norm error": f"{facts['norm_error']:.1e}",
+    }
+    if facts["order"] is not None:
+        error = facts["closure_error"]
+        columns[f"closure, order {facts['order']}"] = "n/a" if error is None else f"{error:.1e}"
+    title = f"{facts['transform']}, learned from {facts['data']} in {facts['seconds']:.1f} s"
+    return Shown([table(title, [columns.values()], *columns)], notes=[f"Note: {n}" for n in record.extra["notes"]])
 
 
 def action_figure(result: ActionResult) -> "Figure":

@@ -14,8 +14,6 @@ from torch import Tensor
 
 from orbitconv._support.checks import check_positive
 from orbitconv._support.devices import Device, find_device
-from orbitconv._support.files import write_atomically
-from orbitconv._support.folders import to_json
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data import SOURCES
 from orbitconv.learn import ClosedGroup, LearnedAction, PairMoments, close_group, fit_action, save_action
@@ -40,7 +38,11 @@ _SHOWN = 9
 
 @dataclass(frozen=True, kw_only=True)
 class LearnAction:
-    """Learn the matrix of any transformation of images from pairs, in closed form."""
+    """Learn the matrix of any transformation of images from pairs (image, transformed image), in closed form.
+
+    Shifts, turns, scaling, a mirror, colours, or a Python function of yours; it is not told where pixels lie. Writes
+    the matrix (read it with orbitconv.learn.read_action), the figures and a picture to runs/learn-action, in seconds.
+    """
 
     transform: str
     """shift-x, shift-y, shift-x-zero, quarter-turn, eighth-turn, mirror, scale, hue; or module:function, a function of
@@ -212,7 +214,6 @@ def write_action(result: ActionResult, config: LearnAction, folder: Path) -> Rec
         permute=config.permute,
         orbitconv_version=version("orbitconv"),
     )
-    write_atomically(folder / "action.json", to_json(record.as_dict()))
     return record
 
 

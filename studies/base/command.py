@@ -1,24 +1,76 @@
-"""How a study runs on the terminal: it resumes, and writes its record when it is whole."""
+"""How a study runs on the terminal: from its settings to its record, its figures and its tables."""
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rich.markup import escape
+from rich.table import Table
 
 from orbitconv._support.files import check_writable
+from orbitconv._support.folders import check_free, whole_folder
 from orbitconv._support.progress import ProgressCallback
 from orbitconv.cli.terminal import Terminal
-from orbitconv.figures.drawing import check_libraries
+from orbitconv.figures.drawing import check_libraries, write_figure
 from orbitconv.records.record import Record
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def run_study(
-    out: Path, results: Path | None, terminal: Terminal, work: Callable[[ProgressCallback], Record]
-) -> Record:
-    """Run a study that keeps its own parts, and write its record when it is whole."""
+Work = Callable[[Any, ProgressCallback], Record]
+"""Does a study from its settings."""
+
+
+class Shown(NamedTuple):
+    """What a study shows: tables on the terminal, figures by name beside the record, notes below the tables."""
+
+    tables: Iterable[Table]
+    figures: "Iterable[tuple[str, Figure]]" = ()
+    notes: Iterable[str] = ()
+
+
+def run_study(settings: Any, work: Work, show: Callable[[Any, Record], Shown], *, whole: bool = False) -> None:
+    """Run a study. One that is `whole` fills its folder in one step; all others resume from what is in it."""
+    terminal, out = Terminal(), settings.out
+    if whole:
+        check_free(out, overwrite=settings.overwrite)
     check_libraries()
-    check_writable(results, "--results")
-    with terminal.progress() as progress:
-        record = work(progress)
-    for path in (out / f"{record.study}.json", results):
-        if path is not None:
-            record.write(path)
-    return record
+    check_writable(settings.results, "--results")
+    if whole:
+        with whole_folder(out, overwrite=settings.overwrite) as folder:
+            record, shown = _do(replace(settings, out=folder), work, show, terminal)
+    else:
+        record, shown = _do(settings, work, show, terminal)
+    if settings.results is not None:
+        record.write(settings.results)
+    for table in shown.tables:
+        terminal.console.print(table)
+    for note in shown.notes:
+        terminal.say(escape(note))
+    terminal.say(f"Record and all files: {escape(str(out))}")
+
+
+def _do(settings: Any, work: Work, show: Callable[[Any, Record], Shown], terminal: Terminal) -> tuple[Record, Shown]:
+    """Work, with a progress bar, and write record and figures."""
+    try:
+        with terminal.progress() as progress:
+            record = work(settings, progress)
+    except KeyboardInterrupt:
+        if getattr(settings, "resume", None) is False:
+            terminal.say(escape(f"{settings.out} keeps the training up to its last checkpoint; go on with --resume."))
+        raise
+    record.write(settings.out / f"{record.study}.json")
+    shown = show(settings, record)
+    for name, figure in shown.figures:
+        write_figure(figure, settings.out, name)
+    return record, shown
+
+
+def table(title: str, rows: Iterable[Iterable[str]], *columns: str, left: Iterable[str] = ()) -> Table:
+    """A table for the terminal; columns are aligned to the right but for some."""
+    left, made = set(left), Table(title=escape(title))
+    for column in columns:
+        made.add_column(column, justify="left" if column in left else "right")
+    for row in rows:
+        made.add_row(*map(escape, row))
+    return made

@@ -26,7 +26,10 @@ _PICTURES = ("photographs", "textures")
 
 @dataclass(frozen=True, kw_only=True)
 class CompareBases:
-    """Compare all basis families on held-out images."""
+    """Compare all basis families on images that none of them was fitted to.
+
+    Prints a table, and writes it as JSON and CSV with a figure to runs/bases.
+    """
 
     group: str = "c8"
     """Group: c8, d6, ..."""

@@ -1,17 +1,21 @@
-"""The comparison of bases as files: the record, a table for spreadsheets, the Pareto front."""
+"""The comparison of bases as tables, on the terminal and for spreadsheets, and as a Pareto front."""
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orbitconv._support.files import write_atomically
-from orbitconv.figures.drawing import import_plotting, new_figure, write_figure
+from orbitconv.figures.drawing import import_plotting, new_figure
 from orbitconv.records.record import Record
+from studies.base.command import Shown, table
+from studies.base.peers import describe_skipped
+from studies.base.summary import Rows, grouped, values, where
+from studies.bases.compare_bases import CompareBases
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from rich.table import Table
 
 _MARKERS = {
     "nearest": ("#5f6368", "x"), "bilinear": ("#00806a", "s"), "gaussian": ("#b85c00", "D"), "exact": ("#5f6368", "o"),
@@ -24,11 +28,52 @@ _MARKERS = {
 _LEAST = 3e-4
 
 
-def write_comparison(record: Record, folder: Path) -> None:
-    """Write bases.json, bases.csv, and the figure as PNG and SVG."""
-    record.write(folder / "bases.json")
-    write_atomically(folder / "bases.csv", as_csv(record.rows))
-    write_figure(pareto(record.rows), folder, "bases")
+def show(config: CompareBases, record: Record) -> Shown:
+    """Write bases.csv; show tables and the figure."""
+    write_atomically(config.out / "bases.csv", as_csv(record.rows))
+    skipped = record.extra.get("skipped")
+    notes = [describe_skipped(skipped)] if skipped else []
+    return Shown([*_tables(record), *_orders_table(record)], [("bases", pareto(record.rows))], notes)
+
+
+def _tables(record: Record) -> "Iterator[Table]":
+    """For each kernel, the families on CIFAR-10's test images."""
+    numbers = {  # name of the column, format
+        "error_worst": ("error", ".3g"), "error_zero_mean_worst": ("zero-mean", ".3g"),
+        "unitarity_error": ("unitarity", ".1e"), "group_law_error": ("group law", ".1e"),
+        "condition_number": ("condition", ".2f"), "seconds": ("fit, s", ".2f"),
+    }  # fmt: skip
+    words = ("basis", "fitted to")
+    for kernel, own in grouped(where(record.rows, test="cifar10-test"), "kernel").items():
+        rows = (
+            (
+                row["family"], row["train"], str(row["num_atoms"]),
+                *("n/a" if row[name] is None else format(row[name], f) for name, (_, f) in numbers.items()),
+            )
+            for row in own
+        )  # fmt: skip
+        title = f"{str(record.config['group']).upper()}, {kernel}x{kernel}, on CIFAR-10's test images"
+        yield table(title, rows, *words, "atoms", *(name for name, _ in numbers.values()), left=words)
+
+
+def worst_of_orders(rows: Rows) -> tuple[list[float], float, str]:
+    """The unitary basis of every order: its worst errors in float32, and its worst error over Procrustes, and where."""
+    unitary, other = ({row["group"]: row for row in where(rows, family=family)} for family in ("unitary", "procrustes"))
+    worst = [max(values(list(unitary.values()), f"{n}_error")) for n in ("unitarity", "group_law", "quarter_turn")]
+    ratios = {g: r["error_rms"] / other[g]["error_rms"] for g, r in unitary.items() if r["error_rms"] > 1e-6}
+    group = max(ratios, key=lambda name: ratios[name])
+    return worst, ratios[group], group.upper()
+
+
+def _orders_table(record: Record) -> "Iterator[Table]":
+    """The unitary basis of every order in a line for each kernel: the worst of each figure, and at which order."""
+    rows = []
+    for kernel, own in grouped([row for row in record.rows if "error_rms" in row], "kernel").items():
+        worst, ratio, group = worst_of_orders(own)
+        rows.append((f"{kernel}x{kernel}", *(f"{value:.1e}" for value in worst), f"{ratio:.3f} ({group})"))
+    if rows:
+        title = f"Unitary bases of C1 to C{record.config['orders']}, in float32: the worst of all"
+        yield table(title, rows, "kernel", "unitarity", "group law", "quarter turn", "error over Procrustes")
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -24,7 +24,10 @@ Variant = Literal["default", "l2", "paper", "paper-standardized", "paper-interpo
 
 @dataclass(frozen=True, kw_only=True)
 class LearnedBasisStudy(TrainBases):
-    """Train filter bases by gradient descent with our settings and with the paper's."""
+    """Train filter bases by gradient descent with our settings and the paper's, and compare them on held-out images.
+
+    A study that was stopped goes on.
+    """
 
     out: Path = Path("runs/learned-basis")
     """Folder of the result; a study that was stopped goes on from what is in it."""

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orbitconv.bases import FilterBasis, LearnedBasis
+from orbitconv.cli.terminal import mean_and_spread
 from orbitconv.figures.drawing import Look, import_plotting, new_figure
 from orbitconv.learn import BasisTraining, Moments, TrainedBasis
 from orbitconv.metrics import basis_equivariance_error
+from orbitconv.records.record import Record
+from studies.base.command import Shown, table
+from studies.base.summary import grouped, values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,6 +39,26 @@ _NAMES = {
     "default": "our settings", "l2": "ours, L2 losses", "paper": "the paper's",
     "paper-standardized": "the paper's, images of zero mean", "paper-interpolated": "the paper's, interpolated start",
 }  # fmt: skip
+
+
+def show(_config: object, record: Record) -> Shown:
+    """Errors at each angle: mean, and standard deviation over seeds, of every kind of basis; the curves."""
+    first = record.rows[0]
+    tested = "CIFAR-10's test images" if first["test"] == "cifar10-test" else "the pictures held out"
+    numbers = {name: f"{name[6:]}°" for name in first if name[6:].replace(".", "", 1).isdigit()}
+    numbers |= {"error_worst": "worst", "unitarity_error": "unitarity"}
+    several = len(grouped(record.rows, "settings").keys() - {"none"}) > 1
+    words = ("basis", "settings") if several else ("basis",)
+    rows = (
+        (
+            *(family, "" if settings == "none" else settings)[: len(words)], str(own[0]["num_atoms"]),
+            *(mean_and_spread(values(own, name), 3) for name in numbers),
+        )
+        for (settings, family), own in grouped(record.rows, "settings", "family").items()
+    )  # fmt: skip
+    title = f"Equivariance error, {str(first['group']).upper()}, {first['kernel']}x{first['kernel']}, on {tested}"
+    shown = table(title, rows, *words, "atoms", *numbers.values(), left=words)
+    return Shown([shown], [("curve", draw_curves(record.extra["curves"], record.extra["baselines_held_out_error"]))])
 
 
 def mean_error(basis: FilterBasis, moments: Moments) -> float:

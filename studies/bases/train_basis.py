@@ -35,7 +35,11 @@ from studies.bases.learned_basis_study import Variant, training_of
 
 @dataclass(frozen=True, kw_only=True)
 class TrainBasis(TrainBases):
-    """Train a filter basis by gradient descent, as in the paper."""
+    """Train a filter basis by gradient descent, as in the paper.
+
+    The folder gets basis.safetensors (load it with orbitconv.bases.load_basis, or name the file where a layer takes a
+    basis), the curve of the training as a figure, and what --resume needs. Takes about a minute.
+    """
 
     images: Path | None = None
     """Folder of pictures of any size to learn from; by default CIFAR-10's training images."""
@@ -53,7 +57,7 @@ class TrainBasis(TrainBases):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainPaperBasis(TrainBasis):
-    """Train a filter basis by gradient descent, with the settings of the paper."""
+    """Train a filter basis by gradient descent, starting from the paper's settings."""
 
     training: BasisTraining = field(default_factory=BasisTraining.paper)
     """How to train."""

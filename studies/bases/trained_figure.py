@@ -4,7 +4,11 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from orbitconv.cli.terminal import mean_and_spread
 from orbitconv.figures.drawing import import_plotting, new_figure
+from orbitconv.records.record import Record
+from studies.base.command import Shown, table
+from studies.base.summary import errors, grouped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -13,6 +17,20 @@ _COLORS = {
     "harmonic": "#a0306b", "spectral": "#8a2d8f", "spectral, whitened": "#0057b8",
     "spectral, up to N/2": "#5f6368", "spectral, whitened, up to N/2": "#b85c00",
 }  # fmt: skip
+
+
+def show(_config: object, record: Record) -> Shown:
+    """Errors by kernel and basis, mean and spread over seeds."""
+    rows = (
+        (
+            f"{kernel}x{kernel}", family, str(own[0]["num_atoms"]), f"{own[0]['basis_error_worst']:.3g}",
+            f"{own[0]['parameters']:,}", *(mean_and_spread(errors(own)[test]) for test in ("upright", "rotated")),
+        )
+        for (kernel, family), own in grouped(record.rows, "kernel", "family").items()
+    )  # fmt: skip
+    title = f"Test error after training on {record.config['train_images']:,} upright digits, in %"
+    header = ("kernel", "basis", "atoms", "basis error", "parameters", "upright", "at random angles")
+    return Shown([table(title, rows, *header, left=("basis",))], [(record.study, errors_by_kernel(record.rows))])
 
 
 def errors_by_kernel(rows: Sequence[Mapping[str, Any]]) -> "Figure":

@@ -1,14 +1,23 @@
 """What came of the study `mlp_to_cnn`, as bars and curves, from the rows of its record alone."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from orbitconv._support.folders import read_arrays
+from orbitconv.cli.terminal import mean_and_spread
 from orbitconv.figures.drawing import Look, import_plotting, new_figure
+from orbitconv.records.record import Record, Row
+from studies.base.command import Shown, table
+from studies.base.summary import Rows, grouped, means, values, where
+from studies.mlp_to_cnn.pictures import filters_and_orbit, translation_matrices
+from studies.mlp_to_cnn.study import MlpToCnn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from rich.table import Table
 
 _INK, _FAINT = "#1f2328", "#d0d4d9"
 
@@ -31,6 +40,56 @@ _LESSON_LOOKS = {
     ("features move", "permuted"): Look("#0057b8", "-", 2.4),
     ("features move", "zero-filled"): Look("#0057b8", (0, (2, 1.5)), 2.4),
 }
+
+
+def show(config: MlpToCnn, record: Record) -> Shown:
+    """One table for each part of the study, and the figures of those that are done."""
+    parts = {
+        "main": ("MNIST, test error in %", ("test", "family")),
+        "pairs": ("Learned from few pairs, pixels in random order", ("family", "test", "learner", "pairs")),
+        "labels": ("Trained on few labels", ("labels", "family", "test")),
+    }
+    tables = [
+        _table(title, where(record.rows, part=part), keys)
+        for part, (title, keys) in parts.items()
+        if where(record.rows, part=part)
+    ]
+    return Shown(tables, _draw(config.out, record.rows))
+
+
+def _table(title: str, rows: Rows, keys: tuple[str, ...]) -> "Table":
+    """Means over seeds; distances of the learned action where there is one."""
+    lines = []
+    for key, own in grouped(rows, *keys).items():
+        count = own[0]["parameters"]
+        lines.append((
+            *(f"{value:,}" if isinstance(value, int) else str(value or "-") for value in key),
+            mean_and_spread(values(own, "test_error_percent"), 2), "-" if count is None else f"{count:,}",
+            mean_and_spread(values(own, "seconds"), 0),
+            *(_brief(own[0].get(column)) for column in ("distance_learned", "distance_closed")),
+        ))  # fmt: skip
+    header = (*keys, "test error", "parameters", "seconds", "distance, learned", "distance, closed")
+    return table(title, lines, *header, left={"family", "test", "learner"})
+
+
+def _brief(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2g}"
+
+
+def _draw(folder: Path, rows: list[Row]) -> "Iterator[tuple[str, Figure]]":
+    """The figures of a study, as far as its parts are done."""
+    parts = {row["part"] for row in rows}
+    if "main" in parts:
+        yield "mlp_to_cnn_errors", error_bars(rows)
+    if "main" in parts and (folder / "filters-permuted.npz").exists():
+        learned = {test: read_arrays(folder / f"translations-{test}.npz") for test in ("plain", "permuted")}
+        filters = read_arrays(folder / "filters-permuted.npz")["filters"]
+        orders = {test: tensors["order"] for test, tensors in learned.items()}
+        yield "mlp_to_cnn_filters", filters_and_orbit(filters, learned["permuted"]["closed"], orders["permuted"])
+        right = {test: tensors["learned"][1] for test, tensors in learned.items()}
+        yield "mlp_to_cnn_translation", translation_matrices(right, orders)
+    if parts & {"pairs", "labels"}:
+        yield "mlp_to_cnn_curves", learning_curves(rows)
 
 
 def error_bars(rows: Sequence[Mapping[str, Any]]) -> "Figure":
@@ -122,7 +181,7 @@ def _draw_pairs(axes: "Axes", rows: Sequence[Mapping[str, Any]], column: str) ->
     """One line for each way to learn and kind of shift; crosses where the pairs determine no group."""
     for (learner, test), look in _LESSON_LOOKS.items():
         own = [row for row in rows if (row["learner"], row["test"]) == (learner, test)]
-        at = _means(own, "pairs", column)
+        at = means(own, "pairs", column)
         name = f"{_LEARNERS[learner]}, {_FILLS[test]}"
         axes.plot(list(at), list(at.values()), "o", color=look.color, linestyle=look.dashes, linewidth=look.width,
                   markersize=4.5, label=name)  # fmt: skip
@@ -152,7 +211,7 @@ def _draw_levels(axes: "Axes", rows: Sequence[Mapping[str, Any]]) -> None:
 def _draw_labels(axes: "Axes", rows: Sequence[Mapping[str, Any]]) -> None:
     """One line for each family on plain pixels, and one for the learned translations in random order."""
     for family, test in (*((family, "plain") for family in _NAMES), ("learned", "permuted")):
-        at = _means([r for r in rows if (r["family"], r["test"]) == (family, test)], "labels", "test_error_percent")
+        at = means([r for r in rows if (r["family"], r["test"]) == (family, test)], "labels", "test_error_percent")
         look = _LOOKS[family]
         dashes, color = ((0, (4, 1, 1, 1)), "#00806a") if test == "permuted" else (look.dashes, look.color)
         name = _NAMES[family] if test == "plain" else "learned, random order"
@@ -163,15 +222,6 @@ def _draw_labels(axes: "Axes", rows: Sequence[Mapping[str, Any]]) -> None:
     axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda y, _: f"{y:g} %"))
     axes.yaxis.set_minor_locator(ticker.NullLocator())
-
-
-def _means(rows: Sequence[Mapping[str, Any]], key: str, column: str) -> dict[int, float]:
-    """Mean of a column at every value of a key; rows without a value are left out."""
-    at: dict[int, list[float]] = {}
-    for row in rows:
-        if row[column] is not None:
-            at.setdefault(int(row[key]), []).append(float(row[column]))
-    return {place: statistics.fmean(values) for place, values in sorted(at.items())}
 
 
 def _tidy(axes: "Axes", *, both: bool = False) -> None:

@@ -5,8 +5,11 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from orbitconv.cli.terminal import mean_and_spread
 from orbitconv.figures.drawing import import_plotting, new_figure
-from studies.base.summary import Kind, kinds
+from orbitconv.records.record import Record
+from studies.base.command import Shown, table
+from studies.base.summary import Kind, grouped, kinds, mean
 from studies.networks.bases import LEARNED
 
 if TYPE_CHECKING:
@@ -22,6 +25,22 @@ _FEW = 2
 _APART = 0.095
 # Inches for each kind of network.
 _ROW = 0.27
+
+
+def show(_config: object, record: Record) -> Shown:
+    """Every kind of network with its errors, the best first among those trained alike."""
+    tests = list(grouped(record.rows, "test"))
+    cells = (
+        (
+            kind.name, str(kind.first["num_atoms"]), f"{kind.first['parameters']:,}",
+            f"{kind.first['multiply_adds'] / 1e6:.1f} M", kind.rotation, str(kind.epochs),
+            *(mean_and_spread(kind.errors.get(test, ()), 2) for test in tests), f"{mean(kind.rows, 'seconds'):.0f}",
+        )
+        for kind in kinds(record.rows)
+    )  # fmt: skip
+    header = ("network", "atoms", "parameters", "multiply-adds", "turned", "epochs", *tests, "training, s")
+    shown = table(f"{record.study}: test error in %", cells, *header, left=("network", "turned"))
+    return Shown([shown], [(record.study, errors_by_family(record.rows))])
 
 
 def errors_by_family(rows: Sequence[Mapping[str, Any]]) -> "Figure":

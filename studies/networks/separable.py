@@ -42,7 +42,10 @@ _WIDEST = 20
 
 @dataclass(frozen=True, kw_only=True)
 class SeparableStudy(NetworkStudy):
-    """Dense group convolutions against those in cheaper steps, with as many fields, and with as many parameters."""
+    """Train networks whose group convolutions are dense, or done in two or three cheaper steps; show error and cost.
+
+    Seeds can follow later; several processes may share the work, but the time of a step is best measured by one alone.
+    """
 
     study: ClassVar[str] = "separable"
     out: Path = Path("runs/separable")

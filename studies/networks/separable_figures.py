@@ -4,13 +4,32 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from orbitconv.cli.terminal import mean_and_spread
 from orbitconv.figures.drawing import new_figure
+from orbitconv.records.record import Record
+from studies.base.command import Shown, table
+from studies.base.summary import errors, grouped, values, where
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLORS = {"dense": "#8a8f98", "full": "#8a2d8f", "separable": "#0057b8"}
 _MARKERS = {"none": "s", "fields": "o", "parameters": "^"}
+
+
+def show(_config: object, record: Record) -> Shown:
+    """Every network with its size, its errors and its time."""
+    tests, rows = list(grouped(record.rows, "test")), []
+    for step in record.extra["training_steps"]:
+        own = where(record.rows, network=step["network"])
+        rows.append((
+            step["network"], f"{own[0]['width']:g}", f"{own[0]['parameters']:,}",
+            f"{own[0]['multiply_adds'] / 1e6:.1f} M", *(mean_and_spread(errors(own)[test], 2) for test in tests),
+            mean_and_spread(values(where(own, test=tests[0]), "seconds"), 0), f"{step['step_ratio']:.2f}",
+        ))  # fmt: skip
+    header = ("network", "fields", "parameters", "multiply-adds", *tests, "training, s", "step, dense = 1")
+    shown = table("Group convolutions in cheaper steps: test error in %", rows, *header, left=("network",))
+    return Shown([shown], [(record.study, error_by_cost(record.rows))])
 
 
 def error_by_cost(rows: Sequence[Mapping[str, Any]]) -> "Figure":

@@ -144,7 +144,10 @@ class NetworkStudy:
 
 @dataclass(frozen=True, kw_only=True)
 class MnistStudy(NetworkStudy):
-    """Networks trained on upright digits, tested on upright ones and at random angles."""
+    """Networks trained on upright digits, tested on upright ones and at random angles.
+
+    Families, groups and seeds can follow later; several processes may share the work.
+    """
 
     study: ClassVar[str] = "mnist"
     data: str = "mnist"
@@ -154,7 +157,10 @@ class MnistStudy(NetworkStudy):
 
 @dataclass(frozen=True, kw_only=True)
 class FashionMnistStudy(NetworkStudy):
-    """Networks trained on upright clothes, tested on upright ones and at random angles."""
+    """Networks trained on upright clothes, tested on upright ones and at random angles.
+
+    Families, groups and seeds can follow later; several processes may share the work.
+    """
 
     study: ClassVar[str] = "fashion-mnist"
     data: str = "fashion-mnist"
@@ -164,7 +170,10 @@ class FashionMnistStudy(NetworkStudy):
 
 @dataclass(frozen=True, kw_only=True)
 class RotatedMnistStudy(NetworkStudy):
-    """Networks trained on 12,000 digits at any angle, tested on 50,000 at any angle."""
+    """Networks trained on 12,000 digits at any angle, tested on 50,000 at any angle.
+
+    Families, groups and seeds can follow later; several processes may share the work.
+    """
 
     study: ClassVar[str] = "rotated-mnist"
     data: str = "rotated-mnist"
@@ -173,7 +182,10 @@ class RotatedMnistStudy(NetworkStudy):
 
 @dataclass(frozen=True, kw_only=True)
 class Cifar10Study(NetworkStudy):
-    """Networks trained on upright photographs, tested on upright ones and at random angles."""
+    """Networks trained on upright photographs, tested on upright ones and at random angles.
+
+    Families, groups and seeds can follow later; several processes may share the work.
+    """
 
     study: ClassVar[str] = "cifar10"
     data: str = "cifar10"
@@ -190,7 +202,10 @@ class Cifar10Study(NetworkStudy):
 
 @dataclass(frozen=True, kw_only=True)
 class RotatedCifar10Study(Cifar10Study):
-    """Networks trained and tested on photographs at any angle."""
+    """Networks trained and tested on photographs at any angle.
+
+    Families, groups and seeds can follow later; several processes may share the work.
+    """
 
     study: ClassVar[str] = "rotated-cifar10"
     data: str = "rotated-cifar10"

@@ -46,7 +46,10 @@ together."""
 
 @dataclass(frozen=True, kw_only=True)
 class StabilityStudy(NetworkStudy):
-    """Error against the test angle and equivariance error of every layer, before and after training, with ablations."""
+    """Measure error against the test angle and the equivariance error of every layer, before and after training.
+
+    Families, groups and seeds can follow later; several processes may share the work.
+    """
 
     study: ClassVar[str] = "stability"
     out: Path = Path("runs/stability")

@@ -1,17 +1,19 @@
 """The study of stability as pictures: errors around the full circle, and from layer to layer."""
 
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from orbitconv.cli.terminal import mean_and_spread
 from orbitconv.figures.drawing import headroom, new_figure
+from orbitconv.records.record import Record
+from studies.base.command import Shown, table
+from studies.base.summary import Rows, errors, grouped, layer_errors, means, where
 from studies.networks.bases import FAMILIES, LEARNED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-Rows = Sequence[Mapping[str, Any]]
+    from rich.table import Table
 
 _TITLES = {
     "none": "trained on upright images", "quarters": "trained with quarter turns",
@@ -29,6 +31,31 @@ _COLORS = {
 }  # fmt: skip
 
 
+def show(_config: object, record: Record) -> Shown:
+    """Errors at all angles and equivariance errors: of every family, and of the spectral network with one change."""
+    whole = where(record.rows, ablation="none")
+    spectral = [row for row in where(record.rows, group="c8", rotation="none") if "spectral" in str(row["family"])]
+    tables = (
+        _table("families", whole, "family"),
+        _table("what was changed", spectral, "ablation"),
+    )
+    drawn = (("stability_angles", error_by_angle(whole)), ("stability_layers", error_by_layer(whole)))
+    return Shown(tables, drawn, ["Layers: mean equivariance error over the turns of a network's own group."])
+
+
+def _table(title: str, rows: Rows, key: str) -> "Table":
+    """One line for each kind of network."""
+    lines = []
+    for kind, own in grouped(rows, key, "group", "rotation").items():
+        found, curve = errors(own), means(where(own, test="angle"), "degrees", "test_error_percent")
+        lines.append((
+            *map(str, kind), *(mean_and_spread(found[test], 2) for test in ("upright", "rotated")),
+            f"{max(curve.values()):.1f}", *(f"{error:.3f}" for error in layer_errors(own)),
+        ))  # fmt: skip
+    header = (key, "group", "turned", "upright, %", "random angles, %", "worst angle, %", "layers before", "after")
+    return table(f"Stability: {title}", lines, *header, left=(key, "turned"))
+
+
 def error_by_angle(rows: Rows) -> "Figure":
     """Test error against the angle of the test images, one panel with its own scale for each way of training."""
     shown = [row for row in rows if row["test"] == "angle"]
@@ -38,10 +65,8 @@ def error_by_angle(rows: Rows) -> "Figure":
     for axes, rotation in zip(panels, rotations, strict=True):
         own = [row for row in shown if row["rotation"] == rotation]
         for kind in _kinds(own):
-            lines = [row for row in own if (row["family"], row["group"]) == kind]
-            angles = sorted({row["degrees"] for row in lines})
-            means = [statistics.fmean(r["test_error_percent"] for r in lines if r["degrees"] == a) for a in angles]
-            axes.plot([*angles, 360], [*means, means[0]], **_style(*kind))
+            at = means(where(own, family=kind[0], group=kind[1]), "degrees", "test_error_percent")
+            axes.plot([*at, 360], [*at.values(), next(iter(at.values()))], **_style(*kind))
         _tidy(axes, _TITLES[rotation])
         axes.set_xticks(range(0, 361, 90), [f"{a}°" for a in range(0, 361, 90)])
         axes.set_ylim(0, headroom(axes))
@@ -63,13 +88,11 @@ def error_by_layer(rows: Rows) -> "Figure":
     lowest = min((r["equivariance_error"] for r in shown if r["equivariance_error"] >= _EXACT), default=_EXACT)
     for axes, (title, own) in zip(panels, parts.items(), strict=True):
         for kind in _kinds(own):
-            lines = [row for row in own if (row["family"], row["group"]) == kind]
-            places = sorted({row["layer"] for row in lines})
-            means = [statistics.fmean(r["equivariance_error"] for r in lines if r["layer"] == p) for p in places]
+            at = means(where(own, family=kind[0], group=kind[1]), "layer", "equivariance_error")
             style = _style(*kind)
-            if max(means) < _EXACT:
+            if max(at.values()) < _EXACT:
                 style["label"] += " (0 but for rounding)"
-            axes.plot(places, means, **style)
+            axes.plot(list(at), list(at.values()), **style)
         _tidy(axes, title)
         names = {row["layer"]: _short(str(row["kind"])) for row in own}
         axes.set_xticks(sorted(names), [names[place] for place in sorted(names)], rotation=90, fontsize=7)

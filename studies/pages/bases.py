@@ -2,6 +2,7 @@
 
 from studies.base.results import read
 from studies.base.summary import errors, grouped, spread, values, where
+from studies.bases.comparison import worst_of_orders
 from studies.pages.markdown import table
 
 
@@ -59,16 +60,9 @@ def trained() -> str:
 def orders() -> str:
     """The unitary basis of every order against Procrustes."""
     rows, lines = [r for r in read("bases") if "error_rms" in r], []
-    for kernel in sorted({r["kernel"] for r in rows}):
-        own = {(r["family"], r["group"]): r for r in rows if r["kernel"] == kernel}
-        unitary = {group: r for (family, group), r in own.items() if family == "unitary"}
-        names = ("unitarity_error", "group_law_error", "quarter_turn_error")
-        worst = [max(r[name] for r in unitary.values()) for name in names]
-        ratios = {
-            g: r["error_rms"] / own["procrustes", g]["error_rms"] for g, r in unitary.items() if r["error_rms"] > 1e-6
-        }
-        group = max(ratios, key=lambda g: ratios[g])
-        excess = f"{100 * (ratios[group] - 1):.1f} % ({group.upper()})"
+    for kernel, own in sorted(grouped(rows, "kernel").items()):
+        worst, ratio, group = worst_of_orders(own)
+        excess = f"{100 * (ratio - 1):.1f} % ({group})"
         lines.append((f"{kernel}x{kernel}", *(f"{value:.0e}" for value in worst), excess))
     header = ("kernel", "unitarity, float32", "group law", "quarter turns", "error above Procrustes, at worst")
     return table(header, "lrrrr", lines)
