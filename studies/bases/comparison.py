@@ -61,6 +61,8 @@ def worst_of_orders(rows: Rows) -> tuple[list[float], float, str]:
     unitary, other = ({row["group"]: row for row in where(rows, family=family)} for family in ("unitary", "procrustes"))
     worst = [max(values(list(unitary.values()), f"{n}_error")) for n in ("unitarity", "group_law", "quarter_turn")]
     ratios = {g: r["error_rms"] / other[g]["error_rms"] for g, r in unitary.items() if r["error_rms"] > 1e-6}
+    if not ratios:
+        return worst, 1.0, "all exact"
     group = max(ratios, key=lambda name: ratios[name])
     return worst, ratios[group], group.upper()
 

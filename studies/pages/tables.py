@@ -67,7 +67,7 @@ def flat(tables: Mapping[str, str]) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(("table", "row", "first_cell", "column", "cell", "value", "standard_deviation"))
     for name, table in tables.items():
-        header, _, *lines = (line.strip("| ").replace("**", "").split(" | ") for line in table.split("\n"))
+        header, _, *lines = (line[2:-2].replace("**", "").split(" | ") for line in table.split("\n"))
         for number, cells in enumerate(lines, start=1):
             for column, cell in zip(header[1:], cells[1:], strict=False):
                 found = re.fullmatch(r"([-+\d,.e]*\d)(?: ± ([\d.]+))?(?: (?:%|M|s))?", cell)

@@ -7,12 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from orbitconv.data import DataError
-from orbitconv.figures.drawing import render
 from orbitconv.learn import read_action
 from references import smooth_images
-from studies.actions import learn_action as learn_action_module
-from studies.actions.figures import action_figure
 from studies.actions.learn_action import LearnAction, learn_action, write_action
 from studies.actions.pairs import action_images, shift_randomly, windows
 from studies.actions.transformations import find_transformation
@@ -78,28 +74,6 @@ def dimming(tmp_path, monkeypatch):
     )
 
 
-def test_a_function_of_one_image_is_seen_through_where_most_images_are_blank(pictures, monkeypatch):
-    def mostly_blank(*arguments, **options):
-        first, second = action_images(*arguments, **options)
-        first[: len(first) // 2] = 0.7
-        return first, second
-
-    monkeypatch.setattr(learn_action_module, "action_images", mostly_blank)
-    with pytest.raises(ValueError, match="every image of a batch"):
-        learn_action(settings(pictures, transform="learnt_dimming:upside_down", pre_shift=False))
-    blank = (torch.full((100, 1, 32, 32), 0.7).double(), torch.ones(20, 1, 32, 32).double())
-    monkeypatch.setattr(learn_action_module, "action_images", lambda *_, **__: blank)
-    with pytest.raises(ValueError, match="some contrast, got 100 constant ones"):
-        learn_action(settings(pictures))
-
-
-def test_images_are_transformed_a_part_at_a_time_and_the_result_is_that_of_all_at_once(pictures, monkeypatch):
-    config = settings(pictures, permute=5)
-    whole = learn_action(config)
-    monkeypatch.setattr(learn_action_module, "_CHUNK", 7)
-    torch.testing.assert_close(learn_action(config).action.matrix, whole.action.matrix, rtol=0, atol=1e-9)
-
-
 def test_a_group_that_does_not_close_is_a_note_and_not_an_error(pictures):
     result = learn_action(settings(pictures, transform="shift-x-zero", order=5))
     assert result.group is None
@@ -110,31 +84,14 @@ def test_a_group_that_does_not_close_is_a_note_and_not_an_error(pictures):
 def test_files_and_record_say_what_was_learned(pictures, tmp_path):
     config = settings(pictures, permute=5, order=6)
     result = learn_action(config)
-    write_action(result, config, tmp_path)
+    record = write_action(result, config, tmp_path).as_dict()
     action, known = read_action(tmp_path / "action.safetensors")
     assert torch.equal(action.matrix, result.action.matrix)
     assert (known["transform"], known["data"], known["permute"], known["order"]) == ("shift-x", "pictures", 5, 6)
     assert relative(torch.linalg.matrix_power(known["closed"], 6), torch.eye(36).double()) < 1e-12
-    record = json.loads((tmp_path / "action.json").read_text())
     assert record["rows"] == [result.facts]
     assert "--permute 5 --order 6 --patch 6" in record["command"]
-    assert str(pictures) not in (tmp_path / "action.json").read_text()
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"permute": 1, "order": 6},
-        {"transform": "hue", "patch": None},
-        {"transform": "shift-x-zero", "color": True, "patch": 5},
-    ],
-    ids=str,
-)
-def test_every_kind_of_picture_is_drawn(pictures, changes):
-    result = learn_action(settings(pictures, **changes))
-    content = render(action_figure(result), "png")
-    assert content.startswith(b"\x89PNG")
-    assert len(content) > 30_000
+    assert str(pictures) not in json.dumps(record)
 
 
 def test_windows_and_shifts_are_those_of_the_images():
@@ -156,46 +113,3 @@ def test_held_out_tiles_are_others(pictures):
     colours, _ = action_images(str(pictures), (90, 30), color=True)
     assert colours.shape == (90, 3, 32, 32)
     assert math.isclose(float(colours.mean()), float(first.mean()), rel_tol=0.2)
-
-
-def test_too_little_data_is_refused(pictures, tmp_path):
-    with pytest.raises(DataError, match="room for 125 tiles of 32x32 pixels, fewer than the 1200"):
-        action_images(str(pictures), (1000, 200))
-    with pytest.raises(DataError, match="neither"):
-        action_images("minst", (10, 10))
-    (tmp_path / "bad.png").write_text("no picture")
-    with pytest.raises(DataError, match=r"bad\.png cannot be read"):
-        action_images(str(tmp_path), (10, 10))
-    with pytest.raises(ValueError, match="--patch expects at most 24"):
-        windows(smooth_images(), 25, torch.Generator())
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"pairs": 0}, "pairs >= 1"),
-        ({"order": 0}, "order >= 1"),
-        ({"patch": -1}, "patch >= 1"),
-        ({"device": "tpu"}, "auto, cpu or cuda, got 'tpu'"),
-        ({"permute": -1}, "seeds >= 0"),
-        ({"order": 4, "constraint": "none"}, "Drop --order"),
-    ],
-)
-def test_settings_out_of_range_are_refused(pictures, changes, words):
-    with pytest.raises(ValueError, match=words):
-        settings(pictures, **changes)
-
-
-def test_too_few_pairs_and_too_many_features_are_refused(pictures):
-    with pytest.raises(ValueError, match="Draw 26 more"):
-        learn_action(settings(pictures, pairs=10))
-    with pytest.raises(ValueError, match="at most 4096 features, got 7500"):
-        learn_action(settings(pictures, color=True, patch=50, pairs=20, held_out=5))
-
-
-def test_digits_in_any_order_of_the_pixels(data_dir):
-    result = learn_action(LearnAction(transform="shift-y", data_dir=data_dir, pairs=1500, held_out=50, permute=1))
-    assert result.facts["rank"] == 784
-    assert result.facts["error"] < 1e-9
-    with pytest.raises(ValueError, match="mnist is grey"):
-        learn_action(LearnAction(transform="hue", data="mnist", data_dir=data_dir))

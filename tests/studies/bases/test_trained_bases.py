@@ -29,19 +29,3 @@ def test_learned_and_hand_made_bases_meet_at_one_kernel_dimension_and_size(tmp_p
     assert compare_trained_bases(config).rows == record.rows
     with pytest.raises(FileExistsError, match="other settings"):
         compare_trained_bases(replace(config, train_images=96))
-
-
-def test_more_seeds_go_on_from_those_that_are_done(tmp_path, data_dir, monkeypatch):
-    done = []
-    row = {"family": "", "group": "c8", "kernel": 3, "seed": 0, "train": "", "test": "", "parameters": 1, "seconds": 0}
-    monkeypatch.setattr(trained_bases, "measure", lambda *a: [done.append(a[-1]) or {**row, "test_error_percent": 1.0}])
-    config = TrainedBases(out=tmp_path / "run", data_dir=data_dir, **SMALL)
-    compare_trained_bases(config)
-    assert len(compare_trained_bases(replace(config, seeds=2)).rows) == len(done) == len(set(done)) == 6
-
-
-def test_bad_settings_are_refused():
-    with pytest.raises(ValueError, match=r"kernel_sizes\[1\] >= 1"):
-        TrainedBases(kernel_sizes=(3, 0))
-    with pytest.raises(ValueError, match="C8 or D4"):
-        TrainedBases(group="e8")

@@ -5,8 +5,6 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from orbitconv.figures.drawing import render
-from studies.mlp_to_cnn.figures import error_bars, learning_curves
 from studies.mlp_to_cnn.pictures import filters_and_orbit, in_plain_order, translation_matrices
 
 SIDE = 12
@@ -22,39 +20,6 @@ def row(part, family, test, error, **more):
 
 def words(figure):
     return " ".join(text.get_text() for axes in figure.axes for text in [*axes.texts, *axes.get_xticklabels()])
-
-
-def test_vectors_become_images_again():
-    images = np.random.default_rng(1).normal(size=(3, SIDE, SIDE))
-    assert np.array_equal(in_plain_order(images.reshape(3, -1)[:, ORDER], ORDER), images)
-
-
-def test_bars_show_the_mean_of_the_seeds():
-    rows = [row("main", "cnn", "plain", error) for error in (0.5, 0.7)] + [row("main", "learned", "permuted", 0.55)]
-    shown = words(error_bars([*rows, row("labels", "cnn", "plain", 9.0)]))
-    assert "0.60" in shown
-    assert "0.55" in shown
-    assert "9.00" not in shown
-
-
-def test_curves_mark_where_there_is_no_group():
-    lessons = [
-        row("pairs", "learned", "permuted", None if n < 100 else 1.5, pairs=n, learner="any map", distance_learned=d)
-        for n, d in ((20, 0.98), (50, 0.95), (200, 0.0))
-    ]
-    level = row("pairs", "mlp", "permuted", 5.5, pairs=None, learner=None)
-    figure = learning_curves([*lessons, level, row("labels", "mlp", "plain", 5.0), row("main", "mlp", "plain", 1.4)])
-    crosses = [line for line in figure.axes[1].lines if line.get_marker() == "x" and len(line.get_xdata())]
-    assert [list(line.get_xdata()) for line in crosses] == [[20, 50]]
-    assert "600 labels" in figure.axes[1].get_title(loc="left")
-    assert "MLP" in words(figure)
-    assert render(figure, "png")[:4] == b"\x89PNG"
-
-
-def test_one_curve_alone_leaves_the_others_out():
-    figure = learning_curves([row("labels", "mlp", "plain", 5.0), row("labels", "cnn", "plain", 4.0)])
-    assert [axes.get_visible() for axes in figure.axes] == [False, False, True]
-    assert render(figure, "svg")
 
 
 def test_the_orbit_of_a_filter_moves_it_as_a_whole_and_scatters_it_for_the_network():

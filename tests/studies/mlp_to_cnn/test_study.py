@@ -3,12 +3,9 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
-import torch
 
-from digits import SIDE, load_small_digits, small_digits
-from orbitconv._support.folders import read_arrays
+from digits import load_small_digits, small_digits
 from orbitconv._support.progress import silent
 from orbitconv.train import Training
 from studies.mlp_to_cnn import bench as mlp_bench
@@ -75,45 +72,6 @@ def test_the_record_holds_every_part_that_is_done_whatever_was_asked_last(config
     assert any("circularly" in note for note in labels.extra["notes"])
 
 
-def test_parts_and_settings_keep_their_names_so_that_old_folders_go_on(config):
-    compare_mlp_to_cnn(config)
-    first, *lines = map(json.loads, (config.out / "journal.jsonl").read_text().splitlines())
-    assert first["settings"] == {
-        "train_images": 200, "test_images": 50, "pairs": 200, "reach": 3, "curve_pairs": [12, 200],
-        "curve_pair_labels": 60, "curve_labels": [20, 60], "curve_steps": 4,
-        "training": {"epochs": 1, "batch_size": 50, "learning_rate": 5e-3, "weight_decay": 1e-4},
-    }  # fmt: skip
-    parts = {line["part"] for line in lines if not line["part"].startswith("layout ")}
-    kinds = [f"{family}, {test}" for family in ("mlp", "learned", "cnn") for test in ("plain", "permuted")]
-    assert parts == {
-        *(f"action, {test}" for test in ("plain", "permuted", "zero-filled")),
-        *(f"{kind}, seed 0" for kind in (*kinds, "learned, zero-filled")),
-        *(f"60 labels, {family}, permuted, seed 0" for family in ("mlp", "cnn")),
-        *(f"{n} pairs, {test}, {learner}, action" for n in (12, 200) for test in ("permuted", "zero-filled")
-          for learner in ("any map", "features move")),
-        *(f"{n} labels, {kind}, seed 0" for n in (20, 60)
-          for kind in ("mlp, plain", "learned, plain", "cnn, plain", "learned, permuted")),
-    }  # fmt: skip
-    assert replace(config, training=replace(config.training, clip=1.0)).fixed()["training"]["clip"] == 1.0
-    assert replace(config, device="cpu", seeds=9, parts="pairs").fixed() == config.fixed()
-
-
-def test_more_seeds_go_on_from_fewer(config):
-    one = compare_mlp_to_cnn(replace(config, parts="main"))
-    two = compare_mlp_to_cnn(replace(config, parts="main", seeds=2))
-    assert two.rows[: len(one.rows)] == one.rows
-    assert len(two.rows) == 2 * len(one.rows)
-
-
-def test_figures_get_the_filters_and_matrices_of_the_first_networks(config):
-    compare_mlp_to_cnn(replace(config, parts="main"))
-    filters = read_arrays(config.out / "filters-permuted.npz")["filters"]
-    assert filters.shape == (16, SIDE * SIDE)
-    assert set((filters != 0).sum(1)) == {25}  # 5x5, scattered
-    saved = read_arrays(config.out / "translations-permuted.npz")
-    assert np.abs(saved["learned"] - saved["closed"]).max() < 1e-6
-
-
 def test_a_network_learns_the_order_of_pixels_from_nothing_but_pairs(config):
     digits = small_digits(400)
     lessons = Lessons(digits, 200, 3, silent)
@@ -160,9 +118,3 @@ def test_bad_settings_are_refused():
         build("cnn", 8, Lessons(small_digits(200), 200, 3, silent).group("plain"), 0)
     with pytest.raises(ValueError, match="one for each pixel"):
         Lessons(small_digits(200), 20, 3, silent).group("plain")
-
-
-def test_initial_weights_depend_on_the_seed_alone():
-    one, same, other = (next(build("cnn", 8, None, seed).parameters()) for seed in (0, 0, 1))
-    assert torch.equal(one, same)
-    assert not torch.equal(one, other)

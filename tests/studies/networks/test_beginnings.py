@@ -10,16 +10,14 @@ import torch
 from torch import nn
 
 from digits import small_digits
-from orbitconv.bases import load_basis
 from orbitconv.records.command import command_of
-from orbitconv.train import Hardware, load_trained, write_config
 from studies.__main__ import parse
 from studies.networks import compare_networks
 from studies.networks.measurements import layer_errors
 from studies.networks.separable import SeparableStudy, study_separable
 from studies.networks.settings import RotatedMnistStudy
 from studies.networks.stability import StabilityStudy
-from studies.networks.trials import training_of, trials
+from studies.networks.trials import trials
 
 BAD = {
     "data": ({"data": "minst"}, r"minst"),
@@ -67,25 +65,6 @@ def test_several_processes_of_torchrun_are_refused(study, monkeypatch):
     assert not study().out.exists()
 
 
-def test_networks_have_options_of_their_own(study):
-    config = study(families=("plain", "exact"), model="resnet", options={"depth": 8})
-    compare_networks(config)
-    for family in ("plain", "exact-c4"):
-        network, _ = load_trained(config.out / "networks" / f"{family}-1-epochs-seed-0")
-        assert sum(isinstance(m, nn.Conv2d) or hasattr(m, "basis") for m in network.modules()) == 7 + 2
-
-
-@pytest.mark.usefixtures("short_training_of_bases")
-def test_a_basis_is_tuned_anew_where_networks_are_trained_otherwise(study):
-    config = study(families=("fine-tuned",), groups=("c8",), rotations=("none", "circle"))
-    compare_networks(config)
-    upright, turned = (
-        load_basis(str(next(config.out.glob(f"bases/fine-tuned-*-learned-c8{how}-1-epochs-seed-0.safetensors"))))()
-        for how in ("", "-turned-by-circle")
-    )
-    assert (upright - turned).abs().max() > 1e-6
-
-
 def test_the_command_of_a_record_asks_for_all_that_is_in_it(study, tmp_path):
     compare_networks(study(True, families=("plain", "spectral"), groups=("c8",), seeds=2))
     last = compare_networks(
@@ -93,7 +72,7 @@ def test_the_command_of_a_record_asks_for_all_that_is_in_it(study, tmp_path):
     )
     words = shlex.split(last.command)
     assert words[-4:] == ["--out", "runs/rotated-mnist-small", "--results", "results/rotated_mnist_small.json"]
-    found = parse(words[1:])
+    found = parse(words[3:])
     assert found.settings() == last.config
     assert {(t.family, t.group, t.seed) for t in trials(found)} == {
         (family, group, seed)
@@ -116,7 +95,7 @@ def test_the_command_of_a_record_asks_for_all_that_is_in_it(study, tmp_path):
 )
 def test_words_with_spaces_reach_the_command_line_whole(config):
     command = command_of(f"python -m studies {config.study}", config, config.name)
-    assert parse(shlex.split(command)[1:]).settings() == config.settings()
+    assert parse(shlex.split(command)[3:]).settings() == config.settings()
 
 
 def test_a_record_names_the_machines_that_made_it(study, tmp_path):
@@ -134,17 +113,6 @@ def test_a_record_names_the_machines_that_made_it(study, tmp_path):
     (tmp_path / "known.json").write_text(json.dumps(both))
     again = compare_networks(replace(known, out=tmp_path / "third")).as_dict()
     assert again["machines"] == both["machines"]
-
-
-def test_hardware_of_a_training_that_was_stopped_is_that_of_the_call_but_for_its_precision(study):
-    config = study(families=("plain",), precision="bf16", compile=True, deterministic=True)
-    (trial,) = trials(config)
-    begun = training_of(trial, config, None)
-    begun.out.mkdir(parents=True)
-    write_config(begun.out / "config.json", begun.complete())
-    again = training_of(trial, study(families=("plain",)), None).complete()
-    assert replace(again, hardware=begun.hardware) == begun.complete()
-    assert again.hardware == Hardware(device="auto", precision="bf16")
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

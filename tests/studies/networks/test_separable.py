@@ -1,16 +1,12 @@
-import io
 from dataclasses import replace
 
 import pytest
-from rich.console import Console
 
 from orbitconv.models import SmallCNN, count_multiply_adds, count_parameters
 from orbitconv.nn import GroupConv2d, SeparableGroupConv2d
 from orbitconv.train import Examples, Plan, Training, error_percent, load_trained, train_network
 from orbitconv.train.datasets import load_split
 from studies.networks.separable import NETWORKS, SeparableStudy, study_separable
-from studies.networks.separable_command import table
-from studies.networks.separable_figures import error_by_cost
 from studies.networks.step_times import step_times
 
 FOLDERS = {name: name.replace(", ", "-").replace(" ", "-") for name in NETWORKS}
@@ -90,35 +86,3 @@ def test_steps_are_timed_in_turns_without_the_first_and_compared_round_by_round(
     assert dense == {"network": "dense", "step_ms": 4000, "step_ratio": 1}
     assert full == {"network": "full, as many fields", "step_ms": 4000, "step_ratio": 1}  # 1/2, 4/4, 9/6
     assert before == {name: path.joinpath("model.safetensors").read_bytes() for name, path in paths.items()}
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"families": ("plain",)}, "one family with a basis"),
-        ({"families": ("spectral", "unitary")}, "one family with a basis"),
-        ({"groups": ("c4",)}, "one group where that family is compared"),
-        ({"rotations": ("none", "circle")}, "one rotation"),
-        ({"mixing": "full"}, "chooses mixing and width itself.*mixing='full'"),
-        ({"width": 3}, "chooses mixing and width itself.*width=3"),
-        ({"rounds": 0}, "rounds >= 1"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(wrong, message, tmp_path):
-    with pytest.raises(ValueError, match=message):
-        SeparableStudy(out=tmp_path, **wrong)
-
-
-def test_table_and_figure_show_what_was_measured(config):
-    record = study_separable(config)
-    console = Console(width=160, file=io.StringIO())
-    console.print(table(record))
-    lines = console.file.getvalue().splitlines()
-    for row, step in zip(record.rows, record.extra["training_steps"], strict=True):
-        (line,) = (line for line in lines if f"{row['network']} " in line and f"{row['parameters']:,}" in line)
-        assert f"{row['test_error_percent']:.2f}" in line
-        assert f"{step['step_ratio']:.2f}" in line
-    (axes,) = error_by_cost(record.rows).axes
-    means = {line.get_label(): line.get_xydata()[0].tolist() for line in axes.lines if line.get_label() in NETWORKS}
-    for row in record.rows:
-        assert means[row["network"]] == [row["multiply_adds"] / 1e6, row["test_error_percent"]]

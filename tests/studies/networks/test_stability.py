@@ -1,20 +1,16 @@
-import io
 import math
 from dataclasses import replace
 
 import pytest
 import torch
-from rich.console import Console
 
 from digits import small_digits
 from orbitconv.data import rotated
 from orbitconv.groups import Cyclic, act_features, act_image
-from orbitconv.train import Training, error_percent, load_trained, read_config
+from orbitconv.train import Training, error_percent, load_trained
 from orbitconv.train.datasets import LOADERS
 from studies.networks.measurements import untrained
 from studies.networks.stability import ABLATIONS, StabilityStudy, study_stability
-from studies.networks.stability_command import table
-from studies.networks.stability_figures import error_by_angle, error_by_layer
 
 
 @pytest.fixture
@@ -81,19 +77,6 @@ def test_ablations_change_one_thing(config, name):
     assert (config.out / "ablations" / name.replace(" ", "-") / "journal.jsonl").exists()
 
 
-def test_fewer_atoms_go_with_other_changes(config, monkeypatch):
-    name = "7 atoms, anti-aliased, wide border"
-    assert ABLATIONS[name]["atoms"] == 7
-    monkeypatch.setitem(ABLATIONS, name, {**ABLATIONS[name], "atoms": 4})  # of kernels that fit these images
-    rows = study_stability(replace(config, families=("spectral",), ablations=(name,))).rows
-    atoms = {row["ablation"]: row["num_atoms"] for row in rows if row["group"] == "c8"}
-    assert atoms == {"none": 6, name: 4}
-    first = next(row for row in rows if row["ablation"] == name and row["test"] == "layer")
-    trained = read_config(next(config.out.glob("ablations/7-atoms-anti-aliased-wide-border/networks/*/config.json")))
-    assert (trained.data, trained.network.options["downsample"]) == ("mnist-padded", "blur")
-    assert first["kind"] == "LiftingConv2d"
-
-
 def test_a_record_with_ablations_is_taken_as_done_and_more_may_follow(config, tmp_path, monkeypatch):
     first = study_stability(replace(config, families=("plain",), ablations=("3x3",)))
     first.write(tmp_path / "known.json")
@@ -114,56 +97,3 @@ def test_what_cannot_be_changed_is_said_before_any_network_is_trained(config, mo
     with pytest.raises(ValueError, match="no data set named 'rotated-mnist-padded'"):
         study_stability(replace(config, data="rotated-mnist", ablations=("wide border",)))
     assert not config.out.exists()
-
-
-def test_a_study_that_begins_anew_forgets_its_ablations(config):
-    study_stability(replace(config, families=("plain",), ablations=("3x3",)))
-    rows = study_stability(replace(config, families=("plain",), plain_width=5, overwrite=True)).rows
-    assert {row["ablation"] for row in rows} == {"none"}
-    assert not (config.out / "ablations").exists()
-
-
-def test_networks_of_other_epochs_are_kept_and_not_mixed_in(config):
-    first = study_stability(replace(config, families=("plain",)))
-    longer = replace(config, families=("plain",), training=Training(epochs=2, batch_size=50))
-    assert {row["epochs"] for row in study_stability(longer).rows} == {2}
-    assert study_stability(replace(config, families=("plain",))).rows == first.rows
-
-
-def test_wrong_step_and_unknown_ablation_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="divides 360"):
-        StabilityStudy(out=tmp_path, step_degrees=7)
-    with pytest.raises(ValueError, match="ablations out of"):
-        StabilityStudy(out=tmp_path, ablations=("no filters",))
-
-
-def test_pictures_and_table_show_what_was_measured(config):
-    rows = study_stability(config).rows
-    (axes,) = error_by_angle(rows).axes
-    assert sorted(line.get_label() for line in axes.lines) == ["exact C4", "plain", "spectral C8"]
-    for line in axes.lines:
-        family = str(line.get_label()).split()[0]
-        curve = {r["degrees"]: r["test_error_percent"] for r in rows if (r["family"], r["test"]) == (family, "angle")}
-        assert list(line.get_ydata()) == [*curve.values(), curve[0]]
-    panels = error_by_layer(rows).axes
-    assert [axes.get_title(loc="left") for axes in panels] == ["before training", "after training"]
-    assert "exact C4 (0 but for rounding)" in [line.get_label() for line in panels[0].lines]
-    for rotation in ("eighths", "circle"):
-        rows += [{**row, "rotation": rotation} for row in rows if row["rotation"] == "none"]
-    titles = [axes.get_title(loc="left") for axes in error_by_layer(rows).axes]
-    trained = ["trained on upright images", "trained with eighth turns", "trained with any turn"]
-    assert titles == ["before training", *trained]
-    turned = [row for row in rows if row["rotation"] == "circle"]
-    exact = [row for row in turned if row["family"] == "exact"]
-    assert [len(axes.lines) for axes in error_by_layer(exact).axes] == [1, 1]
-    (legend,) = error_by_angle([*exact, *({**row, "rotation": "none"} for row in turned)]).legends
-    assert sorted(text.get_text() for text in legend.texts) == ["exact C4", "plain", "spectral C8"]
-    late = [row for row in turned if row["family"] != "exact"] + [{**row, "rotation": "none"} for row in exact]
-    (legend,) = error_by_angle(late).legends  # families that are not in the first panel
-    assert sorted(text.get_text() for text in legend.texts) == ["exact C4", "plain", "spectral C8"]
-    assert [len(axes.lines) for axes in error_by_layer(turned).axes] == [3, 3]
-    rows = study_stability(config).rows
-    console = Console(width=140, file=io.StringIO())
-    console.print(table("families", rows, "family"))
-    before = [r["equivariance_error"] for r in rows if (r["family"], r.get("when")) == ("spectral", "before")]
-    assert f"{sum(before) / len(before):.3f}" in console.file.getvalue()

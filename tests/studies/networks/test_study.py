@@ -12,9 +12,8 @@ from orbitconv.groups import rotate_images
 from orbitconv.nn import SeparableGroupConv2d
 from orbitconv.train import Training, load_trained, train_network
 from orbitconv.train.datasets import load_split
-from studies.networks import FAMILIES, compare_networks
-from studies.networks.settings import MnistStudy
-from studies.networks.trials import groups_of, trials
+from studies.networks import compare_networks
+from studies.networks.trials import groups_of
 
 
 def test_every_network_is_trained_once_and_tested_as_it_was_saved(study):
@@ -96,26 +95,6 @@ def test_networks_are_asked_about_turned_copies_too_without_training_again(study
         replace(config, copies=(1,))
 
 
-def test_spectral_and_harmonic_bases_have_as_many_atoms_as_asked_for(study):
-    record = compare_networks(study(families=("spectral", "harmonic"), groups=("c8",), atoms=4))
-    assert [row["num_atoms"] for row in record.rows if row["test"] == "rotated"] == [4, 4]
-
-
-def test_a_study_of_nothing_is_refused(study):
-    with pytest.raises(ValueError, match="nothing to compare: exact on c8"):
-        compare_networks(study(families=("exact",), groups=("c8",)))
-
-
-def test_rows_of_older_records_get_the_precision_of_their_study(study, tmp_path):
-    record = compare_networks(study(families=("plain",))).as_dict()
-    for row in record["rows"]:
-        assert row.pop("precision") == "32"
-    record["config"]["precision"] = "bf16"
-    (tmp_path / "known.json").write_text(json.dumps(record))
-    known = study(out=tmp_path / "elsewhere", families=("plain", "exact"), known=tmp_path / "known.json")
-    assert {row["family"]: row["precision"] for row in compare_networks(known).rows} == {"plain": "bf16", "exact": "32"}
-
-
 def test_a_network_whose_training_was_cut_off_goes_on_to_the_same_weights(study, monkeypatch):
     whole = compare_networks(study(families=("plain",), training=Training(epochs=3, batch_size=50)))
     cut = study(out=study().out.parent / "cut", families=("plain",), training=Training(epochs=3, batch_size=50))
@@ -133,62 +112,6 @@ def test_a_network_whose_training_was_cut_off_goes_on_to_the_same_weights(study,
     ]
 
 
-def test_a_network_is_trained_in_one_precision_and_goes_on_in_it(study):
-    config = study(families=("plain",), precision="bf16", training=Training(epochs=3, batch_size=50))
-
-    def stop(_what, done, _total):
-        if done == 6:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        compare_networks(config, stop)
-    record = compare_networks(replace(config, precision="32", seeds=2))
-    assert {row["seed"]: row["precision"] for row in record.rows} == {0: "bf16", 1: "32"}
-
-
-def test_errors_are_measured_in_32_bits_however_a_network_is_trained(study):
-    config = study(families=("spectral",), precision="bf16", training=Training(epochs=3, batch_size=50))
-    record = compare_networks(config)
-    network, _ = load_trained(config.out / "networks" / "spectral-c8-3-epochs-seed-0")
-    test = load_split("mnist", "test", None, lambda *_: None)
-    with torch.no_grad():
-        wrong = (network(test.floats()).argmax(1) != test.labels).double().mean()
-    assert record.rows[0]["test_error_percent"] == pytest.approx(100 * wrong.item(), abs=1e-9)
-    compare_networks(study(families=("spectral",), out=config.out.parent / "plain", training=config.training))
-
-
-def test_progress_tells_loss_error_and_speed_of_the_network_at_work(study):
-    told = []
-    compare_networks(study(families=("plain",)), lambda what, *_: told.append(what))
-    trained = [what for what in told if what.startswith("plain, 1 epochs, seed 0 | ")]
-    assert len(trained) == 4
-    assert all(word in trained[-1] for word in ("loss ", "error ", "images/s"))
-
-
-@pytest.mark.parametrize("options", [{"compile": True}, {"deterministic": True, "tensorboard": True}], ids=str)
-def test_hardware_and_tensorboard_are_passed_on_and_do_not_make_another_study(study, options, monkeypatch):
-    seen = []
-
-    def look(settings, progress):
-        seen.append(settings)
-        return train_network(replace(settings, hardware=replace(settings.hardware, compile=False)), progress)
-
-    monkeypatch.setattr("studies.networks.study.train_network", look)
-    compare_networks(study(families=("plain",)))
-    config = study(families=("plain",), seeds=2, **options)
-    assert len(compare_networks(config).rows) == 4
-    before, after = seen
-    for name, value in options.items():
-        found = [getattr(one if name == "tensorboard" else one.hardware, name) for one in (before, after)]
-        assert found == [False, value]
-    assert len(list(config.out.glob("networks/*/events.out.*"))) == ("tensorboard" in options)
-
-
-def test_data_that_is_turned_already_is_tested_as_it_is(study):
-    record = compare_networks(study(turned=True, families=("plain",)))
-    assert [row["test"] for row in record.rows] == ["rotated"]
-
-
 @pytest.mark.parametrize(
     ("family", "groups", "expected"),
     [
@@ -199,37 +122,6 @@ def test_data_that_is_turned_already_is_tested_as_it_is(study):
 )
 def test_exact_filters_go_where_they_are_exact_and_others_elsewhere(study, family, groups, expected):
     assert groups_of(family, study(groups=groups)) == expected
-
-
-def test_trials_have_names_of_their_own_and_seeds_come_one_after_the_other(study):
-    config = study(families=FAMILIES, groups=("c4", "c8", "d8"), rotations=("none", "circle"), seeds=2)
-    every = list(trials(config))
-    assert len({trial.name for trial in every}) == len({trial.folder(config.out) for trial in every}) == len(every)
-    assert [trial.seed for trial in every] == sorted(trial.seed for trial in every)
-    assert len(every) == 2 * 2 * (1 + 1 + 10 * 2)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [{"seeds": 0}, {"families": ()}, {"families": ("learnt",)}, {"groups": ("c0",)}, {"kernel_size": 0},
-     {"rotations": ("half",)}, {"plain_width": 0}, {"train_images": 0},
-     {"mixing": "cheap"}, {"width": 0}, {"width": "wide"}],
-    ids=str,
-)  # fmt: skip
-def test_settings_that_make_no_sense_are_refused(wrong, tmp_path):
-    with pytest.raises(ValueError, match=r"expects|is named by"):
-        MnistStudy(**{"out": tmp_path, **wrong})
-
-
-@pytest.mark.usefixtures("short_training_of_bases")
-def test_a_basis_is_fine_tuned_also_where_the_network_that_it_starts_from_is_known_from_a_record(study, tmp_path):
-    first = compare_networks(study(families=("learned", "fine-tuned")))
-    record = first.as_dict()
-    record["rows"] = [row for row in record["rows"] if row["family"] == "learned"]
-    (tmp_path / "known.json").write_text(json.dumps(record))
-    known = study(out=tmp_path / "elsewhere", families=("learned", "fine-tuned"), known=tmp_path / "known.json")
-    times = {"seconds": 0}
-    assert [{**row, **times} for row in compare_networks(known).rows] == [{**row, **times} for row in first.rows]
 
 
 @pytest.mark.usefixtures("short_training_of_bases")
@@ -260,29 +152,3 @@ def test_mixing_is_a_setting_that_all_networks_share_and_the_plain_one_does_with
     for other in (study(families=("plain",)), study(out=tmp_path / "other", known=tmp_path / "known.json")):
         with pytest.raises((FileExistsError, ValueError), match="other settings"):
             compare_networks(other)
-
-
-def test_a_folder_of_a_study_that_knew_no_mixing_goes_on(study, tmp_path, monkeypatch):
-    first = compare_networks(study(families=("spectral",)))
-    journal = study().out / "journal.jsonl"
-    head, *lines = journal.read_text().splitlines()
-    settings = json.loads(head)["settings"]
-    assert settings.pop("mixing") == "dense"
-    journal.write_text("\n".join([json.dumps({"settings": settings}), *lines, ""]))
-    assert "mixing" not in next(study().out.glob("networks/*/config.json")).read_text()
-    record = first.as_dict()
-    del record["config"]["mixing"]
-    (tmp_path / "known.json").write_text(json.dumps(record))
-    monkeypatch.setattr("studies.networks.study.train_network", lambda *_: pytest.fail("done"))
-    known = study(out=tmp_path / "elsewhere", families=("spectral",), known=tmp_path / "known.json")
-    assert compare_networks(study(families=("spectral",))).rows == compare_networks(known).rows == first.rows
-    with pytest.raises(FileExistsError, match="other settings"):
-        compare_networks(study(families=("spectral",), mixing="full"))
-
-
-def test_a_width_in_fields_is_that_of_every_network(study):
-    config = study(families=("plain", "spectral"), width=3)
-    compare_networks(config)
-    for family in ("plain", "spectral-c8"):
-        network, _ = load_trained(config.out / "networks" / f"{family}-1-epochs-seed-0")
-        assert network.width == network.features[0].out_channels == 3

@@ -1,0 +1,17 @@
+"""Devices by name."""
+
+import pytest
+import torch
+
+from orbitconv._support.devices import find_device
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert find_device("x", "auto") == find_device("x", "cpu") == torch.device("cpu")
+    with pytest.raises(ValueError, match="x expects a GPU"):
+        find_device("x", "cuda")
+    with pytest.raises(ValueError, match="auto, cpu or cuda"):
+        find_device("x", "mps")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert [find_device("x", word).type for word in ("auto", "cuda", "cpu")] == ["cuda", "cuda", "cpu"]

@@ -1,0 +1,240 @@
+"""Every study as a person calls it: its smallest run, and words that it refuses."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from digits import load_small_digits, small_digits
+from orbitconv.train import loop
+from orbitconv.train.datasets import LOADERS
+from studies.__main__ import STUDIES, WORK, _load, main
+from studies.mlp_to_cnn import study as mlp_to_cnn
+from studies.speed.compare import _COLUMNS, _PARTS
+
+pytest.importorskip("matplotlib")
+IMAGE = pytest.importorskip("PIL.Image")
+
+CASE = "expansion-c8-k3-f16"
+NETWORKS = ["--families", "plain", "exact", "--groups", "c4", "--kernel-size", "3", "--plain-width", "4",
+            "--training.epochs", "1", "--training.batch-size", "50"]  # fmt: skip
+BASES = ["--training.steps", "6", "--training.batch-size", "3", "--training.check-every", "3"]
+ACTION = ["--data", "pictures", "--pairs", "60", "--held-out", "10", "--patch", "5"]
+# The smallest run of each study, and a word that its table shows.
+SMALLEST = {
+    "train-basis": (["--images", "tiles", *BASES], "learned, average"),
+    "train-basis-paper": (["--images", "tiles", *BASES], "gaussian, sigma 0.3"),
+    **{name: ([*NETWORKS, "--seeds", "2", "--model", "small"], "exact C4")
+       for name in ("mnist", "fashion-mnist", "rotated-mnist", "cifar10", "rotated-cifar10")},
+    "stability": ([*NETWORKS, "--rotations", "none", "--train-images", "100", "--curve-images", "20", "--step-degrees",
+                   "90", "--layer-images", "5", "--ablations"], "Stability: families"),
+    "separable": ([*NETWORKS[5:], "--rounds", "2", "--seeds", "1"], "separable, as many parameters"),
+    "mlp-to-cnn": (["--seeds", "1", "--train-images", "200", "--test-images", "50", "--pairs", "200", "--reach", "3",
+                    "--curve-pairs", "12", "200", "--curve-pair-labels", "60", "--curve-labels", "20", "60",
+                    "--curve-steps", "4", "--training.epochs", "1", "--training.batch-size", "50"],
+                   "Learned from few pairs"),
+    "learn-action": (["--transform", "moves:negative", *ACTION, "--order", "2"], "closure, order 2"),
+}  # fmt: skip
+# Studies on the real data sets.
+REAL = {
+    "compare-bases": (["--kernel-sizes", "3", "--fit-images", "60", "--test-images", "20", "--no-photographs",
+                       "--orders", "2", "--orders-images", "20"], "error over Procrustes"),
+    "bases-trained": (["--seeds", "1", "--kernel-sizes", "3", "--train-images", "64", "--fit-images", "50",
+                       "--test-images", "20", "--curve-images", "5", "--parameters", "2000", "--training.epochs", "1",
+                       "--training.batch-size", "32"], "basis error"),
+    "learned-basis": (["--variants", "default", "--seeds", "1", "--copies", "1", "--max-images", "1200",
+                       "--test-images", "20"], "unitarity"),
+}  # fmt: skip
+
+REFUSED = [
+    (["mnits"], "Did you mean 'mnist'?"),
+    (["mnist", "--families", "exakt"], "exakt"),
+    (["mnist", "--groups", "k8"], "k8"),
+    (["mnist", "--seeds", "0"], "seeds >= 1"),
+    (["mnist", "--train-images", "1000"], "n <= 200"),
+    (["mnist", "--out", "file"], "file is a file"),
+    (["mnist", "--out", "taken"], "--overwrite"),
+    (["mnist", "--known", "missing.json"], "missing.json"),
+    (["mnist", "--known", "file"], "no record of a study"),
+    (["mnist", "--known", "list.json"], "no record of a study"),
+    (["mnist", "--known", "deep.json"], "no record of a study"),
+    (["mnist", "--results", "file/record.json"], "file cannot be written"),
+    (["stability", "--step-degrees", "7"], "divides 360"),
+    (["stability", "--ablations", "no filters"], "ablations out of"),
+    (["separable", "--mixing", "full"], "chooses mixing and width itself"),
+    (["separable", "--families", "plain"], "one family with a basis"),
+    (["mlp-to-cnn", "--reach", "-3"], "--reach >= 0"),
+    (["mlp-to-cnn", "--curve-labels", "1"], "two labels or more"),
+    (["bases-trained", "--group", "e8"], "C8 or D4"),
+    (["compare-bases", "--orders", "-1"], "orders >= 0"),
+    (["train-basis", "--images", "missing"], "missing is no folder"),
+    (["train-basis", "--images", "pictures", "--out", "file"], "file is a file"),
+    (["train-basis", "--images", "pictures", "--out", "taken"], "--resume"),
+    (["train-basis", "--seeds", "0"], "seeds >= 1"),
+    (["train-basis", "--images", "pictures", "--training.held-out", "2"], "held_out between 0 and 1"),
+    (["train-basis", "--training.learning-rate", "fast"], "fast"),
+    (["learn-action", "--transform", "quater-turn"], "Did you mean 'quarter-turn'?"),
+    (["learn-action", "--transform", "mover:negative"], "There is no module mover"),
+    (["learn-action", "--transform", "moves:positive"], "no function positive"),
+    (["learn-action", "--transform", "moves:number"], "of type int"),
+    (["learn-action", "--transform", "moves:crop", *ACTION], "must return the shape that it gets"),
+    (["learn-action", "--transform", "mirror", "--data", "nowhere"], "got 'nowhere', neither"),
+    (["learn-action"], "--transform"),
+    (["bench", "--cases", "nonsense"], "nonsense"),
+    (["bench", "--repeats", "0"], "repeats >= 1"),
+    (["bench", "--peers", "nobody"], "nobody"),
+    (["bench", "--kernel"], "Run orbitconv build-kernel first"),
+    (["bench", "--out", "x.txt"], "ending in .json"),
+    (["bench", "--check", "missing.json"], "missing.json"),
+    (["bench", "--draw", "list.json"], "not the record of a benchmark"),
+]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder to work in, with pictures and functions; all data sets are small digits."""
+    for name in LOADERS:
+        monkeypatch.setitem(LOADERS, name, lambda split, **_: small_digits(200 if split == "train" else 50, split))
+    monkeypatch.setattr(mlp_to_cnn, "load", load_small_digits)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "moves", raising=False)
+    (tmp_path / "pictures").mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, size=(300, 300, 3), dtype=np.uint8)
+    IMAGE.fromarray(noise).save(tmp_path / "pictures" / "noise.png")
+    (tmp_path / "tiles").mkdir()
+    for n in range(8):
+        IMAGE.fromarray(noise[20 * n :][:96, :96]).save(tmp_path / "tiles" / f"{n}.png")
+    (tmp_path / "moves.py").write_text(
+        "def negative(x):\n    return -x\n\ndef crop(x):\n    return x[..., 1:]\n\nnumber = 3\n"
+    )
+    return tmp_path
+
+
+def smoke(folder, capsys, name, words, shown):
+    """Run a study; give its record."""
+    main([name, *words, "--results", "here/record.json"])
+    record = json.loads((folder / "here" / "record.json").read_text())
+    out = next((folder / "runs").iterdir())
+    assert json.loads((out / f"{record['study']}.json").read_text())["rows"] == record["rows"]
+    assert record["command"].startswith(f"python -m studies {name} ")
+    pictures = [path for path in out.glob("*.png") if path.read_bytes().startswith(b"\x89PNG")]
+    assert pictures
+    assert all(path.with_suffix(".svg").exists() for path in pictures)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert shown in printed
+    return record, printed
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_a_study_is_one_command_that_leaves_record_figures_and_a_table(folder, capsys, name):
+    record, printed = smoke(folder, capsys, name, *SMALLEST[name])
+    for test in {row["test"] for row in record["rows"]} if SMALLEST[name][1] == "exact C4" else ():
+        own = [row for row in record["rows"] if (row["family"], row["test"]) == ("exact", test)]
+        assert f"{sum(row['test_error_percent'] for row in own) / 2:.2f}" in printed
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_study_of_real_images_is_one_command(tmp_path, monkeypatch, data_dir, capsys, name):
+    monkeypatch.chdir(tmp_path)
+    words, shown = REAL[name]
+    if name == "learned-basis":
+        monkeypatch.setattr("studies.bases.learned_basis_study.training_of", lambda _: _short())
+    smoke(tmp_path, capsys, name, [*words, "--data-dir", str(data_dir)], shown)
+
+
+def _short():
+    from orbitconv.learn import BasisTraining
+
+    return BasisTraining(steps=6, batch_size=8, check_every=3)
+
+
+def test_a_benchmark_is_one_command_that_fails_if_a_ratio_got_worse(folder, capsys):
+    quick = ["bench", "--quick", "--threads", "1", "--cases", CASE, "--peers"]
+    main([*quick, "--out", "results/m.json"])
+    assert sorted(path.name for path in (folder / "results").iterdir()) == ["m.json", "m.md", "m.png", "m.svg"]
+    (folder / "results" / "m.md").unlink()
+    main(["bench", "--draw", "results/m.json"])
+    assert "C8" in (folder / "results" / "m.md").read_text()
+    rows = [dict.fromkeys(_COLUMNS) | {"case": CASE, "subject": "orbitconv", "reference": "pass", "ratio": 0.01}]
+    config = {"device": "cpu", "dtype": "float32", "threads": 1}
+    earlier = dict.fromkeys(_PARTS) | {"study": "bench", "config": config, "rows": rows}
+    (folder / "earlier.json").write_text(json.dumps(earlier))
+    with pytest.raises(SystemExit) as ended:
+        main([*quick, "--check", "earlier.json", "--out", "now.json"])
+    assert ended.value.code == 1
+    assert (folder / "now.json").exists()
+    assert "1 of 1 ratios got worse" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("words", "message"), REFUSED, ids=lambda value: " ".join(value) if value else None)
+def test_bad_words_end_with_2_and_one_message_and_nothing_is_written(folder, capsys, words, message):
+    (folder / "file").write_text("mine")
+    (folder / "list.json").write_text("[1]")
+    (folder / "deep.json").write_text("[" * 100_000)
+    (folder / "taken").mkdir()
+    (folder / "taken" / "result").write_text("mine")
+    before = sorted(path for path in folder.rglob("*") if "__pycache__" not in path.parts)
+    more = [word for word in NETWORKS if words[0] == "mnist"]
+    with pytest.raises(SystemExit) as ended:
+        main([words[0], *more, *words[1:]])
+    assert ended.value.code == 2
+    told = capsys.readouterr()
+    assert message in " ".join((told.err + told.out).replace("│", "").split())
+    assert "Traceback" not in told.err + told.out
+    assert sorted(path for path in folder.rglob("*") if "__pycache__" not in path.parts) == before
+
+
+def test_ctrl_c_ends_with_130_and_the_same_command_resumes(folder, capsys, monkeypatch):
+    real, steps = loop.train_step, []
+
+    def stopped_in_the_third(*arguments):
+        steps.append(1)
+        if len(steps) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return real(*arguments)
+
+    monkeypatch.setattr(loop, "train_step", stopped_in_the_third)
+    with pytest.raises(SystemExit) as ended:
+        main(["mnist", *NETWORKS, "--seeds", "2"])
+    assert ended.value.code == 130
+    assert "Traceback" not in capsys.readouterr().err
+    main(["mnist", *NETWORKS, "--seeds", "2"])
+    assert len(steps) == 4 * 4  # four networks of four steps, none of them twice
+
+
+def test_markup_in_a_path_is_printed_as_it_is(folder, capsys):
+    main(["learn-action", "--transform", "moves:negative", *ACTION, "--out", "o[test][/x]"])
+    assert "o[test][/x]" in capsys.readouterr().out
+
+
+def test_without_words_all_studies_are_listed_and_every_name_leads_somewhere(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 0
+    listed = capsys.readouterr().out
+    for name, (place, _) in STUDIES.items():
+        assert f"  {name} " in listed
+        assert isinstance(_load(place), type)
+    assert all(callable(_load(place)) for places in WORK.values() for place in places)
+
+
+@pytest.mark.parametrize("missing", ["tyro", "lightning_fabric"])
+def test_a_library_that_is_missing_is_one_line(folder, missing):
+    code = (
+        f"import sys, importlib.util as u; real = u.find_spec; sys.modules[{missing!r}] = None\n"
+        f"u.find_spec = lambda name, *a: None if name == {missing!r} else real(name, *a)\n"
+        "from studies.__main__ import main; main()"
+    )
+    words = [sys.executable, "-c", code, "bases-trained", "--data-dir", "nowhere"]
+    if missing == "lightning_fabric":
+        words = [sys.executable, "-c", code.replace("main()", "main()"), "separable", "--rounds", "1"]
+    path = ":".join(sys.path)
+    done = subprocess.run(
+        words, capture_output=True, text=True, check=False, env={"PYTHONPATH": path, "ORBITCONV_DATA": "/nowhere"}
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

@@ -1,0 +1,89 @@
+"""Records as they lie in results/: packed without loss, brought together, and shown as tables."""
+
+import csv
+import io
+import itertools
+import json
+
+import pytest
+
+from orbitconv.records.record import Record
+from studies.base.results import RESULTS, pack, read_record
+from studies.base.summary import errors, grouped, kinds, layer_errors, mean, means, spread, values, where
+from studies.networks.figures import errors_by_family
+from studies.pages.tables import filled, flat
+
+
+def rows():
+    """Two seeds of three kinds of networks, one of them trained in another way too."""
+    for family, group, rotation, epochs, error in [
+        ("plain", "c1", "none", 2, 9.0), ("spectral", "c8", "none", 2, 3.0), ("exact", "c4", "none", 2, 5.0),
+        ("spectral", "c8", "circle", 4, 1.0),
+    ]:  # fmt: skip
+        for seed in range(2):
+            for test, less in (("upright", 0.5), ("rotated", 0.0)):
+                yield {
+                    "family": family, "group": group, "rotation": rotation, "epochs": epochs, "seed": seed,
+                    "kernel": 3, "train": "mnist", "parameters": 1000, "seconds": 4.0 + 2 * seed, "test": test,
+                    "test_error_percent": error + seed - less,
+                }  # fmt: skip
+
+
+@pytest.mark.parametrize("copies", [1, 20])
+def test_a_packed_record_reads_back_as_it_was(tmp_path, copies):
+    record = Record(study="x", command="c", config={}, rows=[*rows()] * copies)
+    record.write(tmp_path / "x.json")
+    before = json.loads((tmp_path / "x.json").read_text())
+    for _ in range(2):
+        pack(tmp_path / "x.json")
+        assert read_record(tmp_path / "x.json") == before
+    assert (tmp_path / "x.rows.json.xz").exists() == (copies == 20)
+    if copies == 20:
+        (tmp_path / "x.rows.json.xz").write_bytes(b"something else")
+        with pytest.raises(ValueError, match=r"x\.json is no record of a study"):
+            read_record(tmp_path / "x.json")
+
+
+def test_records_are_small_and_name_their_commands():
+    assert sum(path.stat().st_size for path in RESULTS.iterdir()) < 1_500_000
+    for path in RESULTS.glob("*.json"):
+        assert read_record(path)["rows"]
+        assert read_record(path)["command"].split()[0] in {"orbitconv", "python"}
+
+
+def test_rows_come_together_by_columns():
+    all_rows = list(rows())
+    assert list(grouped(all_rows, "family")) == ["plain", "spectral", "exact"]
+    assert errors(where(all_rows, family="exact")) == {"upright": [4.5, 5.5], "rotated": [5.0, 6.0]}
+    assert mean(where(all_rows, family="plain"), "seconds") == 5.0
+    assert means(where(all_rows, family="plain", test="rotated"), "seed", "test_error_percent") == {0: 9.0, 1: 10.0}
+    assert values([{"a": 1}, {"a": None}, {}], "a") == [1]
+    layers = [{"test": "layer", "when": w, "equivariance_error": e} for w, e in (("before", 1), ("after", 3))]
+    assert layer_errors([*layers, {"test": "upright"}]) == (1, 3)
+    assert [kind.name for kind in kinds(all_rows)] == ["spectral C8", "exact C4", "plain", "spectral C8"]
+    assert (spread([1.0, 2.0]), spread([1.0]), spread([])) == ("1.5 ± 0.7 %", "1.0 %", "")
+
+
+def test_the_flat_file_holds_a_line_for_each_cell_with_its_number():
+    table = "| network | error |\n| --- | ---: |\n| **spectral** | 1.25 ± 0.31 % |\n| plain | 48,421 |\n| none |  |"
+    lines = list(csv.DictReader(io.StringIO(flat({"t": table}))))
+    assert [(x["first_cell"], x["column"], x["value"], x["standard_deviation"]) for x in lines] == [
+        ("spectral", "error", "1.25", "0.31"), ("plain", "error", "48421", ""), ("none", "error", "", ""),
+    ]  # fmt: skip
+    assert filled("a <!-- table: t -->old<!-- end --> b", {"t": "new"}) == (
+        "a <!-- table: t -->\n\nnew\n\n<!-- end --> b"
+    )
+
+
+def test_a_figure_has_a_dot_for_each_seed_and_no_name_covers_another():
+    pytest.importorskip("matplotlib")
+    near = [{**row, "test_error_percent": 45 + row["test_error_percent"]} for row in rows()]
+    for some in (list(rows()), near):
+        figure = errors_by_family(some)
+        (axes,) = figure.axes
+        dots = [line for line in axes.lines if line.get_marker() == "o" and len(line.get_xdata())]
+        assert sorted(x for line in dots for x in line.get_xdata()) == sorted(r["test_error_percent"] for r in some)
+        figure.canvas.draw()
+        boxes = [tick.get_window_extent() for tick in axes.get_xticklabels()]
+        assert len(boxes) >= 2
+        assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
