@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rich.markup import escape
 from rich.table import Table
 
 from orbitconv._support.files import check_writable
@@ -44,10 +43,10 @@ def run_study(settings: Any, work: Work, show: Callable[[Any, Record], Shown], *
     if settings.results is not None:
         record.write(settings.results)
     for table in shown.tables:
-        terminal.console.print(table)
+        terminal.show(table)
     for note in shown.notes:
-        terminal.say(escape(note))
-    terminal.say(f"Record and all files: {escape(str(out))}")
+        terminal.say(note)
+    terminal.say(f"Record and all files: {out}")
 
 
 def _do(settings: Any, work: Work, show: Callable[[Any, Record], Shown], terminal: Terminal) -> tuple[Record, Shown]:
@@ -57,7 +56,7 @@ def _do(settings: Any, work: Work, show: Callable[[Any, Record], Shown], termina
             record = work(settings, progress)
     except KeyboardInterrupt:
         if getattr(settings, "resume", None) is False:
-            terminal.say(escape(f"{settings.out} keeps the training up to its last checkpoint; go on with --resume."))
+            terminal.say(f"{settings.out} keeps the training up to its last checkpoint; go on with --resume.")
         raise
     record.write(settings.out / f"{record.study}.json")
     shown = show(settings, record)
@@ -68,7 +67,7 @@ def _do(settings: Any, work: Work, show: Callable[[Any, Record], Shown], termina
 
 def table(title: str, rows: Iterable[Iterable[str]], *columns: str, left: Iterable[str] = ()) -> Table:
     """A table for the terminal; columns are aligned to the right but for some."""
-    left, made = set(left), Table(title=escape(title))
+    left, made = set(left), Table(title=title)
     for column in columns:
         made.add_column(column, justify="left" if column in left else "right")
     for row in rows:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orbitconv.bases import FilterBasis, LearnedBasis
-from orbitconv.cli.terminal import mean_and_spread
 from orbitconv.figures.drawing import Look, import_plotting, new_figure
 from orbitconv.learn import BasisTraining, Moments, TrainedBasis
 from orbitconv.metrics import basis_equivariance_error
+from orbitconv.records.grouping import mean_and_spread
 from orbitconv.records.record import Record
 from studies.base.command import Shown, table
 from studies.base.summary import grouped, values

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from orbitconv._support.folders import read_arrays
-from orbitconv.cli.terminal import mean_and_spread
 from orbitconv.figures.drawing import Look, import_plotting, new_figure
+from orbitconv.records.grouping import mean_and_spread
 from orbitconv.records.record import Record, Row
 from studies.base.command import Shown, table
 from studies.base.summary import Rows, grouped, means, values, where

@@ -4,8 +4,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from orbitconv.cli.terminal import mean_and_spread
 from orbitconv.figures.drawing import new_figure
+from orbitconv.records.grouping import mean_and_spread
 from orbitconv.records.record import Record
 from studies.base.command import Shown, table
 from studies.base.summary import errors, grouped, values, where

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from orbitconv.cli.terminal import mean_and_spread
 from orbitconv.figures.drawing import headroom, new_figure
+from orbitconv.records.grouping import mean_and_spread
 from orbitconv.records.record import Record
 from studies.base.command import Shown, table
 from studies.base.summary import Rows, errors, grouped, layer_errors, means, where

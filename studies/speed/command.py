@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.markup import escape
 from rich.table import Table
 
 from orbitconv.cli.terminal import Terminal
@@ -69,15 +68,15 @@ class BenchCommand(Bench):
         record.write(path)
         write_report(data, path)
         for grid in grids(data):
-            terminal.console.print(_table(grid))
+            terminal.show(_table(grid))
         if skipped := data["skipped"]:
-            terminal.say(escape(describe_skipped(skipped)))
+            terminal.say(describe_skipped(skipped))
         terminal.say(
             f"Record: {path}   Page: {path.with_suffix('.md')}   Figures: {path.with_suffix('.png')} (and .svg)"
         )
         if earlier is not None:
             changes = compare(earlier["rows"], data["rows"])
-            terminal.console.print(_table(changes_grid(changes, str(self.check_file))))
+            terminal.show(_table(changes_grid(changes, str(self.check_file))))
             worse = sum(change.is_worse for change in changes)
             terminal.say(f"{worse} of {len(changes)} ratios got worse.")
             if worse:
@@ -90,5 +89,5 @@ def _table(grid: Grid) -> Table:
     for i, name in enumerate(grid.header):
         table.add_column(name, justify="right" if i else "left")
     for row in grid.rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*row)
     return table

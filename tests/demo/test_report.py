@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -11,12 +12,13 @@ import torch
 from html_page import Page
 from orbitconv.bases import BilinearBasis, ExactBasis, UnitaryBasis
 from orbitconv.data import ImageSet
-from orbitconv.demo import findings, pictures, report
-from orbitconv.demo.demo import Outcome
+from orbitconv.demo import pictures, report
+from orbitconv.demo.demo import Outcome, _part_of
 from orbitconv.groups import Cyclic
 from orbitconv.learn import measure_moments
-from orbitconv.models import SmallCNN
+from orbitconv.models import SmallCNN, count_multiply_adds
 from orbitconv.records.record import Record
+from orbitconv.report.words import angle_note, spread_note
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("PIL")
@@ -26,7 +28,14 @@ TURNED = {"plain": 55.7, "exact": 17.1, "bilinear": 18.0, "unitary": 13.8}
 
 
 def make_record(turned=TURNED, seeds=2, spread=0.5) -> Record:
-    config = {"test_images": 2000, "train_images": 6000, "seeds": seeds, "note": 'a <b> & "c" </script>'}
+    config = {
+        "test_images": 2000,
+        "train_images": 6000,
+        "curve_images": 500,
+        "parameters": 50_000,
+        "seeds": seeds,
+        "note": 'a <b> & "c" </script>',
+    }
     bases = [
         {
             "family": f, "group": "c8", "num_atoms": 9, "error_45_degrees": e, "error_90_degrees": 0.0,
@@ -81,23 +90,18 @@ def page(written) -> Page:
     return Page.of(written[1])
 
 
-def test_tags_balance_and_every_picture_has_words(page):
+def test_page_is_sound_and_needs_nothing_but_itself(written, page):
     assert page.open == []
-    assert len(page.alts) == 4
+    assert len(page.alts) == 1 + 3 + 2 + 1  # angles, filters, turning, layers
     assert all(page.alts)
-
-
-def test_page_needs_nothing_but_itself(written, page):
-    text = written[1]
     assert all(r == "demo.json" or r.startswith("data:image/") for r in page.references)
-    assert not re.search(r"https?://|@import|url\(", text)
-    assert "$" not in re.sub(r"<script.*?</script>|<pre>.*?</pre>", "", text, flags=re.DOTALL)
+    assert not re.search(r"https?://|@import|url\(", written[1])
 
 
 def test_files_are_written(written):
     starts = {
-        "error_against_angle.png": b"\x89PNG", "error_against_angle.svg": b"<?xml", "orbits.png": b"\x89PNG",
-        "turning.png": b"\x89PNG", "turning.webp": b"RIFF", "demo.json": b"{", "report.html": b"<!DOCTYPE html>",
+        "error_against_angle.png": b"\x89PNG", "error_against_angle.svg": b"<?xml", "turning.png": b"\x89PNG",
+        "turning.webp": b"RIFF", "demo.json": b"{", "report.html": b"<!DOCTYPE html>",
     }  # fmt: skip
     assert {p.name for p in written[0].iterdir()} == set(starts)
     assert all((written[0] / name).read_bytes().startswith(start) for name, start in starts.items())
@@ -120,22 +124,29 @@ def test_embedded_record_is_the_record(written, page, outcome):
     assert json.loads(page.data) == json.loads((written[0] / "demo.json").read_text()) == outcome.record.as_dict()
 
 
-def test_table_holds_the_numbers_of_the_record(page, outcome):
+def test_table_holds_the_numbers_of_the_record_and_the_cost(page, outcome):
     head, *lines = page.tables[0]
-    assert head == ["network", "parameters", "error upright, %", "error at random angles, %", "training, s"]
-    for i, ((_, error), line) in enumerate(zip(TURNED.items(), lines, strict=True)):
-        upright, turned = 1.2 + i, error
+    columns = ["network", "test error, %", "at random angles, %", "group", "parameters", "multiply-adds", "training, s"]
+    assert head == columns
+    names = ["plain CNN", "exact C4", "bilinear C8", "learned C8 (unitary)"]
+    for i, ((family, error), line) in enumerate(zip(TURNED.items(), lines, strict=True)):
         root2 = math.sqrt(2)
-        assert line[1:] == [
-            f"{50_000 + i:,}", f"{upright:.1f} ± {0.25 * root2:.1f}", f"{turned:.1f} ± {0.5 * root2:.1f}",
-            f"{10.5 + 2 * i:.1f} ± {1 / root2:.1f}",
+        adds = count_multiply_adds(outcome.networks[family], tuple(outcome.digits.images.shape[1:]))
+        assert [line[k] for k in (0, 1, 2, 4, 5, 6)] == [
+            names[i], f"{1.2 + i:.2f} ± {0.25 * root2:.2f}", f"{error:.2f} ± {0.5 * root2:.2f}", f"{50_000 + i:,}",
+            f"{adds / 1e6:,.1f}\xa0M", f"{10.5 + 2 * i:.1f} ± {1 / root2:.1f}",
         ]  # fmt: skip
-    assert [line[0] for line in lines] == ["plain CNN", "exact C4", "bilinear C8", "learned C8 (unitary)"]
 
 
-def test_best_of_each_column_is_emphasised(written):
+def test_only_errors_are_emphasised(written):
     table = written[1].split("</table>")[0]
-    assert re.findall(r"<strong>(.*?)</strong>", table) == ["50,000", "1.2", "10.5", "13.8"]
+    assert re.findall(r"<strong>(.*?)</strong>", table) == ["1.20", "13.80"]
+
+
+def test_every_learned_network_is_named_by_its_family(written, page):
+    text = re.sub(r"<style.*?</style>|<script.*?</script>|base64,[^\"]*", "", written[1], flags=re.DOTALL)
+    assert set(re.findall(r"learned (\S+)", text)) == {"C8", "bases"}
+    assert "learned C8 (unitary)" in text
 
 
 def test_bases_table_holds_the_facts(page):
@@ -152,58 +163,34 @@ def test_special_characters_are_escaped(written):
     assert text.count("</script>") == 1
 
 
-def say(turned, **options):
-    return findings.finding(findings.results(make_record(turned, **options).rows))
+@pytest.mark.parametrize(
+    ("turned", "words"),
+    [
+        (TURNED, "Lowest error at random angles: learned C8 (unitary), 13.80 %. The plain CNN has 55.70 %."),
+        (TURNED | {"unitary": 17.5}, "Lowest error at random angles: exact C4, 17.10 %."),
+        (TURNED | {"unitary": 17.1}, "Lowest error at random angles: exact C4 and learned C8 (unitary), 17.10 %."),
+    ],
+)
+def test_the_finding_says_who_has_the_lowest_error(outcome, turned, words):
+    assert words in report._finding(report.tested(replace(outcome, record=make_record(turned))))
 
 
-def test_finding_when_the_learned_network_wins():
-    assert say(TURNED) == (
-        "Trained on upright digits alone, the learned C8 (unitary) network has the lowest error on digits turned by "
-        "random angles, 13.8 %: 3.3 percentage points below the exact C4 network (17.1 %) and 41.9 percentage points "
-        "below the plain CNN (55.7 %)."
-    )
-
-
-def test_finding_when_another_network_wins():
-    assert say(TURNED | {"unitary": 17.5}) == (
-        "Trained on upright digits alone, the exact C4 network has the lowest error on digits turned by random angles, "
-        "17.1 %: 0.4 percentage points below the learned C8 (unitary) network (17.5 %) and 38.6 percentage points "
-        "below the plain CNN (55.7 %). The learned C8 (unitary) network is second, with 17.5 %."
-    )
-
-
-def test_finding_when_two_networks_tie_as_printed():
-    text = say(TURNED | {"unitary": 17.12})
-    assert "the exact C4 network and the learned C8 (unitary) network share the lowest error" in text
-    assert "17.1 %: 0.9 percentage points below the bilinear C8 network (18.0 %)" in text
-
-
-def test_caution_speaks_up_when_the_gap_may_be_chance():
+def test_the_note_speaks_up_when_the_gap_may_be_chance(outcome):
     def said(seeds, spread, learned):
-        rows = make_record(TURNED | {"unitary": learned}, seeds, spread).rows
-        return findings.caution(findings.results(rows), 2000)
+        record = make_record(TURNED | {"unitary": learned}, seeds, spread)
+        return spread_note(report.tested(replace(outcome, record=record)), 2000)
 
     assert "within chance" in said(1, 0.0, 16.9)
-    assert "--seeds 3" in said(1, 0.0, 16.9)
+    assert "more seeds" in said(1, 0.0, 16.9)
     assert "within chance" not in said(1, 0.0, 5.0)
     assert "within chance" in said(3, 2.0, 16.0)
     assert "within chance" not in said(3, 0.1, 16.0)
 
 
-def test_curve_caption_says_which_networks_quarter_turns_cost_nothing():
-    text = findings.curve_caption(make_record().rows)
+def test_the_caption_says_which_networks_quarter_turns_cost_nothing(outcome):
+    text = angle_note(report.tested(outcome))
     assert "plain CNN 56.9 % at 45°" in text
     assert text.endswith("costs nothing for exact C4, bilinear C8 and learned C8 (unitary).")
-
-
-def test_unitary_filters_keep_their_norm_and_bilinear_ones_do_not(outcome):
-    norms = {
-        name: torch.from_numpy(tiles).flatten(2).norm(dim=2)
-        for name, tiles in pictures.trained_orbits(outcome, ["bilinear", "unitary"]).items()
-    }
-    torch.testing.assert_close(norms["unitary"], torch.ones(4, 8, dtype=torch.float64), rtol=0, atol=1e-6)
-    torch.testing.assert_close(norms["bilinear"][:, 0], torch.ones(4, dtype=torch.float64), rtol=0, atol=1e-6)
-    assert bool((norms["bilinear"][:, 1::2] < 0.9).all())
 
 
 def test_followed_map_turns_exactly_at_quarter_turns(outcome):
@@ -215,14 +202,12 @@ def test_followed_map_turns_exactly_at_quarter_turns(outcome):
     assert max(pictures.follow(outcome.networks["plain"].eval(), digit, [90]).errors) > 0.1
 
 
-def test_layer_error_is_none_for_a_turn_the_group_lacks(outcome):
-    digits = outcome.digits.floats()
-    assert pictures.layer_error(outcome.networks["exact"], digits, 45) is None
-    assert pictures.layer_error(outcome.networks["exact"], digits, 90) < 1e-5
-
-
-def test_a_learned_winner_is_held_against_the_best_that_is_not_learned():
-    turned = {"plain": 58.0, "exact": 18.5, "unitary": 12.9, "spectral": 8.5}
-    text = findings.finding(findings.results(make_record(turned).rows))
-    assert "10.0 percentage points below the exact C4 network (18.5 %)" in text
-    assert "The learned C8 (unitary) network is second, with 12.9 %." in text
+def test_progress_of_all_networks_is_one_bar():
+    steps = []
+    for place in (0, 1):
+        told = _part_of(lambda *step: steps.append(step), place, 2)
+        for what in ("train exact | loss 1.0", "test exact"):
+            for done in (1, 2):
+                told(what, done, 2)
+    assert {what.partition(" | ")[0] for what, _, _ in steps} == {"networks"}
+    assert [done for _, done, _ in steps] == [45, 90, 95, 100, 145, 190, 195, 200]

@@ -10,11 +10,9 @@ from orbitconv.figures import drawing as figures
 pytest.importorskip("matplotlib")
 
 
-def rows(family="plain", group="c1", errors=((0, 1.0), (90, 50.0)), seed=0):
-    return [
-        {"family": family, "group": group, "test": "angle", "degrees": d, "seed": seed, "test_error_percent": e}
-        for d, e in errors
-    ]
+def figure_of(*points):
+    look = figures.Look("#000000")
+    return figures.angle_figure([figures.Curve(points=at, look=look, name="plain CNN") for at in points])
 
 
 @pytest.mark.parametrize(
@@ -31,14 +29,8 @@ def test_families_have_the_names_of_the_brief(family, group, name):
     assert figures.family_name(family, group) == name
 
 
-def test_curves_gather_seeds_and_sort_angles():
-    found = figures.error_curves(rows(errors=((90, 50.0), (0, 1.0))) + rows(errors=((0, 3.0),), seed=1))
-    assert found == {"plain": {0.0: [1.0, 3.0], 90.0: [50.0]}}
-    assert list(found["plain"]) == [0.0, 90.0]
-
-
 def test_line_is_the_mean_over_seeds_closed_to_the_full_circle():
-    axes = figures.error_against_angle(rows() + rows(errors=((0, 3.0), (90, 60.0)), seed=1)).axes[0]
+    axes = figure_of({0.0: [1.0, 3.0], 90.0: [50.0, 60.0]}).axes[0]
     line = next(line for line in axes.get_lines() if line.get_label() == "plain CNN")
     np.testing.assert_allclose(line.get_xydata(), [[0, 2], [90, 55], [360, 2]])
     assert len(axes.collections) == 1  # the band of the spread
@@ -51,17 +43,9 @@ def test_families_differ_in_colour_and_in_line_style_even_unknown_ones():
 
 @pytest.mark.parametrize(("file_format", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
 def test_the_same_figure_gives_the_same_bytes(file_format, start):
-    first, second = (figures.render(figures.error_against_angle(rows()), file_format) for _ in range(2))
+    first, second = (figures.render(figure_of({0.0: [1.0]}), file_format) for _ in range(2))
     assert first.startswith(start)
     assert first == second
-
-
-def test_orbits_share_a_symmetric_scale_and_state_norms():
-    tiles = np.zeros((1, 2, 3, 3))
-    tiles[0, 0, 0, 0], tiles[0, 1, 1, 1] = -2.0, 0.5
-    figure = figures.filter_orbits({"bilinear": tiles, "learned": 2 * tiles}, [0, 45])
-    assert {image.get_clim() for axes in figure.axes for image in axes.get_images()} == {(-4.0, 4.0)}
-    assert {"2.00", "0.50", "4.00", "1.00", "45°"} <= {text.get_text() for text in figure.texts}
 
 
 def test_no_text_leaves_the_film_or_touches_another():

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from rich.markup import escape
-
 from orbitconv.cli.terminal import Terminal
 from orbitconv.nn.products import kernel
 
@@ -23,6 +21,6 @@ class BuildKernelCommand:
         terminal = Terminal()
         if self.remove:
             found = kernel.remove()
-            terminal.say(escape("\n".join(f"Deleted {path}" for path in found)) or "There is no kernel to delete.")
+            terminal.say("\n".join(f"Deleted {path}" for path in found) or "There is no kernel to delete.")
             return
-        terminal.say(escape(f"{kernel.build()} is built and checked against torch; layers use it from now on."))
+        terminal.say(f"{kernel.build()} is built and checked against torch; layers use it from now on.")

@@ -1,6 +1,6 @@
 """`orbitconv demo`."""
 
-import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,12 +8,13 @@ from rich.table import Table
 
 from orbitconv._support.progress import ProgressCallback
 from orbitconv.cli.folder import fill_folder
-from orbitconv.cli.terminal import Terminal, mean_and_spread
+from orbitconv.cli.terminal import Terminal
 from orbitconv.demo.demo import Demo, run_demo
-from orbitconv.demo.findings import results
-from orbitconv.demo.report import write_report
+from orbitconv.demo.report import tested, write_report
 from orbitconv.figures.drawing import family_name
+from orbitconv.records.grouping import mean_and_spread
 from orbitconv.records.record import Record
+from orbitconv.report.measure import Tested
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,16 +26,18 @@ class DemoCommand(Demo):
 
     def run(self) -> None:
         """Run the main job and show what came of it."""
+        networks: list[Tested] = []
 
         def work(folder: Path, progress: ProgressCallback) -> Record:
             outcome = run_demo(self, progress)
             write_report(outcome, folder, progress)
+            networks.extend(tested(outcome))
             return outcome.record
 
         terminal = Terminal()
         record = fill_folder(self, terminal, work)
-        terminal.console.print(_bases_table(record))
-        terminal.console.print(_networks_table(record))
+        terminal.show(_bases_table(record))
+        terminal.show(_networks_table(networks, self.train_images))
         terminal.say(f"Report with pictures: {self.out / 'report.html'}")
 
 
@@ -57,13 +60,15 @@ def _bases_table(record: Record) -> Table:
     return table
 
 
-def _networks_table(record: Record) -> Table:
+def _networks_table(networks: Sequence[Tested], train_images: int) -> Table:
     """What the networks make of it."""
-    table = Table(title=f"Test error after training on {record.config['train_images']:,} upright digits, in %")
-    for column in ("network", "parameters", "upright", "at random angles", "training, s"):
+    table = Table(title=f"Test error after training on {train_images:,} upright digits, in %")
+    for column in ("network", "upright", "at random angles", "parameters", "multiply-adds", "training, s"):
         table.add_column(column, justify="left" if column == "network" else "right")
-    for one in results(record.rows):
-        seconds = statistics.fmean(one.seconds)
-        cells = (mean_and_spread(one.upright), mean_and_spread(one.turned), f"{seconds:.0f}")
-        table.add_row(one.name, f"{one.parameters:,}", *cells)
+    for one in networks:
+        first = one.measured[0]
+        table.add_row(
+            one.name, mean_and_spread(one.errors), mean_and_spread(one.random_errors), f"{first.parameters:,}",
+            f"{first.multiply_adds / 1e6:.1f} M", mean_and_spread(one.seconds, 0),
+        )  # fmt: skip
     return table

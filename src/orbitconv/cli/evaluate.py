@@ -29,9 +29,9 @@ class EvaluateCommand(Evaluation):
             record = evaluate_network(self.checkpoint, self, progress)
         if self.results is not None:
             record.write(self.results)
-        terminal.console.print(_errors(record))
+        terminal.show(_errors(record))
         if "equivariance" in record.extra:
-            terminal.console.print(_layers(record.extra["equivariance"]))
+            terminal.show(_layers(record.extra["equivariance"]))
 
 
 def _errors(record: Record) -> Table:

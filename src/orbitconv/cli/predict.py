@@ -38,7 +38,7 @@ class PredictCommand(Predict):
         trained = read_trained(self.checkpoint)
         with terminal.progress() as progress:
             predictions = predict_pictures(trained, self.images, self, progress)
-        terminal.console.print(_table(predictions, self.turns))
+        terminal.show(_table(predictions, self.turns))
         terminal.say(self._summary(trained, predictions))
         if self.csv is not None:
             write_csv(self.csv, predictions)

@@ -6,7 +6,8 @@ from pathlib import Path
 import tyro
 from rich.table import Table
 
-from orbitconv.cli.terminal import Terminal, mean_and_spread
+from orbitconv.cli.terminal import Terminal
+from orbitconv.records.grouping import mean_and_spread
 from orbitconv.report import RunReport, write_run_report
 from orbitconv.report.outcome import Outcome
 from orbitconv.report.words import final_errors, random_errors
@@ -28,7 +29,7 @@ class ReportCommand(RunReport):
         with terminal.progress() as progress:
             outcomes = write_run_report(self, progress)
         for outcome in outcomes:
-            terminal.console.print(_table(outcome))
+            terminal.show(_table(outcome))
         terminal.say(f"Report: {self.out}")
 
 

@@ -28,7 +28,7 @@ class ShowBasisCommand(ShowBasis):
             with terminal.progress() as progress:
                 rows = show_basis(self, folder, progress)
             names = sorted(path.stem for path in folder.glob("*.png"))
-        terminal.console.print(_table(rows))
+        terminal.show(_table(rows))
         terminal.say(f"Pictures in {self.out}: {', '.join(f'{name}.png' for name in names)} (and .svg)")
         terminal.say(f"A filter that turns: {self.out / f'turning.{self.animation}'}")
 

@@ -35,7 +35,7 @@ class SweepCommand(Sweep):
             raise
         if self.results is not None:
             outcome.record.write(self.results)
-        terminal.console.print(_table(outcome.record, [one.name for one in parse_search(self.search)]))
+        terminal.show(_table(outcome.record, [one.name for one in parse_search(self.search)]))
         terminal.say(f"Best settings: {outcome.path}; train with them: orbitconv train --config {outcome.path}")
 
 

@@ -1,9 +1,8 @@
 """What a person sees while a command works, and when it is done."""
 
-import statistics
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -11,13 +10,16 @@ from rich.table import Table
 
 from orbitconv._support.progress import FIGURES, ProgressCallback
 
+# Seconds between two lines of progress where there is no terminal to draw a bar on.
+_PAUSE = 10.0
+
 
 class Terminal:
-    """The terminal, through rich: bars where it is one, one line per finished job where it is a file."""
+    """Standard output through rich: bars on a terminal, lines with the time left in a file. Brackets in a path stay."""
 
     def __init__(self) -> None:
-        console = Console()
-        self.console = console if console.is_terminal else Console(width=120)
+        width = None if Console().is_terminal else 120
+        self.console = Console(width=width, markup=False, emoji=False, highlight=False)
 
     @contextmanager
     def progress(self) -> Iterator[ProgressCallback]:
@@ -26,20 +28,20 @@ class Terminal:
         Yields:
             Callback (what, done, total).
         """
-        live = self.console.is_terminal
+        if not self.console.is_terminal:
+            yield _Lines(self).update
+            return
         columns = (
-            TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+            TextColumn("{task.description:<22}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
             TextColumn("left"), TimeRemainingColumn(),
         )  # fmt: skip
-        with Progress(*columns, console=self.console, disable=not live) as bars:
+        with Progress(*columns, console=self.console) as bars:
             tasks = {}
 
             def update(what: str, done: int, total: int) -> None:
                 name = what.partition(FIGURES)[0]
                 if name not in tasks:
                     tasks[name] = bars.add_task(what, total=None)
-                    if not live:
-                        self.console.print(f"{name} ...")
                 bars.update(tasks[name], description=what, completed=done, total=total or None)
 
             yield update
@@ -52,6 +54,14 @@ class Terminal:
         """
         self.console.print(words, soft_wrap=True)
 
+    def show(self, table: Table) -> None:
+        """Print a table, whose title and cells are plain text.
+
+        Args:
+            table: The table.
+        """
+        self.console.print(table)
+
     def show_facts(self, title: str, facts: dict[str, object]) -> None:
         """Print what is known about something, one fact a line.
 
@@ -63,20 +73,43 @@ class Terminal:
         for name, value in facts.items():
             if not isinstance(value, list | tuple):
                 table.add_row(name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
-        self.console.print(table)
+        self.show(table)
 
 
-def mean_and_spread(values: Sequence[Any], digits: int = 1) -> str:
-    """Mean, and standard deviation where there are several values.
+class _Lines:
+    """Progress as lines: percent and time left every few seconds, and the time taken at the end.
 
     Args:
-        values: Numbers; a dash stands for none.
-        digits: Digits after the point.
-
-    Returns:
-        Such as 9.2 ± 2.4.
+        terminal: Where to print.
     """
-    if not values:
-        return "-"
-    mean = f"{statistics.fmean(values):.{digits}f}"
-    return f"{mean} ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else mean
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._begun: dict[str, float] = {}
+        self._printed = time.monotonic()
+
+    def update(self, what: str, done: int, total: int) -> None:
+        """Print a line where it is time for one.
+
+        Args:
+            what: What is being done.
+            done: How much of it is done.
+            total: The total; 0 when unknown.
+        """
+        name, now = what.partition(FIGURES)[0], time.monotonic()
+        begun = self._begun.setdefault(name, now)
+        if total and done >= total:
+            self._print(f"{what}: done in {_clock(now - begun)}")
+            self._begun.pop(name)
+        elif now - self._printed >= _PAUSE and total and done:
+            left = (now - begun) * (total - done) / done
+            self._print(f"{what}: {100 * done / total:.0f} %, {_clock(left)} left")
+
+    def _print(self, words: str) -> None:
+        self._terminal.say(words)
+        self._printed = time.monotonic()
+
+
+def _clock(seconds: float) -> str:
+    """Minutes and seconds."""
+    return f"{round(seconds) // 60}:{round(seconds) % 60:02d}"

@@ -34,7 +34,7 @@ class TrainCommand(TrainNetwork):
             elif any(self.out.glob("checkpoints/step-*")):
                 terminal.say(f"{self.out} keeps the training up to here; go on with --resume.")
             raise
-        terminal.console.print(_table(trained))
+        terminal.show(_table(trained))
         terminal.say(f"Network: {trained.path}")
 
 

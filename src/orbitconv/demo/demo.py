@@ -7,14 +7,14 @@ from typing import Any
 
 from torch import nn
 
-from orbitconv._support.progress import ProgressCallback, silent
+from orbitconv._support.progress import FIGURES, ProgressCallback, silent
 from orbitconv.bases import BilinearBasis, ExactBasis, FilterBasis, SpectralBasis, UnitaryBasis
 from orbitconv.data import ImageSet, load
 from orbitconv.demo.upright import KERNEL, UprightStudy, build, measure
 from orbitconv.groups import Cyclic
 from orbitconv.learn import Moments, measure_moments
 from orbitconv.metrics import basis_equivariance_error, group_law_error, unitarity_error
-from orbitconv.records.command import command_of
+from orbitconv.records.command import command_as_run
 from orbitconv.records.record import Record
 
 ORDER = 8
@@ -66,18 +66,35 @@ def run_demo(config: Demo, progress: ProgressCallback = silent) -> Outcome:
     bases, facts = learn_bases(digits, test, config.fit_images)
     record = Record(
         study="demo",
-        command=command_of("orbitconv demo", config, "demo"),
+        command=command_as_run("orbitconv demo", config),
         config={**config.settings(), "data": "mnist", "kernel": KERNEL},
         extra=facts,
     )
     networks: dict[str, nn.Module] = {}
-    for seed in range(config.seeds):
-        for family in ("plain", *bases):
-            network = build(family, bases.get(family), config.parameters, seed)
-            for row in measure(family, bases.get(family), network, seed, digits, test, config, progress):
-                record.add(**row)
-            networks.setdefault(family, network)
+    jobs = [(family, seed) for seed in range(config.seeds) for family in ("plain", *bases)]
+    for place, (family, seed) in enumerate(jobs):
+        network = build(family, bases.get(family), config.parameters, seed)
+        told = _part_of(progress, place, len(jobs))
+        for row in measure(family, bases.get(family), network, seed, digits, test, config, told):
+            record.add(**row)
+        networks.setdefault(family, network)
     return Outcome(record, bases, networks, test.take(config.curve_images))
+
+
+def _part_of(progress: ProgressCallback, place: int, parts: int) -> ProgressCallback:
+    """Progress of all networks together, so that the time left is that of the whole demo."""
+    training = 90  # of 100 steps of a network; the others are its tests
+
+    def update(what: str, done: int, total: int) -> None:
+        share = done / total if total else 0.0
+        steps = training * share if what.startswith("train") else training + (100 - training) * share
+        progress(
+            f"networks{FIGURES}{place + 1} of {parts}: {what.partition(FIGURES)[0]}",
+            round(100 * place + steps),
+            100 * parts,
+        )
+
+    return update
 
 
 def learn_bases(digits: ImageSet, test: ImageSet, count: int) -> tuple[dict[str, FilterBasis], dict[str, Any]]:

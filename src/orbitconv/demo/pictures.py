@@ -12,11 +12,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from orbitconv.bases import FilterBasis
 from orbitconv.demo.demo import Outcome
 from orbitconv.figures.drawing import LEARNED, Strip, import_plotting, looks
-from orbitconv.groups import Cyclic, rotate_images
-from orbitconv.metrics import equivariance_error
+from orbitconv.groups import rotate_images
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -38,46 +36,6 @@ def learned_family(outcome: Outcome) -> str:
         Its name; the last family with a basis if none is known to be learned.
     """
     return next((name for name in outcome.bases if name in LEARNED), list(outcome.bases)[-1])
-
-
-def trained_orbits(
-    outcome: Outcome, families: Sequence[str], count: int = 4
-) -> dict[str, Float[np.ndarray, "f g ky kx"]]:
-    """The first filters of the learned network, turned by several bases.
-
-    Each filter has norm one at the identity. A basis gets the coefficients that give the filter, or what is nearest to
-    it, at the identity; for the pixel bases these are the same numbers.
-
-    Args:
-        outcome: What the demo left.
-        families: Whose bases shall turn the filters.
-        count: How many filters.
-
-    Returns:
-        For each family the filters at every group element.
-    """
-    learned = learned_family(outcome)
-    coefficients = _first_coefficients(outcome.networks[learned])
-    filters = torch.einsum("fd,dyx->fyx", coefficients, _atoms(outcome.bases[learned])[0])
-    unit = (filters / filters.flatten(1).norm(dim=1)[:, None, None].clamp_min(1e-12))[:count]
-    return {name: _turn(unit, _atoms(outcome.bases[name])).numpy() for name in families}
-
-
-def _first_coefficients(network: nn.Module) -> Float[Tensor, "f d"]:
-    """Coefficients of the first layer: those of the first input channel."""
-    coefficients = next(value for name, value in network.named_parameters() if name.endswith("coefficients"))
-    return coefficients.detach()[:, 0].double().cpu()
-
-
-def _atoms(basis: FilterBasis) -> Float[Tensor, "g d ky kx"]:
-    """The atoms in float64, on the CPU."""
-    return basis(torch.float64).detach().cpu()
-
-
-def _turn(filters: Float[Tensor, "f ky kx"], atoms: Float[Tensor, "g d ky kx"]) -> Float[Tensor, "f g ky kx"]:
-    """Find the coefficients of filters at the identity, then switch the atoms."""
-    coefficients = filters.flatten(1) @ torch.linalg.pinv(atoms[0].flatten(1))
-    return torch.einsum("fd,gdyx->fgyx", coefficients, atoms)
 
 
 def early_layer(network: nn.Module) -> nn.Sequential:
@@ -210,27 +168,6 @@ def _most_directed(upright: Tensor, turned: Tensor) -> int:
     change = (turned - turn(upright, 90)).square().sum((0, 2, 3))
     energy = torch.maximum(*(x.square().sum((0, 2, 3)) for x in (upright, turned)))
     return int(torch.where(energy >= 0.2 * energy.max(), change / energy.clamp_min(1e-12), -1.0).argmax())
-
-
-def layer_error(network: nn.Module, images: Float[Tensor, "b c h w"], degrees: int) -> float | None:
-    """Equivariance error of a network's early layer.
-
-    Args:
-        network: Network with or without a group of rotations.
-        images: Digits.
-        degrees: The turn.
-
-    Returns:
-        The error, no unit; None if the network's group has no such turn.
-    """
-    layer = early_layer(network)
-    with torch.no_grad():
-        axis = layer.eval()(images[:1])
-    group = Cyclic(axis.shape[2] if axis.ndim == 5 else 8)
-    step, rest = divmod(degrees * group.order, 360)
-    if rest:
-        return None
-    return float(equivariance_error(layer, images, group, elements=[step], layers=[""])[""][0])
 
 
 def strips(

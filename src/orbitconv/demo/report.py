@@ -1,11 +1,10 @@
-"""The report of the main job: one HTML file that needs nothing else, the record, and the pictures as files."""
+"""The page of the demo: the tables and charts of every report, a digit that turns, and the errors of the bases."""
 
-import json
-from collections.abc import Sequence
+import statistics
+from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 
-import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
@@ -13,16 +12,77 @@ from orbitconv._support.files import write_atomically
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.demo import pictures
 from orbitconv.demo.demo import Outcome
-from orbitconv.demo.findings import Result, caution, curve_caption, film_caption, finding, results
-from orbitconv.figures import drawing as figures
-from orbitconv.report.html import best_cells, document, facts_table, image, number, pairs, prose, table, template
-from orbitconv.report.words import listed
+from orbitconv.evaluation.network_facts import group_of
+from orbitconv.figures.drawing import (
+    Curve,
+    angle_figure,
+    check_libraries,
+    family_name,
+    film,
+    looks,
+    render,
+    write_figure,
+)
+from orbitconv.models import count_multiply_adds
+from orbitconv.records.grouping import by_columns
+from orbitconv.report.html import document, image, number, prose, table
+from orbitconv.report.measure import Measured, Tested, layer_errors
+from orbitconv.report.page import origin, section
+from orbitconv.report.sections import angle_chart, figure, filter_sheets, layer_chart, note
+from orbitconv.report.tables import column_table, cost_columns, error_columns
+from orbitconv.report.words import listed, lowest, spread_note
 
 _HEADING = "Digits at angles the networks never saw"
-_TITLE = f"orbitconv: {_HEADING[0].lower()}{_HEADING[1:]}"
 
 # Digits on which the equivariance of layers is measured.
-_DIGITS = 100
+_DIGITS = 50
+
+
+def tested(outcome: Outcome) -> list[Tested]:
+    """The networks of a demo as a report shows them.
+
+    Args:
+        outcome: What the demo left.
+
+    Returns:
+        One entry for each family; layers are measured on the network of the first seed.
+    """
+    families = by_columns(outcome.record.rows, "family")
+    appearance = looks([family for (family,) in families])
+    digits = _digits(outcome, _DIGITS)
+    return [
+        Tested(
+            name=family_name(family, str(rows[0]["group"])),
+            look=appearance[family],
+            measured=(measured := _measured(outcome, family, rows, digits)),
+            errors=[one.error for one in measured],
+            seconds=[float(own[0]["seconds"]) for own in by_columns(rows, "seed").values()],
+            network=outcome.networks[family],
+        )
+        for (family,), rows in families.items()
+    ]
+
+
+def _measured(
+    outcome: Outcome, family: str, rows: list[Mapping[str, object]], digits: Float[Tensor, "b c h w"]
+) -> list[Measured]:
+    """What the tests of one family gave, for each seed."""
+    network, found = outcome.networks[family], []
+    for own in by_columns(rows, "seed").values():
+        errors = {test: float(row["test_error_percent"]) for (test,), (row, *_) in by_columns(own, "test").items()}
+        angles = by_columns(own, "test").get(("angle",), [])
+        found.append(
+            Measured(
+                parameters=int(own[0]["parameters"]),
+                multiply_adds=count_multiply_adds(network, tuple(digits.shape[1:])),
+                group=group_of(network),
+                layers={} if found else layer_errors(network, digits),
+                error=errors["upright"],
+                random_error=errors["rotated"],
+                by_angle={int(row["degrees"]): float(row["test_error_percent"]) for row in angles},
+            )
+        )
+    return found
 
 
 def write_report(outcome: Outcome, folder: Path, progress: ProgressCallback = silent) -> Path:
@@ -40,181 +100,139 @@ def write_report(outcome: Outcome, folder: Path, progress: ProgressCallback = si
         ModuleNotFoundError: If matplotlib or Pillow is missing; says which extra brings it.
         OSError: If the folder cannot be written.
     """
-    figures.check_libraries()
+    check_libraries()
     outcome.record.write(folder / "demo.json")
-    parts = (_result_parts, _orbit_parts, _turning_parts, _layer_parts, _basis_parts, _record_parts)
-    places: dict[str, str] = {}
-    for step, part in enumerate(parts):
-        progress("write the report", step, len(parts))
-        places |= part(outcome, folder)
+    networks, config, record = tested(outcome), outcome.record.config, outcome.record.as_dict()
+    curves = [Curve(points=one.by_angle, look=one.look, name=one.name) for one in networks]
+    write_figure(angle_figure(curves, "digits"), folder, "error_against_angle")
+    caption = (
+        f"Networks of about {config['parameters']:,} parameters, trained on {config['train_images']:,} upright digits"
+    )
+    head = (
+        f'<header>\n<h1>{escape(_HEADING)}</h1>\n<p class="finding">{prose(_finding(networks))}</p>\n</header>\n'
+        + column_table(
+            caption,
+            {"network": [escape(one.name) for one in networks], **error_columns(networks), **cost_columns(networks)},
+        )
+        + note(f"Errors on {config['test_images']:,} test digits. {spread_note(networks, config['test_images'])}")
+    )
+    turned = [one for one in networks if one.measured[0].group is not None]
+    sections = {
+        "Error against the angle of the digits": lambda: iter(
+            [angle_chart(networks, f"The first {config['curve_images']:,} test digits", "digits")]
+        ),
+        "How filters turn": lambda: filter_sheets(turned),
+        "A digit turns, and its feature maps with it": lambda: _turning(outcome, folder),
+        "Equivariance, layer by layer": lambda: iter([layer_chart(networks, min(_DIGITS, len(outcome.digits)))]),
+        "The errors of the bases": lambda: _bases(outcome),
+    }
+    parts = [head]
+    for done, (title, make) in enumerate(sections.items()):
+        progress("write the report", done, len(sections))
+        parts.append(section(title, make()))
+    parts.append(origin(record))
+    parts.append('<p>The same numbers are in <a href="demo.json">demo.json</a>, beside this file.</p>\n')
     path = folder / "report.html"
-    body = template("demo/report_template.html").substitute(places)
-    write_atomically(path, document(_TITLE, body, outcome.record.as_dict()))
-    progress("write the report", len(parts), len(parts))
+    write_atomically(path, document(f"orbitconv: {_HEADING.lower()}", "\n".join(parts), record))
+    progress("write the report", len(sections), len(sections))
     return path
 
 
-def _result_parts(outcome: Outcome, folder: Path) -> dict[str, str]:
-    """Title, finding, table and curve."""
-    found = results(outcome.record.rows)
-    figure = figures.error_against_angle(outcome.record.rows)
-    (folder / "error_against_angle.png").write_bytes(figures.render(figure, "png"))
-    curve = figures.render(figure, "svg")
-    (folder / "error_against_angle.svg").write_bytes(curve)
-    return {
-        "heading": escape(_HEADING),
-        "finding": prose(finding(found)),
-        "results": _result_table(found, outcome.record.config.get("train_images")),
-        "note": prose(caution(found, int(outcome.record.config["test_images"]))),
-        "curve": image(curve, "svg+xml", "Test error of every network against the angle of the digits.", dense=True),
-        "curve_caption": prose(curve_caption(outcome.record.rows)),
-    }
+def _finding(networks: list[Tested]) -> str:
+    """The outcome in words, whatever it is."""
+    plain = next(one for one in networks if one.measured[0].group is None)
+    return (
+        f"All networks were trained on upright digits only. {lowest(networks, 'at random angles', _at_random)} "
+        f"The {plain.name} has {statistics.fmean(_at_random(plain)):.2f} %."
+    )
 
 
-def _result_table(found: Sequence[Result], train_images: object) -> str:
-    """One row a family, the best value of each column emphasised."""
-    columns: list[Sequence[Sequence[float | int]]] = [
-        [[r.parameters] for r in found], [r.upright for r in found], [r.turned for r in found],
-        [r.seconds for r in found],
-    ]  # fmt: skip
-    cells = [best_cells(values, digits) for values, digits in zip(columns, (0, 1, 1, 1), strict=True)]
-    rows = [[escape(r.name), *row] for r, row in zip(found, zip(*cells, strict=True), strict=True)]
-    caption = f"Networks of the same size, trained on {train_images:,} upright digits"
-    head = ("network", "parameters", "error upright, %", "error at random angles, %", "training, s")
-    return table(caption, head, rows)
+def _at_random(one: Tested) -> list[float]:
+    return one.random_errors
 
 
-def _orbit_parts(outcome: Outcome, folder: Path) -> dict[str, str]:
-    """The pictures of turned filters."""
-    learned = pictures.learned_family(outcome)
-    group = outcome.bases[learned].group
-    others = [name for name, basis in outcome.bases.items() if name != learned and basis.group == group]
-    words = {name: name for name in others[:1]} | {learned: "learned"}
-    orbits = pictures.trained_orbits(outcome, list(words))
-    degrees = [360 * g / group.order for g in range(group.order)]
-    picture = figures.render(figures.filter_orbits({words[n]: tiles for n, tiles in orbits.items()}, degrees), "png")
-    (folder / "orbits.png").write_bytes(picture)
-    kept = []
-    for name, tiles in orbits.items():
-        norms = np.linalg.norm(tiles, axis=(2, 3))[:, 1::2]
-        low, high = norms.min(), norms.max()
-        span = f"{low:.2f}" if f"{low:.2f}" == f"{high:.2f}" else f"{low:.2f} to {high:.2f}"
-        kept.append(f"{span} of their norm with the {words[name]} basis")
-    count, turners = len(next(iter(orbits.values()))), listed([f"the {name} basis" for name in words.values()])
-    alt = "Filters as pixels at every angle, turned by each basis."
-    return {
-        "orbits_lead": escape(
-            f"To turn a filter, a network keeps its coefficients and switches the basis. Here are the first {count} "
-            f"filters of the trained learned network, each turned by {turners}. Below each tile stands its norm."
-        ),
-        "orbits": image(picture, "png", alt, width=43, dense=True),
-        "orbits_caption": escape(
-            f"At the odd eighths of a turn the filters have {listed(kept)}. A filter that fades answers less at some "
-            "angles than at others; a unitary basis keeps every norm."
-            if group.order == 8
-            else f"At every second angle the filters have {listed(kept)}."
-        ),
-    }
-
-
-def _turning_parts(outcome: Outcome, folder: Path) -> dict[str, str]:
+def _turning(outcome: Outcome, folder: Path) -> Iterator[str]:
     """A digit that turns beside its feature maps: moving and still."""
-    found = {r.family: r.name for r in results(outcome.record.rows)}
-    names = {f: found[f].partition(" (")[0] for f in (pictures.learned_family(outcome), "plain")}
+    groups = {str(row["family"]): str(row["group"]) for row in outcome.record.rows}
+    names = {family: family_name(family, groups[family]) for family in (pictures.learned_family(outcome), "plain")}
     digit = pictures.clear_digit(_digits(outcome, len(outcome.digits)))
     eighths, frames = (
         {f: pictures.follow(outcome.networks[f], digit, degrees) for f in names}
         for degrees in (pictures.EIGHTHS, pictures.FRAMES)
     )
     strips = pictures.strips(digit, eighths, names, pictures.EIGHTHS)
-    film = figures.render(figures.film(strips, pictures.EIGHTHS), "png")
+    still_film = render(film(strips, pictures.EIGHTHS), "png")
     moving, still = pictures.animation(digit, frames, names, pictures.FRAMES)
-    (folder / "turning.png").write_bytes(film)
+    (folder / "turning.png").write_bytes(still_film)
     (folder / "turning.webp").write_bytes(moving)
-    alt = "A digit turns; beside it a feature map of the learned network and one of the plain network."
-    return {
-        "turning_lead": escape(
-            "A network can only recognise what it has not seen turned if its features turn with the input. Here is one "
-            "channel after the first convolution of two networks: the channel that depends most on direction."
-        ),
-        "moving": image(moving, "webp", alt, width=39, still=still),
-        "moving_caption": escape(
-            "Above, as the networks see it; below, turned back upright: what turns with the digit stands still there. "
-            "Between two group elements the animation blends their maps."
-        ),
-        "film": image(film, "png", f"Film strip. {alt}", width=54, dense=True),
-        "film_caption": prose(film_caption(eighths, names)),
-    }
+    alt = f"A digit turns; beside it a feature map of the network {' and one of the '.join(names.values())}."
+    yield (
+        "<p>A network recognises a turned image that it has not seen only if its features turn with the input. This is "
+        "one channel after the first convolution of two networks: the channel that depends most on direction.</p>"
+    )
+    yield figure(
+        image(moving, "webp", alt, width=39, still=still),
+        "Above, as the networks see it; below, turned back upright: what turns with the digit stands still there. "
+        "Between two group elements the animation blends their maps.",
+    )
+    yield figure(
+        image(still_film, "png", f"Film strip. {alt}", width=54, dense=True),
+        "The map at a fixed group element changes with the angle, as a plain network's does, but its content moves to "
+        "the group element that follows the turn. Turned back, a map that only turns is the same in every tile. The "
+        "numbers are its distance from that, relative to its size (the equivariance error of this one channel, which "
+        f"is harder to turn than most). Mean: {_film_errors(eighths, names)}.",
+    )
 
 
-def _layer_parts(outcome: Outcome, folder: Path) -> dict[str, str]:  # noqa: ARG001
-    """The equivariance error of the layer in the pictures, all channels, of every network."""
-    digits = _digits(outcome)
-    rows = []
-    for r in results(outcome.record.rows):
-        errors = [pictures.layer_error(outcome.networks[r.family], digits, degrees) for degrees in (45, 90)]
-        rows.append([escape(r.name), *(f"not in {r.name.split()[-1]}" if e is None else number(e) for e in errors)])
-    caption = f"Equivariance error of that layer, all channels, over {len(digits)} digits (0: the maps only turn)"
-    return {"layers": table(caption, ("network", "at 45°", "at 90°"), rows)}
+def _film_errors(seen: Mapping[str, pictures.Follow], names: Mapping[str, str]) -> str:
+    """The mean errors of the maps in the film."""
+    return listed(
+        [
+            f"{names[family]} {statistics.fmean(one.errors[1::2]):.2f} at the odd eighths and "
+            f"{statistics.fmean(one.errors[2::2]):.2f} at the other quarter turns"
+            for family, one in seen.items()
+        ]
+    )
 
 
 _BASIS_COLUMNS = (
-    ("num_atoms", "atoms", "how many coefficients a filter has; 9 atoms make every 3x3 filter"),
-    ("error_45_degrees", "error at 45°", "how far filtering a turned image is from turning the filtered image"),
+    ("num_atoms", "atoms", "coefficients of a filter; 9 atoms make every 3x3 filter"),
+    ("error_45_degrees", "error at 45°", "distance of filtering a turned image from turning the filtered image"),
     ("error_90_degrees", "error at 90°", "the same for a quarter turn, which can be exact on a square grid"),
     ("unitarity_error", "unitarity", "how far turning is from keeping norms and angles between filters"),
     (
         "group_law_error",
         "group law",
-        "how far two turns in a row are from one by the sum of their angles; complete bases only",
+        "distance of two turns in a row from one turn by the sum of their angles; complete bases only",
     ),
 )
 
 
-def _basis_parts(outcome: Outcome, folder: Path) -> dict[str, str]:  # noqa: ARG001
+def _bases(outcome: Outcome) -> Iterator[str]:
     """The table of bases."""
     facts = outcome.record.extra
     rows = [
         [
-            escape(figures.family_name(str(basis["family"]), str(basis["group"]))),
+            escape(family_name(str(basis["family"]), str(basis["group"]))),
             *(str(basis[key]) if key == "num_atoms" else number(basis[key]) for key, _, _ in _BASIS_COLUMNS),
         ]
         for basis in facts["bases"]
     ]
+    yield (
+        f"<p>The learned bases were fitted in closed form to {facts['fit_images']:,} upright digits, in "
+        f"{facts['fit_seconds']:.1f} seconds. The errors have no unit and 0 is best; those at 45° and 90° are measured "
+        "on test digits.</p>"
+    )
+    yield table(
+        "How well each basis turns filters (largest over the group for unitarity and group law)",
+        ("basis", *(name for _, name, _ in _BASIS_COLUMNS)),
+        rows,
+    )
     meanings = "".join(f"<dt>{escape(name)}:</dt> <dd>{escape(words)}.</dd>\n" for _, name, words in _BASIS_COLUMNS)
-    return {
-        "bases_lead": escape(
-            f"The learned bases were fitted in closed form to {facts['fit_images']:,} upright digits, in "
-            f"{facts['fit_seconds']:.1f} seconds. The errors have no unit and 0 is best; those at 45° and 90° are "
-            "measured on test digits."
-        ),
-        "bases": table(
-            "How well each basis turns filters (largest over the group for unitarity and group law)",
-            ("basis", *(name for _, name, _ in _BASIS_COLUMNS)),
-            rows,
-        ),
-        "columns": f"<dl>\n{meanings}</dl>",
-    }
+    yield f"<dl>\n{meanings}</dl>"
 
 
-def _record_parts(outcome: Outcome, folder: Path) -> dict[str, str]:  # noqa: ARG001
-    """How the numbers came about, and the numbers."""
-    text = (folder / "demo.json").read_text(encoding="utf-8")
-    data = json.loads(text)
-    facts = {
-        "commit": data["commit"] or "not run from a checkout",
-        "versions": pairs(data["versions"]),
-        "machine": pairs(data["machine"]),
-        "settings": pairs(data["config"]),
-    }
-    return {
-        "command": escape(data["command"]),
-        "facts": facts_table("Where the numbers come from", facts),
-        "json": escape(text),
-    }
-
-
-def _digits(outcome: Outcome, count: int = _DIGITS) -> Float[Tensor, "b c h w"]:
-    """The digits that layers are shown and measured on, where the networks are."""
+def _digits(outcome: Outcome, count: int) -> Float[Tensor, "b c h w"]:
+    """The first digits, where the networks are."""
     device = next(outcome.networks["plain"].parameters()).device
     return outcome.digits.take(min(count, len(outcome.digits))).floats().to(device)

@@ -1,7 +1,6 @@
 """The figures of a report, drawn with matplotlib from numbers and arrays alone; no global state is touched."""
 
 import io
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from jaxtyping import Float
 
 from orbitconv._support.files import write_atomically
 from orbitconv._support.optional import import_optional
+from orbitconv.records.grouping import Spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -144,23 +144,6 @@ def new_figure(width: float, height: float) -> "Figure":
     return figure
 
 
-def error_curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[float, list[float]]]:
-    """Error against angle, from the rows of a record.
-
-    Args:
-        rows: Rows; those with test "angle" count.
-
-    Returns:
-        For each family, for each angle in degrees, the errors of all seeds in percent.
-    """
-    curves: dict[str, dict[float, list[float]]] = {}
-    for row in rows:
-        if row["test"] == "angle":
-            at = curves.setdefault(str(row["family"]), {})
-            at.setdefault(float(row["degrees"]), []).append(float(row["test_error_percent"]))
-    return {family: dict(sorted(at.items())) for family, at in curves.items()}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Curve:
     """A line of means over seeds, with their standard deviation as a band.
@@ -178,25 +161,6 @@ class Curve:
     name: str = ""
     over: bool = False
     band: bool = True
-
-
-def error_against_angle(rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """One line per family: mean error over seeds against the angle of the test digits, with the spread as a band.
-
-    Args:
-        rows: Rows of a record.
-
-    Returns:
-        The figure.
-    """
-    names = {str(row["family"]): family_name(str(row["family"]), str(row["group"])) for row in rows}
-    points = error_curves(rows)
-    return angle_figure(
-        [
-            Curve(points=points[family], look=look, name=names[family], over=family in LEARNED)
-            for family, look in looks(list(points)).items()
-        ]
-    )
 
 
 def angle_figure(curves: Sequence[Curve], images: str = "digits") -> "Figure":
@@ -241,8 +205,8 @@ def draw_curve(axes: "Axes", curve: Curve, marker: str = "") -> None:
         marker: What marks each point, as matplotlib takes it.
     """
     places, look = list(curve.points), curve.look
-    means = np.array([statistics.fmean(values) for values in curve.points.values()])
-    spreads = np.array([statistics.stdev(values) if len(values) > 1 else 0.0 for values in curve.points.values()])
+    found = [Spread.of(values) for values in curve.points.values()]
+    means, spreads = (np.array(values) for values in ([one.mean for one in found], [one.deviation for one in found]))
     if curve.band and spreads.any():
         axes.fill_between(places, means - spreads, means + spreads, color=look.color, alpha=0.13, linewidth=0)
     axes.plot(
@@ -275,39 +239,6 @@ def tidy_axes(axes: "Axes") -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(_FAINT)
-
-
-def filter_orbits(
-    tiles: Mapping[str, Float[np.ndarray, "f g ky kx"]], degrees: Sequence[float | int], limit: float | None = None
-) -> "Figure":
-    """Filters at every angle, one block of rows per filter, one row per basis, norms below the tiles.
-
-    Args:
-        tiles: For each basis, by the words a reader knows, the filters at every angle.
-        degrees: The angles.
-        limit: Value of the darkest colours; the largest magnitude by default.
-
-    Returns:
-        The figure.
-    """
-    count = len(next(iter(tiles.values())))
-    limit = limit or max(float(np.abs(t).max()) for t in tiles.values())
-    columns = len(degrees)
-    left, side, gap, row, top = 0.8, 0.74, 0.08, 0.96, 0.3
-    block = len(tiles) * row + 0.2
-    figure = new_figure(left + columns * (side + gap), top + count * block - 0.2)
-    for index in range(count * len(tiles)):
-        f, b = divmod(index, len(tiles))
-        name, filters = list(tiles.items())[b]
-        y = top + f * block + b * row
-        _text(figure, left - 0.12, y + side / 2, name, ha="right")
-        for g in range(columns):
-            axes = _tile(figure, left + g * (side + gap), y, side)
-            axes.imshow(filters[f, g], cmap="RdBu_r", vmin=-limit, vmax=limit)
-            _text(figure, left + g * (side + gap) + side / 2, y + side + 0.1, f"{np.linalg.norm(filters[f, g]):.2f}")
-    for g, angle in enumerate(degrees):
-        _text(figure, left + g * (side + gap) + side / 2, 0.14, f"{angle:g}°")
-    return figure
 
 
 @dataclass(frozen=True)

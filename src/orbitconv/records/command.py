@@ -1,8 +1,9 @@
 """The command line that reproduces a record, from the settings of a study."""
 
 import shlex
-from collections.abc import Iterator
-from dataclasses import asdict, fields, is_dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import MISSING, asdict, fields, is_dataclass
+from types import SimpleNamespace
 from typing import Any
 
 # Fields that no result depends on.
@@ -19,6 +20,24 @@ def settings_of(config: Any) -> dict[str, Any]:
         Names and values.
     """
     return {name: value for name, value in asdict(config).items() if name not in PLACES}
+
+
+def command_as_run(program: str, config: Any, positional: Collection[str] = ()) -> str:
+    """The command line that made a result, files and folders included; options at their defaults are left out.
+
+    Args:
+        program: The program and its command, such as "orbitconv demo".
+        config: Its settings, a dataclass.
+        positional: Names of the fields that are typed without their names.
+
+    Returns:
+        The command.
+    """
+    words = [shlex.quote(word) for name in positional for word in _words(getattr(config, name))]
+    defaults = {
+        one.name: one.default_factory() if one.default_factory is not MISSING else one.default for one in fields(config)
+    }
+    return " ".join([program, *words, *_options(config, SimpleNamespace(**defaults), "", positional)])
 
 
 def command_of(words: str, config: Any, record: str) -> str:
@@ -40,14 +59,14 @@ def command_of(words: str, config: Any, record: str) -> str:
     return " ".join([words, *_options(config, plain, ""), *places])
 
 
-def _options(config: Any, plain: Any, prefix: str) -> Iterator[str]:
+def _options(config: Any, plain: Any, prefix: str, hidden: Collection[str] = PLACES) -> Iterator[str]:
     """Options, for all fields that are not at their default."""
     for one in fields(config):
         value, default = getattr(config, one.name), getattr(plain, one.name)
         name = one.name.replace("_", "-")
         if is_dataclass(value):
-            yield from _options(value, default, f"{prefix}{name}.")
-        elif value != default and one.name not in PLACES:
+            yield from _options(value, default, f"{prefix}{name}.", hidden)
+        elif value != default and one.name not in hidden:
             if isinstance(value, bool):
                 yield f"--{prefix}{name if value else f'no-{name}'}"
             else:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from orbitconv.figures.drawing import Curve, Look, draw_curve, headroom, import_plotting, new_figure, tidy_axes
-from orbitconv.records.metric_lines import Row
+from orbitconv.records.grouping import values_by
 from orbitconv.report.grouping import Kind
 from orbitconv.report.measure import Measured
 
@@ -26,18 +26,18 @@ FLOOR = 1e-4
 _MARKED, _NAMED, _BANDS = 12, 12, 5
 
 
-def looks_of(kinds: Sequence[Kind]) -> list[Look]:
-    """How to draw each kind: the plain one grey and dotted, the others apart by colour, and by dashes beyond those.
+def looks_of(plain: Sequence[bool]) -> list[Look]:
+    """Choose a look for each kind: the first plain one grey and dotted, the others by colour, then by dashes.
 
     Args:
-        kinds: The kinds on one data set.
+        plain: Whether each kind has a plain basis.
 
     Returns:
         A look for each.
     """
     others = itertools.cycle(Look(color, dashes, 2.0) for dashes in _DASHES for color in _COLORS)
-    plain = itertools.chain([_PLAIN], others)
-    return [next(plain if kind.settings["network.basis"] == "plain" else others) for kind in kinds]
+    grey = itertools.chain([_PLAIN], others)
+    return [next(grey if is_plain else others) for is_plain in plain]
 
 
 def shows_bands(lines: Collection[object]) -> bool:
@@ -50,23 +50,6 @@ def shows_bands(lines: Collection[object]) -> bool:
         True or false.
     """
     return len(lines) <= _BANDS
-
-
-def learning_points(rows: Sequence[Sequence[Row]], column: str) -> dict[float, list[float]]:
-    """One figure over the epochs.
-
-    Args:
-        rows: The lines of every run.
-        column: Name of the figure.
-
-    Returns:
-        For each epoch in which a run has it, the values of those runs.
-    """
-    points: dict[float, list[float]] = {}
-    for row in itertools.chain(*rows):
-        if column in row:
-            points.setdefault(float(row["epoch"]), []).append(float(row[column]))
-    return dict(sorted(points.items()))
 
 
 def learning_figures(kinds: Sequence[Kind], looks: Sequence[Look]) -> Iterator[tuple[str, "Figure"]]:
@@ -85,7 +68,7 @@ def learning_figures(kinds: Sequence[Kind], looks: Sequence[Look]) -> Iterator[t
     for column in ("loss", *(name for name in names if name.endswith("_error_percent"))):
         figure = new_figure(3.9, 3.0)
         axes = figure.add_axes((0.14, 0.165, 0.82, 0.72))
-        points = [learning_points(lines[id(kind)], column) for kind in kinds]
+        points = [values_by(itertools.chain(*lines[id(kind)]), "epoch", column) for kind in kinds]
         values = [value for at in points for some in at.values() for value in some]
         if not values or (last > 1 and max(map(len, points)) == 1):
             continue  # tested once, at the end: that is in the tables

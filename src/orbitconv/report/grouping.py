@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from orbitconv.records.grouping import group_by
 from orbitconv.report.runs import Run
 from orbitconv.train import TrainConfig
 
@@ -51,10 +52,20 @@ def kinds_by_data(runs: Sequence[Run]) -> dict[str, list[Kind]]:
     Returns:
         For each data set its kinds, in the order of their first runs.
     """
-    by_data: dict[str, list[Run]] = {}
-    for run in runs:
-        by_data.setdefault(run.config.data, []).append(run)
-    return {data: _kinds(own) for data, own in by_data.items()}
+    return {data: _kinds(own) for data, own in group_by(runs, lambda run: run.config.data).items()}
+
+
+def final_errors(kind: Kind) -> list[float]:
+    """The test error of every finished run, as its training measured it after the last epoch.
+
+    Args:
+        kind: The runs.
+
+    Returns:
+        Errors in percent.
+    """
+    last = [run.rows[-1] for run in kind.finished if run.rows]
+    return [float(row["test_error_percent"]) for row in last if "test_error_percent" in row]
 
 
 def label(setting: str) -> str:
@@ -71,9 +82,7 @@ def label(setting: str) -> str:
 
 def _kinds(runs: Sequence[Run]) -> list[Kind]:
     """The kinds of networks on one data set."""
-    grouped: dict[tuple[tuple[str, Any], ...], list[Run]] = {}
-    for run in runs:
-        grouped.setdefault(tuple(sorted(_flat(run.config).items())), []).append(run)
+    grouped = group_by(runs, lambda run: tuple(sorted(_flat(run.config).items())))
     found = [dict(key) for key in grouped]
     names = list(dict.fromkeys(itertools.chain(*found)))
     shown = [dict.fromkeys(names, "") for _ in found]

@@ -2,42 +2,35 @@
 
 import base64
 import json
-import statistics
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib import resources
 from string import Template
 from typing import Any
 
+from orbitconv.records.grouping import Spread, mean_and_spread
 
-def document(title: str, body: str, data: object, style: str = "") -> str:
+
+def document(title: str, body: str, data: object) -> str:
     """A whole page that needs nothing but itself, readable on a phone and in the dark.
 
     Args:
         title: Title, as text.
         body: What stands in it, as HTML.
         data: The numbers on it, as JSON can hold them; the page holds them for programs, in the element `record`.
-        style: Further rules of style.
 
     Returns:
         The page.
     """
     data_in_html = json.dumps(data).replace("<", "\\u003c")
-    return template("report/page_template.html").substitute(
-        title=escape(title), body=body, data=data_in_html, style=style
+    return _template("page_template.html").substitute(
+        title=escape(title), body=body, data=data_in_html, style=_template("style.css").template
     )
 
 
-def template(name: str) -> Template:
-    """A template that comes with the package.
-
-    Args:
-        name: Its file, below the package.
-
-    Returns:
-        The template.
-    """
-    return Template(resources.files("orbitconv").joinpath(name).read_text(encoding="utf-8"))
+def _template(name: str) -> Template:
+    """A file beside this one."""
+    return Template(resources.files("orbitconv.report").joinpath(name).read_text(encoding="utf-8"))
 
 
 def prose(text: str) -> str:
@@ -84,18 +77,27 @@ def best_cells(column: Sequence[Sequence[float | int]], digits: int) -> list[str
     Returns:
         One cell a row; the lowest mean as it is printed is emphasised, if there are several.
     """
-    means = [round(statistics.fmean(values), digits) if values else None for values in column]
-    known = [mean for mean in means if mean is not None]
-    lowest = min(known) if len(known) > 1 else None
-    cells = []
-    for mean, values in zip(means, column, strict=True):
-        if mean is None:
-            cells.append("&ndash;")
-            continue
-        text = f"{mean:,.{digits}f}"
-        spread = f" <small>± {statistics.stdev(values):.{digits}f}</small>" if len(values) > 1 else ""
-        cells.append((f"<strong>{text}</strong>" if mean == lowest else text) + spread)
-    return cells
+    means = [round(Spread.of(values).mean, digits) for values in column if values]
+    lowest = min(means) if len(means) > 1 else None
+    return [
+        cell(values, digits, best=bool(values) and round(Spread.of(values).mean, digits) == lowest) for values in column
+    ]
+
+
+def cell(values: Sequence[float | int], digits: int, *, best: bool = False) -> str:
+    """Mean and, with several values, standard deviation, as HTML.
+
+    Args:
+        values: The values.
+        digits: Digits after the point.
+        best: Whether the mean is emphasised.
+
+    Returns:
+        The cell; a dash if there are no values.
+    """
+    mean, plus_minus, deviation = mean_and_spread(values, digits, none="&ndash;").partition(" ± ")
+    spread = f" <small>± {deviation}</small>" if plus_minus else ""
+    return (f"<strong>{mean}</strong>" if best else mean) + spread
 
 
 def image(

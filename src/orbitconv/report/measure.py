@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from orbitconv.data import ImageSet, rotated
 from orbitconv.data.rotation import TEST_SEED
 from orbitconv.evaluation.network_facts import group_of, measured_group
+from orbitconv.figures.drawing import Look
 from orbitconv.groups import Group
 from orbitconv.metrics import equivariance_error
 from orbitconv.models import count_multiply_adds, count_parameters
@@ -44,6 +45,38 @@ class Measured:
     error: float = 0.0
     random_error: float | None = None
     by_angle: dict[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tested:
+    """Networks that differ in their seed only, as a page shows them.
+
+    Args:
+        name: What a reader calls them.
+        look: How they are drawn.
+        measured: What the tests of each network gave; empty if none was tested.
+        errors: The error of each network on test images as they are, in percent.
+        seconds: How long the training of each took.
+        network: One of them.
+    """
+
+    name: str
+    look: Look
+    measured: list[Measured] = field(default_factory=list)
+    errors: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    network: nn.Module | None = None
+
+    @property
+    def random_errors(self) -> list[float]:
+        """The error of each network on images that are each turned by their own angle, in percent."""
+        return [one.random_error for one in self.measured if one.random_error is not None]
+
+    @property
+    def by_angle(self) -> dict[float, list[float]]:
+        """For each angle in degrees, the errors of all networks, in percent."""
+        angles = self.measured[0].by_angle if self.measured else {}
+        return {float(degrees): [one.by_angle[degrees] for one in self.measured] for degrees in angles}
 
 
 def measure_networks(

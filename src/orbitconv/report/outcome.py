@@ -10,8 +10,9 @@ from torch import nn
 from orbitconv._support.progress import ProgressCallback
 from orbitconv.data import ImageSet, rotated
 from orbitconv.data.rotation import TEST_SEED
-from orbitconv.report.grouping import Kind
-from orbitconv.report.measure import Measured, measure_networks, steps
+from orbitconv.report.figures import looks_of
+from orbitconv.report.grouping import BASIS, Kind, final_errors
+from orbitconv.report.measure import Measured, Tested, measure_networks, steps
 from orbitconv.report.mistakes import Judgement, judge
 from orbitconv.report.runs import Run
 from orbitconv.train import load_trained
@@ -51,6 +52,22 @@ class Outcome:
         """All runs."""
         return [run for kind in self.kinds for run in kind.runs]
 
+    @property
+    def tested(self) -> list[Tested]:
+        """The kinds of networks with what their tests gave."""
+        looks = looks_of([kind.settings[BASIS] == "plain" for kind in self.kinds])
+        return [
+            Tested(
+                name=kind.name,
+                look=look,
+                measured=self.of(kind),
+                errors=final_errors(kind),
+                seconds=[sum(float(row.get("seconds", 0)) for row in run.rows) for run in kind.finished],
+                network=self.networks.get(kind.name),
+            )
+            for kind, look in zip(self.kinds, looks, strict=True)
+        ]
+
     def of(self, kind: Kind) -> list[Measured]:
         """What was measured on the finished runs of a kind.
 
@@ -60,7 +77,7 @@ class Outcome:
         Returns:
             One entry a run.
         """
-        return [self.measured[run.folder] for run in kind.finished]
+        return [self.measured[run.folder] for run in kind.finished if run.folder in self.measured]
 
 
 def run_tests(

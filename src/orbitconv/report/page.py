@@ -1,8 +1,7 @@
 """The page of a report on runs."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
-from importlib import resources
 from typing import Any
 
 from orbitconv._support.progress import ProgressCallback, silent
@@ -44,14 +43,13 @@ def make_page(outcomes: Sequence[Outcome], record: Mapping[str, Any], progress: 
             parts.append(f'<h2 class="data">{escape(outcome.data)}</h2>')
         parts += [result_table(outcome), f'<p class="note">{prose(table_note(outcome))}</p>', _common(outcome.kinds)]
         parts.append(f"<details>\n<summary>Every run</summary>\n{run_table(outcome)}\n</details>")
-        for words, section in _sections(outcome).items():
+        for words, make in _sections(outcome).items():
             progress("draw", done, total)
-            parts.append(f"<section>\n<h2>{words}</h2>\n{chr(10).join(section(outcome))}\n</section>")
+            parts.append(section(words, make(outcome)))
             done += 1
     progress("draw", done, total)
-    parts.append(_origin(record))
-    style = resources.files("orbitconv.report").joinpath("style.css").read_text(encoding="utf-8")
-    return document(f"orbitconv: {title}", "\n".join(parts) + "\n", record, style)
+    parts.append(origin(record))
+    return document(f"orbitconv: {title}", "\n".join(parts) + "\n", record)
 
 
 def _sections(outcome: Outcome) -> dict[str, Callable[[Outcome], Iterator[str]]]:
@@ -71,16 +69,40 @@ def _common(kinds: Sequence[Kind]) -> str:
     return f"<details>\n<summary>{whose}</summary>\n<p>{escape(pairs(shared))}</p>\n</details>"
 
 
-def _origin(record: Mapping[str, Any]) -> str:
-    """How the page was made, and where its numbers are."""
+def section(title: str, parts: Iterable[str]) -> str:
+    """A section of a page.
+
+    Args:
+        title: Its heading, as text.
+        parts: What it holds, as HTML.
+
+    Returns:
+        HTML.
+    """
+    return f"<section>\n<h2>{escape(title)}</h2>\n{chr(10).join(parts)}\n</section>"
+
+
+def origin(record: Mapping[str, Any]) -> str:
+    """How the page was made, and where its numbers are.
+
+    Args:
+        record: The record of the page, with its command.
+
+    Returns:
+        HTML.
+    """
     facts = {
         "commit": record["commit"] or "not run from a checkout",
         "versions": pairs(record["versions"]),
         "machine": pairs(record["machine"]),
         "settings": pairs(record["config"]),
     }
-    return (
-        f"<section>\n<h2>How this page was made</h2>\n{facts_table('Where the tests come from', facts)}\n"
-        "<p>Programs find every number of this page as JSON in its element <code>&lt;script "
-        'type="application/json" id="record"&gt;</code>.</p>\n</section>'
+    return section(
+        "How this page was made",
+        [
+            f"<pre><code>{escape(record['command'])}</code></pre>",
+            facts_table("Where the numbers come from", facts),
+            "<p>Programs find every number of this page as JSON in its element <code>&lt;script "
+            'type="application/json" id="record"&gt;</code>.</p>',
+        ],
     )

@@ -13,11 +13,12 @@ from orbitconv.report.outcome import Outcome
 from orbitconv.report.runs import Run
 
 
-def record_of(outcomes: Sequence[Outcome], settings: Mapping[str, Any]) -> dict[str, Any]:
+def record_of(outcomes: Sequence[Outcome], command: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """All numbers, as JSON can hold them.
 
     Args:
         outcomes: What was measured, by data set.
+        command: The command that made the report.
         settings: Settings of the report.
 
     Returns:
@@ -25,6 +26,7 @@ def record_of(outcomes: Sequence[Outcome], settings: Mapping[str, Any]) -> dict[
     """
     return {
         "study": "report",
+        "command": command,
         "commit": commit(),
         "versions": versions(),
         "machine": machine(),

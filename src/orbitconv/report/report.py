@@ -8,6 +8,7 @@ from orbitconv._support.devices import Device, find_device
 from orbitconv._support.files import check_replaceable, check_writable, write_atomically
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.figures.drawing import check_libraries
+from orbitconv.records.command import command_as_run
 from orbitconv.report.grouping import kinds_by_data
 from orbitconv.report.outcome import Outcome, run_tests
 from orbitconv.report.page import make_page
@@ -73,11 +74,12 @@ def write_run_report(config: RunReport, progress: ProgressCallback = silent) -> 
         )
         for data, kinds in kinds_by_data(find_runs(config.runs)).items()
     ]  # fmt: skip
+    command = command_as_run("orbitconv report", config, ("runs",))
     settings = {
         "runs": [str(path) for path in config.runs],
         "test_images": config.test_images,
         "step_degrees": config.step_degrees,
         "device": str(device),
     }
-    write_atomically(config.out, make_page(outcomes, record_of(outcomes, settings), progress))
+    write_atomically(config.out, make_page(outcomes, record_of(outcomes, command, settings), progress))
     return outcomes

@@ -7,23 +7,22 @@ from typing import TYPE_CHECKING
 
 from orbitconv.data import ImageSet
 from orbitconv.evaluation.network_facts import measured_group
-from orbitconv.figures.drawing import Curve, Look, angle_figure, import_plotting, render
+from orbitconv.figures.drawing import Curve, angle_figure, import_plotting, render
+from orbitconv.records.grouping import group_by
 from orbitconv.report.figures import (
     FLOOR,
     layer_figure,
     layer_points,
     learning_figures,
-    looks_of,
     shows_bands,
 )
 from orbitconv.report.filters import orbit_figure
-from orbitconv.report.grouping import Kind
 from orbitconv.report.html import image, prose
-from orbitconv.report.measure import LAYER_IMAGES
+from orbitconv.report.measure import LAYER_IMAGES, Tested
 from orbitconv.report.mistakes import Mistake
 from orbitconv.report.outcome import Outcome
 from orbitconv.report.tables import confusion_table
-from orbitconv.report.words import count, listed
+from orbitconv.report.words import angle_note, count, listed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,16 +37,14 @@ def learning_curves(outcome: Outcome) -> Iterator[str]:
     Yields:
         HTML.
     """
-    looks = looks_of(outcome.kinds)
+    networks = outcome.tested
     panels = [
-        _svg(figure, f"{words} of every network against the epoch.".capitalize(), width=34)
-        for words, figure in learning_figures(outcome.kinds, looks)
+        svg(drawn, f"{words} of every network against the epoch.".capitalize(), width=34)
+        for words, drawn in learning_figures(outcome.kinds, [one.look for one in networks])
     ]
     if panels:
-        content = f'{_legend(outcome.kinds, looks)}<div class="panels">{"".join(panels)}</div>'
-        yield _figure(
-            content, f"Each line is the mean over the runs that have reached the epoch.{_bands(outcome.kinds)}"
-        )
+        content = f'{legend(networks)}<div class="panels">{"".join(panels)}</div>'
+        yield figure(content, f"Each line is the mean over the runs that have reached the epoch.{_bands(networks)}")
     else:
         yield "<p>No run has finished an epoch yet.</p>"
 
@@ -62,24 +59,32 @@ def angle_curves(outcome: Outcome) -> Iterator[str]:
         HTML.
     """
     if outcome.turned_already:
-        yield _note(
+        yield note(
             f"Every test image of {outcome.data} is turned by an angle of its own already, so the test error is the "
             "error at random angles. There is no curve: to turn the images once more would blur them twice."
         )
         return
-    kinds, looks = _tested(outcome)
-    curves = []
-    for kind, look in zip(kinds, looks, strict=True):
-        measured = outcome.of(kind)
-        points = {float(degrees): [one.by_angle[degrees] for one in measured] for degrees in measured[0].by_angle}
-        curves.append(Curve(points=points, look=look, band=shows_bands(kinds)))
     assert outcome.images is not None
-    alt = "Test error of every network against the angle of the test images."
-    content = _legend(kinds, looks) + _svg(angle_figure(curves, "images"), alt, dense=True)
-    yield _figure(
-        content,
-        f"The first {len(outcome.images):,} test images, all turned by the same angle with a cubic spline."
-        f"{_bands(kinds)}",
+    yield angle_chart(outcome.tested, f"The first {len(outcome.images):,} test images")
+
+
+def angle_chart(networks: Sequence[Tested], what: str, images: str = "images") -> str:
+    """A chart of error against angle with its legend and caption.
+
+    Args:
+        networks: The kinds of networks; those without a test are left out.
+        what: Which images were turned, in words.
+        images: What the images show.
+
+    Returns:
+        HTML.
+    """
+    tested = [one for one in networks if one.by_angle]
+    curves = [Curve(points=one.by_angle, look=one.look, band=shows_bands(tested)) for one in tested]
+    alt = f"Test error of every network against the angle of the test {images}."
+    return figure(
+        legend(tested) + svg(angle_figure(curves, images), alt, dense=True),
+        f"{what}, all turned by the same angle with a cubic spline. {angle_note(tested)}{_bands(tested)}",
     )
 
 
@@ -92,36 +97,50 @@ def layer_curves(outcome: Outcome) -> Iterator[str]:
     Yields:
         HTML.
     """
-    kinds, looks = _tested(outcome)
-    points = [layer_points(outcome.of(kind)) for kind in kinds]
-    alt = "Equivariance error of every layer of every network."
-    content = _legend(kinds, looks) + _svg(layer_figure(points, looks), alt, dense=True)
     assert outcome.images is not None
-    free = [kind.name for kind in kinds if kind.settings.get("network.options.pool_group") == "none"]
-    but = f", but those of {listed(free)}, whose last layer sees every copy of a field" if free else ""
-    yield _figure(
-        content,
-        "How far what a layer puts out for a turned image is from what it puts out for the image, turned, relative to "
-        f"its size; the scores at the end shall not change at all{but}. The mean over all elements of the group but "
-        f"the identity, on {min(LAYER_IMAGES, len(outcome.images))} test images; what is below {FLOOR:g} is drawn "
-        f"there. {_groups(outcome, kinds)}{_bands(kinds)}",
+    tested = [one for one in outcome.tested if one.measured]
+    free = [
+        kind.name
+        for kind in outcome.kinds
+        if kind.finished and kind.settings.get("network.options.pool_group") == "none"
+    ]
+    yield layer_chart(tested, min(LAYER_IMAGES, len(outcome.images)), free)
+
+
+def layer_chart(networks: Sequence[Tested], images: int, free: Sequence[str] = ()) -> str:
+    """A chart of the equivariance error of every layer with its legend and caption.
+
+    Args:
+        networks: The kinds of networks, all tested.
+        images: Number of test images.
+        free: Names of the networks whose scores may depend on the angle.
+
+    Returns:
+        HTML.
+    """
+    alt = "Equivariance error of every layer of every network."
+    points, looks = [layer_points(one.measured) for one in networks], [one.look for one in networks]
+    but = f", except those of {listed(free)}, whose last layer sees every copy of a field" if free else ""
+    return figure(
+        legend(networks) + svg(layer_figure(points, looks), alt, dense=True),
+        "Distance of a layer's output for the turned image from its turned output for the image, relative to its size. "
+        f"The scores at the end should not change{but}. Mean over all elements of the group except the identity, on "
+        f"{images} test images; values below {FLOOR:g} are drawn there. {_groups(networks)}{_bands(networks)}",
     )
 
 
-def _bands(kinds: Sequence[Kind]) -> str:
+def _bands(networks: Sequence[Tested]) -> str:
     """What a band is, where there is one."""
-    shown = shows_bands(kinds) and any(len(kind.runs) > 1 for kind in kinds)
+    shown = shows_bands(networks) and any(len(one.measured) > 1 for one in networks)
     return " A band is the standard deviation over seeds." if shown else ""
 
 
-def _groups(outcome: Outcome, kinds: Sequence[Kind]) -> str:
+def _groups(networks: Sequence[Tested]) -> str:
     """Under which groups the layers are measured, and what that means."""
-    own = [outcome.of(kind)[0].group for kind in kinds]
-    under: dict[str, list[str]] = {}
-    for kind, group in zip(kinds, own, strict=True):
-        under.setdefault(str(measured_group(group)), []).append(kind.name)
+    own = {one.name: one.measured[0].group for one in networks}
+    under = group_by(own, lambda name: str(measured_group(own[name])))
     text = f"Under {listed([f'{group} ({listed(names)})' for group, names in under.items()])}."
-    if None in own:
+    if None in own.values():
         text += " A plain network has no group of its own: its feature maps are turned only."
     if len(under) > 1:
         text += " Compare lines under the same group: quarter turns, which the grid allows exactly, are the easiest."
@@ -137,17 +156,29 @@ def first_layer(outcome: Outcome) -> Iterator[str]:
     Yields:
         HTML.
     """
-    yield _note(
-        "The strongest filters of the first layer, from one network of each kind; channels of the image are added up. "
-        "Each has norm one at the identity: where the norm falls, the filter answers less at that angle."
+    return filter_sheets(outcome.tested)
+
+
+def filter_sheets(networks: Sequence[Tested]) -> Iterator[str]:
+    """The filters of the first layer of networks, turned by every element of their group.
+
+    Args:
+        networks: The kinds of networks; those without a network are left out.
+
+    Yields:
+        HTML.
+    """
+    yield note(
+        "The strongest filters of the first layer, from one network of each kind, summed over the channels of the "
+        "image. Each has norm 1 at the identity: where the norm falls, the filter answers less at that angle."
     )
-    for name, network in outcome.networks.items():
-        figure = orbit_figure(network)
-        if figure is not None:
-            inches = figure.get_figwidth()
-            alt = f"Filters of the first layer of {name}, turned by every element of its group."
-            picture = image(render(figure, "png"), "png", alt, width=round(7 * inches), dense=inches > 6)
-            yield f"<h4>{escape(name)}</h4>\n{_figure(picture)}"
+    for one in networks:
+        sheet = None if one.network is None else orbit_figure(one.network)
+        if sheet is not None:
+            inches = sheet.get_figwidth()
+            alt = f"Filters of the first layer of {one.name}, turned by every element of its group."
+            picture = image(render(sheet, "png"), "png", alt, width=round(7 * inches), dense=inches > 6)
+            yield f"<h4>{escape(one.name)}</h4>\n{figure(picture)}"
 
 
 def confusions(outcome: Outcome) -> Iterator[str]:
@@ -160,7 +191,7 @@ def confusions(outcome: Outcome) -> Iterator[str]:
         HTML.
     """
     assert outcome.images is not None
-    yield _note(
+    yield note(
         f"The first {len(outcome.images):,} test images, by their class (rows) and the class that one network of each "
         "kind takes them for (columns). The stronger the colour, the larger the share of the class."
     )
@@ -183,7 +214,7 @@ def mistakes(outcome: Outcome) -> Iterator[str]:
         HTML.
     """
     assert outcome.images is not None
-    yield _note("Test images as they are; below each its class, what it is taken for, and with which probability.")
+    yield note("Test images as they are; below each its class, what it is taken for, and with which probability.")
     for name, judged in outcome.judged.items():
         shown = f"the surest {len(judged.mistakes)} of " if judged.wrong > len(judged.mistakes) else ""
         yield f"<h4>{escape(name)}: {shown}{count(judged.wrong, 'mistake')} on {len(outcome.images):,} images</h4>"
@@ -202,33 +233,62 @@ def _mistake(mistake: Mistake, images: ImageSet) -> str:
     return f"<li>{picture}{escape(true)} &rarr; {escape(taken)}<br><small>{percent:.1f}&nbsp;%</small></li>"
 
 
-def _tested(outcome: Outcome) -> tuple[list[Kind], list[Look]]:
-    """The kinds that have a finished run, and their looks."""
-    looks = zip(outcome.kinds, looks_of(outcome.kinds), strict=True)
-    kept = [(kind, look) for kind, look in looks if kind.finished]
-    return [kind for kind, _ in kept], [look for _, look in kept]
+def legend(networks: Sequence[Tested]) -> str:
+    """Names beside their lines, as text that wraps on a narrow screen.
 
+    Args:
+        networks: The kinds of networks.
 
-def _legend(kinds: Sequence[Kind], looks: Sequence[Look]) -> str:
-    """Names beside their lines; text, so that it wraps on a phone."""
+    Returns:
+        HTML.
+    """
     items = []
-    for kind, look in zip(kinds, looks, strict=True):
+    for one in networks:
+        look = one.look
         dashes = "" if look.dashes == "-" else " ".join(f"{look.width * length:g}" for length in look.dashes[1])
         line = (
             f'<line x1="0" y1="4" x2="38" y2="4" stroke="{look.color}" stroke-width="2.6" stroke-dasharray="{dashes}"/>'
         )
-        items.append(f'<li><svg viewBox="0 0 38 8" aria-hidden="true">{line}</svg>{escape(kind.name)}</li>')
+        items.append(f'<li><svg viewBox="0 0 38 8" aria-hidden="true">{line}</svg>{escape(one.name)}</li>')
     return f'<ul class="legend">{"".join(items)}</ul>'
 
 
-def _svg(figure: "Figure", alt: str, *, width: int = 60, dense: bool = False) -> str:
-    return image(render(figure, "svg"), "svg+xml", alt, width=width, dense=dense)
+def svg(drawn: "Figure", alt: str, *, width: int = 60, dense: bool = False) -> str:
+    """A drawing inside the page.
+
+    Args:
+        drawn: The drawing.
+        alt: What it shows, for those who do not see it.
+        width: Width in rem, at most.
+        dense: Whether it scrolls on a narrow screen.
+
+    Returns:
+        HTML.
+    """
+    return image(render(drawn, "svg"), "svg+xml", alt, width=width, dense=dense)
 
 
-def _figure(content: str, caption: str = "") -> str:
+def figure(content: str, caption: str = "") -> str:
+    """A picture on a card with its caption.
+
+    Args:
+        content: The picture, as HTML.
+        caption: The caption, as text.
+
+    Returns:
+        HTML.
+    """
     words = f"\n<figcaption>{prose(caption)}</figcaption>" if caption else ""
     return f'<figure>\n<div class="card">{content}</div>{words}\n</figure>'
 
 
-def _note(text: str) -> str:
+def note(text: str) -> str:
+    """A paragraph in small print.
+
+    Args:
+        text: The words.
+
+    Returns:
+        HTML.
+    """
     return f'<p class="note">{prose(text)}</p>'

@@ -1,12 +1,12 @@
 """The tables of a report on runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from orbitconv.report.grouping import BASIS, EPOCHS, MODEL, Kind, label
-from orbitconv.report.html import best_cells, table
+from orbitconv.report.html import best_cells, cell, table
+from orbitconv.report.measure import Tested
 from orbitconv.report.outcome import Outcome
-from orbitconv.report.words import final_errors, random_errors
 
 _DASH = "&ndash;"
 
@@ -20,24 +20,69 @@ def result_table(outcome: Outcome) -> str:
     Returns:
         HTML.
     """
-    kinds = outcome.kinds
-    measured = [next(iter(outcome.of(kind)), None) for kind in kinds]
-    columns: dict[str, list[str]] = {"network": [escape(kind.name) for kind in kinds]}
-    columns["runs"] = [_finished(kind) for kind in kinds]
-    columns["test error, %"] = best_cells([final_errors(kind) for kind in kinds], 2)
-    if not outcome.turned_already:
-        columns["at random angles, %"] = best_cells([random_errors(outcome.of(kind)) for kind in kinds], 2)
-    if any(kind.name != kind.settings[BASIS] for kind in kinds):
-        columns["basis"] = _setting(kinds, BASIS)
-    columns["model"] = _setting(kinds, MODEL)
-    columns["group"] = [_DASH if one is None or one.group is None else escape(one.group.name) for one in measured]
-    columns["parameters"] = [_DASH if one is None else f"{one.parameters:,}" for one in measured]
-    columns["multiply-adds"] = [_DASH if one is None else f"{one.multiply_adds / 1e6:,.1f}&nbsp;M" for one in measured]
-    columns["epochs"] = _setting(kinds, EPOCHS)
+    kinds, networks = outcome.kinds, outcome.tested
+    about = {"basis": _setting(kinds, BASIS)} if any(kind.name != kind.settings[BASIS] for kind in kinds) else {}
+    about["model"] = _setting(kinds, MODEL)
+    training = {"epochs": _setting(kinds, EPOCHS)}
     for name in kinds[0].differing:
         if name not in {BASIS, MODEL, EPOCHS}:
-            columns[label(name)] = _setting(kinds, name)
-    return table(f"Networks trained on {outcome.data}", list(columns), list(zip(*columns.values(), strict=True)))
+            training[label(name)] = _setting(kinds, name)
+    columns = {
+        "network": [escape(kind.name) for kind in kinds],
+        "runs": [_finished(kind) for kind in kinds],
+        **error_columns(networks, at_random=not outcome.turned_already),
+        **about,
+        **cost_columns(networks),
+        **training,
+    }
+    return column_table(f"Networks trained on {outcome.data}", columns)
+
+
+def error_columns(networks: Sequence[Tested], *, at_random: bool = True) -> dict[str, list[str]]:
+    """Columns of test errors, the lowest of each emphasised.
+
+    Args:
+        networks: The kinds of networks.
+        at_random: Whether the images were turned by random angles too.
+
+    Returns:
+        Cells by the name of their column, as HTML.
+    """
+    columns = {"test error, %": best_cells([one.errors for one in networks], 2)}
+    if at_random:
+        columns["at random angles, %"] = best_cells([one.random_errors for one in networks], 2)
+    return columns
+
+
+def cost_columns(networks: Sequence[Tested]) -> dict[str, list[str]]:
+    """Columns of what networks are and cost: group, parameters, multiply-adds, and seconds of training.
+
+    Args:
+        networks: The kinds of networks.
+
+    Returns:
+        Cells by the name of their column, as HTML; dashes for networks that were not tested.
+    """
+    measured = [next(iter(one.measured), None) for one in networks]
+    return {
+        "group": [_DASH if one is None or one.group is None else escape(one.group.name) for one in measured],
+        "parameters": [_DASH if one is None else f"{one.parameters:,}" for one in measured],
+        "multiply-adds": [_DASH if one is None else f"{one.multiply_adds / 1e6:,.1f}&nbsp;M" for one in measured],
+        "training, s": [cell(one.seconds, 1) for one in networks],
+    }
+
+
+def column_table(caption: str, columns: Mapping[str, Sequence[str]]) -> str:
+    """A table from its columns.
+
+    Args:
+        caption: Caption, as text.
+        columns: Cells by the name of their column, as HTML.
+
+    Returns:
+        HTML.
+    """
+    return table(caption, list(columns), list(zip(*columns.values(), strict=True)))
 
 
 def run_table(outcome: Outcome) -> str:

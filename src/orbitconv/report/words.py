@@ -1,10 +1,11 @@
-"""What the numbers of a report on runs say, in words."""
+"""What the numbers of a report say, in words; no function knows the outcome beforehand."""
 
+import math
 import statistics
 from collections.abc import Callable, Sequence
 
-from orbitconv.report.grouping import Kind
-from orbitconv.report.measure import Measured
+from orbitconv.records.grouping import Spread
+from orbitconv.report.measure import Tested
 from orbitconv.report.outcome import Outcome
 
 
@@ -31,12 +32,12 @@ def finding(outcome: Outcome) -> str:
     Returns:
         Sentences.
     """
-    tested = [kind for kind in outcome.kinds if kind.finished]
-    if not tested:
+    tested = [one for one in outcome.tested if one.errors]
+    if not any(kind.finished for kind in outcome.kinds):
         return "No run is finished yet: there is nothing to test."
-    sentences = [_lowest(tested, "on the test images", final_errors)]
+    sentences = [lowest(tested, "on the test images", lambda one: one.errors)]
     if not outcome.turned_already:
-        sentences.append(_lowest(tested, "at random angles", lambda kind: random_errors(outcome.of(kind))))
+        sentences.append(lowest(outcome.tested, "at random angles", lambda one: one.random_errors))
     unfinished = sum(not run.finished for run in outcome.runs)
     if unfinished:
         are = "is" if unfinished == 1 else "are"
@@ -61,36 +62,80 @@ def table_note(outcome: Outcome) -> str:
             f"; the error at random angles is measured for this page on the first {len(outcome.images):,} test images, "
             "each turned by its own angle, the same for all networks"
         )
-    if any(len(kind.finished) > 1 for kind in outcome.kinds):
-        text += ". Mean ± standard deviation over the finished runs of a row"
-    else:
-        text += ". One run of each: more seeds would show how much of a gap is chance"
-    return f"{text}." + (" The lowest of each column is emphasised." if len(outcome.kinds) > 1 else "")
+    return f"{text}. {spread_note(outcome.tested, len(outcome.images))}"
 
 
-def final_errors(kind: Kind) -> list[float]:
-    """The test error of every finished run, as its training measured it after the last epoch.
+def spread_note(networks: Sequence[Tested], test_images: int) -> str:
+    """What the numbers after ± are, and whether the gap between the best two may be chance.
 
     Args:
-        kind: The runs.
+        networks: The kinds of networks.
+        test_images: Number of test images that were turned.
 
     Returns:
-        Errors in percent.
+        Sentences.
     """
-    last = [run.rows[-1] for run in kind.finished if run.rows]
-    return [float(row["test_error_percent"]) for row in last if "test_error_percent" in row]
+    several = any(len(one.errors) > 1 for one in networks)
+    text = (
+        "Mean ± standard deviation over the finished runs of a row."
+        if several
+        else "One run of each: more seeds would show how much of a gap is chance."
+    )
+    if len(networks) > 1:
+        text += " The lowest error of each column is emphasised."
+    ranked = sorted((one for one in networks if one.random_errors), key=lambda one: statistics.fmean(one.random_errors))
+    if len(ranked) > 1:
+        first, second = (statistics.fmean(one.random_errors) for one in ranked[:2])
+        noise = 2 * math.hypot(*(_standard_error(one.random_errors, test_images) for one in ranked[:2]))
+        if second - first < noise:
+            text += (
+                " The gap between the best two at random angles is within chance (two standard errors: "
+                f"{noise:.1f} percentage points)."
+            )
+    return text
 
 
-def random_errors(measured: Sequence[Measured]) -> list[float]:
-    """The error of every network on images that are each turned by their own angle.
+def angle_note(networks: Sequence[Tested]) -> str:
+    """Where each network is worst, and which ones do not notice a quarter turn.
 
     Args:
-        measured: What was measured.
+        networks: The kinds of networks.
 
     Returns:
-        Errors in percent; none for data sets that are turned already.
+        Sentences; none if no error against the angle was measured.
     """
-    return [one.random_error for one in measured if one.random_error is not None]
+    worst, steady = [], []
+    for one in networks:
+        means = {degrees: statistics.fmean(errors) for degrees, errors in one.by_angle.items()}
+        if not means:
+            continue
+        degrees = max(means, key=lambda angle: means[angle])
+        worst.append(f"{one.name} {means[degrees]:.1f} % at {degrees:g}°")
+        if all(abs(means.get(quarter, math.inf) - means.get(0, math.inf)) < 0.05 for quarter in (90, 180, 270)):
+            steady.append(one.name)
+    text = f"The worst angle of each: {listed(worst)}." if worst else ""
+    return text + (f" A quarter turn (vertical lines) costs nothing for {listed(steady)}." if steady else "")
+
+
+def lowest(networks: Sequence[Tested], where: str, errors: Callable[[Tested], list[float]]) -> str:
+    """Which networks have the lowest mean error, as it is printed; equal ones share it.
+
+    Args:
+        networks: The kinds of networks.
+        where: On which images, in words.
+        errors: Takes the errors of a kind.
+
+    Returns:
+        A sentence.
+    """
+    means = {one.name: round(statistics.fmean(found), 2) for one in networks if (found := errors(one))}
+    if not means:
+        return f"No test error {where} is known."
+    low = min(means.values())
+    best = [name for name, mean in means.items() if mean == low]
+    if len(means) == 1:
+        return f"Error {where}: {best[0]}, {low:.2f} %."
+    return f"Lowest error {where}: {listed(best)}, {low:.2f} %."
 
 
 def count(number: int, noun: str) -> str:
@@ -118,13 +163,7 @@ def listed(words: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
-def _lowest(kinds: Sequence[Kind], where: str, errors: Callable[[Kind], list[float]]) -> str:
-    """Who has the lowest mean error, as it is printed; those that print the same share it."""
-    means = {kind.name: round(statistics.fmean(found), 2) for kind in kinds if (found := errors(kind))}
-    if not means:
-        return f"No test error {where} is known."
-    low = min(means.values())
-    best = [name for name, mean in means.items() if mean == low]
-    if len(means) == 1:
-        return f"Error {where}: {best[0]}, {low:.2f} %."
-    return f"Lowest error {where}: {listed(best)}, {low:.2f} %."
+def _standard_error(errors: Sequence[float], images: int) -> float:
+    """Standard error of a mean error in percent: over the seeds, or over the images if there is one seed."""
+    mean, deviation, seeds = Spread.of(errors)
+    return deviation / math.sqrt(seeds) if seeds > 1 else math.sqrt(mean * (100 - mean) / images)
