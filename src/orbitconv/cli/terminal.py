@@ -97,6 +97,7 @@ class _Lines:
             total: The total; 0 when unknown.
         """
         name, now = what.partition(FIGURES)[0], time.monotonic()
+        what = what.replace(FIGURES, ", ")
         begun = self._begun.setdefault(name, now)
         if total and done >= total:
             self._print(f"{what}: done in {_clock(now - begun)}")

@@ -90,7 +90,7 @@ def _part_of(progress: ProgressCallback, place: int, parts: int) -> ProgressCall
         steps = training * share if what.startswith("train") else training + (100 - training) * share
         progress(
             f"networks{FIGURES}{place + 1} of {parts}: {what.partition(FIGURES)[0]}",
-            round(100 * place + steps),
+            int(100 * place + steps),
             100 * parts,
         )
 
