@@ -71,5 +71,5 @@ def table(title: str, rows: Iterable[Iterable[str]], *columns: str, left: Iterab
     for column in columns:
         made.add_column(column, justify="left" if column in left else "right")
     for row in rows:
-        made.add_row(*map(escape, row))
+        made.add_row(*row)
     return made
