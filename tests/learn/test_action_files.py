@@ -1,11 +1,9 @@
 """Learned actions as files: the same numbers back, and no damaged file taken for a whole one."""
 
-import json
-import struct
-
 import pytest
 import torch
 
+from orbitconv._support.saved import read_saved, write_saved
 from orbitconv.bases import HarmonicBasis, save_basis
 from orbitconv.groups import Cyclic
 from orbitconv.learn import close_group, fit_action, read_action, save_action
@@ -37,14 +35,6 @@ def test_an_action_reloads_to_the_same_numbers(action, path):
     assert torch.equal(again.apply(images), action.apply(images))
 
 
-def test_any_safetensors_library_opens_the_file(action, path):
-    library = pytest.importorskip("safetensors.torch")
-    save_action(action, path)
-    tensors = library.load_file(path)
-    assert set(tensors) == {"matrix", "confidence", "directions", "coverage"}
-    assert torch.equal(tensors["matrix"], action.matrix)
-
-
 def test_what_json_or_a_file_cannot_hold_is_refused_and_nothing_written(action, path):
     with pytest.raises(ValueError, match="save_action expects metadata that JSON can hold"):
         save_action(action, path, transform=torch.roll)
@@ -55,40 +45,39 @@ def test_what_json_or_a_file_cannot_hold_is_refused_and_nothing_written(action, 
     assert not path.exists()
 
 
-def altered(content, how):
-    (length,) = struct.unpack("<Q", content[:8])
-    if how == "truncated":
-        return content[:-8]
-    if how == "flipped":
-        return content[:-3] + bytes([content[-3] ^ 1]) + content[-2:]
-    if how == "head":
-        return content[:20]
-    header = json.loads(content[8 : 8 + length])
-    if how == "version":
-        header["__metadata__"]["version"] = "99"
-    elif how == "no matrix":
-        header["other"] = header.pop("matrix")
-    elif how == "description":
-        header["__metadata__"]["action"] = header["__metadata__"]["action"].replace("true", "false")
-    text = json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text + content[8 + length :]
-
-
 @pytest.mark.parametrize(
-    ("how", "words"),
+    ("described", "tensors", "words"),
     [
-        ("truncated", "is truncated"), ("flipped", "is damaged"), ("head", "no action file"), ("version", "version 99"),
-        ("no matrix", "is damaged"), ("description", "is damaged"),
+        ({"feature_shape": [4, 4]}, {}, "its matrix does not fit"),
+        ({"feature_shape": 8}, {}, "does not describe an action"),
+        ({"rank": 10**9}, {}, "its directions does not fit"),
+        ({"unitary": None}, {}, "does not describe an action"),
+        ({}, {"closed": torch.eye(3, dtype=torch.float64)}, "its closed does not fit"),
+        ({}, {"matrix": torch.eye(64)}, "its matrix does not fit"),
+        ({}, {"more": torch.eye(3)}, "does not describe an action"),
+        ({}, {"coverage": torch.ones(64, dtype=torch.float64)}, "its coverage does not fit"),
     ],
-)  # fmt: skip
-def test_damaged_files_are_refused_by_name(action, path, how, words):
+)
+def test_a_description_that_does_not_fit_the_tensors_is_refused(action, path, described, tensors, words):
     save_action(action, path)
-    path.write_bytes(altered(path.read_bytes(), how))
-    with pytest.raises(ValueError, match=rf"action\.safetensors.*{words}"):
+    saved = read_saved(path, "action")
+    write_saved(path, "action", saved.tensors | tensors, saved.description | described)
+    with pytest.raises(ValueError, match=rf"action\.safetensors is damaged: .*{words}"):
+        read_action(path)
+
+
+def test_swapped_tensors_are_refused(action, path):
+    """Matrix and closed generator have one shape; the file's checksum covers their names."""
+    save_action(action, path, closed=action.matrix.mT)
+    content = path.read_bytes()
+    path.write_bytes(
+        content.replace(b'"closed"', b'"x"').replace(b'"matrix"', b'"closed"').replace(b'"x"', b'"matrix"')
+    )
+    with pytest.raises(ValueError, match="is damaged: its checksum"):
         read_action(path)
 
 
 def test_files_of_another_kind_are_refused(path):
     save_basis(HarmonicBasis(Cyclic(8), 3), path)
-    with pytest.raises(ValueError, match=r"no action file.*'orbitconv-basis'"):
+    with pytest.raises(ValueError, match="holds a saved basis, expected a saved action"):
         read_action(path)

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from orbitconv._support.tensors_file import FileFormat, damaged, read_tensors, write_tensors
+from orbitconv._support.saved import damaged_file, read_saved, write_saved
 from orbitconv.bases.filter_basis import FixedBasis
 from orbitconv.bases.orbits import complete_orbit, factor_exact
 from orbitconv.groups import Group, parse_group
 
-FORMAT = FileFormat(name="orbitconv-basis", version=1, kind="basis", again="Get the file again, or fit the basis anew.")
+_MOST_EXACT_MOVES = 8  # of the square grid: four quarter turns, mirrored or not
+_LARGEST_GROUP = 4096  # elements; tables of products grow with the square of their number
 
 
 @final
@@ -58,10 +59,12 @@ def save_basis(basis: FixedBasis, path: Path | str, **metadata: Any) -> None:
             which a file can be cut, come from the basis, if it knows them.
 
     Raises:
-        ValueError: If an atom is not finite, or JSON cannot hold what shall be known.
+        ValueError: If an atom is not finite, JSON cannot hold what shall be known, or the group is too large.
         OSError: If the file cannot be written; a file that was there stays as it was.
     """
     group, window = basis.group, basis.kernel_size
+    if group.order > _LARGEST_GROUP:
+        raise ValueError(f"save_basis expects a group of at most {_LARGEST_GROUP} elements, got {group}.")
     atoms = basis.atoms.detach().cpu().double().numpy()
     if not np.isfinite(atoms).all():
         raise ValueError(
@@ -78,7 +81,7 @@ def save_basis(basis: FixedBasis, path: Path | str, **metadata: Any) -> None:
         "family": family, **known, **getattr(basis, "metadata", {}), **metadata, "group": group.name,
         "kernel_size": window, "dimension": basis.num_atoms, "elements": rests,
     }  # fmt: skip
-    write_tensors(Path(path), {"atoms": atoms[rests]}, described, FORMAT)
+    write_saved(path, "basis", {"atoms": torch.from_numpy(atoms[rests])}, described)
 
 
 def read_basis(path: Path | str, dimension: int | None = None) -> TabulatedBasis:
@@ -93,7 +96,7 @@ def read_basis(path: Path | str, dimension: int | None = None) -> TabulatedBasis
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is no basis, truncated, damaged or of a newer version, or cannot be cut there.
+        ValueError: If the file holds no basis, is truncated, damaged or of a newer version, or cannot be cut there.
     """
     path = Path(path)
     described, stored = _parse(path)
@@ -119,16 +122,27 @@ def read_basis(path: Path | str, dimension: int | None = None) -> TabulatedBasis
 
 def _parse(path: Path) -> tuple[dict[str, Any], Float[np.ndarray, "e d ky kx"]]:
     """The description and the table of a file, or a refusal."""
-    described, tables = read_tensors(path, FORMAT)
+    saved = read_saved(path, "basis")
+    described = saved.description
     try:
-        parse_group(described["group"])
-        stored = tables["atoms"]
-        expected = (len(described["elements"]), *described["kernel_size"])
-        if (stored.shape[0], *stored.shape[2:]) != expected:
-            raise ValueError("the parts of its head contradict each other")
+        group, elements = parse_group(described["group"]), described["elements"]
+        stored = saved.tensors["atoms"]
+        expected = (len(elements), described["dimension"], *described["kernel_size"])
+        if set(saved.tensors) != {"atoms"} or tuple(stored.shape) != expected or stored.dtype != torch.float64:
+            raise ValueError("its atoms are not those that it describes")
+        # Before anything of the size of the group is built.
+        if not group.order <= min(_MOST_EXACT_MOVES * len(elements), _LARGEST_GROUP) or not stored.numel():
+            raise ValueError(f"{len(elements)} elements of {stored.shape[1]} atoms are no basis for {group}")
+        rests = sorted({rest for _, rest in factor_exact(group, *described["kernel_size"])})
+        if elements not in (rests, list(range(group.order))):
+            raise ValueError(f"its elements are not those that {group} needs")
+        for name in ("errors", "frequencies"):
+            if len(described.get(name, stored[0])) != stored.shape[1]:
+                raise ValueError(f"it does not have one of its {name} for each atom")
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise damaged(path, FORMAT) from error
-    return described, stored
+        reason = str(error).rstrip(".") if isinstance(error, ValueError) else "it does not describe a basis"
+        raise damaged_file(path, reason) from error
+    return described, stored.numpy()
 
 
 def _check_cut(name: str, described: dict[str, Any], dimension: int) -> None:

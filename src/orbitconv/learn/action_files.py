@@ -1,5 +1,6 @@
 """Learned actions as files: one safetensors file each, with the matrix and what is known about it."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -7,14 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from orbitconv._support.checks import check_finite
-from orbitconv._support.tensors_file import FileFormat, damaged, read_tensors, write_tensors
+from orbitconv._support.saved import damaged_file, read_saved, write_saved
 from orbitconv.learn.action import LearnedAction
 
-FORMAT = FileFormat(name="orbitconv-action", version=1, kind="action", again="Get the file again, or learn it anew.")
-
 _TENSORS = ("matrix", "confidence", "directions", "coverage")
-_NUMBERS = ("rank", "error", "norm_error", "num_pairs", "unitary")
+_NUMBERS = {"rank": {int}, "error": {int, float}, "norm_error": {int, float}, "num_pairs": {int}, "unitary": {bool}}
 
 
 def save_action(
@@ -40,15 +38,12 @@ def save_action(
                 f"action, got {tuple(closed.shape)}."
             )
         tensors["closed"] = closed
-    for name, values in tensors.items():
-        check_finite("save_action", name, values)
     described = {
         **metadata,
         "feature_shape": action.feature_shape,
         **{name: getattr(action, name) for name in _NUMBERS},
     }
-    arrays = {name: values.detach().cpu().double().numpy() for name, values in tensors.items()}
-    write_tensors(Path(path), arrays, described, FORMAT)
+    write_saved(path, "action", {name: values.double() for name, values in tensors.items()}, described)
 
 
 def read_action(path: Path | str) -> tuple[LearnedAction, dict[str, Any]]:
@@ -63,22 +58,28 @@ def read_action(path: Path | str) -> tuple[LearnedAction, dict[str, Any]]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is no action, truncated, damaged or of a newer version.
+        ValueError: If the file holds no action, is truncated, damaged or of a newer version.
     """
-    path = Path(path)
-    described, tables = read_tensors(path, FORMAT)
+    saved = read_saved(path, "action")
+    described, tensors = saved.description, saved.tensors
     try:
         shape = tuple(described["feature_shape"])
-        tensors = {name: torch.from_numpy(table.copy()) for name, table in tables.items()}
-        size = tensors["coverage"].numel()
-        squares = {tuple(tensors[name].shape) for name in ("matrix", "closed") if name in tensors}
-        if tuple(tensors["coverage"].shape) != shape or squares != {(size, size)}:
-            raise ValueError("the parts of its head contradict each other")
+        size = math.prod(shape)
+        expected = {
+            "matrix": (size, size), "closed": (size, size), "coverage": shape, "directions": (described["rank"], size),
+            "confidence": (len(tensors["confidence"]),),
+        }  # fmt: skip
+        for name, tensor in tensors.items():
+            if tuple(tensor.shape) != expected[name] or tensor.dtype != torch.float64:
+                raise ValueError(f"its {name} does not fit an action on features of shape {shape}")
+        if not all(type(described[name]) in kinds for name, kinds in _NUMBERS.items()):
+            raise TypeError("a number of another type")
         action = LearnedAction(
             feature_shape=shape,
             **{name: tensors[name] for name in _TENSORS},
             **{name: described[name] for name in _NUMBERS},
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise damaged(path, FORMAT) from error
+        reason = str(error) if isinstance(error, ValueError) else "it does not describe an action"
+        raise damaged_file(path, reason) from error
     return action, described | ({"closed": tensors["closed"]} if "closed" in tensors else {})
