@@ -10,7 +10,7 @@ import torch
 
 from orbitconv._support.checks import check_positive, check_sizes
 from orbitconv._support.progress import ProgressCallback, silent
-from orbitconv.bases import FilterBasis, load_basis
+from orbitconv.bases import FilterBasis, TabulatedBasis, load_basis, parse_basis_name
 from orbitconv.data import grey_tiles, load, sample_pictures
 from orbitconv.groups import Group, parse_group
 from orbitconv.learn import Moments, measure_moments
@@ -118,13 +118,15 @@ def compare_bases(config: CompareBases, progress: ProgressCallback = silent) -> 
 
 
 def _named(word: str, group: Group, kernel_sizes: Sequence[int]) -> Built:
-    """A basis from the library or from a file."""
+    """A basis by its name, or from a file."""
     basis = load_basis(word)
     if basis.group != group or basis.kernel_size not in {(k, k) for k in kernel_sizes}:
         raise ValueError(
             f"compare-bases expects bases of {group} and one of the kernel sizes {tuple(kernel_sizes)}, got {word} of "
             f"{basis.group} and {basis.kernel_size}."
         )
+    if not isinstance(basis, TabulatedBasis):
+        return Built(parse_basis_name(word).family, "none", basis, 0.0)
     return Built(str(basis.metadata.get("family", "table")), str(basis.metadata.get("data", "unknown")), basis, 0.0)
 
 

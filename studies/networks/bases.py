@@ -10,17 +10,14 @@ from torch import Tensor
 
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.bases import (
-    BilinearBasis,
-    ExactBasis,
     FixedBasis,
-    GaussianBasis,
     HarmonicBasis,
     LearnedBasis,
-    NearestBasis,
     OvercompleteBasis,
     SpectralBasis,
     TabulatedBasis,
     UnitaryBasis,
+    build_basis,
 )
 from orbitconv.groups import Group
 from orbitconv.learn import BasisTraining, Moments, measure_moments, train_basis
@@ -42,8 +39,6 @@ LEARNED: tuple[Family, ...] = ("learned", "average", "fine-tuned", "over-complet
 WRITTEN_DOWN: tuple[Family, ...] = ("exact", "nearest", "bilinear", "gaussian", "harmonic")
 """Families of bases that depend on no images, and are made at once."""
 
-SIGMA = 0.3
-"""Width of the Gaussian interpolator, in pixels."""
 COPIES = 3
 """Bases side by side in the over-complete one."""
 _FIT_IMAGES = 2000
@@ -77,16 +72,10 @@ class NetworkBases:
 
     def _make(self, family: Family, group: Group, kernel_size: int) -> FixedBasis:
         match family:
-            case "exact":
-                return ExactBasis(group, kernel_size)
-            case "nearest":
-                return NearestBasis(group, kernel_size)
-            case "bilinear":
-                return BilinearBasis(group, kernel_size)
-            case "gaussian":
-                return GaussianBasis(group, kernel_size, SIGMA)
+            case "exact" | "nearest" | "bilinear" | "gaussian":
+                return build_basis(family, group, kernel_size)
             case "harmonic":
-                return self._harmonic(group, kernel_size)
+                return build_basis(family, group, kernel_size, self._dimension)
             case "unitary":
                 return UnitaryBasis(group, kernel_size, self._moments(group, kernel_size))
             case "spectral":
@@ -107,20 +96,6 @@ class NetworkBases:
                 return TabulatedBasis(group, together.kernel_size, together().detach())
             case "plain":
                 raise ValueError("NetworkBases expects a family with a basis, got 'plain'.")
-
-    def _harmonic(self, group: Group, kernel_size: int) -> HarmonicBasis:
-        """As many atoms as asked for, all rings up to the same frequency."""
-        usual = HarmonicBasis(group, kernel_size)
-        if self._dimension is None:
-            return usual
-        cut = [HarmonicBasis(group, kernel_size, highest) for highest in range(max(usual.max_frequency) + 1)]
-        for basis in cut:
-            if basis.num_atoms == self._dimension:
-                return basis
-        raise ValueError(
-            f"Harmonic bases with {kernel_size}x{kernel_size} kernels have {', '.join(str(b.num_atoms) for b in cut)} "
-            f"atoms, one number for each highest frequency, got atoms {self._dimension}."
-        )
 
     def _spectral(self, group: Group, kernel_size: int) -> SpectralBasis:
         """As many atoms as asked for, of frequencies that do not vanish between two elements."""

@@ -9,7 +9,6 @@ from orbitconv.data import load
 from orbitconv.groups import parse_group
 from orbitconv.learn import measure_moments
 from orbitconv.metrics import basis_equivariance_error, condition_number, unitarity_error
-from orbitconv.nn import GroupConv2d, LiftingConv2d
 
 GROUPS = ("c4", "c6", "c8", "c12", "c16", "d4", "d6", "d8")
 NAMES = [f"{family}-{group}-k{k}" for family in ("spectral", "unitary") for group in GROUPS for k in (3, 5, 7)]
@@ -44,26 +43,6 @@ def test_spectral_ones_are_well_conditioned_at_their_recommended_size(name):
     # As near to the circular harmonics of the size as orbits of one and two atoms allow.
     assert abs(basis.num_atoms - {"k3": 6, "k5": 11, "k7": 18}[name[-2:]]) <= (1 if "4-" in name else 0)
     assert condition_number(basis).max() <= 1.7
-
-
-def test_a_dimension_is_given_as_number_or_in_the_name():
-    assert load_basis("spectral-c8-k5", dimension=17).num_atoms == load_basis("spectral-c8-k5-d17").num_atoms == 17
-    assert torch.equal(load_basis("spectral-c8-k5-d17").atoms[:, :11], load_basis("spectral-c8-k5").atoms)
-
-
-def test_layers_take_a_name():
-    x = torch.randn(1, 2, 9, 9)
-    lift, group = LiftingConv2d(2, 3, "spectral-c8-k5", padding=2), GroupConv2d(3, 4, "spectral-c8-k5-d17", padding=2)
-    assert group(lift(x)).shape == (1, 4, 8, 9, 9)
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [("spectral-c8-k4", "spectral-c8-k"), ("spektral-c8-k5", "spectral-c8-k5"), ("zzz", "list_bases")],
-)
-def test_a_wrong_name_suggests_the_nearest(name, words):
-    with pytest.raises(ValueError, match=words):
-        load_basis(name)
 
 
 @pytest.mark.parametrize("name", ["spectral-c8-k3", "unitary-d6-k5", "spectral-c16-k3"])

@@ -1,10 +1,12 @@
 """The bases of a network by kernel size."""
 
 import pytest
+import torch
 
-from orbitconv.bases import ExactBasis, LearnedBasis
+from orbitconv.bases import ExactBasis, LearnedBasis, load_basis
 from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.models import P4CNN, AllCNNC, Layers
+from orbitconv.nn import BasisConv2d
 
 BASIS = ExactBasis(Cyclic(4), 3)
 
@@ -33,9 +35,37 @@ def test_a_function_is_asked_once_for_each_size():
     assert asked == [(3, 5), 7]
 
 
-def test_names_of_bases_that_come_with_the_package():
-    layers = Layers("Mine", "spectral-c8-k5-d11")
-    assert (layers.bases.of(5).num_atoms, layers.kernel_size, str(layers.group)) == (11, (5, 5), "C8")
+@pytest.mark.parametrize(
+    ("name", "kernel_size", "main", "atoms"),
+    [
+        ("spectral-c8-k5-d17", None, 5, 17),
+        ("spectral-c8-k5", 5, 5, 11),
+        ("spectral-c8", None, 3, 6),
+        ("harmonic-c8", 5, 5, 11),
+        ("exact-c4", None, 3, 9),
+    ],
+)
+def test_a_name_stands_for_its_family_at_every_kernel_size(name, kernel_size, main, atoms):
+    layers = Layers("Mine", name, kernel_size, also=(7,))
+    assert (layers.kernel_size, layers.bases.of(main).num_atoms) == ((main, main), atoms)
+    other = layers.bases.of(7)
+    assert torch.equal(other.atoms, load_basis(f"{name.split('-')[0]}-{layers.group}-k7").atoms)
+    assert layers.bases.of(1).num_atoms == 1
+
+
+def test_p4cnn_takes_its_last_even_kernel_from_the_family_of_the_name():
+    sizes = {layer.kernel_size for layer in P4CNN("exact-c4-k3").modules() if isinstance(layer, BasisConv2d)}
+    assert sizes == {(3, 3), (4, 4)}
+    with pytest.raises(ValueError, match=r"P4CNN needs kernels of 3x3 and 4x4, .* No spectral basis of C8 with 4x4"):
+        P4CNN("spectral-c8-k3")
+
+
+def test_two_kernel_sizes_are_refused():
+    for size in (3, (3, 5)):
+        with pytest.raises(
+            ValueError, match="Mine expects one kernel size, got the basis 'exact-c4-k5' and kernel_size"
+        ):
+            Layers("Mine", "exact-c4-k5", size)
 
 
 def test_bases_on_meta_hold_no_numbers():
@@ -68,5 +98,5 @@ def test_what_is_no_basis_is_refused():
         AllCNNC(Cyclic(4))
     with pytest.raises(TypeError, match="returns a FilterBasis for a kernel size, got int for 3x3"):
         AllCNNC(lambda k: k)
-    with pytest.raises(ValueError, match="no basis named 'spectral-c8-k4'"):
+    with pytest.raises(ValueError, match=r"AllCNNC needs kernels of 4x4, got the name 'spectral-c8-k4'\. No spectral"):
         AllCNNC("spectral-c8-k4")

@@ -156,7 +156,8 @@ def test_what_the_library_lacks_is_fitted(data_dir):
     ("bases", "settings", "words"),
     [
         (("bilinar",), {}, "bilinear"),
-        (("spectral-c8-k4",), {}, "spectral-c8-k"),
+        (("spektral-c8-k3",), {}, "spectral-c8-k3"),
+        (("spectral-c8-k4",), {}, "No spectral basis of C8 with 4x4"),
         (("spectral-c8-k5", "unitary-c8-k3"), {}, "unitary-c8-k3 .C8 3x3. where C8, 5x5"),
         (("spectral-c8-k5",), {"group": "d8"}, "D8, 5x5 is expected"),
         (("spectral-c8-k5-d10",), {}, "cannot be cut to 10"),

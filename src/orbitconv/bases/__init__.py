@@ -14,7 +14,10 @@ from orbitconv.bases.interpolated import NearestBasis as NearestBasis
 from orbitconv.bases.learned import LearnedBasis as LearnedBasis
 from orbitconv.bases.learned import OvercompleteBasis as OvercompleteBasis
 from orbitconv.bases.library import list_bases as list_bases
-from orbitconv.bases.library import load_basis as load_basis
+from orbitconv.bases.registry import BasisName as BasisName
+from orbitconv.bases.registry import build_basis as build_basis
+from orbitconv.bases.registry import load_basis as load_basis
+from orbitconv.bases.registry import parse_basis_name as parse_basis_name
 from orbitconv.bases.spectral import SpectralBasis as SpectralBasis
 from orbitconv.bases.spectral import available_dimensions as available_dimensions
 from orbitconv.bases.unconstrained import LeastSquaresBasis as LeastSquaresBasis

@@ -107,9 +107,10 @@ def read_basis(path: Path | str, dimension: int | None = None) -> TabulatedBasis
     if dimension is not None:
         _check_cut(path.stem, described, dimension)
         stored = stored[:, :dimension]
-        for key in ("errors", "frequencies"):
-            if key in described:
-                described[key] = described[key][:dimension]
+        for key in {"errors", "frequencies"} & described.keys():
+            described[key] = described[key][:dimension]
+        if "recommended_dimension" in described:
+            described["recommended_dimension"] = dimension  # that asked for, should it be saved again
     flat = stored.reshape(*stored.shape[:2], -1)
     if len(flat) == group.order:
         atoms = stored
@@ -136,6 +137,8 @@ def _parse(path: Path) -> tuple[dict[str, Any], Float[np.ndarray, "e d ky kx"]]:
         rests = sorted({rest for _, rest in factor_exact(group, *described["kernel_size"])})
         if elements not in (rests, list(range(group.order))):
             raise ValueError(f"its elements are not those that {group} needs")
+        if described.get("recommended_dimension", 1) not in range(1, stored.shape[1] + 1):
+            raise ValueError("it recommends a number of atoms that it does not have")
         for name in ("errors", "frequencies"):
             if len(described.get(name, stored[0])) != stored.shape[1]:
                 raise ValueError(f"it does not have one of its {name} for each atom")

@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, final
 
 from orbitconv._support.checks import Size2, as_pair
-from orbitconv.bases import ExactBasis, FilterBasis, load_basis
+from orbitconv.bases import BasisName, ExactBasis, FilterBasis, load_basis, parse_basis_name
 from orbitconv.groups import Group
 
 BasisLike = FilterBasis | str | Callable[[Any], FilterBasis] | None
-"""A basis, the name of one that comes with the package, a function of the kernel size, or None for a plain network."""
+"""A basis, the name or file of one (`orbitconv.bases.load_basis`), a function of the kernel size, or None for a plain
+network. Names may leave out the kernel size, as in "exact-c4"."""
 
 
 @final
@@ -20,8 +21,8 @@ class KernelBases:
 
     Args:
         owner: Name of the network, for error messages.
-        basis: A basis, for every layer of its kernel size; the name of one that comes with the package; a function
-            from kernel size to basis; or None for a plain network.
+        basis: A basis, for every layer of its kernel size; a file of one; the name of one, which stands for its family
+            at every kernel size; a function from kernel size to basis; or None for a plain network.
         kernel_size: Side of the filters, in pixels; by default that of the basis, or 3 where there is none yet.
         also: Other kernel sizes that the network needs, beside 1.
         odd: Whether the network adds or concatenates feature maps, and so needs kernels that keep their size.
@@ -41,8 +42,10 @@ class KernelBases:
         self, owner: str, basis: BasisLike, kernel_size: Size2 | None, also: Sequence[Size2], odd: bool
     ) -> None:
         self.owner = owner
-        self._given = load_basis(basis) if isinstance(basis, str) else basis
-        own = self._given.kernel_size if isinstance(self._given, FilterBasis) else (3, 3)
+        self._given = _named(basis) if isinstance(basis, str) else basis
+        own = (3, 3)
+        if isinstance(self._given, FilterBasis | BasisName) and self._given.kernel_size is not None:
+            own = self.as_size(self._given.kernel_size)
         self.plain_kernel_size = (3, 3) if kernel_size is None else self.as_size(kernel_size)
         self.kernel_size = own if kernel_size is None else self.plain_kernel_size
         self._needed = (self.kernel_size, *(self.as_size(size) for size in also))
@@ -50,6 +53,10 @@ class KernelBases:
             raise ValueError(f"{owner} expects kernels of odd sides, which keep the size of planes, got {self._sizes}.")
         self.group = None
         self._made: dict[tuple[int, int], FilterBasis] = {}
+        if isinstance(self._given, BasisName) and own != self.kernel_size and self._given.kernel_size is not None:
+            raise ValueError(
+                f"{owner} expects one kernel size, got the basis {basis!r} and kernel_size {kernel_size}. Drop one."
+            )
         if self._given is not None:
             self._made[self.kernel_size] = self._find(self.kernel_size)
             self.group = self._made[self.kernel_size].group
@@ -74,6 +81,8 @@ class KernelBases:
                 "Make all kernels of one size by the options of the network (last_kernel_size of P4CNN), or pass a "
                 f"function of the kernel size, such as lambda k: ExactBasis({group}, k)."
             )
+        elif isinstance(self._given, BasisName):
+            basis, hint = self._of_name(self._given, size), ""
         elif callable(self._given):
             basis, hint = self._given(size[0] if size[0] == size[1] else size), "The function returned another size."
         else:
@@ -92,6 +101,13 @@ class KernelBases:
         if self.group not in {None, basis.group}:
             raise ValueError(f"{self.owner} expects bases of one group, got {self.group} and {basis.group}.")
         return basis
+
+    def _of_name(self, name: BasisName, size: tuple[int, int]) -> FilterBasis:
+        """The basis of a kernel size and the family of a name."""
+        try:
+            return name(size)
+        except ValueError as error:
+            raise ValueError(f"{self.owner} needs kernels of {self._sizes}, got the name '{name}'. {error}") from error
 
     def of(self, kernel_size: Size2) -> FilterBasis:
         """The basis of a kernel size.
@@ -122,3 +138,8 @@ class KernelBases:
             return None
         copies = {size: copy.deepcopy(basis).to("meta") for size, basis in self._made.items()}
         return lambda size: copies[self.as_size(size)]
+
+
+def _named(basis: str) -> FilterBasis | BasisName:
+    """The basis of a file, or the parts of a name."""
+    return load_basis(basis) if basis.endswith(".safetensors") else parse_basis_name(basis)

@@ -1,36 +1,29 @@
 """The bases that `show-basis` draws: from the library, from files, or built for the occasion."""
 
 import math
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from orbitconv._support.checks import did_you_mean
 from orbitconv._support.progress import ProgressCallback
 from orbitconv.bases import (
-    BilinearBasis,
-    ExactBasis,
     FilterBasis,
-    GaussianBasis,
-    HarmonicBasis,
-    NearestBasis,
     TabulatedBasis,
-    UnitaryBasis,
+    build_basis,
     list_bases,
     load_basis,
+    parse_basis_name,
     read_basis,
 )
 from orbitconv.bases.library import FOLDER
+from orbitconv.bases.registry import FAMILIES
 from orbitconv.data import load
 from orbitconv.figures.basis_figures import Spectrum
 from orbitconv.groups import Group
 from orbitconv.learn import Moments, measure_moments
 from orbitconv.learn_basis import fit
-
-FAMILIES = ("exact", "nearest", "bilinear", "gaussian", "harmonic", "unitary", "spectral")
-"""Families that have a name here, in the order in which they are drawn."""
 
 # CIFAR-10 training images for a basis that the library does not hold.
 _FIT_IMAGES = 2000
@@ -56,10 +49,10 @@ class Shown:
 
 
 def named_basis(word: str) -> Shown:
-    """A basis from the library or from a file.
+    """A basis by its name, or from a file.
 
     Args:
-        word: Name from `list_bases`, perhaps with a dimension, or a path that ends in .safetensors.
+        word: A name or a path, as `load_basis` takes them.
 
     Returns:
         The basis; its spectrum holds the orbits that were cut off too.
@@ -68,17 +61,23 @@ def named_basis(word: str) -> Shown:
         FileNotFoundError: If there is no such file.
         ValueError: If there is no such name (suggests the nearest), or the file is damaged.
     """
-    hint = did_you_mean(word, FAMILIES)
-    if hint and "-" not in word and not word.endswith(".safetensors"):
-        raise ValueError(f"There is no family of bases named {word!r}.{hint}")
-    if word.endswith(".safetensors") and not Path(word).is_file():
-        raise FileNotFoundError(f"There is no file {word}. Name a file that orbitconv learn-basis wrote.")
+    if "-" not in word and not word.endswith(".safetensors"):
+        hint = did_you_mean(word, FAMILIES)
+        raise ValueError(f"There is no family of bases named {word!r}.{hint} There are {', '.join(FAMILIES)}.")
+    if word.endswith(".safetensors"):
+        if not Path(word).is_file():
+            raise FileNotFoundError(f"There is no file {word}. Name a file that orbitconv learn-basis wrote.")
+        file, key, family = Path(word), Path(word).stem, "table"
+    else:
+        name = parse_basis_name(word)
+        file = FOLDER / f"{replace(name, dimension=None)}.safetensors"
+        key, family = str(name), name.family
     basis = load_basis(word)
-    stem = re.sub(r"-d\d+$", "", word)
-    whole = read_basis(FOLDER / f"{stem}.safetensors") if stem in list_bases() else basis
-    family = str(basis.metadata.get("family", "table"))
-    key = Path(word).stem if word.endswith(".safetensors") else word
-    return Shown(key, key, family, basis, _spectrum(whole, basis.num_atoms))
+    if not isinstance(basis, TabulatedBasis):
+        return Shown(key, key, family, basis)
+    return Shown(
+        key, key, str(basis.metadata.get("family", family)), basis, _spectrum(read_basis(file), basis.num_atoms)
+    )
 
 
 def family_bases(
@@ -106,35 +105,26 @@ def family_bases(
         return measured
 
     exact = group if kernel_size == 1 else type(group)(math.gcd(group.num_rotations, 4))
-    build: dict[str, Callable[[], FilterBasis]] = {
-        "exact": lambda: ExactBasis(exact, kernel_size),
-        "nearest": lambda: NearestBasis(group, kernel_size),
-        "bilinear": lambda: BilinearBasis(group, kernel_size),
-        "gaussian": lambda: GaussianBasis(group, kernel_size, 0.3),
-        "harmonic": lambda: HarmonicBasis(group, kernel_size),
-    }
     names = {"exact": f"exact {exact}", "gaussian": "gaussian, sigma 0.3"}
     shown = []
     for family in families:
-        if family in build:
-            shown.append(Shown(family, names.get(family, family), family, build[family]()))
+        stem = f"{family}-{group.name.lower()}-k{kernel_size}"
+        if stem in list_bases():
+            shown.append(replace(named_basis(stem), key=family, name=family))
+        elif family == "spectral" or (family == "unitary" and kernel_size > 1 and 4 % group.num_rotations):
+            shown.append(_fitted(family, moments()))
         else:
-            shown.append(_learned(family, group, kernel_size, moments))
+            basis = build_basis(family, exact if family == "exact" else group, kernel_size)
+            shown.append(Shown(family, names.get(family, family), family, basis))
     return shown
 
 
-def _learned(family: str, group: Group, kernel_size: int, moments: Callable[[], Moments]) -> Shown:
-    """A unitary or spectral basis, at the size that suits most uses."""
-    stem = f"{family}-{group.name.lower()}-k{kernel_size}"
-    if stem in list_bases():
-        whole, basis = read_basis(FOLDER / f"{stem}.safetensors"), load_basis(stem)
-        return Shown(family, family, family, basis, _spectrum(whole, basis.num_atoms))
-    if family == "unitary" and (kernel_size == 1 or 4 % group.num_rotations == 0):
-        return Shown(family, family, family, UnitaryBasis(group, kernel_size))
-    full, facts = fit(family, moments())
+def _fitted(family: str, moments: Moments) -> Shown:
+    """A unitary or spectral basis, with the number of atoms that suits most uses."""
+    full, facts = fit(family, moments)
     kept = facts.get("recommended_dimension", full.num_atoms)
-    whole = TabulatedBasis(group, full.kernel_size, full.atoms, facts)
-    cut = TabulatedBasis(group, full.kernel_size, full.atoms[:, :kept], {"family": family})
+    whole = TabulatedBasis(moments.group, full.kernel_size, full.atoms, facts)
+    cut = TabulatedBasis(moments.group, full.kernel_size, full.atoms[:, :kept], {"family": family})
     return Shown(family, family, family, cut, _spectrum(whole, kept))
 
 

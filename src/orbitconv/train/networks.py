@@ -1,8 +1,6 @@
 """Networks from their settings, and trained ones as one file that holds all it takes to build them again."""
 
-import re
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -10,32 +8,13 @@ from torch import nn
 
 from orbitconv._support.files import write_atomically
 from orbitconv._support.optional import import_optional
-from orbitconv.bases import (
-    BilinearBasis,
-    ExactBasis,
-    FilterBasis,
-    GaussianBasis,
-    HarmonicBasis,
-    NearestBasis,
-    TabulatedBasis,
-    load_basis,
-)
-from orbitconv.groups import parse_group
+from orbitconv.bases import FilterBasis, TabulatedBasis, load_basis
 from orbitconv.models import build_model
 from orbitconv.models.layers import BasisLike
 from orbitconv.records.run_folder import CONFIG
 from orbitconv.train.config import Network, TrainConfig
 from orbitconv.train.head import Head, read_head
 from orbitconv.train.state import Weights
-
-# Families that are written down, for any group and any kernel size.
-_FAMILIES = {
-    "exact": ExactBasis,
-    "nearest": NearestBasis,
-    "bilinear": BilinearBasis,
-    "gaussian": partial(GaussianBasis, sigma=0.3),
-    "harmonic": HarmonicBasis,
-}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -68,10 +47,7 @@ def find_basis(name: str) -> BasisLike:
     """
     if name == "none":
         return None
-    written_down = re.fullmatch(rf"({'|'.join(_FAMILIES)})-([cd]\d+)", name.lower())
-    if written_down:
-        return partial(_FAMILIES[written_down[1]], parse_group(written_down[2]))
-    return load_basis(name)
+    return load_basis(name) if name.endswith(".safetensors") else name
 
 
 def build_network(config: Network, in_channels: int, num_classes: int, basis: BasisLike = None) -> nn.Module:
