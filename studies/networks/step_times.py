@@ -16,6 +16,7 @@ from orbitconv.train.layout import laid_out
 from orbitconv.train.optimizer import make_optimizer
 from orbitconv.train.processes import launched
 from orbitconv.train.step import train_step
+from orbitconv.train.task import Classification
 from studies.base.timing import Pace, interleave, ratios, spread
 
 
@@ -24,12 +25,13 @@ def step_times(
 ) -> list[Row]:
     """Time of a training step of every network, one step of each in every round; a first round warms up."""
     with launched(plan.hardware) as fabric:
-        batch = examples.to(fabric.device)
-        index = torch.arange(min(plan.training.batch_size, len(examples)), device=fabric.device)
+        there, total = examples.to(fabric.device), min(plan.training.batch_size, len(examples))
+        batch = there.images[:total], there.labels[:total]
+        task = Classification(plan.training.label_smoothing)
 
         def one_step(plan: Plan, module: nn.Module, optimizer: torch.optim.Optimizer) -> float:
             start = time.perf_counter()
-            loss, _ = train_step(fabric, module, optimizer, batch, index, plan, 0)
+            loss, _ = train_step(fabric, module, optimizer, batch, total, task, plan, 0)
             loss.item()  # waits for the device
             return time.perf_counter() - start
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -105,7 +105,32 @@ def augment(images: Float[Tensor, "b c h w"], config: Augmentation, draws: Draws
     return images
 
 
-def _move(images: Float[Tensor, "b c h w"], draws: Draws) -> Float[Tensor, "b c h w"]:
+def augment_masks(
+    masks: Int64[Tensor, "b h w"], config: Augmentation, draws: Draws, outside: int
+) -> Int64[Tensor, "b h w"]:
+    """Alter masks as `augment` alters their images: each pixel of the result is one pixel of the mask, the nearest.
+
+    Args:
+        masks: Labels of pixels, below 2^24.
+        config: Settings that the draws were made with.
+        draws: What is done to each.
+        outside: Label of what comes in from outside.
+
+    Returns:
+        New masks of the same shape.
+    """
+    # As images whose zeros are what comes in from outside.
+    labels = masks[:, None] - outside
+    if config != Augmentation():
+        labels = _move(labels, draws)
+    if config.rotation in {"eighths", "circle"} or config.elastic:
+        warped = (draws.degrees != 0) | (draws.pull != 0).flatten(1).any(1)
+        turned = _warp(labels.float(), draws, mode="nearest").long()
+        labels = torch.where(warped[:, None, None, None], turned, labels)
+    return labels[:, 0] + outside
+
+
+def _move(images: Shaped[Tensor, "b c h w"], draws: Draws) -> Shaped[Tensor, "b c h w"]:
     """Mirror, move, and turn by quarters: each pixel of the result is one pixel of the image, or zero."""
     height, width = images.shape[-2:]
     row = torch.arange(height, device=images.device)[None, :, None]
@@ -125,8 +150,8 @@ def _move(images: Float[Tensor, "b c h w"], draws: Draws) -> Float[Tensor, "b c 
     return (images.flatten(2).gather(2, source)).reshape(images.shape) * inside[:, None]
 
 
-def _warp(images: Float[Tensor, "b c h w"], draws: Draws) -> Float[Tensor, "b c h w"]:
-    """Turn each image counter-clockwise about its centre and bend it, with bilinear interpolation."""
+def _warp(images: Float[Tensor, "b c h w"], draws: Draws, mode: str = "bilinear") -> Float[Tensor, "b c h w"]:
+    """Turn each image counter-clockwise about its centre and bend it."""
     kornia = import_optional("kornia.geometry.transform", "train", "orbitconv's augmentation")
     height, width = images.shape[-2:]
     # Where each pixel of the result comes from, as seen from the centre.
@@ -137,4 +162,4 @@ def _warp(images: Float[Tensor, "b c h w"], draws: Draws) -> Float[Tensor, "b c 
     cos, sin = angle.cos(), angle.sin()
     x = cos * right - sin * down + (width - 1) / 2
     y = sin * right + cos * down + (height - 1) / 2
-    return kornia.remap(images, x, y, align_corners=True)
+    return kornia.remap(images, x, y, mode=mode, align_corners=True)

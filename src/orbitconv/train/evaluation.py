@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from orbitconv.train.examples import Pixels, as_numbers
+from orbitconv.train.examples import Batch, Pixels, as_numbers
+from orbitconv.train.task import Task
 
 
 @torch.no_grad()
@@ -52,3 +53,24 @@ def error_percent(network: nn.Module, images: Pixels, labels: Int64[Tensor, " n"
         Error in percent.
     """
     return 100 * float((predict(network, images) != labels).double().mean())
+
+
+@torch.no_grad()
+def count(network: nn.Module, batches: Iterator[Batch], task: Task) -> Int64[Tensor, "..."] | None:
+    """Counts of a task over images.
+
+    Args:
+        network: The network; it is put in eval mode.
+        batches: Images and labels, where the network is.
+        task: What was learned.
+
+    Returns:
+        The sum of the counts of all batches; None if there is none.
+    """
+    network.eval()
+    total = None
+    for images, labels in batches:
+        scores = network(as_numbers(images, channels_last=images.device.type == "cpu"))
+        counts = task.counts(scores, labels)
+        total = counts if total is None else total + counts
+    return total

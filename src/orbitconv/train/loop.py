@@ -1,6 +1,5 @@
 """The training loop: on one process or several, in memory or with a folder, from the start or from a checkpoint."""
 
-import itertools
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -13,15 +12,15 @@ from orbitconv._support.progress import FIGURES, ProgressCallback
 from orbitconv.records.checkpoint import Checkpoint
 from orbitconv.records.metric_lines import Row
 from orbitconv.records.run_folder import RunFolder
-from orbitconv.train.examples import Examples
+from orbitconv.train.examples import Source
 from orbitconv.train.interrupt import StopRequest, stop_requests
 from orbitconv.train.layout import laid_out
 from orbitconv.train.meter import Meter
-from orbitconv.train.randomness import epoch_orders
 from orbitconv.train.settings import Plan
 from orbitconv.train.state import TrainingState
-from orbitconv.train.step import measure_error, train_step
+from orbitconv.train.step import measure, train_step
 from orbitconv.train.sync_norm import synchronized
+from orbitconv.train.task import Classification, Task
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -36,9 +35,10 @@ class Loop:
     Args:
         fabric: The device and the processes.
         network: The network, trained in place.
-        examples: What to train on; each process has all of them.
+        examples: What to train on; each process can reach all of them.
         tests: What to test on, by name; the smallest error on "validation" tells the best weights.
         plan: What to do.
+        task: What is learned; classification with the label smoothing of the plan if not given.
         what: What the progress bar shall say.
         progress: Called after every step of process 0.
         on_epoch: Called with the line of every epoch; true ends the training after it.
@@ -51,10 +51,11 @@ class Loop:
         self,
         fabric: "Fabric",
         network: nn.Module,
-        examples: Examples,
-        tests: Mapping[str, Examples],
+        examples: Source,
+        tests: Mapping[str, Source],
         plan: Plan,
         *,
+        task: Task | None = None,
         what: str,
         progress: ProgressCallback,
         on_epoch: Callable[[Row], bool] | None = None,
@@ -69,6 +70,7 @@ class Loop:
             )
         plan = laid_out(plan, network, fabric.device.type)
         self._fabric, self._plan, self._what, self._progress = fabric, plan, what, progress
+        self._task = Classification(training.label_smoothing) if task is None else task
         self._on_epoch = on_epoch
         self._folder: RunFolder | None = None
         self._per_epoch = len(examples) // training.batch_size
@@ -120,14 +122,19 @@ class Loop:
         network: Any = torch.compile(self.state.network) if self._plan.hardware.compile else self.state.network
         module, optimizer = self._fabric.setup(network, self.state.optimizer)
         first, done = divmod(self.state.step, self._per_epoch)
-        orders = epoch_orders(len(self._examples), self._plan.seed, first)
-        for epoch, order in zip(range(first, self._plan.training.epochs), orders, strict=False):
+        batch_size = self._plan.training.batch_size
+        epochs = self._examples.epochs(
+            batch_size, seed=self._plan.seed, epoch=first, first_step=done, rank=self._fabric.global_rank,
+            world_size=self._fabric.world_size,
+        )  # fmt: skip
+        for epoch, batches in zip(range(first, self._plan.training.epochs), epochs, strict=False):
             if not done:
                 self._meter.begin()
             self.state.network.train()
-            batches = order.to(self._fabric.device).split(self._plan.training.batch_size)
-            for index in itertools.islice(batches, done, self._per_epoch):
-                step = train_step(self._fabric, module, optimizer, self._examples, index, self._plan, self.state.step)
+            for batch in batches:
+                step = train_step(
+                    self._fabric, module, optimizer, batch, batch_size, self._task, self._plan, self.state.step
+                )
                 self.state.advance()
                 self._meter.add(*step)
                 self._look_up(stop)
@@ -193,10 +200,9 @@ class Loop:
             "learning_rate": self.state.optimizer.param_groups[0]["lr"],
         }
         if (epoch + 1) % self._plan.test_every == 0 or epoch + 1 == self._plan.training.epochs:
-            row |= {
-                f"{name}_error_percent": measure_error(self._fabric, self.state.tested, test)
-                for name, test in self._tests.items()
-            }
+            for name, test in self._tests.items():
+                found = measure(self._fabric, self.state.tested, test, self._task)
+                row |= {f"{name}_{figure}": value for figure, value in found.items()}
         if "validation_error_percent" in row:
             self.state.remember(row["validation_error_percent"])
         row |= {"images_per_second": figures.speed, "seconds": figures.seconds}

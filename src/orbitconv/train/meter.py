@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ class Figures:
 
     Args:
         loss: Mean loss of its steps.
-        error: Share of images that were wrong when they were trained on, in percent.
+        error: Share of the images that was wrong when they were trained on, in percent.
         speed: Images per second.
         seconds: Seconds it took, tests apart.
     """
@@ -48,12 +48,12 @@ class Meter:
         self._pending: list[Tensor] = []
         self.restore({"steps": 0, "loss": 0.0, "wrong": 0, "seconds": 0.0})
 
-    def add(self, loss: Float[Tensor, ""], wrong: Int64[Tensor, ""]) -> None:
+    def add(self, loss: Float[Tensor, ""], wrong: Tensor) -> None:
         """Count one step.
 
         Args:
             loss: This process' share of the loss; the mean over processes is the loss of the step.
-            wrong: How many of this process' images were wrong.
+            wrong: How much of this process' images was wrong, a sum over them of numbers from 0 to 1.
         """
         self._pending.append(torch.stack([loss.detach().double(), wrong.double()]))
 
@@ -80,7 +80,7 @@ class Meter:
             if not math.isfinite(loss):
                 raise FloatingPointError(f"The loss became {loss} at step {place}.")
             self._loss += loss
-        self._wrong += int(table[:, 1].sum())
+        self._wrong += float(table[:, 1].sum())
         self._steps += len(losses)
         return losses
 
@@ -113,7 +113,7 @@ class Meter:
         Args:
             state: What `state` gave.
         """
-        self._steps, self._loss, self._wrong = int(state["steps"]), float(state["loss"]), int(state["wrong"])
+        self._steps, self._loss, self._wrong = int(state["steps"]), float(state["loss"]), float(state["wrong"])
         self._seconds, self._start = float(state["seconds"]), time.perf_counter()
 
     def begin(self) -> None:

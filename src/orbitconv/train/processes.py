@@ -1,5 +1,6 @@
 """Lightning Fabric for the device and the processes at hand."""
 
+import atexit
 import logging
 import os
 from collections.abc import Iterator
@@ -72,8 +73,21 @@ def launched(hardware: Hardware, device: torch.device | None = None) -> Iterator
         plugins=[environments.TorchElasticEnvironment() if started else environments.LightningEnvironment()],
     )
     with _determinism(hardware.deterministic):
+        began = dist.is_available() and dist.is_initialized()
         fabric.launch()
+        if dist.is_available() and dist.is_initialized() and not began:
+            atexit.register(_end_processes)
         yield fabric
+
+
+def _end_processes() -> None:
+    """End the process group while Python still runs, however the process ends.
+
+    Threads of gloo that live on until the libraries are unloaded abort the process; Fabric itself ends groups of NCCL
+    only.
+    """
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 @contextmanager

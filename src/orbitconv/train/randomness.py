@@ -3,32 +3,11 @@
 All are made on the CPU: they are the same on every device, and do not depend on the number of processes.
 """
 
-import itertools
-from collections.abc import Iterator
-
 import numpy as np
 import torch
-from jaxtyping import Int64
-from torch import Tensor
 
 # Purposes of streams of draws, so that no two of them are the same.
 _AUGMENTATION, _LAYERS = 1, 2
-
-
-def epoch_orders(n: int, seed: int, first_epoch: int = 0) -> Iterator[Int64[Tensor, " n"]]:
-    """The order of the images in each epoch, without end.
-
-    Args:
-        n: Number of images.
-        seed: Seed of the training.
-        first_epoch: Epoch to begin with, counted from zero; those before it are drawn and passed over.
-
-    Returns:
-        Iterator of permutations.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    orders = (torch.randperm(n, generator=generator) for _ in itertools.count())
-    return itertools.islice(orders, first_epoch, None)
 
 
 def augmentation_generator(seed: int, step: int) -> torch.Generator:

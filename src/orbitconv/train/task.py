@@ -1,0 +1,230 @@
+"""What a network learns: its loss, its errors, its labels under augmentation, and what its scores say."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from orbitconv.metrics.confusion import class_figures, confusion
+from orbitconv.train.augmentation import Draws, augment
+from orbitconv.train.settings import Augmentation
+
+
+class Task(ABC):
+    """What is learned from images and labels.
+
+    A further task is one subclass, and one entry in `orbitconv.train.tasks.TASKS`.
+
+    Losses are means over images, so that those of the processes that share a batch add up to that of the batch.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def loss(self, scores: Float[Tensor, "b k *hw"], labels: Tensor) -> Float[Tensor, ""]:
+        """What training makes small.
+
+        Args:
+            scores: Output of the network.
+            labels: What it should say.
+
+        Returns:
+            A mean over the images.
+        """
+
+    @abstractmethod
+    def wrong(self, scores: Float[Tensor, "b k *hw"], labels: Tensor) -> Tensor:
+        """How much of the images is wrong, for the line of an epoch.
+
+        Args:
+            scores: Output of the network.
+            labels: What it should say.
+
+        Returns:
+            A sum over images of numbers from 0 to 1.
+        """
+
+    @abstractmethod
+    def counts(self, scores: Float[Tensor, "b k *hw"], labels: Tensor) -> Int64[Tensor, "..."]:
+        """Counts from which `figures` come; those of several batches and processes are added.
+
+        Args:
+            scores: Output of the network.
+            labels: What it should say.
+
+        Returns:
+            Counts of a shape that depends on the number of classes alone.
+        """
+
+    @abstractmethod
+    def figures(self, counts: Int64[Tensor, "..."]) -> dict[str, float]:
+        """What the line of an epoch says about a test.
+
+        Args:
+            counts: Sum of what `counts` gave.
+
+        Returns:
+            Numbers by name, `error_percent` first: the one that the best weights are chosen by.
+        """
+
+    @abstractmethod
+    def details(self, counts: Int64[Tensor, "..."]) -> dict[str, float | list[float] | list[list[int]]]:
+        """All that the counts tell, class by class too.
+
+        Args:
+            counts: Sum of what `counts` gave.
+
+        Returns:
+            Numbers, and lists of one number for each class, by name.
+        """
+
+    @abstractmethod
+    def probabilities(self, scores: Float[Tensor, "b k *hw"]) -> Float[Tensor, "b k *hw"]:
+        """What the scores say about each class.
+
+        Args:
+            scores: Output of the network.
+
+        Returns:
+            Numbers from 0 to 1.
+        """
+
+    def augment(
+        self, images: Float[Tensor, "b c h w"], labels: Tensor, config: Augmentation, draws: Draws
+    ) -> tuple[Float[Tensor, "b c h w"], Tensor]:
+        """Alter images as drawn, and labels as they change with them.
+
+        Args:
+            images: Images.
+            labels: Their labels.
+            config: Settings that the draws were made with.
+            draws: What is done to each image.
+
+        Returns:
+            New images and labels.
+        """
+        return augment(images, config, draws), labels
+
+
+@final
+@dataclass(frozen=True)
+class Classification(Task):
+    """One class for each image: cross-entropy.
+
+    Args:
+        label_smoothing: Share of each label that is spread evenly over all classes.
+        class_weights: What an image of each class counts in the loss; None for 1.
+    """
+
+    name = "classification"
+    label_smoothing: float = 0.0
+    class_weights: tuple[float, ...] | None = None
+
+    def loss(self, scores: Float[Tensor, "b k"], labels: Int64[Tensor, " b"]) -> Float[Tensor, ""]:
+        """Cross-entropy, with smoothed labels and weights."""
+        if self.class_weights is None:
+            return F.cross_entropy(scores, labels, label_smoothing=self.label_smoothing)
+        weights = scores.new_tensor(self.class_weights)
+        loss = F.cross_entropy(scores, labels, weights, label_smoothing=self.label_smoothing, reduction="sum")
+        return loss / len(labels)
+
+    def wrong(self, scores: Float[Tensor, "b k"], labels: Int64[Tensor, " b"]) -> Int64[Tensor, ""]:
+        """Images of another class than the scores say."""
+        return (scores.argmax(1) != labels).sum()
+
+    def counts(self, scores: Float[Tensor, "b k"], labels: Int64[Tensor, " b"]) -> Int64[Tensor, "k k"]:
+        """The confusion matrix: rows are true classes, columns those that the scores say."""
+        return confusion(scores.argmax(1), labels, scores.shape[1])
+
+    def figures(self, counts: Int64[Tensor, "k k"]) -> dict[str, float]:
+        """The error."""
+        total = int(counts.sum())
+        return {"error_percent": 100 * (total - int(counts.trace())) / max(total, 1)}
+
+    def details(self, counts: Int64[Tensor, "k k"]) -> dict[str, float | list[float] | list[list[int]]]:
+        """Error, balanced accuracy, F1 of each class and the confusion matrix."""
+        each = class_figures(counts)
+        return {
+            **self.figures(counts),
+            "balanced_accuracy": float(each.recall.nanmean()),
+            "mean_f1": float(each.dice.nanmean()),
+            "f1": each.dice.tolist(),
+            "recall": each.recall.tolist(),
+            "confusion": counts.tolist(),
+        }
+
+    def probabilities(self, scores: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
+        """Softmax."""
+        return scores.softmax(1)
+
+
+@final
+@dataclass(frozen=True)
+class MultiLabel(Task):
+    """Any number of classes for each image: binary cross-entropy of each class by itself.
+
+    Args:
+        class_weights: What each class counts in the loss; None for 1.
+    """
+
+    name = "multilabel"
+    class_weights: tuple[float, ...] | None = None
+
+    def loss(self, scores: Float[Tensor, "b k"], labels: Float[Tensor, "b k"]) -> Float[Tensor, ""]:
+        """Mean over images and classes."""
+        weights = None if self.class_weights is None else scores.new_tensor(self.class_weights)
+        return F.binary_cross_entropy_with_logits(scores, labels.to(scores.dtype), weights)
+
+    def wrong(self, scores: Float[Tensor, "b k"], labels: Float[Tensor, "b k"]) -> Float[Tensor, ""]:
+        """Share of the classes that are wrong, summed over images."""
+        return ((scores > 0) != (labels > 0.5)).double().mean(1).sum()
+
+    def counts(self, scores: Float[Tensor, "b k"], labels: Float[Tensor, "b k"]) -> Int64[Tensor, "k 2 2"]:
+        """For each class, images that have it not or have it, by what the scores say."""
+        said, true = (scores > 0).long(), (labels > 0.5).long()
+        return F.one_hot(2 * true + said, 4).sum(0).unflatten(1, (2, 2))
+
+    def figures(self, counts: Int64[Tensor, "k 2 2"]) -> dict[str, float]:
+        """Share of all labels that are wrong, and F1."""
+        wrong = counts[:, 0, 1].sum() + counts[:, 1, 0].sum()
+        f1 = class_f1(counts)
+        return {"error_percent": 100 * int(wrong) / max(int(counts.sum()), 1), "mean_f1": float(f1.nanmean())}
+
+    def details(self, counts: Int64[Tensor, "k 2 2"]) -> dict[str, float | list[float] | list[list[int]]]:
+        """The same, and F1 of each class."""
+        return {**self.figures(counts), "f1": class_f1(counts).tolist()}
+
+    def probabilities(self, scores: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
+        """Sigmoid."""
+        return scores.sigmoid()
+
+
+def class_f1(counts: Int64[Tensor, "k 2 2"]) -> Float[Tensor, " k"]:
+    """F1 of classes that do not exclude each other.
+
+    Args:
+        counts: What `MultiLabel.counts` gives.
+
+    Returns:
+        F1; NaN where a class neither occurs nor is said.
+    """
+    hits, missed, false = (counts[:, i, j].double() for i, j in ((1, 1), (1, 0), (0, 1)))
+    return 2 * hits / (2 * hits + missed + false)
+
+
+def balanced_weights(frequencies: Sequence[int]) -> tuple[float, ...]:
+    """Weights that let all classes count the same: one over how frequent each is, 1 on average over the labels.
+
+    Args:
+        frequencies: How many images, or pixels, are of each class.
+
+    Returns:
+        A weight for each class; 0 for one that does not occur.
+    """
+    total, present = sum(frequencies), sum(n > 0 for n in frequencies)
+    return tuple(total / (present * n) if n else 0.0 for n in frequencies)
