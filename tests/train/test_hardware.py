@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from orbitconv.train import Hardware, Plan, Training, fit
+from orbitconv.train import Hardware, Plan, Training, train_examples
 from tiny_training import TinyCNN, tiny_examples
 
 PLAN = Plan(training=Training(epochs=3, batch_size=16, learning_rate=2e-2))
@@ -15,7 +15,7 @@ def trained(hardware, out=None, network=TinyCNN, **options):
     """A network and the lines of its training."""
     torch.manual_seed(0)
     built = network()
-    rows = fit(
+    rows = train_examples(
         built,
         tiny_examples(),
         replace(PLAN, hardware=hardware),

@@ -8,7 +8,7 @@ from torch import nn
 
 from orbitconv.records.checkpoint import read_checkpoint
 from orbitconv.records.metric_lines import read_metrics
-from orbitconv.train import Examples, Plan, Training, error_percent, fit, train
+from orbitconv.train import Examples, Plan, Training, error_percent, train, train_examples
 from tiny_training import TinyCNN, tiny_examples
 
 
@@ -88,13 +88,13 @@ def test_labels_that_do_not_fit_are_refused():
 def test_a_network_of_ones_own_trains_into_a_folder_and_goes_on(tmp_path):
     plan = Plan(training=Training(epochs=2, batch_size=16), checkpoint_every=3)
     tests = {"test": tiny_examples("test"), "validation": tiny_examples("validation")}
-    rows = fit(TinyCNN(), tiny_examples(), plan, tests=tests, out=tmp_path / "run")
+    rows = train_examples(TinyCNN(), tiny_examples(), plan, tests=tests, out=tmp_path / "run")
     assert read_metrics(tmp_path / "run") == rows
     assert read_checkpoint(tmp_path / "run" / "checkpoints").step == 8
-    again = fit(TinyCNN(), tiny_examples(), plan, tests=tests, out=tmp_path / "run", resume=True)
+    again = train_examples(TinyCNN(), tiny_examples(), plan, tests=tests, out=tmp_path / "run", resume=True)
     assert again == rows
     with pytest.raises(ValueError, match="images, labels differ"):
-        fit(TinyCNN(), tiny_examples(n=32), plan, out=tmp_path / "run", resume=True)
+        train_examples(TinyCNN(), tiny_examples(n=32), plan, out=tmp_path / "run", resume=True)
 
 
 def test_bytes_are_divided_by_255_and_numbers_taken_as_they_are():
@@ -103,12 +103,12 @@ def test_bytes_are_divided_by_255_and_numbers_taken_as_they_are():
     for images in (examples.images, examples.images.float() / 255):
         torch.manual_seed(0)
         networks.append(TinyCNN())
-        fit(networks[-1], Examples(images, examples.labels), Plan(training=Training(epochs=1, batch_size=16)))
+        train_examples(networks[-1], Examples(images, examples.labels), Plan(training=Training(epochs=1, batch_size=16)))
     assert torch.equal(networks[0].last[1].weight, networks[1].last[1].weight)
 
 
 def test_the_generator_of_the_caller_is_left_alone():
     network, examples = classifier(), Examples(*two_classes(32))
     before = torch.get_rng_state()
-    fit(network, examples, Plan(training=Training(epochs=1, batch_size=16)))
+    train_examples(network, examples, Plan(training=Training(epochs=1, batch_size=16)))
     assert torch.equal(torch.get_rng_state(), before)

@@ -13,11 +13,16 @@ from orbitconv.train import Trained, TrainNetwork, WholeTraining, train_network
 
 @dataclass(frozen=True, kw_only=True)
 class TrainCommand(TrainNetwork):
-    """Train one network on a data set; stop it at any moment, and go on with --resume.
+    """Train one network on a data set, or on pictures of your own; stop it at any moment, and go on with --resume.
 
     For two processes: torchrun --nproc-per-node 2 -m orbitconv train ...; add torchrun's --nnodes for more machines.
     The batch size is that of all processes together, so that their number does not change the result.
     """
+
+    def show(self, words: str) -> None:
+        """Print what was found."""
+        if os.environ.get("RANK", "0") == "0":
+            Terminal().console.print(words, soft_wrap=True, markup=False, highlight=False)
 
     def run(self) -> None:
         """Train, test, show."""
@@ -50,6 +55,8 @@ def _table(trained: Trained) -> Table:
     table = Table(title=title, show_header=False, min_width=len(title) + 2)
     facts = {"weights": f"{trained.parameters:,}", "epochs": str(last["epoch"]), "loss": f"{last['loss']:.4f}"}
     errors = {name: value for name, value in last.items() if name.endswith("_error_percent")}
+    scores = {name: value for name, value in last.items() if name.endswith(("_mean_iou", "_mean_dice", "_mean_f1"))}
+    facts |= {name.replace("_", " "): f"{value:.4f}" for name, value in scores.items()}
     facts |= {f"{name.removesuffix('_error_percent')} error": f"{value:.2f} %" for name, value in errors.items()}
     facts["images per second"] = f"{last['images_per_second']:,.0f}"
     facts["seconds"] = f"{sum(row['seconds'] for row in trained.rows):.1f}"

@@ -12,7 +12,7 @@ from orbitconv.sweep.outcome import Outcome, outcome_of
 from orbitconv.sweep.search_space import check_space, parse_search, with_values
 from orbitconv.sweep.settings import Sweep
 from orbitconv.sweep.store import SweepStore
-from orbitconv.train import Examples, TrainConfig, fit
+from orbitconv.train import Examples, TrainConfig, train_examples
 from orbitconv.train.datasets import load_split
 from orbitconv.train.networks import initial_network
 from orbitconv.train.processes import refuse_torchrun
@@ -93,7 +93,7 @@ def _run_trial(
     try:
         network = initial_network(config, train.images.shape[1], len(train.classes))
         trial.set_user_attr("network", network_facts(network, config.network.basis))
-        fit(network, Examples.of(train), config.plan(), tests=validation, progress=show, on_epoch=judge)
+        train_examples(network, Examples.of(train), config.plan(), tests=validation, progress=show, on_epoch=judge)
     except (FloatingPointError, MemoryError) as error:  # the fault of these settings, which others may not have
         trial.set_user_attr("failure", str(error))
         study.tell(trial, state=states.PRUNED)

@@ -11,7 +11,7 @@ from orbitconv._support.checks import check_positive
 from orbitconv._support.files import write_atomically
 from orbitconv._support.folders import to_json
 from orbitconv._support.optional import import_optional
-from orbitconv.train.settings import Augmentation, Hardware, Plan, Training
+from orbitconv.train.settings import Augmentation, Hardware, Pictures, Plan, Training
 
 Option = int | float | bool | str
 
@@ -21,7 +21,7 @@ class Network:
     """Which network to train."""
 
     model: str = "small"
-    """Name of the network: small, p4cnn, all-cnn-c, resnet, wide-resnet."""
+    """Name of the network: small, p4cnn, all-cnn-c, resnet, wide-resnet; unet for masks, which take it by default."""
     basis: str = "spectral-c8-k5"
     """Basis of its filters: the name of one that comes with the package, the path of a .safetensors file, a family
     with a group such as exact-c4 or harmonic-d8, or none for the plain twin."""
@@ -34,7 +34,8 @@ class TrainConfig:
     """What one training depends on."""
 
     data: str = "mnist"
-    """Name of the data set: mnist, fashion-mnist, cifar10, rotated-mnist, rotated-cifar10, or rotated-mnist-original,
+    """Path of pictures of one's own: class folders, images/ beside masks/, either below train/ and test/, or a CSV. Or
+    the name of a data set: mnist, fashion-mnist, cifar10, rotated-mnist, rotated-cifar10, or rotated-mnist-original,
     which is read from its .amat files; those that are not turned also inside a disc or padded, as mnist-disc."""
     train_images: int | None = None
     """Train on so many images, chosen at random; all by default."""
@@ -52,6 +53,8 @@ class TrainConfig:
     """How to train it."""
     augmentation: Augmentation = field(default_factory=Augmentation)
     """How images are altered."""
+    pictures: Pictures = field(default_factory=Pictures)
+    """How pictures of one's own become images."""
     hardware: Hardware = field(default_factory=Hardware)
     """What to compute on."""
 
@@ -68,7 +71,7 @@ class TrainConfig:
         for name in ("seed", "validation_images"):
             if getattr(self, name) < 0:
                 raise ValueError(f"TrainConfig expects {name} >= 0, got {getattr(self, name)}.")
-        for part in (self.training, self.augmentation, self.hardware):
+        for part in (self.training, self.augmentation, self.hardware, self.pictures):
             part.check()
 
     def plan(self, checkpoint_every: int | None = None) -> Plan:

@@ -54,6 +54,18 @@ LOADERS: dict[str, Callable[..., ImageSet]] = {
 """Functions of the split, with `data_dir` and `progress`; a further data set is one more entry."""
 
 
+def is_path(name: str) -> bool:
+    """Whether data are pictures of one's own rather than a data set with a name.
+
+    Args:
+        name: Name or path.
+
+    Returns:
+        True or false.
+    """
+    return name not in LOADERS and (os.sep in name or Path(name).expanduser().exists())
+
+
 def is_turned(name: str) -> bool:
     """Whether the images of a data set are at any angle already, so that turning them once more would blur them twice.
 
@@ -83,6 +95,9 @@ def load_split(name: str, split: str, data_dir: Path | None, progress: ProgressC
     """
     if name not in LOADERS:
         hint = did_you_mean(name, LOADERS)
-        raise ValueError(f"There is no data set named {name!r}.{hint} There are {', '.join(LOADERS)}.")
+        raise ValueError(
+            f"There is no data set named {name!r}, nor a folder or table of pictures.{hint} There are "
+            f"{', '.join(LOADERS)}."
+        )
     options: dict[str, Any] = {"data_dir": data_dir, "progress": progress}
     return LOADERS[name](split, **options)

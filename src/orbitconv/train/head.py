@@ -3,17 +3,24 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from orbitconv.data.scaling import Scaling
 from orbitconv.groups import Group, parse_group
+from orbitconv.train.builder import Builder
 from orbitconv.train.config import TrainConfig, parse_config
+from orbitconv.train.task import Classification, Task
+from orbitconv.train.tasks import task_from_json, task_to_json
 
-FORMAT, VERSION = "orbitconv network", 2
+T = TypeVar("T")
+
+FORMAT, VERSION = "orbitconv network", 3
 
 _NEEDED = ("version", "config", "in_channels", "classes")
 
@@ -28,6 +35,9 @@ class Head:
         in_channels: Channels of the images.
         image_size: Height and width of the images it was trained on, in pixels; None if that is not known.
         group: Group of the basis that is in the file; None if none is.
+        task: What it has learned.
+        scaling: How numbers of picture files become those that it takes; None: the range of their type as 0 to 1.
+        builder: What builds it; None for the network that the settings name.
     """
 
     config: TrainConfig
@@ -35,6 +45,9 @@ class Head:
     in_channels: int
     image_size: tuple[int, int] | None
     group: Group | None
+    task: Task = field(default_factory=Classification)
+    scaling: Scaling | None = None
+    builder: Builder | None = None
 
     def facts(self, tensors: Mapping[str, Tensor]) -> dict[str, str]:
         """The head as a safetensors file holds it.
@@ -51,7 +64,12 @@ class Head:
             "config": json.dumps(asdict(self.config)),
             "in_channels": str(self.in_channels),
             "classes": json.dumps(self.classes),
+            "task": json.dumps(task_to_json(self.task)),
         }
+        if self.scaling is not None:
+            facts["scaling"] = json.dumps(self.scaling.to_json())
+        if self.builder is not None:
+            facts["builder"] = json.dumps(asdict(self.builder))
         if self.image_size is not None:
             facts["image_size"] = json.dumps(self.image_size)
         if self.group is not None:
@@ -93,7 +111,21 @@ def read_head(facts: Mapping[str, str], tensors: Mapping[str, Tensor], path: Pat
         in_channels=_number(facts, "in_channels", path),
         image_size=_image_size(facts, path) if "image_size" in facts else None,
         group=_group(facts, path) if "basis" in tensors else None,
+        task=_made(facts, "task", path, task_from_json) if "task" in facts else Classification(),
+        scaling=_made(facts, "scaling", path, Scaling.from_json) if "scaling" in facts else None,
+        builder=_made(facts, "builder", path, lambda values: Builder(**values)) if "builder" in facts else None,
     )
+
+
+def _made(facts: Mapping[str, str], name: str, path: Path, make: Callable[[Any], T]) -> T:
+    """What a function makes of values in JSON."""
+    try:
+        values = _parsed(facts[name])
+        if not isinstance(values, dict):
+            raise TypeError("it is no object of JSON")
+        return make(values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged: its head says no {name} ({error}). Copy the file again.") from error
 
 
 def _digest(tensors: Mapping[str, Tensor], facts: Mapping[str, str] | None) -> str:

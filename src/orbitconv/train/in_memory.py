@@ -13,10 +13,11 @@ from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.records.metric_lines import Row
 from orbitconv.records.run_folder import CONFIG, RunFolder
 from orbitconv.records.settings import tensor_digest
-from orbitconv.train.examples import Examples
+from orbitconv.train.examples import Examples, Source
 from orbitconv.train.loop import Loop
 from orbitconv.train.processes import launched
 from orbitconv.train.settings import Plan, Training
+from orbitconv.train.task import Task
 
 
 def train(
@@ -51,12 +52,13 @@ def train(
     return time.perf_counter() - start
 
 
-def fit(
+def train_examples(
     network: nn.Module,
-    examples: Examples,
+    examples: Source,
     plan: Plan,
     *,
-    tests: Mapping[str, Examples] | None = None,
+    tests: Mapping[str, Source] | None = None,
+    task: Task | None = None,
     out: Path | None = None,
     resume: bool = False,
     tensorboard: bool = False,
@@ -71,6 +73,7 @@ def fit(
         examples: What to train on.
         plan: What to do.
         tests: What to test on, by name; with "validation" among them, the best weights are kept in the checkpoint.
+        task: What is learned; classification if not given.
         out: Folder for lines and checkpoints; None to keep nothing.
         resume: Go on with the training in the folder, if one was begun there.
         tensorboard: Write TensorBoard event files too.
@@ -85,10 +88,14 @@ def fit(
     if out is not None:
         plan = replace(plan, seed_layers=True)
     with launched(plan.hardware) as fabric:
-        loop = Loop(fabric, network, examples, tests or {}, plan, what=what, progress=progress, on_epoch=on_epoch)
+        loop = Loop(
+            fabric, network, examples, tests or {}, plan, task=task, what=what, progress=progress, on_epoch=on_epoch
+        )
         opened = nullcontext()
         if out is not None and fabric.is_global_zero:
-            data = {"images": tensor_digest(examples.images), "labels": tensor_digest(examples.labels)}
+            data = {"number of images": len(examples)}
+            if isinstance(examples, Examples):
+                data = {"images": tensor_digest(examples.images), "labels": tensor_digest(examples.labels)}
             opened = RunFolder(
                 out, {**asdict(plan), **data}, resume=resume and (out / CONFIG).exists(),
                 changeable={"hardware", "checkpoint_every"}, tensorboard=tensorboard,

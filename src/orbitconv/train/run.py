@@ -1,7 +1,7 @@
 """One network trained from its settings into a folder."""
 
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from orbitconv._support.checks import check_positive
@@ -11,12 +11,14 @@ from orbitconv.models import count_parameters
 from orbitconv.records.metric_lines import Row
 from orbitconv.records.run_folder import CONFIG, RunFolder
 from orbitconv.train.config import TrainConfig, merge, read_config
-from orbitconv.train.datasets import load_split
+from orbitconv.train.datasets import is_path, load_split
 from orbitconv.train.examples import Examples
 from orbitconv.train.loop import Loop
 from orbitconv.train.networks import initial_network, write_trained
+from orbitconv.train.prepared import Prepared, as_unet, from_folder, from_image_sets, open_folder, record_split
 from orbitconv.train.processes import launched
 from orbitconv.train.state import Weights, tested_weights, weights_of
+from orbitconv.train.task import Classification
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,8 @@ class TrainNetwork(TrainConfig):
     names goes before the settings in the folder to go on with, which must be the same."""
     data_dir: Path | None = None
     """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
+    cache: Path | None = None
+    """Decode pictures of one's own once into this folder, for pictures that are slow to read or larger than memory."""
     checkpoint_every: int | None = None
     """Steps between two checkpoints, beside the one after each epoch."""
     tensorboard: bool = False
@@ -41,6 +45,13 @@ class TrainNetwork(TrainConfig):
     def __post_init__(self) -> None:
         if self.checkpoint_every is not None:
             check_positive("TrainNetwork", checkpoint_every=self.checkpoint_every)
+
+    def show(self, words: str) -> None:
+        """Say what was found in a folder of pictures, before the training begins; here to nobody.
+
+        Args:
+            words: What was found.
+        """
 
     def complete(self) -> TrainConfig:
         """What the result depends on: as given, else as in a file of settings or in the folder to go on with.
@@ -121,13 +132,13 @@ def train_network(settings: TrainNetwork, progress: ProgressCallback = silent) -
         ValueError: If settings make no sense, or the checkpoint is of other ones.
     """
     config = settings.complete()
-    train, tests = _load(config, settings.data_dir, progress)
+    data = prepare(config, settings, progress)
+    config = as_unet(config, data.task)
     with launched(config.hardware) as fabric:
-        channels, height, width = train.images.shape[1:]
-        network = initial_network(config, channels, len(train.classes))
+        network = initial_network(config, data.channels, len(data.classes))
         plan = config.plan(settings.checkpoint_every)
         what = f"train {config.network.model}"
-        loop = Loop(fabric, network, Examples.of(train), tests, plan, what=what, progress=progress)
+        loop = Loop(fabric, network, data.train, data.tests, plan, task=data.task, what=what, progress=progress)
         opened = nullcontext()
         if fabric.is_global_zero:
             opened = RunFolder(
@@ -138,13 +149,18 @@ def train_network(settings: TrainNetwork, progress: ProgressCallback = silent) -
         def write(name: str, weights: Weights | None) -> None:
             if weights is not None and fabric.is_global_zero:
                 path = settings.out / f"{name}.safetensors"
-                write_trained(path, weights, config, channels, train.classes, (height, width))
+                write_trained(
+                    path, weights, config, data.channels, data.classes, data.image_size, task=data.task,
+                    scaling=data.scaling,
+                )
 
         def keep() -> None:
             write("model", weights_of(network))
             write("best", loop.state.best)
 
         with opened as folder:
+            if folder is not None and data.pictures is not None:
+                record_split(data.pictures, folder.path)
             try:
                 rows = loop.run(folder, keep)
             except FloatingPointError as error:
@@ -166,15 +182,37 @@ def _files(config: TrainConfig) -> dict[str, Path]:
     return {"network.basis": Path(basis)} if basis.endswith(".safetensors") else {}
 
 
-def _load(
-    config: TrainConfig, data_dir: Path | None, progress: ProgressCallback
-) -> tuple[ImageSet, dict[str, Examples]]:
-    """Images to train on, and those to test on by name."""
-    train, test = (load_split(config.data, split, data_dir, progress) for split in ("train", "test"))
+def prepare(config: TrainConfig, settings: TrainNetwork, progress: ProgressCallback) -> Prepared:
+    """Load what settings name.
+
+    Args:
+        config: What the result depends on.
+        settings: Where the data is.
+        progress: Called while it is loaded.
+
+    Returns:
+        The data.
+
+    Raises:
+        ValueError: If there are no such data, or they are not as the settings ask.
+    """
+    if is_path(config.data):
+        if config.validation_images:
+            raise ValueError("train holds pictures of one's own out by share: give --pictures.val-share.")
+        record = settings.out if settings.resume else None
+        pictures = open_folder(config, cache=settings.cache, record=record, progress=progress)
+        settings.show(str(pictures.found))
+        return from_folder(
+            pictures, balance=config.pictures.balance, label_smoothing=config.training.label_smoothing,
+            dice=config.pictures.dice, workers=config.hardware.workers, train_images=config.train_images,
+            test_images=config.test_images, seed=config.seed, progress=progress,
+        )  # fmt: skip
+    train, test = (load_split(config.data, split, settings.data_dir, progress) for split in ("train", "test"))
     if config.test_images is not None:
         test = test.take(config.test_images)
     train, validation = parted(config, train)
-    return train, {**validation, "test": Examples.of(test)}
+    data = from_image_sets(train, {"test": test}, Classification(config.training.label_smoothing))
+    return replace(data, tests={**validation, **data.tests})
 
 
 def parted(config: TrainConfig, images: ImageSet) -> tuple[ImageSet, dict[str, Examples]]:

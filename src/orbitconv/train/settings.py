@@ -108,6 +108,8 @@ class Hardware:
     channels_last: bool | Literal["auto"] = "auto"
     """Lay out features with channels last; "auto" does so where it is faster: on a CPU for networks on a group, on a
     GPU in 16 bits."""
+    workers: int = 0
+    """Processes that read pictures while the network trains; images in memory need none."""
     deterministic: bool = False
     """Give the same bits in every run on a GPU too, at some cost in speed; on a CPU this is always so."""
 
@@ -121,8 +123,52 @@ class Hardware:
         _check_word("Hardware", "precision", self.precision, get_args(Precision))
         if self.precision == "16" and self.device == "cpu":
             raise ValueError("Hardware expects a GPU for precision 16, got device cpu. Use 32 or bf16.")
+        if self.workers < 0:
+            raise ValueError(f"Hardware expects workers >= 0, got {self.workers}.")
         if self.channels_last not in {False, True, "auto"}:
             raise ValueError(f"Hardware expects channels_last as False, True or 'auto', got {self.channels_last!r}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """How pictures of one's own become images; for data that is a folder or a table. See `orbitconv.data.folder`."""
+
+    size: int | None = None
+    """Side that pictures are resized to, in pixels, their largest square middle part; not for masks."""
+    window: int | None = None
+    """Side of windows that training pictures are cut to at random places; by default whole pictures, or up to 256 for
+    masks of pictures that differ in size."""
+    channels: int | None = None
+    """Channels of the images; by default those of the files."""
+    scaling: Literal["auto", "type", "file", "percentiles"] = "auto"
+    """How numbers become floats: the range of their type as 0 to 1, that of each file, or percentiles of the training
+    pictures. "auto" takes the type for bytes and percentiles for all others."""
+    pages: Literal["pictures", "channels"] | None = None
+    """What the pages of stacks are."""
+    objects: bool | None = None
+    """Whether masks number objects; found out by default."""
+    ignore_index: int = 255
+    """Number in masks that is ignored."""
+    val_share: float | None = None
+    """Share of the pictures for validation; 0.15 where there are no splits."""
+    test_share: float | None = None
+    """Share of the pictures for testing, where there are no splits; 0.15 by default."""
+    balance: Literal["none", "weights", "sampler"] = "none"
+    """Let rare classes count as much as frequent ones: by weights in the loss, or by drawing their pictures more often
+    (one class for each picture)."""
+    dice: float = 1.0
+    """Weight of the Dice loss beside the cross-entropy, for masks."""
+
+    def check(self) -> None:
+        """Refuse settings that make no sense.
+
+        Raises:
+            ValueError: If a side or a share is out of its range.
+        """
+        given = {name: getattr(self, name) for name in ("size", "window", "channels")}
+        check_positive("Pictures", **{name: value for name, value in given.items() if value is not None})
+        if not 0 <= self.dice < math.inf:
+            raise ValueError(f"Pictures expects dice of zero or more, got {self.dice!r}.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,7 @@ class Streamed(Source):
     data: Dataset[Any]
     workers: int = 0
     weights: Tensor | None = None
-    device: torch.device = torch.device("cpu")
+    device: torch.device | str = "cpu"
 
     def __len__(self) -> int:
         assert isinstance(self.data, Sized)
@@ -92,7 +92,7 @@ class Loaded(Source):
     """
 
     loader: DataLoader[Any]
-    device: torch.device = torch.device("cpu")
+    device: torch.device | str = "cpu"
 
     def __len__(self) -> int:
         batch_size = self.loader.batch_size

@@ -1,0 +1,216 @@
+"""Data as a training takes it: images to train and to test on, what is learned from them, and what is known of them."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, final
+
+import torch
+from torch.utils.data import TensorDataset
+
+from orbitconv._support.progress import ProgressCallback, silent
+from orbitconv.data import ImageSet, PictureDataset, PictureFolder, Scaling, folder
+from orbitconv.data.splitting import write_split
+from orbitconv.train.config import TrainConfig
+from orbitconv.train.examples import Examples, Source
+from orbitconv.train.segmentation import Segmentation
+from orbitconv.train.settings import Pictures
+from orbitconv.train.streamed import Streamed
+from orbitconv.train.task import Classification, MultiLabel, Task, balanced_weights
+
+Balance = Literal["none", "weights", "sampler"]
+
+_IN_MEMORY = 1 << 30
+"""Bytes of 32-bit floats up to which pictures of one size are read into memory."""
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Prepared:
+    """Data, ready for a training.
+
+    Args:
+        train: What to train on.
+        tests: What to test on, by name.
+        task: What is learned.
+        classes: Names of the classes.
+        channels: Channels of the images.
+        image_size: Height and width of the images; None if they differ.
+        scaling: How the numbers of picture files became those of the images; None if there are no files.
+        pictures: The folder that all is from, if it is one.
+    """
+
+    train: Source
+    tests: Mapping[str, Source] = field(default_factory=dict)
+    task: Task
+    classes: tuple[str, ...]
+    channels: int
+    image_size: tuple[int, int] | None
+    scaling: Scaling | None = None
+    pictures: PictureFolder | None = None
+
+
+def from_image_sets(train: ImageSet, tests: Mapping[str, ImageSet], task: Task) -> Prepared:
+    """Published data sets.
+
+    Args:
+        train: Images to train on.
+        tests: Images to test on, by name.
+        task: What is learned.
+
+    Returns:
+        The data.
+    """
+    channels, height, width = train.images.shape[1:]
+    return Prepared(
+        train=Examples.of(train), tests={name: Examples.of(one) for name, one in tests.items()}, task=task,
+        classes=train.classes, channels=channels, image_size=(height, width),
+    )  # fmt: skip
+
+
+def from_folder(
+    pictures: PictureFolder,
+    *,
+    balance: Balance = "none",
+    label_smoothing: float = 0.0,
+    dice: float = 1.0,
+    workers: int = 0,
+    train_images: int | None = None,
+    test_images: int | None = None,
+    seed: int = 0,
+    progress: ProgressCallback = silent,
+) -> Prepared:
+    """Pictures of one's own: in memory if they are small and of one size, else read as they are needed.
+
+    Args:
+        pictures: The folder.
+        balance: Whether rare classes count as much as frequent ones.
+        label_smoothing: For classification.
+        dice: Weight of the Dice loss, for masks.
+        workers: Processes that read pictures.
+        train_images: Train on so many, chosen at random.
+        test_images: Test on so many, the first.
+        seed: Seed of that choice.
+        progress: Called while pictures are read into memory.
+
+    Returns:
+        The data; its tests are "validation" and "test" as far as the folder has them.
+
+    Raises:
+        ValueError: If training pictures differ in size, or classes of another task are to be drawn evenly.
+    """
+    train = pictures.train
+    if train.shape is None:
+        raise ValueError(
+            "train expects training pictures of one size, got several. Give --pictures.size, or --pictures.window."
+        )
+    if balance == "sampler" and pictures.task != "classification":
+        raise ValueError(f"train draws classes evenly for classification, got {pictures.task}. Balance by weights.")
+    if train_images is not None and train_images < len(train):
+        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
+        train = _taken(train, order[:train_images].tolist())
+    weights = None
+    if balance == "sampler":
+        weights = 1 / train.labels.bincount().float()[train.labels]
+    tests = {"validation": pictures.val, "test": pictures.test}
+    class_weights = balanced_weights(pictures.found.counts["train"]) if balance == "weights" else None
+    task: Task = {
+        "classification": Classification(label_smoothing, class_weights),
+        "multilabel": MultiLabel(class_weights),
+        "segmentation": Segmentation(pictures.ignore_index, class_weights, dice),
+    }[pictures.task]
+    size = train.shape[1:]
+    return Prepared(
+        train=_source(train, workers, weights, progress),
+        tests={
+            name: _source(data if test_images is None else _taken(data, list(range(min(test_images, len(data))))),
+                          workers, None, progress)
+            for name, data in tests.items() if data is not None
+        },
+        task=task, classes=pictures.classes, channels=pictures.channels,
+        image_size=(size[0], size[1]), scaling=pictures.scaling, pictures=pictures,
+    )  # fmt: skip
+
+
+def open_folder(
+    config: TrainConfig, *, cache: Path | None = None, record: Path | None = None, progress: ProgressCallback = silent
+) -> PictureFolder:
+    """The pictures that settings name.
+
+    Args:
+        config: Settings of a training whose `data` is a path.
+        cache: Folder for decoded pictures.
+        record: Folder of a training, whose split of the pictures is used again.
+        progress: Called after each file.
+
+    Returns:
+        The pictures.
+    """
+    asked: Pictures = config.pictures
+    known = record if record is not None and (record / "split.csv").exists() else None
+    return folder(
+        config.data, channels=asked.channels, scaling=asked.scaling, pages=asked.pages, size=asked.size,
+        window=asked.window, objects=asked.objects, ignore_index=asked.ignore_index, val_share=asked.val_share,
+        test_share=asked.test_share, seed=config.seed, record=known, cache=cache, progress=progress,
+    )  # fmt: skip
+
+
+def record_split(pictures: PictureFolder, where: Path) -> None:
+    """Write down which picture is for what, if that was drawn.
+
+    Args:
+        pictures: The pictures.
+        where: Folder of the training.
+    """
+    if not any(note.startswith("split: drawn") for note in pictures.found.notes):
+        return
+    root, named = pictures.found.root, {}
+    for split in pictures.found.pictures:
+        for path in pictures.split(split).names:  # type: ignore[arg-type]
+            named[path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()] = split
+    write_split(where, sorted(named), [named[name] for name in sorted(named)])
+
+
+def _source(
+    data: PictureDataset, workers: int, weights: torch.Tensor | None, progress: ProgressCallback
+) -> Source:
+    """Pictures in memory, or read as they are needed."""
+    shape = data.shape
+    if data.window is not None or shape is None or 4 * len(data) * shape[0] * shape[1] * shape[2] > _IN_MEMORY:
+        return Streamed(data=data, workers=workers, weights=weights)
+    images, labels = data.stacked(progress)
+    if weights is not None:
+        return Streamed(data=TensorDataset(images, labels), weights=weights)
+    return Examples(images, labels)
+
+
+def _taken(data: PictureDataset, chosen: list[int]) -> PictureDataset:
+    """Some of the pictures."""
+    if data.decoded is not None and chosen != list(range(len(chosen))):
+        raise ValueError("train takes part of the training pictures only without a cache. Leave out --cache.")
+    part = copy.copy(data)
+    part.items = tuple(data.items[i] for i in chosen)
+    return part
+
+
+def as_unet(config: TrainConfig, task: Task) -> TrainConfig:
+    """Settings whose network fits the task.
+
+    Args:
+        config: Settings.
+        task: What is learned.
+
+    Returns:
+        The U-Net in place of the default network, for masks.
+
+    Raises:
+        ValueError: If the network is of another task.
+    """
+    masks = isinstance(task, Segmentation)
+    if masks and config.network.model == "small":
+        return replace(config, network=replace(config.network, model="unet"))
+    if masks != (config.network.model == "unet"):
+        wanted = "unet, which labels pixels," if masks else "another network than unet, which labels pixels,"
+        raise ValueError(f"train expects {wanted} for {task.name}, got {config.network.model}.")
+    return config
