@@ -17,6 +17,7 @@ from orbitconv.nn.products import kernel
 from orbitconv.nn.products.dense import expand_group
 from orbitconv.nn.products.kernel import library as kernel_library
 from orbitconv.nn.products.kernel import ops
+from orbitconv.nn.products.kernel.guard import install
 from orbitconv.nn.products.kernel.library import SOURCE, forget, library, place
 from orbitconv.nn.products.turning import turning_of
 
@@ -261,6 +262,7 @@ def test_a_damaged_file_is_told_once_and_layers_go_on(built_kernel, monkeypatch,
     monkeypatch.setenv("ORBITCONV_CACHE", str(tmp_path))
     place().parent.mkdir(parents=True)
     place().write_text("not a library")
+    install(place(), place())
     forget()
     layer = GroupConv2d(2, 2, "spectral-c4-k3")
     with pytest.warns(UserWarning, match="is not used.*orbitconv build-kernel"):
@@ -275,6 +277,7 @@ def test_removing_it_deletes_every_kernel(kernel_cache, built_kernel, monkeypatc
     folder.mkdir(parents=True)
     for name in (place().name, "expansion-0123.so", "other.txt"):
         os.link(next(kernel_cache.rglob("*.so")), folder / name)
+    install(place(), place())
     forget()
     assert kernel.is_built()
     assert len(kernel.remove()) == 2

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from orbitconv.groups import Cyclic, Dihedral
+from orbitconv.nn.products.kernel.guard import digest_of, install, private_folder
 from orbitconv.nn.products.kernel.library import SOURCE, forget, instructions, load, place, use
 from orbitconv.nn.products.kernel.ops import call, expand_by_index, take_back_by_index
 from orbitconv.nn.products.turning import turning_of
@@ -32,17 +33,17 @@ def build() -> Path:
 
     Raises:
         FileNotFoundError: If there is no C++ compiler.
-        OSError: If it fails, or the cache cannot be written.
+        OSError: If it fails, or the cache cannot be written, or other users could write there.
         ArithmeticError: If what it made computes other numbers than torch.
     """
     path = place()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder, path.name)
         _compile(made)
         library = load(made)
         _check(library)
-        made.replace(path)
+        install(made, path)
     use(library)  # and not one that was loaded from this place before
     return path
 
@@ -58,6 +59,7 @@ def remove() -> list[Path]:
     found = sorted(place().parent.glob("expansion-*.so"))
     for path in found:
         path.unlink(missing_ok=True)
+        digest_of(path).unlink(missing_ok=True)
     forget()
     return found
 

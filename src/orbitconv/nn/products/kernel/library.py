@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from orbitconv._support.cache import cache_root
+from orbitconv.nn.products.kernel.guard import check_trusted
 
 SOURCE = Path(__file__).with_name("expansion.cpp")
 _ARGUMENTS = [*[ctypes.c_void_p] * 4, *[ctypes.c_int64] * 5, ctypes.c_int]
@@ -90,6 +91,7 @@ def _find() -> ctypes.CDLL | None:
     except (OSError, RuntimeError):  # no home, or a cache that is not for this user: layers work without
         return None
     try:
+        check_trusted(path)
         return load(path)
     except (OSError, AttributeError) as error:
         words = f"The kernel {path} is not used: {error}. Build it anew with orbitconv build-kernel."
