@@ -367,3 +367,53 @@ def test_a_users_own_module_that_branches_stays_whole():
     for side in (5, 9):  # either way
         x = torch.randn(1, 1, side, side)
         torch.testing.assert_close(folded(x), net(x), rtol=0, atol=1e-6)
+
+
+class Asking(nn.Module):
+    """A network whose forward asks what it holds."""
+
+    def __init__(self, ask):
+        super().__init__()
+        self.lift, self.ask = LiftingConv2d(1, 2, C4(3), padding=1), ask
+        self.deep = GroupConv2d(2, 2, C4(3), padding=1)
+
+    def forward(self, x):
+        y = self.lift(x)
+        return self.ask(self.deep(y), y)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda x, skip: x + skip if isinstance(skip, torch.Tensor) else x,
+        lambda x, skip: x + skip if torch.is_tensor(skip) else x,
+        lambda x, skip: x + skip if isinstance(torch.cat([x, skip]), torch.Tensor) else x,
+        lambda x, skip: x + skip if isinstance((2 * x).relu().flatten(1), torch.Tensor) else x,
+        lambda x, skip: x if isinstance(skip, list | tuple | nn.Parameter) else x + skip,
+    ],
+)
+def test_branches_on_the_class_of_a_tensor_are_followed(ask):
+    assert_folds(Asking(ask), torch.randn(2, 1, 9, 9))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda x, skip: x + skip if isinstance(skip.shape[0], int) else x,
+        lambda x, skip: x + skip if isinstance(skip.shape, torch.Size) else x,
+        lambda x, skip: x + skip if isinstance(skip.max(2), tuple) else x,
+        lambda x, skip: x + skip if torch.is_tensor(skip.split(1)[0]) else x,
+    ],
+)
+def test_branches_on_a_class_that_is_not_known_are_refused(ask):
+    with pytest.raises(ValueError, match="fold cannot follow the forward of Asking .*class of a value"):
+        fold(Asking(ask))
+
+
+def test_modules_that_ask_and_hold_no_layer_stay_whole():
+    class Head(nn.Module):
+        def forward(self, x):
+            return x.flatten(1) * 2 if isinstance(x.shape[0], int) else x.flatten(1)
+
+    net, x = nn.Sequential(LiftingConv2d(1, 2, C4(3)), Head()), torch.randn(2, 1, 9, 9)
+    torch.testing.assert_close(fold(net)(x), net(x))

@@ -26,6 +26,21 @@ def check_on_group(owner: str, x: Tensor) -> None:
         )
 
 
+def largest(x: Tensor, dim: int) -> Tensor:
+    """Maximum over an axis, which what follows may overwrite: the gradient of `amax` needs its output unchanged.
+
+    Equal numbers share the gradient, so that it is equivariant too; that of `torch.max` goes to the first of them.
+
+    Args:
+        x: Numbers.
+        dim: The axis.
+
+    Returns:
+        The maxima.
+    """
+    return x.amax(dim).clone()
+
+
 class _PlanePool2d(nn.Module):
     """Pool every plane of feature maps on the group."""
 
@@ -170,9 +185,9 @@ class GroupPool(nn.Module):
         check_on_group("GroupPool", x)
         pixels = x.permute(0, 3, 4, 1, 2)
         if x.is_contiguous() or not pixels.is_contiguous():
-            return x.amax(2) if self.reduction == "max" else x.mean(2)
+            return largest(x, 2) if self.reduction == "max" else x.mean(2)
         # Channels last: the last axis is the group, and the pooled planes stay as they are.
-        pooled = pixels.amax(4) if self.reduction == "max" else pixels.mean(4)
+        pooled = largest(pixels, 4) if self.reduction == "max" else pixels.mean(4)
         return pooled.permute(0, 3, 1, 2)
 
     def extra_repr(self) -> str:

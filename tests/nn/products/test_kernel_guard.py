@@ -73,7 +73,7 @@ def test_refuses_what_belongs_to_another_user(installed, monkeypatch, which):
         os.chown(path, 12345, -1)
     else:  # nobody but root gives files away: then it is us who are another
         monkeypatch.setattr(os, "geteuid", lambda: 12345)
-    with pytest.raises(UntrustedFileError, match="belongs to another user|can be changed by other users"):
+    with pytest.raises(UntrustedFileError, match=r"belongs to another user|can be changed by other users"):
         check_trusted(installed)
 
 
@@ -101,8 +101,8 @@ def test_layers_say_so_once_and_go_on(installed, monkeypatch, tmp_path, way):
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("ORBITCONV_CACHE", "cache")
     forget()
+    layer = GroupConv2d(2, 2, "spectral-c4-k3", fourier=False)
     with pytest.warns(UserWarning, match="is not used.*orbitconv build-kernel") as told:
-        layer = GroupConv2d(2, 2, "spectral-c4-k3", fourier=False)
         layer.filters()
     assert len(told) == 1
     with warnings.catch_warnings():

@@ -60,7 +60,7 @@ class OverGroup(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b c h w"]:
         """Pool over the group."""
-        return x.amax(2) if self.reduction == "max" else x.mean(2)
+        return x.amax(2).clone() if self.reduction == "max" else x.mean(2)
 
 
 class Gather(nn.Module):

@@ -6,6 +6,7 @@ from typing import Any
 from torch import fx, nn
 
 from orbitconv.bases import FilterBasis
+from orbitconv.nn.folding.stand_in import StandIn, note_result
 
 
 class UnknownLayerError(TypeError):
@@ -28,6 +29,9 @@ class _Tracer(fx.Tracer):
         self.is_whole = is_whole
         self.inside = [("", model)]  # path and module of those that are being called, outermost first
 
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return StandIn(node, self)
+
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return self.is_whole(m) or super().is_leaf_module(m, module_qualified_name)
 
@@ -41,6 +45,7 @@ class _Tracer(fx.Tracer):
             check_known(m, path)
         self.inside.append((path, m))
         result = super().call_module(m, forward, args, kwargs)
+        note_result(m, result)
         self.inside.pop()  # not after an error, so that it tells where that was
         return result
 
