@@ -1,0 +1,747 @@
+// The product of a layer on a cyclic group whose basis is steerable, on a CPU: filters first, in Fourier space.
+//
+//     y[g] = sum over i, h of x[i, h] correlated with filter[g, i, h]
+//
+// Every atom is made of complex filters v of an angular frequency k. With X(f) the transform of the input over the group,
+// that of the output is
+//
+//     Y(F) = sum over i, v of C[i, v](F - k) (v * X[i](F - k)),   C(f) = sum over m of c[m] exp(2 pi i f m / N)
+//
+// For a tile of pixels and a block of input fields, all of it in cache:
+//   1. transform  the rows of the input to N real planes: pairs (X(0), X(N/2)) and (re X(f), im X(f));
+//   2. filter     every plane with every v. The taps are orbits of quarter turns, and v(R p) = i^k v(p): the four numbers
+//                 of an orbit are first summed to a transform over C4, then multiplied by a small matrix;
+//   3. mix        one matrix product for every F. A complex product is three real ones, for
+//                 (re, im, re + im): there are G = 2 + 3 (N/2 - 1) products in all;
+//   4. invert     once for each output field.
+// The gradient of the input is the same product with other coefficients; that of the coefficients puts the transform of
+// the output's gradient and the filtered planes through matrix products over the pixels of the tile.
+//
+// Tiles do not depend on each other, and sums over tiles are taken in a fixed order for each number of threads.
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kLanes = 16, kRows = 8, kOuterRows = 4;
+#elif defined(__AVX2__)
+constexpr int kLanes = 8, kRows = 4, kOuterRows = 2;
+#else
+constexpr int kLanes = 4, kRows = 8, kOuterRows = 4;
+#endif
+constexpr int kOuterColumns = 4;
+typedef float Vector __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
+typedef float Register __attribute__((vector_size(kLanes * 4)));
+typedef int32_t Indices __attribute__((vector_size(kLanes * 4)));
+
+inline Register load(const float* p) { return *reinterpret_cast<const Vector*>(p); }
+inline void store(float* p, Register v) { *reinterpret_cast<Vector*>(p) = v; }
+inline int64_t up(int64_t n, int64_t unit = kLanes) { return (n + unit - 1) / unit * unit; }
+
+// ---- Transforms over the group -------------------------------------------------------------------------------------
+
+constexpr double sine_near_zero(double t) {
+    double term = t, sum = t;
+    for (int n = 1; n < 12; n++) sum += term *= -t * t / ((2 * n) * (2 * n + 1));
+    return sum;
+}
+
+// cos(2 pi k / n), exactly 0, 1 or -1 where it is.
+constexpr float cosine(int k, int n) {
+    k %= n;
+    if (2 * k > n) k = n - k;
+    const double sign = 4 * k > n ? -1 : 1;
+    if (4 * k > n) k = n - 2 * k, n = 2 * n;  // cos(pi - t) = -cos(t), in halves of a step
+    if (4 * k == n) return 0;
+    return float(sign * sine_near_zero(1.57079632679489661923 - 6.28318530717958647692 * k / n));
+}
+constexpr float sine(int k, int n) { return cosine(((4 * k - n) % (4 * n) + 4 * n) % (4 * n), 4 * n); }
+
+template <int n>
+struct Waves {
+    float cos[n * n] = {}, sin[n * n] = {};
+    constexpr Waves() {
+        for (int f = 0; f < n; f++)
+            for (int j = 0; j < n; j++) cos[f * n + j] = cosine(f * j, n), sin[f * n + j] = sine(f * j, n);
+    }
+};
+
+// re[f] + i im[f] = sum over j of x[j] exp(-2 pi i f j / n), f <= n / 2.
+template <int n>
+inline __attribute__((always_inline)) void transform(const Register* x, Register* re, Register* im) {
+    constexpr Waves<n> waves;
+    if constexpr (n == 1) {
+        re[0] = x[0], im[0] = Register{};
+    } else if constexpr (n % 2) {
+#pragma GCC unroll 16
+        for (int f = 0; f <= n / 2; f++) {
+            Register r = x[0], s{};
+#pragma GCC unroll 16
+            for (int j = 1; j < n; j++) r += waves.cos[f * n + j] * x[j], s -= waves.sin[f * n + j] * x[j];
+            re[f] = r, im[f] = s;
+        }
+    } else {
+        constexpr int half = n / 2;
+        Register even[half], odd[half], r[half / 2 + 1], s[half / 2 + 1];
+#pragma GCC unroll 16
+        for (int j = 0; j < half; j++) even[j] = x[j] + x[j + half], odd[j] = x[j] - x[j + half];
+        transform<half>(even, r, s);
+#pragma GCC unroll 16
+        for (int f = 0; f <= half / 2; f++) re[2 * f] = r[f], im[2 * f] = s[f];
+#pragma GCC unroll 16
+        for (int f = 1; f <= half; f += 2) {
+            Register a = odd[0], b{};
+#pragma GCC unroll 16
+            for (int j = 1; j < half; j++) {
+                const float c = waves.cos[f * n + j], w = waves.sin[f * n + j];
+                if (c != 0) a += c * odd[j];
+                if (w != 0) b -= w * odd[j];
+            }
+            re[f] = a, im[f] = b;
+        }
+    }
+}
+
+// x[j] = re[0] + (-1)^j re[n/2] + sum over 0 < f < n/2 of re[f] cos(2 pi f j / n) - im[f] sin(2 pi f j / n).
+template <int n>
+inline __attribute__((always_inline)) void invert(const Register* re, const Register* im, Register* x) {
+    constexpr Waves<n> waves;
+    if constexpr (n == 1) {
+        x[0] = re[0];
+    } else if constexpr (n % 2) {
+#pragma GCC unroll 16
+        for (int j = 0; j < n; j++) {
+            Register sum = re[0];
+#pragma GCC unroll 16
+            for (int f = 1; f <= n / 2; f++) sum += waves.cos[f * n + j] * re[f] - waves.sin[f * n + j] * im[f];
+            x[j] = sum;
+        }
+    } else {
+        constexpr int half = n / 2;
+        Register even[half], r[half / 2 + 1], s[half / 2 + 1];
+#pragma GCC unroll 16
+        for (int f = 0; f <= half / 2; f++) r[f] = re[2 * f], s[f] = im[2 * f];
+        invert<half>(r, s, even);
+#pragma GCC unroll 16
+        for (int j = 0; j < half; j++) {
+            Register odd{};
+#pragma GCC unroll 16
+            for (int f = 1; f <= half; f += 2) {
+                const float c = waves.cos[f * n + j], w = waves.sin[f * n + j];
+                if (c != 0) odd += c * re[f];
+                if (w != 0 && f < half) odd -= w * im[f];
+            }
+            x[j] = even[j] + odd, x[j + half] = even[j] - odd;
+        }
+    }
+}
+
+// ---- Matrix products -----------------------------------------------------------------------------------------------
+
+// y[r, v] (+)= sum over n < inner of a[n, r] b[n, v], for `rows` rows and `vectors` vectors.
+template <int rows, int vectors>
+void mix_tile(int64_t inner, const float* a, const float* b, int64_t b_step, float* y, int64_t y_step, bool is_first) {
+    Register sum[rows][vectors];
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) sum[r][v] = is_first ? Register{} : load(y + r * y_step + v * kLanes);
+    for (int64_t n = 0; n < inner; n++, a += rows, b += b_step) {
+        Register line[vectors];
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) line[v] = load(b + v * kLanes);
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++) sum[r][v] += a[r] * line[v];
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) store(y + r * y_step + v * kLanes, sum[r][v]);
+}
+
+template <int rows>
+constexpr int most_vectors() {
+    return kLanes == 8 ? (rows <= 3 ? 4 : 3) : (rows <= 6 ? 4 : 3);
+}
+
+// The same for any number of vectors.
+template <int rows>
+void mix_rows(int64_t inner, const float* a, const float* b, int64_t b_step, float* y, int64_t y_step, int64_t vectors,
+              bool is_first) {
+    constexpr int most = most_vectors<rows>();
+    for (int64_t v = 0; v < vectors;) {
+        const int64_t left = vectors - v, offset = v * kLanes;
+        const int64_t now = left == most + 1 ? (left + 1) / 2 : std::min<int64_t>(left, most);
+        switch (now) {
+            case 4: if constexpr (most == 4) mix_tile<rows, 4>(inner, a, b + offset, b_step, y + offset, y_step, is_first); break;
+            case 3: mix_tile<rows, 3>(inner, a, b + offset, b_step, y + offset, y_step, is_first); break;
+            case 2: mix_tile<rows, 2>(inner, a, b + offset, b_step, y + offset, y_step, is_first); break;
+            default: mix_tile<rows, 1>(inner, a, b + offset, b_step, y + offset, y_step, is_first);
+        }
+        v += now;
+    }
+}
+
+// Rows in blocks as even as can be.
+struct Blocks {
+    int64_t count, least, rest;
+    explicit Blocks(int64_t rows) : count((rows + kRows - 1) / kRows), least(count ? rows / count : 0), rest(count ? rows % count : 0) {}
+    int64_t rows(int64_t block) const { return least + (block < rest); }
+};
+
+// The same for any number of rows; `a` is packed as [block][inner][row of the block].
+void mix(const Blocks& blocks, int64_t inner, const float* a, const float* b, int64_t b_step, float* y, int64_t y_step,
+         int64_t vectors, bool is_first) {
+    for (int64_t block = 0; block < blocks.count; block++) {
+        const int64_t rows = blocks.rows(block);
+        switch (rows) {
+#define CASE(n) case n: if constexpr (n <= kRows) mix_rows<n>(inner, a, b, b_step, y, y_step, vectors, is_first); break;
+            CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
+#undef CASE
+        }
+        a += inner * rows, y += rows * y_step;
+    }
+}
+
+// Sum the lanes of kLanes registers: lane n of the result is the sum of sums[n].
+template <int count>
+inline __attribute__((always_inline)) void halve(Register* sums) {
+    constexpr int piece = count / 2;  // lanes of each sum that are left afterwards
+    Indices low, high;
+#pragma GCC unroll 16
+    for (int lane = 0; lane < kLanes; lane++) {
+        const int segment = lane / piece, within = lane % piece, each = kLanes / count;  // sums in a register so far
+        const int from = segment < each ? segment * count : kLanes + (segment - each) * count;
+        low[lane] = from + within, high[lane] = from + within + piece;
+    }
+#pragma GCC unroll 16
+    for (int n = 0; n < count / 2; n++) {
+        const Register a = sums[2 * n], b = sums[2 * n + 1];
+#if defined(__clang__)
+        Register l, h;
+        for (int lane = 0; lane < kLanes; lane++) {
+            l[lane] = low[lane] < kLanes ? a[low[lane]] : b[low[lane] - kLanes];
+            h[lane] = high[lane] < kLanes ? a[high[lane]] : b[high[lane] - kLanes];
+        }
+        sums[n] = l + h;
+#else
+        sums[n] = __builtin_shuffle(a, b, low) + __builtin_shuffle(a, b, high);
+#endif
+    }
+    if constexpr (count > 2) halve<count / 2>(sums);
+}
+
+// out[r, k] += sum over pixels of g[r] b[k], r < rows, k < kOuterColumns.
+template <int rows>
+void outer_tile(int64_t vectors, const float* g, int64_t g_step, const float* b, int64_t b_step, float* out) {
+    constexpr int numbers = kOuterRows * kOuterColumns;
+    Register sum[numbers];
+#pragma GCC unroll 16
+    for (int n = 0; n < numbers; n++) sum[n] = Register{};
+    for (int64_t v = 0; v < vectors; v++, g += kLanes, b += kLanes) {
+        Register line[kOuterColumns];
+#pragma GCC unroll 4
+        for (int k = 0; k < kOuterColumns; k++) line[k] = load(b + k * b_step);
+#pragma GCC unroll 4
+        for (int r = 0; r < rows; r++) {
+            const Register number = load(g + r * g_step);
+#pragma GCC unroll 4
+            for (int k = 0; k < kOuterColumns; k++) sum[r * kOuterColumns + k] += number * line[k];
+        }
+    }
+#pragma GCC unroll 4
+    for (int n = 0; n < numbers; n += kLanes) {
+        halve<kLanes>(sum + n);
+        store(out + n, load(out + n) + sum[n]);
+    }
+}
+
+}  // namespace
+
+// What is computed, as `orbitconv.nn.kernel.fused` fills it in. `classes` are the filters of k = 0, 2, and 1 or 3 modulo 4:
+// how many rows each has; `matrices` holds one after another, each as [row][number of an orbit]. `terms` has a row for each
+// term: pair of planes, kind, product, slot, and the rows that its four numbers are in; `signs` their factors.
+extern "C" {
+struct Problem {
+    const float *matrices, *signs;
+    const int64_t* terms;
+    int64_t order, side, rank, num_terms, classes[3];
+    int64_t batch, inputs, outputs, in_height, in_width, out_height, out_width, stride, spread, top, left;
+    int64_t x_steps[5], y_steps[5];  // image, field, element, row, column
+    int64_t pixels_at_a_time, fields_at_a_time, threads;
+};
+}
+
+namespace {
+
+enum Kind { kNumber = 1, kTwo = 2, kThree = 3 };
+
+struct Term {
+    int64_t kind, product, slot, from[4];
+    float signs[3];
+};
+
+// What does not change from tile to tile.
+struct Plan {
+    const Problem& p;
+    int64_t products, area, orbits, reach, columns, column_blocks, rows, line, plane, pixels, b_step, y_step, band, tiles;
+    std::vector<std::vector<Term>> terms;
+    std::vector<int64_t> taps;       // orbits of four, then the centre
+    std::vector<float> matrices[3];  // packed
+    int64_t inner[3], chunk;
+
+    explicit Plan(const Problem& problem) : p(problem), terms(problem.order / 2) {
+        products = 2 + 3 * (p.order / 2 - 1), area = p.side * p.side, orbits = (area - 1) / 4;
+        reach = (p.side - 1) / p.stride;
+        column_blocks = std::max<int64_t>(1, (p.out_width + p.pixels_at_a_time - 1) / p.pixels_at_a_time);
+        columns = (p.out_width + column_blocks - 1) / column_blocks;
+        if (column_blocks > 1) columns = up(columns);
+        column_blocks = (p.out_width + columns - 1) / columns;
+        rows = std::max<int64_t>(1, std::min(p.pixels_at_a_time / columns, p.batch * p.out_height));
+        line = up(up(columns) + reach);
+        const int64_t segments = rows / p.out_height + 2;
+        band = rows * p.stride + segments * p.side;
+        plane = band * line * p.stride;
+        pixels = rows * columns;
+        b_step = up(pixels) + kLanes;
+        y_step = b_step;
+        tiles = (p.batch * p.out_height + rows - 1) / rows * column_blocks;
+        for (int64_t t = 0; t < p.num_terms; t++) {
+            const int64_t* row = p.terms + 8 * t;
+            const float* signs = p.signs + 3 * t;
+            terms[row[0]].push_back({row[1], row[2], row[3], {row[4], row[5], row[6], row[7]}, {signs[0], signs[1], signs[2]}});
+        }
+        const int64_t last = p.side - 1, centre = p.side / 2;
+        for (int64_t y = 0; y < centre; y++)
+            for (int64_t x = 0; x <= centre; x++) {
+                int64_t at[2] = {y, x};
+                if (x == centre && y == centre) continue;
+                for (int turn = 0; turn < 4; turn++) {
+                    taps.push_back(at[0] * line * p.stride + at[1] % p.stride * line + at[1] / p.stride);
+                    const int64_t next[2] = {at[1], last - at[0]};
+                    at[0] = next[0], at[1] = next[1];
+                }
+            }
+        taps.push_back(centre * line * p.stride + centre % p.stride * line + centre / p.stride);
+        inner[0] = orbits + 1, inner[1] = orbits, inner[2] = 2 * orbits;
+        const float* matrix = p.matrices;
+        for (int c = 0; c < 3; c++) {
+            const Blocks blocks(p.classes[c]);
+            for (int64_t block = 0; block < blocks.count; block++) {
+                const int64_t rows = blocks.rows(block);
+                for (int64_t n = 0; n < inner[c]; n++)
+                    for (int64_t r = 0; r < rows; r++) matrices[c].push_back(matrix[r * inner[c] + n]);
+                matrix += rows * inner[c];
+            }
+        }
+        chunk = std::max<int64_t>(1, std::min<int64_t>(8, 160 / (area + p.rank)));
+    }
+
+    int64_t planes_size() const { return p.fields_at_a_time * p.order * plane + kLanes; }
+    int64_t filtered_size() const { return (products * p.fields_at_a_time * p.rank + kOuterColumns) * b_step; }
+    int64_t mixed_size() const { return (products * p.outputs + kOuterRows) * y_step; }
+    int64_t scratch_size() const {
+        return std::max(p.order * line * p.stride, 2 * chunk * kLanes * (area + 2 * p.rank + 2)) + p.order * kLanes;
+    }
+};
+
+// Memory of a thread, kept from call to call.
+struct Memory {
+    float* numbers = nullptr;
+    int64_t size = 0;
+    float* of(int64_t wanted) {
+        if (wanted > size) {
+            std::free(numbers);
+            numbers = static_cast<float*>(std::aligned_alloc(64, up(wanted, 16) * 4));
+            size = numbers ? wanted : 0;
+            if (numbers) std::memset(numbers, 0, up(wanted, 16) * 4);
+        }
+        return numbers;
+    }
+    ~Memory() { std::free(numbers); }
+};
+thread_local Memory planes_memory, filtered_memory, mixed_memory, scratch_memory;
+
+// Rows y0 to y1 of one image; `base` is the first row of its band of input, `offset` its first pixel in the tile.
+struct Segment {
+    int64_t image, y0, y1, base, offset;
+};
+struct Position {
+    int64_t source, target;
+};
+
+struct Tile {
+    std::vector<Segment> segments;
+    std::vector<Position> positions;
+    int64_t column, width, pixels;
+
+    void set(const Plan& plan, int64_t index) {
+        const Problem& p = plan.p;
+        segments.clear(), positions.clear();
+        column = index % plan.column_blocks * plan.columns;
+        width = std::min(plan.columns, p.out_width - column);
+        const int64_t first = index / plan.column_blocks * plan.rows, last = std::min(first + plan.rows, p.batch * p.out_height);
+        int64_t base = 0;
+        for (int64_t row = first; row < last;) {
+            const int64_t y0 = row % p.out_height, y1 = std::min(p.out_height, y0 + last - row);
+            segments.push_back({row / p.out_height, y0, y1, base, (row - first) * width});
+            base += (y1 - y0 - 1) * p.stride + p.side, row += y1 - y0;
+        }
+        pixels = (last - first) * width;
+        for (const Segment& s : segments)
+            for (int64_t y = s.y0; y < s.y1; y++)
+                for (int64_t x = 0; x < width; x += kLanes)  // the last vector runs into the next row, which comes later
+                    positions.push_back({(s.base + (y - s.y0) * p.stride) * plan.line * p.stride + x, s.offset + (y - s.y0) * width + x});
+    }
+};
+
+// Copy `count` numbers of every element, `step` apart, to lines `line` long, `spread` apart.
+inline void gather(const float* from, int64_t element, int64_t step, float* to, int64_t line, int64_t spread, int64_t count, int64_t order) {
+    if (step == 1 && spread == 1) {
+        for (int64_t h = 0; h < order; h++) std::memcpy(to + h * line, from + h * element, count * sizeof(float));
+    } else if (element == 1) {
+        for (int64_t n = 0; n < count; n++)
+            for (int64_t h = 0; h < order; h++) to[h * line + n * spread] = from[n * step + h];
+    } else {
+        for (int64_t h = 0; h < order; h++)
+            for (int64_t n = 0; n < count; n++) to[h * line + n * spread] = from[h * element + n * step];
+    }
+}
+
+template <int order>
+void transform_rows(const Plan& plan, const Tile& tile, const float* x, int64_t field, float* planes, float* scratch) {
+    const Problem& p = plan.p;
+    const int64_t line = plan.line * p.stride, used = tile.width + plan.reach;
+    const int64_t height = (p.in_height - 1) * p.spread + 1, width = (p.in_width - 1) * p.spread + 1;
+    for (const Segment& s : tile.segments) {
+        const int64_t rows = (s.y1 - s.y0 - 1) * p.stride + p.side;
+        for (int64_t r = 0; r < rows; r++) {
+            const int64_t y = s.y0 * p.stride - p.top + r;
+            float* to = planes + (s.base + r) * line;
+            if (y < 0 || y >= height || y % p.spread) {
+                for (int h = 0; h < order; h++) std::memset(to + h * plan.plane, 0, line * sizeof(float));
+                continue;
+            }
+            const float* from = x + s.image * p.x_steps[0] + field * p.x_steps[1] + y / p.spread * p.x_steps[3];
+            std::memset(scratch, 0, order * line * sizeof(float));
+            for (int64_t phase = 0; phase < p.stride; phase++) {
+                const int64_t start = tile.column * p.stride + phase - p.left;  // column of the first number
+                int64_t n = start < 0 ? (-start + p.stride - 1) / p.stride : 0;
+                while ((start + n * p.stride) % p.spread) n++;
+                const int64_t end = std::min(used, width > start ? (width - start + p.stride - 1) / p.stride : 0);
+                if (n < end)
+                    gather(from + (start + n * p.stride) / p.spread * p.x_steps[4], p.x_steps[2], p.x_steps[4] * p.stride,
+                           scratch + phase * plan.line + n, line, p.spread, (end - n + p.spread - 1) / p.spread, order);
+            }
+            for (int64_t phase = 0; phase < p.stride; phase++)
+                for (int64_t n = phase * plan.line; n < phase * plan.line + used; n += kLanes) {
+                    Register v[order], re[order / 2 + 1], im[order / 2 + 1];
+                    for (int h = 0; h < order; h++) v[h] = load(scratch + h * line + n);
+                    transform<order>(v, re, im);
+                    store(to + n, re[0]), store(to + plan.plane + n, re[order / 2]);
+                    for (int f = 1; f < order / 2; f++)
+                        store(to + 2 * f * plan.plane + n, re[f]), store(to + (2 * f + 1) * plan.plane + n, im[f]);
+                }
+        }
+    }
+}
+
+// Filter the planes of one field; `filtered` is its first row in every product.
+void filter(const Plan& plan, const Tile& tile, const float* planes, float* filtered, int64_t product_step, float* scratch) {
+    const Problem& p = plan.p;
+    const int64_t count = tile.positions.size();
+    for (int64_t first = 0; first < count; first += plan.chunk) {
+        const int64_t now = std::min(plan.chunk, count - first), step = 2 * now * kLanes;
+        const Position* positions = tile.positions.data() + first;
+        float* sums[3] = {scratch, scratch + plan.inner[0] * step, scratch + (plan.inner[0] + plan.inner[1]) * step};
+        float* done = scratch + plan.area * step;
+        std::memset(done + 2 * p.rank * now * kLanes, 0, now * kLanes * sizeof(float));  // for terms that lack a part
+        for (int64_t pair = 0; pair < p.order / 2; pair++) {
+            for (int64_t half = 0; half < 2; half++)
+                for (int64_t n = 0; n < now; n++) {
+                    const float* at = planes + (2 * pair + half) * plan.plane + positions[n].source;
+                    const int64_t lane = (half * now + n) * kLanes;
+                    const int64_t* tap = plan.taps.data();
+                    float *even = sums[0] + lane, *turned = sums[1] + lane, *odd = sums[2] + lane, *other = odd + plan.orbits * step;
+                    for (int64_t o = 0; o < plan.orbits; o++, tap += 4, even += step, turned += step, odd += step, other += step) {
+                        const Register a = load(at + tap[0]), b = load(at + tap[1]), c = load(at + tap[2]), d = load(at + tap[3]);
+                        const Register ac = a + c, bd = b + d;
+                        store(even, ac + bd), store(turned, ac - bd), store(odd, a - c), store(other, b - d);
+                    }
+                    store(even, load(at + *tap));
+                }
+            float* out = done;
+            for (int c = 0; c < 3; c++) {  // rows of the outcome: (class, row), with both planes of the pair side by side
+                mix(Blocks(p.classes[c]), plan.inner[c], plan.matrices[c].data(), sums[c], step, out, step, 2 * now, true);
+                out += p.classes[c] * step;
+            }
+            for (const Term& term : plan.terms[pair]) {
+                const float* from[4];
+                for (int n = 0; n < 4; n++) {
+                    const int64_t row = term.from[n] % p.rank, half = term.from[n] / p.rank;
+                    from[n] = half < 2 ? done + row * step + half * now * kLanes : done + 2 * p.rank * now * kLanes;
+                }
+                float* to = filtered + term.product * product_step + term.slot * plan.b_step;
+                for (int64_t n = 0; n < now; n++) {
+                    const int64_t lane = n * kLanes, target = positions[n].target;
+                    const Register re = load(from[0] + lane) + term.signs[0] * load(from[1] + lane);
+                    if (term.kind == kNumber) {
+                        store(to + target, re);
+                        continue;
+                    }
+                    const Register im = term.signs[1] * load(from[2] + lane) + term.signs[2] * load(from[3] + lane);
+                    store(to + target, re);
+                    if (term.kind == kTwo) {
+                        store(to + plan.b_step + target, im);
+                    } else {
+                        store(to + product_step + target, im);
+                        store(to + 2 * product_step + target, re + im);
+                    }
+                }
+            }
+        }
+    }
+}
+
+// A run of pixels that lie at equal steps in memory.
+struct Run {
+    int64_t memory, pixel, count;
+};
+
+void find_runs(const Plan& plan, const Tile& tile, std::vector<Run>& runs) {
+    const Problem& p = plan.p;
+    runs.clear();
+    const bool is_whole = tile.width == p.out_width && p.y_steps[3] == p.y_steps[4] * p.out_width;
+    for (const Segment& s : tile.segments) {
+        const int64_t memory = s.image * p.y_steps[0] + s.y0 * p.y_steps[3] + tile.column * p.y_steps[4];
+        if (is_whole) {
+            runs.push_back({memory, s.offset, (s.y1 - s.y0) * tile.width});
+        } else {
+            for (int64_t y = 0; y < s.y1 - s.y0; y++) runs.push_back({memory + y * p.y_steps[3], s.offset + y * tile.width, tile.width});
+        }
+    }
+}
+
+// From the frequencies of the outputs to their elements.
+template <int order>
+void invert_rows(const Plan& plan, const std::vector<Run>& runs, const float* mixed, const float* bias, float* y) {
+    const Problem& p = plan.p;
+    const int64_t product = p.outputs * plan.y_step, element = p.y_steps[2], column = p.y_steps[4];
+    for (int64_t o = 0; o < p.outputs; o++) {
+        const Register shift = Register{} + (bias ? bias[o] : 0.0f);
+        for (const Run& run : runs) {
+            const float* from = mixed + o * plan.y_step + run.pixel;
+            float* to = y + o * p.y_steps[1] + run.memory;
+            for (int64_t n = 0; n < run.count; n += kLanes, from += kLanes, to += kLanes * column) {
+                Register re[order / 2 + 1], im[order / 2 + 1], v[order];
+                re[0] = load(from) + shift, re[order / 2] = load(from + product);
+                for (int f = 1; f < order / 2; f++) {
+                    const float* at = from + (3 * f - 1) * product;
+                    const Register a = load(at), b = load(at + product), c = load(at + 2 * product);
+                    re[f] = a - b, im[f] = c - a - b;
+                }
+                invert<order>(re, im, v);
+                const int64_t count = std::min<int64_t>(kLanes, run.count - n);
+                if (column == 1 && count == kLanes) {
+                    for (int g = 0; g < order; g++) store(to + g * element, v[g]);
+                } else {
+                    float numbers[order * kLanes];
+                    for (int g = 0; g < order; g++) store(numbers + g * kLanes, v[g]);
+                    if (column == 1) {
+                        for (int g = 0; g < order; g++) std::memcpy(to + g * element, numbers + g * kLanes, count * sizeof(float));
+                    } else {
+                        for (int64_t c = 0; c < count; c++)
+                            for (int g = 0; g < order; g++) to[c * column + g * element] = numbers[g * kLanes + c];
+                    }
+                }
+            }
+        }
+    }
+}
+
+// From the gradient of the outputs to that of their products; numbers beyond the tile are zero.
+template <int order>
+void transform_gradient(const Plan& plan, const std::vector<Run>& runs, int64_t pixels, const float* y, float* mixed) {
+    const Problem& p = plan.p;
+    const int64_t product = p.outputs * plan.y_step, element = p.y_steps[2], column = p.y_steps[4];
+    for (int64_t o = 0; o < p.outputs; o++) {
+        for (const Run& run : runs) {
+            float* to = mixed + o * plan.y_step + run.pixel;
+            const float* from = y + o * p.y_steps[1] + run.memory;
+            for (int64_t n = 0; n < run.count; n += kLanes, to += kLanes, from += kLanes * column) {
+                Register re[order / 2 + 1], im[order / 2 + 1], v[order];
+                const int64_t count = std::min<int64_t>(kLanes, run.count - n);
+                if (column == 1 && count == kLanes) {
+                    for (int g = 0; g < order; g++) v[g] = load(from + g * element);
+                } else {
+                    float numbers[order * kLanes] = {};
+                    gather(from, element, column, numbers, kLanes, 1, count, order);
+                    for (int g = 0; g < order; g++) v[g] = load(numbers + g * kLanes);
+                }
+                transform<order>(v, re, im);
+                store(to, re[0]), store(to + product, re[order / 2]);
+                for (int f = 1; f < order / 2; f++) {
+                    float* at = to + (3 * f - 1) * product;
+                    store(at, re[f] - im[f]), store(at + product, -(re[f] + im[f])), store(at + 2 * product, im[f]);
+                }
+            }
+        }
+        if (pixels % kLanes)
+            for (int64_t n = 0; n < plan.products; n++)
+                std::memset(mixed + n * product + o * plan.y_step + pixels, 0, (up(pixels) - pixels) * sizeof(float));
+    }
+}
+
+template <int order>
+int correlate_tiles(const Problem& problem, const float* x, const float* packed, const float* bias, float* y) {
+    const Plan plan(problem);
+    const Blocks blocks(problem.outputs);
+    int failed = 0;
+#pragma omp parallel num_threads(problem.threads) reduction(max : failed)
+    {
+        float *planes = planes_memory.of(plan.planes_size()), *filtered = filtered_memory.of(plan.filtered_size());
+        float *mixed = mixed_memory.of(plan.mixed_size()), *scratch = scratch_memory.of(plan.scratch_size());
+        failed = !planes || !filtered || !mixed || !scratch;
+        if (!failed) std::memset(planes, 0, plan.planes_size() * sizeof(float));
+        Tile tile;
+        std::vector<Run> runs;
+#pragma omp for schedule(dynamic)
+        for (int64_t index = 0; index < plan.tiles; index++) {
+            if (failed) continue;
+            tile.set(plan, index);
+            find_runs(plan, tile, runs);
+            const float* a = packed;
+            const int64_t vectors = up(tile.pixels) / kLanes, most = blocks.rows(0) <= kRows * 3 / 4 ? 4 : 3;
+            const int64_t pieces = (vectors + most - 1) / most;
+            for (int64_t first = 0; first < problem.inputs; first += problem.fields_at_a_time) {
+                const int64_t fields = std::min(problem.fields_at_a_time, problem.inputs - first);
+                const int64_t inner = fields * problem.rank, product_step = inner * plan.b_step;
+                for (int64_t i = 0; i < fields; i++) {
+                    float* own = planes + i * order * plan.plane;
+                    transform_rows<order>(plan, tile, x, first + i, own, scratch);
+                    filter(plan, tile, own, filtered + i * problem.rank * plan.b_step, product_step, scratch);
+                }
+                for (int64_t n = 0; n < plan.products; n++, a += inner * problem.outputs)
+                    for (int64_t piece = 0; piece < pieces; piece++) {  // few vectors at a time stay near
+                        const int64_t from = piece * vectors / pieces, to = (piece + 1) * vectors / pieces;
+                        mix(blocks, inner, a, filtered + n * product_step + from * kLanes, plan.b_step,
+                            mixed + n * problem.outputs * plan.y_step + from * kLanes, plan.y_step, to - from, first == 0);
+                    }
+            }
+            invert_rows<order>(plan, runs, mixed, bias, y);
+        }
+    }
+    return failed;
+}
+
+template <int order>
+int differentiate_tiles(const Problem& problem, const float* x, const float* gradient, float* raw) {
+    const Plan plan(problem);
+    const int64_t most = problem.fields_at_a_time, blocks = (problem.inputs + most - 1) / most;
+    const int64_t row_blocks = (problem.outputs + kOuterRows - 1) / kOuterRows;
+    const int64_t column_blocks = (most * problem.rank + kOuterColumns - 1) / kOuterColumns;
+    constexpr int64_t numbers = kOuterRows * kOuterColumns;
+    const int64_t size = blocks * plan.products * row_blocks * column_blocks * numbers;
+    const int64_t threads = std::min(problem.threads, plan.tiles);
+    std::vector<float> sums(threads * size);
+    int failed = 0;
+#pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(max : failed)
+    for (int64_t part = 0; part < threads; part++) {
+        float *planes = planes_memory.of(plan.planes_size()), *filtered = filtered_memory.of(plan.filtered_size());
+        float *mixed = mixed_memory.of(plan.mixed_size()), *scratch = scratch_memory.of(plan.scratch_size());
+        failed = !planes || !filtered || !mixed || !scratch;
+        if (failed) continue;
+        std::memset(planes, 0, plan.planes_size() * sizeof(float));
+        Tile tile;
+        std::vector<Run> runs;
+        for (int64_t index = part * plan.tiles / threads; index < (part + 1) * plan.tiles / threads; index++) {
+            tile.set(plan, index);
+            find_runs(plan, tile, runs);
+            transform_gradient<order>(plan, runs, tile.pixels, gradient, mixed);
+            const int64_t vectors = up(tile.pixels) / kLanes;
+            for (int64_t first = 0; first < problem.inputs; first += most) {
+                const int64_t fields = std::min(most, problem.inputs - first), inner = fields * problem.rank;
+                const int64_t product_step = inner * plan.b_step;
+                for (int64_t i = 0; i < fields; i++) {
+                    float* own = planes + i * order * plan.plane;
+                    transform_rows<order>(plan, tile, x, first + i, own, scratch);
+                    filter(plan, tile, own, filtered + i * problem.rank * plan.b_step, product_step, scratch);
+                }
+                if (tile.pixels % kLanes)
+                    for (int64_t n = 0; n < plan.products * inner; n++)
+                        std::memset(filtered + n * plan.b_step + tile.pixels, 0, (vectors * kLanes - tile.pixels) * sizeof(float));
+                for (int64_t n = 0; n < plan.products; n++) {
+                    float* out = sums.data() + part * size + (first / most * plan.products + n) * row_blocks * column_blocks * numbers;
+                    for (int64_t k = 0; k * kOuterColumns < inner; k++)
+                        for (int64_t o = 0; o < row_blocks; o++) {
+                            const float* g = mixed + (n * problem.outputs + o * kOuterRows) * plan.y_step;
+                            const float* b = filtered + n * product_step + k * kOuterColumns * plan.b_step;
+                            float* to = out + (o * column_blocks + k) * numbers;
+                            switch (std::min<int64_t>(kOuterRows, problem.outputs - o * kOuterRows)) {
+                                case 4: if constexpr (kOuterRows == 4) outer_tile<4>(vectors, g, plan.y_step, b, plan.b_step, to); break;
+                                case 3: if constexpr (kOuterRows == 4) outer_tile<3>(vectors, g, plan.y_step, b, plan.b_step, to); break;
+                                case 2: outer_tile<2>(vectors, g, plan.y_step, b, plan.b_step, to); break;
+                                default: outer_tile<1>(vectors, g, plan.y_step, b, plan.b_step, to);
+                            }
+                        }
+                }
+            }
+        }
+    }
+    if (failed) return failed;
+    for (int64_t part = 1; part < threads; part++)
+        for (int64_t n = 0; n < size; n++) sums[n] += sums[part * size + n];
+    for (int64_t o = 0; o < problem.outputs; o++)
+        for (int64_t i = 0; i < problem.inputs; i++)
+            for (int64_t n = 0; n < plan.products; n++)
+                for (int64_t r = 0; r < problem.rank; r++) {
+                    const int64_t k = i % most * problem.rank + r;
+                    const int64_t tile = ((i / most * plan.products + n) * row_blocks + o / kOuterRows) * column_blocks + k / kOuterColumns;
+                    *raw++ = sums[tile * numbers + o % kOuterRows * kOuterColumns + k % kOuterColumns];
+                }
+    return 0;
+}
+
+}  // namespace
+
+// From raw[o * output_step + i * input_step + product * rank + slot] to what `correlate` multiplies with.
+extern "C" void pack(const float* raw, float* packed, int64_t output_step, int64_t input_step, int64_t outputs, int64_t inputs,
+                     int64_t products, int64_t rank, int64_t fields_at_a_time) {
+    const Blocks blocks(outputs);
+    for (int64_t first = 0; first < inputs; first += fields_at_a_time)
+        for (int64_t n = 0; n < products; n++)
+            for (int64_t block = 0, o = 0; block < blocks.count; o += blocks.rows(block++))
+                for (int64_t i = first; i < std::min(inputs, first + fields_at_a_time); i++)
+                    for (int64_t slot = 0; slot < rank; slot++)
+                        for (int64_t r = 0; r < blocks.rows(block); r++)
+                            *packed++ = raw[(o + r) * output_step + i * input_step + n * rank + slot];
+}
+
+// y = x correlated, plus the bias of every output if there is one. Returns what is not 0 if there is no memory.
+extern "C" int correlate(const Problem* problem, const float* x, const float* packed, const float* bias, float* y) {
+    switch (problem->order) {
+        case 4: return correlate_tiles<4>(*problem, x, packed, bias, y);
+        case 8: return correlate_tiles<8>(*problem, x, packed, bias, y);
+        case 12: return correlate_tiles<12>(*problem, x, packed, bias, y);
+        case 16: return correlate_tiles<16>(*problem, x, packed, bias, y);
+    }
+    return 1;
+}
+
+// raw[o, i, product, slot] = sum over pixels of the gradient of that product, times the filtered input.
+extern "C" int differentiate(const Problem* problem, const float* x, const float* gradient, float* raw) {
+    switch (problem->order) {
+        case 4: return differentiate_tiles<4>(*problem, x, gradient, raw);
+        case 8: return differentiate_tiles<8>(*problem, x, gradient, raw);
+        case 12: return differentiate_tiles<12>(*problem, x, gradient, raw);
+        case 16: return differentiate_tiles<16>(*problem, x, gradient, raw);
+    }
+    return 1;
+}

@@ -1,0 +1,353 @@
+"""The fused product of a group layer as a function with gradients, for cyclic groups and steerable bases on a CPU.
+
+`fused.cpp` tells how it multiplies. It never makes the weight of the dense convolution: coefficients are packed by a
+matrix product, and their gradient comes back by its transpose. Sizes: o and i count channels, m group elements, d atoms.
+"""
+
+import ctypes
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from orbitconv.nn.kernel.structure import Structure
+
+_CACHE = 700_000
+"""Bytes of filtered planes of one tile, which stay in the cache of a core."""
+_FIELDS = 16
+"""Fields of input that are filtered together, at most."""
+
+
+class Options(NamedTuple):
+    """How a layer moves its filters.
+
+    Args:
+        stride: Step of the output grid, in pixels; 1 or 2.
+        padding: Zeros at (top and bottom, left and right), in pixels.
+    """
+
+    stride: int
+    padding: tuple[int, int]
+
+
+class Problem(ctypes.Structure):
+    """What the compiled functions are told, in the order of `fused.cpp`."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("matrices", "signs", "terms")),
+        *((name, ctypes.c_int64) for name in ("order", "side", "rank", "num_terms")),
+        ("classes", ctypes.c_int64 * 3),
+        *((name, ctypes.c_int64) for name in ("batch", "inputs", "outputs")),
+        *((name, ctypes.c_int64) for name in ("in_height", "in_width", "out_height", "out_width")),
+        *((name, ctypes.c_int64) for name in ("stride", "spread", "top", "left")),
+        ("x_steps", ctypes.c_int64 * 5),
+        ("y_steps", ctypes.c_int64 * 5),
+        *((name, ctypes.c_int64) for name in ("pixels_at_a_time", "fields_at_a_time", "threads")),
+    ]
+
+
+def declare(library: ctypes.CDLL) -> ctypes.CDLL:
+    """Tell ctypes the types of the compiled functions.
+
+    Args:
+        library: The compiled file.
+
+    Returns:
+        `library`.
+
+    Raises:
+        AttributeError: If it lacks a function.
+    """
+    pointer = ctypes.c_void_p
+    library.correlate.argtypes, library.correlate.restype = [ctypes.POINTER(Problem), *[pointer] * 4], ctypes.c_int
+    library.differentiate.argtypes = [ctypes.POINTER(Problem), *[pointer] * 3]
+    library.differentiate.restype = ctypes.c_int
+    library.pack.argtypes, library.pack.restype = [pointer, pointer, *[ctypes.c_int64] * 7], None
+    return library
+
+
+def is_plain(*tensors: Tensor) -> bool:
+    """Whether tensors are float32 numbers on the CPU that `torch.func` and forward-mode derivatives do not wrap.
+
+    Args:
+        *tensors: The tensors.
+
+    Returns:
+        True if compiled code can read them.
+    """
+    return all(
+        type(t) in {Tensor, torch.nn.Parameter}
+        and t.device.type == "cpu"
+        and t.dtype == torch.float32
+        and not torch._C._functorch.is_functorch_wrapped_tensor(t)  # noqa: SLF001
+        and forward_ad.unpack_dual(t).tangent is None
+        for t in tensors
+    )
+
+
+class Packed(NamedTuple):
+    """Coefficients in the order in which the compiled product reads them.
+
+    Args:
+        numbers: The factors.
+        sizes: Channels of output and of input.
+        fields: Fields of input in a block.
+    """
+
+    numbers: Float[Tensor, " n"]
+    sizes: tuple[int, int]
+    fields: int
+
+
+def pack(
+    library: ctypes.CDLL, coefficients: Float[Tensor, "o i m d"], structure: Structure, *, transposed: bool = False
+) -> Packed:
+    """Bring coefficients to the order of the compiled product.
+
+    Args:
+        library: The compiled functions.
+        coefficients: Coefficients of every filter.
+        structure: Structure of the basis.
+        transposed: Whether for the gradient of the input.
+
+    Returns:
+        The factors; without a gradient.
+    """
+    outputs, inputs = coefficients.shape[:2]
+    matrix = structure.pack_transposed if transposed else structure.pack
+    raw = coefficients.reshape(outputs * inputs, -1) @ matrix
+    numbers = torch.empty_like(raw).flatten()
+    steps = raw.shape[1] * inputs, raw.shape[1]
+    if transposed:
+        (outputs, inputs), steps = (inputs, outputs), steps[::-1]
+    fields = _fields(structure, inputs)
+    library.pack(
+        raw.data_ptr(), numbers.data_ptr(), *steps, outputs, inputs, structure.products, structure.rank, fields
+    )
+    return Packed(numbers, (outputs, inputs), fields)
+
+
+def correlate(
+    library: ctypes.CDLL,
+    x: Float[Tensor, "b ih h w"],
+    packed: Packed,
+    structure: Structure,
+    options: Options,
+    bias: Float[Tensor, " o"] | None = None,
+) -> Float[Tensor, "b og h2 w2"]:
+    """What a group layer computes, with packed coefficients.
+
+    Args:
+        library: The compiled functions.
+        x: Input planes, contiguous or channels last.
+        packed: Coefficients.
+        structure: Structure of the basis.
+        options: Stride and padding.
+        bias: Bias of every output channel.
+
+    Returns:
+        Output planes in the memory format of `x`; without a gradient.
+    """
+    height, width = (
+        (size + 2 * pad - structure.side) // options.stride + 1
+        for size, pad in zip(x.shape[2:], options.padding, strict=True)
+    )
+    return _correlate(library, x, packed, structure, (height, width), (options.stride, 1), options.padding, bias)
+
+
+def gradient_of_input(
+    library: ctypes.CDLL,
+    gradient: Float[Tensor, "b og h2 w2"],
+    packed: Packed,
+    structure: Structure,
+    options: Options,
+    size: tuple[int, int],
+) -> Float[Tensor, "b ih h w"]:
+    """The gradient of the input.
+
+    Args:
+        library: The compiled functions.
+        gradient: Gradient of the output planes.
+        packed: Coefficients, packed as `transposed`.
+        structure: Structure of the basis.
+        options: Stride and padding of the layer.
+        size: Height and width of its input.
+
+    Returns:
+        Gradient of the input planes.
+    """
+    padding = structure.side - 1 - options.padding[0], structure.side - 1 - options.padding[1]
+    return _correlate(library, gradient, packed, structure, size, (1, options.stride), padding, None)
+
+
+def _correlate(
+    library: ctypes.CDLL,
+    x: Tensor,
+    packed: Packed,
+    structure: Structure,
+    size: tuple[int, int],
+    steps: tuple[int, int],
+    padding: tuple[int, int],
+    bias: Tensor | None,
+) -> Tensor:
+    x, outputs = _whole(x), packed.sizes[0]
+    y = torch.empty(
+        (len(x), outputs * structure.order, *size), dtype=x.dtype, device="cpu", memory_format=_memory_format(x)
+    )
+    if y.numel():
+        problem = _problem(structure, x, y, packed.sizes, steps, padding, packed.fields)
+        numbers = packed.numbers.data_ptr()
+        failed = library.correlate(
+            problem, x.data_ptr(), numbers, None if bias is None else bias.data_ptr(), y.data_ptr()
+        )
+        _refuse(failed)
+    return y
+
+
+def gradient_of_coefficients(
+    library: ctypes.CDLL,
+    x: Float[Tensor, "b ih h w"],
+    gradient: Float[Tensor, "b og h2 w2"],
+    structure: Structure,
+    options: Options,
+) -> Float[Tensor, "o i m d"]:
+    """The gradient of the coefficients.
+
+    Args:
+        library: The compiled functions.
+        x: Input planes.
+        gradient: Gradient of the output planes.
+        structure: Structure of the basis.
+        options: Stride and padding of the layer.
+
+    Returns:
+        Gradient of the coefficients.
+    """
+    x, gradient = _whole(x), _whole(gradient)
+    order = structure.order
+    outputs, inputs = gradient.shape[1] // order, x.shape[1] // order
+    raw = torch.zeros(outputs * inputs, structure.pack.shape[1], device="cpu")
+    if gradient.numel() and raw.numel():
+        fields = _fields(structure, inputs)
+        sizes, steps = (outputs, inputs), (options.stride, 1)
+        problem = _problem(structure, x, gradient, sizes, steps, options.padding, fields)
+        _refuse(library.differentiate(problem, x.data_ptr(), gradient.data_ptr(), raw.data_ptr()))
+    return (raw @ structure.pack.T).view(outputs, inputs, order, -1)
+
+
+def _fields(structure: Structure, inputs: int) -> int:
+    """Fields of input in a block."""
+    most = _CACHE // (4 * structure.products * structure.rank * 128)
+    return max(1, min(inputs, _FIELDS, most))
+
+
+def _problem(
+    structure: Structure,
+    x: Tensor,
+    y: Tensor,
+    sizes: tuple[int, int],
+    steps: tuple[int, int],
+    padding: tuple[int, int],
+    fields: int,
+) -> Problem:
+    pixels = _CACHE // (4 * structure.products * structure.rank * fields)
+    return Problem(
+        *(tensor.data_ptr() for tensor in (structure.matrices, structure.signs, structure.terms)),
+        *(structure.order, structure.side, structure.rank, len(structure.terms), structure.classes),
+        *(len(x), sizes[1], sizes[0], *x.shape[2:], *y.shape[2:], *steps, *padding),
+        *(_steps(x, structure.order), _steps(y, structure.order)),
+        *(min(256, max(64, pixels // 16 * 16)), fields, torch.get_num_threads()),
+    )
+
+
+def _steps(planes: Tensor, order: int) -> tuple[int, int, int, int, int]:
+    """Distance in memory from one image, field, element, row and column to the next."""
+    image, channel, row, column = planes.stride()
+    return image, channel * order, channel, row, column
+
+
+def _whole(planes: Tensor) -> Tensor:
+    """Planes that are contiguous, or channels last as they came."""
+    return planes.contiguous(memory_format=_memory_format(planes))
+
+
+def _memory_format(planes: Tensor) -> torch.memory_format:
+    is_last = planes.is_contiguous(memory_format=torch.channels_last) and not planes.is_contiguous()
+    return torch.channels_last if is_last else torch.contiguous_format
+
+
+def _refuse(failed: int) -> None:
+    if failed:
+        raise MemoryError("The fused product expects a few megabytes of memory for each thread, found none.")
+
+
+Dense = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+"""The same product in operations of torch, of planes, coefficients and bias."""
+
+
+def fused_conv(
+    library: ctypes.CDLL,
+    x: Float[Tensor, "b ih h w"],
+    coefficients: Float[Tensor, "o i m d"],
+    bias: Float[Tensor, " o"] | None,
+    structure: Structure,
+    options: Options,
+    dense: Dense,
+) -> Float[Tensor, "b og h2 w2"]:
+    """What a group layer computes, with gradients.
+
+    Args:
+        library: The compiled functions.
+        x: Input planes, channels and group flattened in this order; float32 on the CPU (`is_plain`).
+        coefficients: Coefficients of every filter, a function on the group.
+        bias: Bias of every output channel.
+        structure: Structure of the basis.
+        options: Stride and padding.
+        dense: The same product in operations of torch, for gradients of gradients.
+
+    Returns:
+        Output planes.
+    """
+    return _FusedConv.apply(x, coefficients, bias, library, structure, options, dense)
+
+
+class _FusedConv(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        coefficients: Tensor,
+        bias: Tensor | None,
+        library: ctypes.CDLL,
+        structure: Structure,
+        options: Options,
+        dense: Dense,
+    ) -> Tensor:
+        ctx.save_for_backward(x, coefficients, bias)
+        ctx.arguments = library, structure, options, dense
+        bias = None if bias is None else bias.contiguous()
+        return correlate(library, x, pack(library, coefficients, structure), structure, options, bias)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = grad_outputs
+        x, coefficients, bias = ctx.saved_tensors
+        library, structure, options, dense = ctx.arguments
+        for_x, for_coefficients, for_bias, *_ = ctx.needs_input_grad
+        if torch.is_grad_enabled() or not is_plain(gradient):  # the gradient is to be differentiated once more
+            wanted = [t for t, is_wanted in zip((x, coefficients, bias), ctx.needs_input_grad[:3], strict=True) if is_wanted]
+            y = dense(x, coefficients, bias)
+            found = iter(torch.autograd.grad(y, wanted, gradient, create_graph=torch.is_grad_enabled()))
+            return *(next(found) if is_wanted else None for is_wanted in ctx.needs_input_grad[:3]), *[None] * 4
+        found_x = found_coefficients = found_bias = None
+        if for_x:
+            packed = pack(library, coefficients, structure, transposed=True)
+            found_x = gradient_of_input(library, gradient, packed, structure, options, (x.shape[2], x.shape[3]))
+        if for_coefficients:
+            found_coefficients = gradient_of_coefficients(library, x, gradient, structure, options)
+        if for_bias:
+            found_bias = gradient.sum((0, 2, 3)).view(-1, structure.order).sum(1)
+        return found_x, found_coefficients, found_bias, *[None] * 4
