@@ -13,8 +13,9 @@ from pathlib import Path
 import torch
 
 from orbitconv.groups import Cyclic, Dihedral
+from orbitconv.nn.products.kernel.checking import check_fused
 from orbitconv.nn.products.kernel.guard import digest_of, install, private_folder
-from orbitconv.nn.products.kernel.library import SOURCE, forget, instructions, load, place, use
+from orbitconv.nn.products.kernel.library import FUSED_SOURCE, SOURCE, forget, instructions, load, place, use
 from orbitconv.nn.products.kernel.ops import call, expand_by_index, take_back_by_index
 from orbitconv.nn.products.turning import turning_of
 
@@ -43,6 +44,7 @@ def build() -> Path:
         _compile(made)
         library = load(made)
         _check(library)
+        check_fused(library)
         install(made, path)
     use(library)  # and not one that was loaded from this place before
     return path
@@ -66,7 +68,7 @@ def remove() -> list[Path]:
 
 def _compile(path: Path) -> None:
     """Compile with threads, or without where the compiler has none."""
-    command = [*_compiler(), *_OPTIONS, *instructions(), str(SOURCE), "-o", str(path)]
+    command = [*_compiler(), *_OPTIONS, *instructions(), str(SOURCE), str(FUSED_SOURCE), "-o", str(path)]
     if _run([*command, _THREADS]).returncode == 0:
         return
     done = _run(command)

@@ -265,7 +265,7 @@ void outer_tile(int64_t vectors, const float* g, int64_t g_step, const float* b,
 
 }  // namespace
 
-// What is computed, as `orbitconv.nn.kernel.fused` fills it in. `classes` are the filters of k = 0, 2, and 1 or 3 modulo 4:
+// What is computed, as `orbitconv.nn.products.kernel.fused` fills it in. `classes` are the filters of k = 0, 2, and 1 or 3 modulo 4:
 // how many rows each has; `matrices` holds one after another, each as [row][number of an orbit]. `terms` has a row for each
 // term: pair of planes, kind, product, slot, and the rows that its four numbers are in; `signs` their factors.
 extern "C" {

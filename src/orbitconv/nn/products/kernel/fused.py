@@ -1,7 +1,9 @@
 """The fused product of a group layer as a function with gradients, for cyclic groups and steerable bases on a CPU.
 
 `fused.cpp` tells how it multiplies. It never makes the weight of the dense convolution: coefficients are packed by a
-matrix product, and their gradient comes back by its transpose. Sizes: o and i count channels, m group elements, d atoms.
+matrix product, and their gradient comes back by its transpose.
+
+Sizes: o and i count channels, g, h and m group elements, d atoms.
 """
 
 import ctypes
@@ -13,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from orbitconv.nn.kernel.structure import Structure
+from orbitconv.nn.products.kernel.structure import Structure
 
 _CACHE = 700_000
 """Bytes of filtered planes of one tile, which stay in the cache of a core."""
@@ -338,10 +340,7 @@ class _FusedConv(torch.autograd.Function):
         library, structure, options, dense = ctx.arguments
         for_x, for_coefficients, for_bias, *_ = ctx.needs_input_grad
         if torch.is_grad_enabled() or not is_plain(gradient):  # the gradient is to be differentiated once more
-            wanted = [t for t, is_wanted in zip((x, coefficients, bias), ctx.needs_input_grad[:3], strict=True) if is_wanted]
-            y = dense(x, coefficients, bias)
-            found = iter(torch.autograd.grad(y, wanted, gradient, create_graph=torch.is_grad_enabled()))
-            return *(next(found) if is_wanted else None for is_wanted in ctx.needs_input_grad[:3]), *[None] * 4
+            return *_by_autograd(dense, (x, coefficients, bias), ctx.needs_input_grad[:3], gradient), *[None] * 4
         found_x = found_coefficients = found_bias = None
         if for_x:
             packed = pack(library, coefficients, structure, transposed=True)
@@ -351,3 +350,15 @@ class _FusedConv(torch.autograd.Function):
         if for_bias:
             found_bias = gradient.sum((0, 2, 3)).view(-1, structure.order).sum(1)
         return found_x, found_coefficients, found_bias, *[None] * 4
+
+
+def _by_autograd(
+    dense: Dense, tensors: tuple[Tensor, Tensor, Tensor | None], wanted: tuple[bool, ...], gradient: Tensor
+) -> list[Tensor | None]:
+    """Gradients that can be differentiated again."""
+    again = torch.is_grad_enabled()
+    with torch.enable_grad():
+        y = dense(*tensors)
+    inputs = [t for t, is_wanted in zip(tensors, wanted, strict=True) if is_wanted and t is not None]
+    found = iter(torch.autograd.grad(y, inputs, gradient, create_graph=again))
+    return [next(found) if is_wanted else None for is_wanted in wanted]

@@ -13,9 +13,15 @@ from pathlib import Path
 import torch
 
 from orbitconv._support.cache import cache_root
+from orbitconv.nn.products.kernel.fused import declare
 from orbitconv.nn.products.kernel.guard import check_trusted
 
 SOURCE = Path(__file__).with_name("expansion.cpp")
+FUSED_SOURCE = Path(__file__).with_name("fused.cpp")
+_INSTRUCTIONS = {
+    "AVX2": ("-mavx2", "-mfma"),
+    "AVX512": ("-mavx2", "-mfma", "-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl"),
+}
 _ARGUMENTS = [*[ctypes.c_void_p] * 4, *[ctypes.c_int64] * 5, ctypes.c_int]
 
 
@@ -39,8 +45,7 @@ def instructions() -> tuple[str, ...]:
     Returns:
         Options of a compiler.
     """
-    has_avx2 = torch.backends.cpu.get_cpu_capability() in {"AVX2", "AVX512"}
-    return ("-mavx2", "-mfma") if has_avx2 else ()
+    return _INSTRUCTIONS.get(torch.backends.cpu.get_cpu_capability(), ())
 
 
 def place() -> Path:
@@ -49,7 +54,7 @@ def place() -> Path:
     Returns:
         A path in the user's cache whose name changes with the source and the kind of processor.
     """
-    parts = (SOURCE.read_text(), platform.system(), platform.machine(), *instructions())
+    parts = (SOURCE.read_text(), FUSED_SOURCE.read_text(), platform.system(), platform.machine(), *instructions())
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     return cache_root() / "kernels" / f"expansion-{key}.so"
 
@@ -117,7 +122,7 @@ def load(path: Path) -> ctypes.CDLL:
         for dtype in ("float32", "float64"):
             function = getattr(found, f"{name}_{dtype}")
             function.argtypes, function.restype = _ARGUMENTS, None
-    return found
+    return declare(found)
 
 
 def is_built() -> bool:

@@ -205,9 +205,7 @@ def _numbers(
     return frequency, (row, rank + row + 1, rank + row, row + 1), [-side, mirror, mirror * side]
 
 
-def _packing(
-    waves: list[_Wave], order: int, num_atoms: int, rank: int, *, transposed: bool
-) -> Float[Tensor, "md gr"]:
+def _packing(waves: list[_Wave], order: int, num_atoms: int, rank: int, *, transposed: bool) -> Float[Tensor, "md gr"]:
     """From coefficients[m, d] to the factors of every product and slot, with the scale of the way back in them."""
     half, size = order // 2, order * num_atoms
     elements = torch.arange(order, device="cpu")

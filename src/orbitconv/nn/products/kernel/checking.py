@@ -1,0 +1,88 @@
+"""Whether a compiled fused product computes what torch computes."""
+
+import ctypes
+
+import torch
+import torch.nn.functional as F
+
+from orbitconv.bases import load_basis
+from orbitconv.nn.products.kernel import fused
+from orbitconv.nn.products.kernel.ops import expand_by_index
+from orbitconv.nn.products.kernel.structure import structure_of
+from orbitconv.nn.products.turning import turning_of
+
+_MOST = 3e-6
+"""Largest relative error that a right product in float32 is expected to have."""
+_CASES = (  # basis, channels of output and input, height, width, stride: around blocks of rows, fields and vectors
+    ("spectral-c4-k3", (9, 2), (5, 9), 1),
+    ("spectral-c8-k3", (1, 18), (9, 7), 1),
+    ("spectral-c8-k5", (13, 5), (7, 17), 2),
+    ("unitary-c16-k3", (6, 3), (3, 300), 1),
+)
+
+
+def check_fused(library: ctypes.CDLL) -> None:
+    """Compare the product and its gradients with torch in float64, on one thread and on two.
+
+    Args:
+        library: The compiled functions.
+
+    Raises:
+        ArithmeticError: If the numbers differ.
+    """
+    generator = torch.Generator().manual_seed(0)
+    threads = torch.get_num_threads()
+    try:
+        for case in _CASES:
+            for now in (1, 2):
+                torch.set_num_threads(now)
+                _check(library, *case, generator)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _check(
+    library: ctypes.CDLL,
+    name: str,
+    channels: tuple[int, int],
+    size: tuple[int, int],
+    stride: int,
+    generator: torch.Generator,
+) -> None:
+    basis = load_basis(name)
+    atoms, turning, structure = basis(torch.float64), turning_of(basis.group), structure_of(basis(torch.float64))
+    if structure is None:
+        raise ArithmeticError(f"The fused product expects {name} to be steerable, found that it is not.")
+    order, padding = structure.order, structure.side // 2
+
+    def numbers(*sizes: int) -> torch.Tensor:
+        return torch.randn(*sizes, generator=generator, device="cpu")
+
+    x, coefficients = numbers(2, channels[1] * order, *size), numbers(*channels, order, basis.num_atoms)
+    leaves = [tensor.double().requires_grad_() for tensor in (x, coefficients)]
+    with torch.enable_grad():
+        expected = F.conv2d(leaves[0], expand_by_index(leaves[1], atoms, turning.source), None, stride, padding)
+    gradient = numbers(*expected.shape)
+    for_x, for_coefficients = torch.autograd.grad(expected, leaves, gradient.double())
+    options = fused.Options(stride, (padding, padding))
+    packed, transposed = (
+        fused.pack(library, coefficients, structure, transposed=is_transposed) for is_transposed in (False, True)
+    )
+    found = {
+        "correlate": (fused.correlate(library, x, packed, structure, options), expected),
+        "the gradient of the input": (
+            fused.gradient_of_input(library, gradient, transposed, structure, options, size),
+            for_x,
+        ),
+        "the gradient of the coefficients": (
+            fused.gradient_of_coefficients(library, x, gradient, structure, options),
+            for_coefficients,
+        ),
+    }
+    for what, (numbers_found, right) in found.items():
+        error = ((numbers_found - right).norm() / right.norm()).item()
+        if not error <= _MOST:
+            raise ArithmeticError(
+                f"The kernel that was compiled is wrong: {what} of the fused product is off by {error:.1e}. Try "
+                "another compiler: name it in CXX."
+            )
