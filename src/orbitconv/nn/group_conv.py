@@ -23,6 +23,7 @@ from orbitconv.nn.products.fourier import (
     pays_off,
     work_of,
 )
+from orbitconv.nn.products.kernel import layer as fused
 from orbitconv.nn.products.recompute import is_recorded, recomputed
 from orbitconv.nn.products.turning import turning_of
 
@@ -142,9 +143,18 @@ class GroupConv2d(BasisConv2d):
         """Correlate `x` with the filter at every group element."""
         self.check_features(x)
         planes = x.flatten(1, 2)
+        if self._is_fused(planes):
+            y = fused.multiply(self, planes, self._expand)
+            return y.unflatten(1, (self.out_channels, self.group.order))
         if together := self._images_together(planes):
             return self._correlate_in_fourier_space(planes, together)
         return self.convolve(planes).unflatten(1, (self.out_channels, self.group.order))
+
+    def _is_fused(self, planes: Float[Tensor, "b ih h1 w1"]) -> bool:
+        """Whether a compiled product takes a call, and is expected to be faster than the others."""
+        if self.fourier != "auto" or is_recorded() or is_kept(self) or not fused.is_usable(self, planes):
+            return False
+        return fused.pays_off(self, planes, learns=torch.is_grad_enabled())
 
     def _images_together(self, planes: Float[Tensor, "b ih h1 w1"]) -> int:
         """How many images the Fourier product takes at a time; none if the dense product is expected to be faster."""

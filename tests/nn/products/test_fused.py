@@ -1,0 +1,237 @@
+"""The fused product: values and gradients beside a float64 convolution with expanded filters; what it leaves alone."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from orbitconv.bases import BilinearBasis, HarmonicBasis, load_basis
+from orbitconv.groups import Cyclic
+from orbitconv.nn import GroupConv2d
+from orbitconv.nn.products import kernel
+from orbitconv.nn.products.kernel import building, fused
+from orbitconv.nn.products.kernel import layer as fused_layer
+from orbitconv.nn.products.kernel.library import FUSED_SOURCE, library
+from orbitconv.nn.products.kernel.structure import structure_of
+
+CASES = [  # basis, channels of output and input, batch, height, width, stride, padding, channels last
+    ("spectral-c8-k3", (6, 6), (3, 14, 14), 1, 1, False),
+    ("spectral-c8-k5", (7, 13), (2, 9, 11), 1, 0, True),
+    ("spectral-c4-k3", (5, 3), (1, 16, 300), 1, 1, False),
+    ("spectral-c12-k5", (3, 17), (2, 15, 15), 2, 2, False),
+    ("spectral-c16-k7", (9, 5), (2, 16, 13), 2, 1, True),
+    ("unitary-c8-k5", (3, 2), (5, 7, 7), 1, 4, False),
+    ("unitary-c4-k7", (2, 3), (1, 7, 19), 1, 3, True),
+    ("unitary-c16-k3", (1, 1), (2, 1, 1), 1, 1, False),
+    ("spectral-c8-k7", (2, 2), (1, 9, 8), 2, 0, False),
+]
+
+
+def layer_of(basis, channels, stride=1, padding=1, **options):
+    return GroupConv2d(channels[1], channels[0], basis, stride=stride, padding=padding, **options)
+
+
+def input_of(layer, batch, height, width, channels_last=False):
+    x = torch.randn(batch, layer.in_channels * layer.group.order, height, width)
+    return x.contiguous(memory_format=torch.channels_last) if channels_last else x
+
+
+def assert_near(found, expected, most=2e-6):
+    for one, other in zip(found, expected, strict=True):
+        assert ((one - other).norm() / other.norm()).item() <= most
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Layers that the fused product is taken for."""
+    found = []
+    real = fused_layer.multiply
+    monkeypatch.setattr(fused_layer, "pays_off", lambda *_, **__: True)
+    monkeypatch.setattr(fused_layer, "multiply", lambda *arguments: found.append(arguments[0]) or real(*arguments))
+    return found
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("name", "channels", "sizes", "stride", "padding", "last"), CASES)
+def test_values_and_gradients_are_those_of_a_convolution_in_float64(
+    built_kernel, calls, monkeypatch, name, channels, sizes, stride, padding, last, threads
+):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    layer = layer_of(name, channels, stride, padding)
+    torch.nn.init.normal_(layer.bias)
+    x = input_of(layer, *sizes, last).requires_grad_()
+    y = layer(x.unflatten(1, (-1, layer.group.order))).flatten(1, 2)
+    assert calls == [layer]
+    exact = layer_of(load_basis(name), channels, stride, padding, dtype=torch.float64, fourier=False)
+    exact.load_state_dict(layer.state_dict())
+    x64 = x.detach().double().requires_grad_()
+    bias = exact.bias.repeat_interleave(layer.group.order)
+    expected = F.conv2d(x64, exact.filters(), bias, stride, padding)
+    weight = torch.randn_like(y)
+    found = torch.autograd.grad(y, (x, layer.coefficients, layer.bias), weight)
+    right = torch.autograd.grad(expected, (x64, exact.coefficients, exact.bias), weight.double())
+    assert_near([y, *found], [expected, *right])
+
+
+def test_the_same_call_gives_the_same_bits(built_kernel, calls, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    layer = layer_of("spectral-c8-k3", (9, 17))
+    x = torch.randn(8, 17, 8, 14, 14, requires_grad=True)
+    runs = []
+    for _ in range(3):
+        y = layer(x)
+        runs.append([y, *torch.autograd.grad(y.square().sum(), (x, *layer.parameters()))])
+    assert len(calls) == 3
+    assert all(torch.equal(one, other) for run in runs[1:] for one, other in zip(run, runs[0], strict=True))
+
+
+@pytest.mark.parametrize("mode", ["reflect", "circular", "replicate"])
+def test_other_borders_are_padded_first(built_kernel, calls, mode):
+    layer = layer_of("spectral-c8-k5", (3, 4), padding=2, padding_mode=mode)
+    x = torch.randn(2, 4, 8, 9, 9)
+    with kernel.switched_off():
+        expected = layer(x)
+    assert_near([layer(x)], [expected])
+    assert calls == [layer]
+
+
+def test_the_output_keeps_the_layout_of_the_input(built_kernel, calls):
+    layer = layer_of("spectral-c4-k3", (4, 4))
+    x = input_of(layer, 2, 9, 9, channels_last=True)
+    y = layer(x.unflatten(1, (4, 4))).flatten(1, 2)
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    assert calls == [layer]
+
+
+def test_gradients_can_be_differentiated(built_kernel, calls):
+    layer = layer_of("spectral-c8-k3", (3, 2))
+    x = torch.randn(2, 2, 8, 7, 7, requires_grad=True)
+
+    def penalty():
+        (gradient,) = torch.autograd.grad(layer(x).pow(2).sum(), x, create_graph=True)
+        return torch.autograd.grad(gradient.square().sum(), (x, layer.coefficients))
+
+    found = penalty()
+    with kernel.switched_off():
+        expected = penalty()
+    assert_near(found, expected)
+
+
+def test_a_frozen_layer_hands_gradients_on(built_kernel, calls):
+    layer = layer_of("spectral-c8-k3", (3, 2)).requires_grad_(False)
+    x = torch.randn(2, 2, 8, 7, 7, requires_grad=True)
+    layer(x).sum().backward()
+    with kernel.switched_off():
+        (expected,) = torch.autograd.grad(layer(x).sum(), x)
+    assert_near([x.grad], [expected])
+
+
+@pytest.mark.parametrize("batch", [0, 1])
+def test_empty_batches_have_empty_outputs_and_no_gradient(built_kernel, calls, batch):
+    layer = layer_of("spectral-c8-k3", (3, 2))
+    y = layer(torch.randn(batch, 2, 8, 7, 7))
+    y.sum().backward()
+    assert y.shape == (batch, 3, 8, 7, 7)
+    assert bool(layer.coefficients.grad.any()) == bool(batch)
+
+
+def test_one_bad_image_leaves_the_others_alone(built_kernel, calls):
+    layer = layer_of("spectral-c8-k3", (3, 2))
+    x = torch.randn(5, 2, 8, 3, 3)
+    expected = layer(x)
+    x[2] = torch.nan
+    y = layer(x)
+    assert y[2].isnan().all()
+    assert torch.equal(y[[0, 1, 3, 4]], expected[[0, 1, 3, 4]])
+
+
+def test_atoms_that_change_are_seen(built_kernel, calls):
+    layer = layer_of("spectral-c8-k3", (3, 2))
+    x = torch.randn(1, 2, 8, 7, 7)
+    before = layer(x)
+    layer.basis.atoms.mul_(2)
+    assert_near([layer(x) - layer.bias[:, None, None, None]], [2 * (before - layer.bias[:, None, None, None])])
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, where it first takes a forward-mode derivative
+def test_what_it_does_not_know_goes_on_in_torch(built_kernel, calls):
+    layer, x = layer_of("spectral-c8-k3", (3, 2)), torch.randn(2, 2, 8, 7, 7)
+    coefficients = layer.coefficients.detach()
+
+    def loss(coefficients):
+        return torch.func.functional_call(layer, {"coefficients": coefficients}, (x,)).square().sum()
+
+    torch.func.grad(loss)(coefficients)
+    torch.func.jvp(loss, (coefficients,), (coefficients,))
+    torch.vmap(layer)(x[None])
+    torch.compile(layer, backend="eager")(x)
+    with torch.autocast("cpu"):
+        layer(x)
+    with FlopCounterMode(display=False) as counted:
+        layer(x)
+    assert counted.get_total_flops()
+    for options in ({"dilation": 2}, {"groups": 2}, {"stride": 3}, {"fourier": False}, {"dtype": torch.float64}):
+        other = GroupConv2d(2, 4, "spectral-c8-k3", **options)
+        other(x.to(other.coefficients.dtype))
+    for basis in ("spectral-c6-k3", "spectral-d4-k3"):
+        other = GroupConv2d(2, 4, basis)
+        other(torch.randn(1, 2, other.group.order, 7, 7))
+    with kernel.switched_off():
+        layer(x)
+    assert calls == []
+
+
+@pytest.mark.parametrize("order", [4, 8, 12, 16])
+def test_bases_that_obey_the_law_of_the_group_keep_their_number_of_atoms(order):
+    for name in (f"spectral-c{order}-k5", f"unitary-c{order}-k5"):
+        atoms = load_basis(name)(torch.float64)
+        assert structure_of(atoms).rank == atoms.shape[1]
+    atoms = HarmonicBasis(Cyclic(order), 5)(torch.float64)
+    assert structure_of(atoms).rank == atoms.shape[1]
+
+
+def test_other_bases_have_no_structure():
+    rotated = BilinearBasis(Cyclic(8), 3)(torch.float64)
+    spectral = load_basis("spectral-c8-k3")(torch.float64)
+    assert structure_of(rotated) is None  # obeys no law
+    assert structure_of(torch.zeros_like(spectral)) is None
+    assert structure_of(spectral * torch.nan) is None
+    assert structure_of(spectral.flip(3)) is None  # turns the other way
+    assert structure_of(spectral + 1e-5 * torch.randn_like(spectral)) is None
+    assert structure_of(load_basis("spectral-c6-k3")(torch.float64)) is None
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("re[f] = a - b, im[f] = c - a - b;", "re[f] = a - b, im[f] = c - a;"),
+        ("sums[n] += sums[part * size + n];", "sums[n] += 0;"),
+        ("y % p.spread", "false"),
+    ],
+)
+def test_a_kernel_that_computes_something_else_is_refused(kernel_cache, monkeypatch, tmp_path, right, wrong):
+    source = tmp_path / "fused.cpp"
+    assert right in FUSED_SOURCE.read_text()
+    source.write_text(FUSED_SOURCE.read_text().replace(right, wrong))
+    monkeypatch.setattr(building, "FUSED_SOURCE", source)
+    monkeypatch.setenv("ORBITCONV_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(ArithmeticError, match="of the fused product is off by"):
+        building.build()
+    assert list((tmp_path / "cache").rglob("*.so")) == []
+
+
+def test_a_small_layer_of_few_fields_stays_with_the_dense_product(built_kernel):
+    few, many = (layer_of("unitary-c8-k5", (n, n), padding=2) for n in (1, 16))
+    for layer, is_faster in ((few, False), (many, True)):
+        planes = input_of(layer, 16, 28, 28)
+        assert fused_layer.is_usable(layer, planes)
+        assert fused_layer.pays_off(layer, planes, learns=True) is is_faster
+
+
+def test_packed_coefficients_serve_many_calls(built_kernel):
+    layer = layer_of("spectral-c8-k3", (5, 6))
+    x, functions = input_of(layer, 2, 9, 9), library()
+    known = fused_layer.structure(layer.basis)
+    packed = fused.pack(functions, layer.coefficients.detach(), known)
+    y = fused.correlate(functions, x, packed, known, fused.Options(1, (1, 1)), layer.bias.detach())
+    assert_near([y], [F.conv2d(x.double(), layer.double().filters(), layer.bias.repeat_interleave(8), padding=1)])
