@@ -57,6 +57,7 @@ def test_values_and_gradients_are_those_of_a_convolution_in_float64(
     built_kernel, calls, monkeypatch, name, channels, sizes, stride, padding, last, threads
 ):
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(fused, "_ALONE", 0)
     layer = layer_of(name, channels, stride, padding)
     torch.nn.init.normal_(layer.bias)
     x = input_of(layer, *sizes, last).requires_grad_()
@@ -75,6 +76,7 @@ def test_values_and_gradients_are_those_of_a_convolution_in_float64(
 
 def test_the_same_call_gives_the_same_bits(built_kernel, calls, monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(fused, "_ALONE", 0)
     layer = layer_of("spectral-c8-k3", (9, 17))
     x = torch.randn(8, 17, 8, 14, 14, requires_grad=True)
     runs = []

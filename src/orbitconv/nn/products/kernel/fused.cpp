@@ -642,7 +642,7 @@ int correlate_tiles(const Problem& problem, const float* x, const float* packed,
 }
 
 template <int order>
-int differentiate_tiles(const Problem& problem, const float* x, const float* gradient, float* raw) {
+int differentiate_tiles(const Problem& problem, const float* x, const float* gradient, float* raw, float* bias) {
     const Plan plan(problem);
     const int64_t most = problem.fields_at_a_time, blocks = (problem.inputs + most - 1) / most;
     const int64_t row_blocks = (problem.outputs + kOuterRows - 1) / kOuterRows;
@@ -651,6 +651,7 @@ int differentiate_tiles(const Problem& problem, const float* x, const float* gra
     const int64_t size = blocks * plan.products * row_blocks * column_blocks * numbers;
     const int64_t threads = std::min(problem.threads, plan.tiles);
     std::vector<float> sums(threads * size);
+    std::vector<double> totals(bias ? threads * problem.outputs : 0);
     int failed = 0;
 #pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(max : failed)
     for (int64_t part = 0; part < threads; part++) {
@@ -666,6 +667,11 @@ int differentiate_tiles(const Problem& problem, const float* x, const float* gra
             find_runs(plan, tile, runs);
             transform_gradient<order>(plan, runs, tile.pixels, gradient, mixed);
             const int64_t vectors = up(tile.pixels) / kLanes;
+            for (int64_t o = 0; bias && o < problem.outputs; o++) {  // the product for F = 0 holds sums over the elements
+                Register sum{};
+                for (int64_t v = 0; v < vectors; v++) sum += load(mixed + o * plan.y_step + v * kLanes);
+                for (int lane = 0; lane < kLanes; lane++) totals[part * problem.outputs + o] += sum[lane];
+            }
             for (int64_t first = 0; first < problem.inputs; first += most) {
                 const int64_t fields = std::min(most, problem.inputs - first), inner = fields * problem.rank;
                 const int64_t product_step = inner * plan.b_step;
@@ -698,6 +704,10 @@ int differentiate_tiles(const Problem& problem, const float* x, const float* gra
     if (failed) return failed;
     for (int64_t part = 1; part < threads; part++)
         for (int64_t n = 0; n < size; n++) sums[n] += sums[part * size + n];
+    for (int64_t o = 0; bias && o < problem.outputs; o++) {
+        for (int64_t part = 1; part < threads; part++) totals[o] += totals[part * problem.outputs + o];
+        bias[o] = float(totals[o]);
+    }
     for (int64_t o = 0; o < problem.outputs; o++)
         for (int64_t i = 0; i < problem.inputs; i++)
             for (int64_t n = 0; n < plan.products; n++)
@@ -735,13 +745,14 @@ extern "C" int correlate(const Problem* problem, const float* x, const float* pa
     return 1;
 }
 
-// raw[o, i, product, slot] = sum over pixels of the gradient of that product, times the filtered input.
-extern "C" int differentiate(const Problem* problem, const float* x, const float* gradient, float* raw) {
+// raw[o, i, product, slot] = sum over pixels of the gradient of that product, times the filtered input; the gradient of
+// the bias too, if it is wanted.
+extern "C" int differentiate(const Problem* problem, const float* x, const float* gradient, float* raw, float* bias) {
     switch (problem->order) {
-        case 4: return differentiate_tiles<4>(*problem, x, gradient, raw);
-        case 8: return differentiate_tiles<8>(*problem, x, gradient, raw);
-        case 12: return differentiate_tiles<12>(*problem, x, gradient, raw);
-        case 16: return differentiate_tiles<16>(*problem, x, gradient, raw);
+        case 4: return differentiate_tiles<4>(*problem, x, gradient, raw, bias);
+        case 8: return differentiate_tiles<8>(*problem, x, gradient, raw, bias);
+        case 12: return differentiate_tiles<12>(*problem, x, gradient, raw, bias);
+        case 16: return differentiate_tiles<16>(*problem, x, gradient, raw, bias);
     }
     return 1;
 }

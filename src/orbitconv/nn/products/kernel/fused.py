@@ -22,6 +22,9 @@ _CACHE = 700_000
 _FIELDS = 16
 """Fields of input that are filtered together, at most."""
 
+_ALONE = 1_500_000
+"""Multiply-adds for which one thread is enough."""
+
 
 class Options(NamedTuple):
     """How a layer moves its filters.
@@ -29,10 +32,12 @@ class Options(NamedTuple):
     Args:
         stride: Step of the output grid, in pixels; 1 or 2.
         padding: Zeros at (top and bottom, left and right), in pixels.
+        threads: Threads; 0 for those of torch, and one where that is enough.
     """
 
     stride: int
     padding: tuple[int, int]
+    threads: int = 0
 
 
 class Problem(ctypes.Structure):
@@ -65,7 +70,7 @@ def declare(library: ctypes.CDLL) -> ctypes.CDLL:
     """
     pointer = ctypes.c_void_p
     library.correlate.argtypes, library.correlate.restype = [ctypes.POINTER(Problem), *[pointer] * 4], ctypes.c_int
-    library.differentiate.argtypes = [ctypes.POINTER(Problem), *[pointer] * 3]
+    library.differentiate.argtypes = [ctypes.POINTER(Problem), *[pointer] * 4]
     library.differentiate.restype = ctypes.c_int
     library.pack.argtypes, library.pack.restype = [pointer, pointer, *[ctypes.c_int64] * 7], None
     return library
@@ -159,7 +164,8 @@ def correlate(
         (size + 2 * pad - structure.side) // options.stride + 1
         for size, pad in zip(x.shape[2:], options.padding, strict=True)
     )
-    return _correlate(library, x, packed, structure, (height, width), (options.stride, 1), options.padding, bias)
+    moved = options.stride, 1, *options.padding, options.threads
+    return _correlate(library, x, packed, structure, (height, width), moved, bias)
 
 
 def gradient_of_input(
@@ -184,7 +190,7 @@ def gradient_of_input(
         Gradient of the input planes.
     """
     padding = structure.side - 1 - options.padding[0], structure.side - 1 - options.padding[1]
-    return _correlate(library, gradient, packed, structure, size, (1, options.stride), padding, None)
+    return _correlate(library, gradient, packed, structure, size, (1, options.stride, *padding, options.threads), None)
 
 
 def _correlate(
@@ -193,8 +199,7 @@ def _correlate(
     packed: Packed,
     structure: Structure,
     size: tuple[int, int],
-    steps: tuple[int, int],
-    padding: tuple[int, int],
+    moved: tuple[int, int, int, int, int],
     bias: Tensor | None,
 ) -> Tensor:
     x, outputs = _whole(x), packed.sizes[0]
@@ -202,7 +207,7 @@ def _correlate(
         (len(x), outputs * structure.order, *size), dtype=x.dtype, device="cpu", memory_format=_memory_format(x)
     )
     if y.numel():
-        problem = _problem(structure, x, y, packed.sizes, steps, padding, packed.fields)
+        problem = _problem(structure, x, y, packed.sizes, moved, packed.fields)
         numbers = packed.numbers.data_ptr()
         failed = library.correlate(
             problem, x.data_ptr(), numbers, None if bias is None else bias.data_ptr(), y.data_ptr()
@@ -217,8 +222,10 @@ def gradient_of_coefficients(
     gradient: Float[Tensor, "b og h2 w2"],
     structure: Structure,
     options: Options,
-) -> Float[Tensor, "o i m d"]:
-    """The gradient of the coefficients.
+    *,
+    with_bias: bool = False,
+) -> tuple[Float[Tensor, "o i m d"], Float[Tensor, " o"] | None]:
+    """The gradient of the coefficients, and of the bias.
 
     Args:
         library: The compiled functions.
@@ -226,20 +233,23 @@ def gradient_of_coefficients(
         gradient: Gradient of the output planes.
         structure: Structure of the basis.
         options: Stride and padding of the layer.
+        with_bias: Whether that of the bias is wanted.
 
     Returns:
-        Gradient of the coefficients.
+        Gradient of the coefficients, and of the bias or None.
     """
     x, gradient = _whole(x), _whole(gradient)
     order = structure.order
     outputs, inputs = gradient.shape[1] // order, x.shape[1] // order
     raw = torch.zeros(outputs * inputs, structure.pack.shape[1], device="cpu")
+    bias = torch.zeros(outputs, device="cpu") if with_bias else None
     if gradient.numel() and raw.numel():
         fields = _fields(structure, inputs)
-        sizes, steps = (outputs, inputs), (options.stride, 1)
-        problem = _problem(structure, x, gradient, sizes, steps, options.padding, fields)
-        _refuse(library.differentiate(problem, x.data_ptr(), gradient.data_ptr(), raw.data_ptr()))
-    return (raw @ structure.pack.T).view(outputs, inputs, order, -1)
+        moved = options.stride, 1, *options.padding, options.threads
+        problem = _problem(structure, x, gradient, (outputs, inputs), moved, fields)
+        for_bias = None if bias is None else bias.data_ptr()
+        _refuse(library.differentiate(problem, x.data_ptr(), gradient.data_ptr(), raw.data_ptr(), for_bias))
+    return (raw @ structure.pack.T).view(outputs, inputs, order, -1), bias
 
 
 def _fields(structure: Structure, inputs: int) -> int:
@@ -253,17 +263,19 @@ def _problem(
     x: Tensor,
     y: Tensor,
     sizes: tuple[int, int],
-    steps: tuple[int, int],
-    padding: tuple[int, int],
+    moved: tuple[int, int, int, int, int],
     fields: int,
 ) -> Problem:
+    """Fill it in; `moved` holds the steps of output and input pixels, zeros above and left, and threads."""
+    *placed, threads = moved
+    work = structure.products * structure.rank * sizes[1] * (sizes[0] + _FIELDS) * len(x) * y.shape[2] * y.shape[3]
     pixels = _CACHE // (4 * structure.products * structure.rank * fields)
     return Problem(
         *(tensor.data_ptr() for tensor in (structure.matrices, structure.signs, structure.terms)),
         *(structure.order, structure.side, structure.rank, len(structure.terms), structure.classes),
-        *(len(x), sizes[1], sizes[0], *x.shape[2:], *y.shape[2:], *steps, *padding),
+        *(len(x), sizes[1], sizes[0], *x.shape[2:], *y.shape[2:], *placed),
         *(_steps(x, structure.order), _steps(y, structure.order)),
-        *(min(256, max(64, pixels // 16 * 16)), fields, torch.get_num_threads()),
+        *(min(256, max(64, pixels // 16 * 16)), fields, threads or (torch.get_num_threads() if work > _ALONE else 1)),
     )
 
 
@@ -348,8 +360,10 @@ class _FusedConv(torch.autograd.Function):
             packed = pack(library, coefficients, structure, transposed=True)
             found_x = gradient_of_input(library, gradient, packed, structure, options, (x.shape[2], x.shape[3]))
         if for_coefficients:
-            found_coefficients = gradient_of_coefficients(library, x, gradient, structure, options)
-        if for_bias:
+            found_coefficients, found_bias = gradient_of_coefficients(
+                library, x, gradient, structure, options, with_bias=for_bias
+            )
+        elif for_bias:
             found_bias = gradient.sum((0, 2, 3)).view(-1, structure.order).sum(1)
         return found_x, found_coefficients, found_bias, *[None] * 4
 
