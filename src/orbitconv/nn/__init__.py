@@ -5,6 +5,7 @@ from orbitconv.nn.conv import keeps_centre as keeps_centre
 from orbitconv.nn.dropout import GroupDropout as GroupDropout
 from orbitconv.nn.dropout import GroupDropout2d as GroupDropout2d
 from orbitconv.nn.folding import fold as fold
+from orbitconv.nn.folding import freeze as freeze
 from orbitconv.nn.group_conv import GroupConv2d as GroupConv2d
 from orbitconv.nn.lifting import LiftingConv2d as LiftingConv2d
 from orbitconv.nn.norm import GroupBatchNorm2d as GroupBatchNorm2d

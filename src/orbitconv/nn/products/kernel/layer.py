@@ -120,6 +120,24 @@ PRICES = {
 Expected times of a forward pass were 0.71 to 1.28 of those measured, of a training step 0.73 to 1.27.
 """
 
+_PACKED = PRICES[False]._replace(packing=0, call=6e6, dense_weight=0, dense_call=6e6)
+"""Where coefficients are packed and filters expanded once and for all; calls cost about the same."""
+
+
+def packed_pays_off(known: Structure, channels: tuple[int, int], stride: int, x: Float[Tensor, "b ih h w"]) -> bool:
+    """Whether the fused product of packed coefficients is expected to be faster than a plain convolution.
+
+    Args:
+        known: Structure of the basis.
+        channels: Channels of output and input.
+        stride: Step of the output grid.
+        x: Input.
+
+    Returns:
+        The expectation.
+    """
+    return _pays_off(known, _PACKED, channels, stride, tuple(x.shape))
+
 
 def pays_off(layer: Any, x: Float[Tensor, "b ih h w"], *, learns: bool) -> bool:
     """Whether the fused product is expected to be faster than the dense one.
@@ -145,7 +163,7 @@ def _pays_off(known: Structure, prices: Prices, channels: tuple[int, int], strid
     planes = known.products * known.rank
     moved = order * (inputs * stride**2 + outputs) * pixels
     # With a stride, the gradient of the input mixes at every pixel of the input.
-    mixed = pixels * (1 if stride == 1 or prices is PRICES[False] else (2 + stride**2) / 3)
+    mixed = pixels * (1 if stride == 1 or prices is not PRICES[True] else (2 + stride**2) / 3)
     fused = (
         prices.mixing * planes * inputs * outputs * mixed
         + prices.filtering * order * inputs * (known.rank * area / 2.2 + 2 * area) * mixed

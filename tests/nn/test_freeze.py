@@ -1,0 +1,104 @@
+"""Networks frozen for inference: the numbers of the folded network, packed once, and never stale."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+
+from orbitconv.bases import load_basis
+from orbitconv.models import ResNet, SmallCNN
+from orbitconv.nn import GroupConv2d, fold, freeze
+from orbitconv.nn.folding.freeze import PackedConv2d
+from orbitconv.nn.products import kernel
+from orbitconv.nn.products.kernel import fused
+from orbitconv.nn.products.kernel import layer as fused_layer
+
+
+@pytest.fixture
+def products(monkeypatch, built_kernel):
+    """Names of the compiled functions that are called, for products of any size."""
+    called = []
+    for name in ("pack", "correlate"):
+        real = getattr(fused, name)
+
+        def counted(*arguments, name=name, real=real, **options):
+            called.append(name)
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(fused, name, counted)
+    monkeypatch.setattr(fused_layer, "packed_pays_off", lambda *_: True)
+    return called
+
+
+def used(network: torch.nn.Module) -> torch.nn.Module:
+    """After training has moved the statistics and scales of batch norm."""
+    with torch.no_grad():
+        network.train()(torch.randn(8, 1, 16, 16) + 1)
+        for name, parameter in network.named_parameters():
+            if "norm" in name or parameter.ndim == 1:
+                parameter.add_(0.3 * torch.randn_like(parameter))
+    return network.eval()
+
+
+@pytest.mark.parametrize("name", ["spectral-c8-k3", "unitary-c4-k3"])
+def test_a_frozen_network_computes_what_the_network_does(products, name):
+    network = used(ResNet(name, depth=8, width=2, in_channels=1))
+    frozen = freeze(network)
+    x = torch.randn(2, 1, 16, 16)
+    with kernel.switched_off(), torch.no_grad():
+        expected = network.double()(x.double())
+    products.clear()  # of training
+    with torch.no_grad():
+        found = frozen(x)
+    assert products.count("correlate") == sum(isinstance(m, PackedConv2d) for m in frozen.modules()) > 4
+    assert ((found - expected).norm() / expected.norm()).item() < 5e-6
+
+
+def test_filters_are_packed_once_and_again_where_they_change(products):
+    frozen = freeze(SmallCNN("spectral-c8-k3", width=2).eval())
+    x, layers = torch.randn(2, 1, 16, 16), sum(isinstance(m, PackedConv2d) for m in frozen.modules())
+    first = frozen(x)
+    frozen(x)
+    assert products.count("pack") == layers
+    other = fold(SmallCNN("spectral-c8-k3", width=2).eval())
+    state = other.state_dict()
+    frozen.load_state_dict({name: state[name.replace(".plain", "")] for name in frozen.state_dict()})
+    assert products.count("pack") == layers
+    torch.testing.assert_close(frozen(x), other(x), rtol=1e-4, atol=1e-5)
+    assert products.count("pack") == 2 * layers
+    assert not torch.allclose(first, frozen(x))
+
+
+def test_copies_and_pickles_are_packed_anew(products):
+    frozen = freeze(SmallCNN("spectral-c8-k3", width=2).eval())
+    x = torch.randn(2, 1, 16, 16)
+    expected = frozen(x)
+    layer = next(m for m in frozen.modules() if isinstance(m, PackedConv2d))
+    for twin in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        planes = torch.randn(1, twin.plain.in_channels, 9, 9)
+        before = products.count("pack")
+        torch.testing.assert_close(twin(planes), twin.plain(planes), rtol=1e-4, atol=1e-5)
+        assert products.count("pack") == before + 1
+    assert torch.equal(frozen(x), expected)
+
+
+def test_filters_that_are_none_of_the_basis_stay_dense(products):
+    layer = GroupConv2d(2, 3, load_basis("spectral-c8-k3"), padding=1)
+    frozen = freeze(layer)
+    packed = next(m for m in frozen.modules() if isinstance(m, PackedConv2d))
+    with torch.no_grad():
+        packed.plain.weight[0, 0, 0, 0] += 1
+    x = torch.randn(1, 2, 8, 9, 9)
+    assert torch.equal(frozen(x).flatten(1, 2), packed.plain(x.flatten(1, 2)))
+    assert products == []
+
+
+def test_without_a_kernel_and_compiled_it_is_the_folded_network(products):
+    network = SmallCNN("spectral-c8-k3", width=2).eval()
+    frozen, folded, x = freeze(network), fold(network), torch.randn(2, 1, 16, 16)
+    with kernel.switched_off():
+        assert torch.equal(frozen(x), folded(x))
+    assert torch.equal(torch.compile(frozen, backend="eager")(x), folded(x))
+    assert torch.equal(frozen.double()(x.double()), folded.double()(x.double()))
+    assert products == []
