@@ -8,7 +8,7 @@ from orbitconv.nn.products import kernel
 
 @dataclass(frozen=True, kw_only=True)
 class BuildKernelCommand:
-    """Compile the expansion of filters for this machine's CPU; layers that expand filters use it from then on.
+    """Compile the product of group layers, and the expansion of filters, for this CPU; layers use them from then on.
 
     Takes seconds and a C++ compiler; the result stays in the user's cache (ORBITCONV_CACHE moves it).
     """

@@ -56,9 +56,9 @@ def freeze(network: nn.Module) -> nn.Module:
     def marked(layer: GroupConv2d) -> nn.Module:
         plain = RULES[GroupConv2d](layer)
         if isinstance(layer.basis, FixedBasis) and layer.fourier == "auto":
-            name = str(len(bases))
-            bases[name] = copy.deepcopy(layer.basis)
-            next(m for m in plain if isinstance(m, nn.Conv2d)).basis_name = name
+            convolution: Any = next(m for m in plain.children() if isinstance(m, nn.Conv2d))
+            convolution.basis_name = str(len(bases))
+            bases[convolution.basis_name] = copy.deepcopy(layer.basis)
         return plain
 
     folded = fold(network, rules={GroupConv2d: marked})

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor  # pyright: ignore[reportMissingModuleSource]
 from torch.autograd import forward_ad
 
 from orbitconv.nn.products.kernel.structure import Structure
@@ -91,7 +92,7 @@ def is_plain(*tensors: Tensor) -> bool:
         type(t) in {Tensor, torch.nn.Parameter}
         and t.device.type == "cpu"
         and t.dtype == torch.float32
-        and not torch._C._functorch.is_functorch_wrapped_tensor(t)  # noqa: SLF001
+        and not is_functorch_wrapped_tensor(t)
         and forward_ad.unpack_dual(t).tangent is None
         for t in tensors
     )
