@@ -33,12 +33,7 @@ class Journal:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        settings: Mapping[str, Any],
-        *,
-        overwrite: bool = False,
-        also: Collection[str] = (),
+        self, folder: Path, settings: Mapping[str, Any], *, overwrite: bool = False, also: Collection[str] = ()
     ) -> None:
         if folder.exists() and not folder.is_dir():
             raise NotADirectoryError(f"{folder} is a file; name a folder for the study with --out.")

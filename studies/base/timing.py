@@ -45,11 +45,7 @@ def waiter(device: torch.device) -> Callable[[], None]:
 def timed(
     action: Callable[[], object], pace: Pace, wait: Callable[[], None], clock: Clock = time.perf_counter
 ) -> tuple[Reading, int]:
-    """A reading of how long an action takes, in blocks of calls long enough for the clock.
-
-    The action is called twice before anything counts, and then in ever larger blocks until one takes
-    `pace.block_seconds`.
-    """
+    """A reading of how long an action takes, in blocks of calls long enough for the clock."""
 
     def block(calls: int) -> float:
         collects = gc.isenabled()
@@ -79,10 +75,7 @@ def interleave(
     clock: Clock = time.perf_counter,
     on_round: Callable[[int], None] = lambda done: None,  # noqa: ARG005
 ) -> dict[str, list[float]]:
-    """Read all subjects in turn: A B C, C B A, A B C, ...
-
-    Every second round runs backwards, so that a machine that slows down steadily favours nobody.
-    """
+    """Read all subjects in turn: A B C, C B A, A B C, ..."""
     values: dict[str, list[float]] = {name: [] for name in readings}
     start, names = clock(), list(readings)
     for done in range(pace.repeats):
@@ -101,11 +94,7 @@ def ratios(values: Sequence[float], reference: Sequence[float]) -> list[float]:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """The median, with the 95 % interval that order statistics give it, whatever the distribution.
-
-    The k-th smallest and the k-th largest of n values enclose the median with probability 1 - 2 P(fewer than k heads
-    in n tosses). Fewer than six values cannot reach 95 %: then the interval is all of them.
-    """
+    """The median, with the 95 % interval that order statistics give it, whatever the distribution."""
     ordered, n = sorted(values), len(values)
     outside, k = 0.0, 0
     while (outside := outside + 2 * math.comb(n, k) / 2**n) <= 0.05:

@@ -13,14 +13,7 @@ from torch import Tensor
 
 from orbitconv._support.checks import check_positive
 from orbitconv._support.progress import ProgressCallback
-from orbitconv.bases import (
-    BilinearBasis,
-    FilterBasis,
-    GaussianBasis,
-    NearestBasis,
-    OvercompleteBasis,
-    UnitaryBasis,
-)
+from orbitconv.bases import BilinearBasis, FilterBasis, GaussianBasis, NearestBasis, OvercompleteBasis, UnitaryBasis
 from orbitconv.data import load
 from orbitconv.groups import Group, parse_group
 from orbitconv.learn import BasisTraining, Moments, TrainedBasis, measure_moments, train_basis
@@ -159,11 +152,7 @@ def measure_runs(
 
 
 def _variants(runs: Sequence[Run], copies: int) -> Iterator[tuple[str, FilterBasis, Run, float | None]]:
-    """The paper's variants of every basis: as it is, average, and several side by side.
-
-    Errors of bases side by side look large: the error counts every direction of their atoms alike, the small
-    differences between two bases too, and these turn badly.
-    """
+    """The paper's variants of every basis: as it is, average, and several side by side."""
     for run in runs:
         yield "learned", run.trained.basis, run, run.seconds
         yield "learned, average", run.trained.basis.average(), run, run.seconds

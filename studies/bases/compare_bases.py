@@ -58,10 +58,7 @@ class CompareBases:
 
     def __post_init__(self) -> None:
         check_positive(
-            "compare-bases",
-            fit_images=self.fit_images,
-            test_images=self.test_images,
-            orders_images=self.orders_images,
+            "compare-bases", fit_images=self.fit_images, test_images=self.test_images, orders_images=self.orders_images
         )
         check_sizes("compare-bases", self.kernel_sizes)
         if self.orders < 0:

@@ -9,12 +9,7 @@ from typing import ClassVar, get_args
 import torch
 
 from orbitconv._support.progress import ProgressCallback, silent
-from orbitconv.bases import (
-    LearnedBasis,
-    OvercompleteBasis,
-    TabulatedBasis,
-    save_basis,
-)
+from orbitconv.bases import LearnedBasis, OvercompleteBasis, TabulatedBasis, save_basis
 from orbitconv.groups import parse_group
 from orbitconv.learn import BasisTraining, Moments
 from orbitconv.metrics import basis_equivariance_error
@@ -66,10 +61,7 @@ class TrainPaperBasis(TrainBasis):
 
 
 def train_one(config: TrainBasis, progress: ProgressCallback = silent) -> Record:
-    """Train a basis and write it as `basis.safetensors`, beside the records of the trainings.
-
-    Of several seeds the basis with the smallest held-out error is written, unless they go side by side.
-    """
+    """Train a basis and write it as `basis.safetensors`, beside the records of the trainings."""
     check_out(config.out, resume=config.resume)
     config.training.check()
     group = parse_group(config.group)

@@ -71,11 +71,7 @@ def compare_trained_bases(config: TrainedBases, progress: ProgressCallback = sil
 
 
 def _bases(images: Float[Tensor, "n 1 h w"], group: Group, kernel: int) -> dict[str, FilterBasis]:
-    """The hand-made basis, and spectral ones of its dimension.
-
-    Their angular frequencies are below N/2, as test digits turn by any angle: an orbit of N/2 vanishes half-way between
-    two elements. Where the best orbits hold N/2, the basis of those is compared too.
-    """
+    """The hand-made basis, and spectral ones of its dimension."""
     hand_made = HarmonicBasis(group, kernel)
     bases: dict[str, FilterBasis] = {"harmonic": hand_made}
     for family, whiten in (("spectral", False), ("spectral, whitened", True)):

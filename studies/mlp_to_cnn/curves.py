@@ -29,11 +29,7 @@ _NO_NETWORK: dict[str, Any] = {
 
 
 def few_pairs(config: "MlpToCnn", bench: Bench, journal: Journal) -> None:
-    """Learn the translations from few and from many pairs of permuted digits, and train networks with them.
-
-    Networks differ in the layout alone, so that one is trained for each layout that was learned; where the pairs do not
-    determine a group, there is no network and no error. An MLP and a CNN learn from the same labels, for comparison.
-    """
+    """Learn the translations from few and from many pairs of permuted digits, and train networks with them."""
     labels = config.curve_pair_labels
     compared = {
         (part := _network(labels, family, "permuted", seed)): partial(
@@ -127,11 +123,7 @@ def layout_name(group: ClosedGroup | None) -> str | None:
 
 
 def few_labels(config: "MlpToCnn", bench: Bench, lessons: Lessons, journal: Journal) -> None:
-    """Train all families with few labels, and the learned one on permuted pixels too.
-
-    At each number of labels all take the same number of steps: `config.training.epochs` epochs, or more up to
-    `config.curve_steps` steps.
-    """
+    """Train all families with few labels, and the learned one on permuted pixels too."""
     journal.collect(
         {
             part: partial(_train, family, test, labels, seed, bench, lessons, part)

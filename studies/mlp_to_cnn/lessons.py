@@ -32,12 +32,7 @@ class Lessons:
     """The learned translations of each test, learned when they are first asked for."""
 
     def __init__(
-        self,
-        digits: ImageSet,
-        pairs: int,
-        reach: int,
-        progress: ProgressCallback,
-        device: torch.device | str = "cpu",
+        self, digits: ImageSet, pairs: int, reach: int, progress: ProgressCallback, device: torch.device | str = "cpu"
     ) -> None:
         self.digits, self.pairs, self.reach, self.progress = digits, pairs, reach, progress
         self.device = device

@@ -48,11 +48,7 @@ def shift_matrix(axis: int, fill: Fill, order: Int64[Tensor, " p"], side: int) -
 def draw_pairs(
     digits: ImageSet, axis: int, fill: Fill, order: Int64[Tensor, " p"], count: int, *, reach: int, seed: int
 ) -> Iterator[tuple[Float[Tensor, "n p"], Float[Tensor, "n p"]]]:
-    """Draw pairs (f, T f) of flattened digits, T a shift by one pixel.
-
-    Digits are shifted at random first, so that every pixel is lit now and then: by any amount where the image wraps
-    around, by up to `reach` pixels where zeros come in.
-    """
+    """Draw pairs (f, T f) of flattened digits, T a shift by one pixel."""
     generator = torch.Generator().manual_seed(2 * seed + axis)
     side = digits.images.shape[-1]
     chosen = torch.randperm(len(digits), generator=generator)[torch.arange(count) % len(digits)]
@@ -76,15 +72,9 @@ class Translations:
 
 
 def learn_translations(
-    pairs: Sequence[Iterable[tuple[Tensor, Tensor]]],
-    orders: Sequence[int],
-    learner: Learner | None = None,
+    pairs: Sequence[Iterable[tuple[Tensor, Tensor]]], orders: Sequence[int], learner: Learner | None = None
 ) -> Translations:
-    """Learn transformations that commute from pairs of vectors, and close them to a group.
-
-    This is all that a network gets to know about the places of pixels: the vectors, which of them belong together, and
-    after how many steps each transformation shall come back.
-    """
+    """Learn transformations that commute from pairs of vectors, and close them to a group."""
     start = time.perf_counter()
     moments = [measure_pairs(batches) for batches in pairs]
     actions = tuple((learner or _fit_directions)(m) for m in moments)

@@ -35,10 +35,7 @@ def show(_config: object, record: Record) -> Shown:
     """Errors at all angles and equivariance errors: of every family, and of the spectral network with one change."""
     whole = where(record.rows, ablation="none")
     spectral = [row for row in where(record.rows, group="c8", rotation="none") if "spectral" in str(row["family"])]
-    tables = (
-        _table("families", whole, "family"),
-        _table("what was changed", spectral, "ablation"),
-    )
+    tables = (_table("families", whole, "family"), _table("what was changed", spectral, "ablation"))
     drawn = (("stability_angles", error_by_angle(whole)), ("stability_layers", error_by_layer(whole)))
     return Shown(tables, drawn, ["Layers: mean equivariance error over the turns of a network's own group."])
 

@@ -48,10 +48,6 @@ def step_times(
         seconds = interleave(readings, pace, on_round=lambda done: progress("time of a training step", done, rounds))
     first = next(iter(seconds.values()))
     return [
-        {
-            "network": name,
-            "step_ms": 1e3 * spread(own).median,
-            "step_ratio": spread(ratios(own, first)).median,
-        }
+        {"network": name, "step_ms": 1e3 * spread(own).median, "step_ratio": spread(ratios(own, first)).median}
         for name, own in seconds.items()
     ]

@@ -28,15 +28,7 @@ from studies.networks.checks import check_study
 from studies.networks.going_on import fixed_settings, known_rows, record_of
 from studies.networks.measurements import Measurement, error_at_random_angles, own_error
 from studies.networks.settings import NetworkStudy
-from studies.networks.trials import (
-    ABLATIONS_FOLDER,
-    NETWORKS_FOLDER,
-    Trial,
-    copies_of,
-    name_of,
-    training_of,
-    trials,
-)
+from studies.networks.trials import ABLATIONS_FOLDER, NETWORKS_FOLDER, Trial, copies_of, name_of, training_of, trials
 
 _FINE_TUNING_IMAGES = 2000
 # Folders of a study beside that of its networks.

@@ -10,10 +10,7 @@ from orbitconv.groups import Group
 def naive_weight(
     coefficients: Float[Tensor, "o i m d"], atoms: Float[Tensor, "g d ky kx"], group: Group
 ) -> Float[Tensor, "og ih ky kx"]:
-    """The weight of a group layer by its definition, one block for each pair of elements.
-
-    filter[o, g, i, h] = sum over d of coefficients[o, i, m, d] * atoms[g, d], where g m = h.
-    """
+    """The weight of a group layer by its definition, one block for each pair of elements."""
     rows = []
     for g in range(group.order):
         blocks: list[Tensor] = [coefficients] * group.order
@@ -24,15 +21,9 @@ def naive_weight(
 
 
 def naive_separable_weight(
-    spatial: Float[Tensor, "i 1 d"],
-    mixing: Float[Tensor, "o i m 1"],
-    atoms: Float[Tensor, "g d ky kx"],
-    group: Group,
+    spatial: Float[Tensor, "i 1 d"], mixing: Float[Tensor, "o i m 1"], atoms: Float[Tensor, "g d ky kx"], group: Group
 ) -> Float[Tensor, "og ih ky kx"]:
-    """The weight of the group convolution that a separable layer is, by its definition.
-
-    filter[o, g, i, h] = mixing[o, i, m] * sum over d of spatial[i, d] * atoms[h, d], where g m = h.
-    """
+    """The weight of the group convolution that a separable layer is, by its definition."""
     numbers = naive_weight(mixing, atoms.new_ones(group.order, 1, 1, 1), group)
     return numbers * torch.einsum("id,hdyx->ihyx", spatial[:, 0], atoms).flatten(0, 1)
 
@@ -40,10 +31,7 @@ def naive_separable_weight(
 def solve_coefficients(
     weight: Float[Tensor, "og ih ky kx"], atoms: Float[Tensor, "g d ky kx"]
 ) -> Float[Tensor, "o i m d"]:
-    """The coefficients of a group layer, read off its filters at the identity alone.
-
-    With them `naive_weight` says what the filters at all other elements must be.
-    """
+    """The coefficients of a group layer, read off its filters at the identity alone."""
     order = len(atoms)
     upright = weight.unflatten(0, (-1, order))[:, 0].unflatten(1, (-1, order))
     solution = torch.linalg.lstsq(atoms[0].flatten(1).T, upright.flatten(3).flatten(0, 2).T).solution

@@ -39,10 +39,7 @@ def widths(fields: int, layers: int) -> tuple[int, ...]:
 
 
 def seconds_to_build(subject: str, group: str, kernel: int, fields: Sequence[int], threads: int) -> float:
-    """Build one layer between feature maps on the group, or a network, after all imports.
-
-    A network has a lifting layer before, and a batch norm and a ReLU behind every layer.
-    """
+    """Build one layer between feature maps on the group, or a network, after all imports."""
     torch.set_num_threads(threads)
     with quiet():
         prepare = _KITS[subject](group)

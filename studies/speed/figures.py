@@ -28,11 +28,7 @@ _INK, _FAINT = "#1f2328", "#d0d4d9"
 
 
 def ratios_figure(record: Mapping[str, Any]) -> "Figure":
-    """Ratios of every case to its reference: one panel for each task, one line for each case.
-
-    Points that only a curve holds are left to `scaling_figure`, and those that only show where the Fourier product is
-    faster to their table; all are drawn if no other is there. A short black line marks what a case is to reach.
-    """
+    """Ratios of every case to its reference: one panel for each task, one line for each case."""
     judged = {goal["case"] for goal in record["goals"]}
     shown = {case for cases in record["curves"].values() for case in cases}
     shown |= {row["case"] for row in record["rows"] if row["subject"] in {"dense", "fourier"}}

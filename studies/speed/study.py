@@ -89,10 +89,7 @@ def run_bench(config: Bench, progress: ProgressCallback = silent) -> Record:
     cases = config.chosen()
     peers, skipped = find_peers(config.peers)
     setting = Setting(
-        device=torch.device(config.device),
-        dtype=getattr(torch, config.dtype),
-        threads=config.threads,
-        seed=config.seed,
+        device=torch.device(config.device), dtype=getattr(torch, config.dtype), threads=config.threads, seed=config.seed
     )
     pace = Pace.quick() if config.quick else Pace(repeats=config.repeats)
     before = torch.get_num_threads()

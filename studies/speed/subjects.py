@@ -46,10 +46,7 @@ Builder = Callable[[Case, Setting], Subject]
 
 
 def plain(case: Case, setting: Setting) -> Subject:
-    """`nn.Conv2d` of the same expanded shape.
-
-    Its expansion is one pass over the weight: `weight.clone()` forward, and back through autograd.
-    """
+    """`nn.Conv2d` of the same expanded shape."""
     layer = nn.Conv2d(case.channels, case.channels, case.kernel, padding=case.kernel // 2, bias=False)
     layer.to(setting.device, setting.dtype)
     return Subject(

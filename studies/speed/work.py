@@ -93,10 +93,7 @@ def _infer(work: Work) -> Tensor:
 
 
 def _train(work: Work) -> Tensor:
-    """Forward and backward, to the weights and to the input, as inside a network.
-
-    No optimiser: its step costs a group layer less than the plain one, which has more weights.
-    """
+    """Forward and backward, to the weights and to the input, as inside a network."""
     work.forget_gradients()
     output = work.subject.run(work.planes)
     output.backward(work.gradient)

@@ -5,12 +5,7 @@ import math
 import pytest
 import torch
 
-from studies.actions.transformations import (
-    TRANSFORMATIONS,
-    Transformation,
-    find_transformation,
-    rotate_hue,
-)
+from studies.actions.transformations import TRANSFORMATIONS, Transformation, find_transformation, rotate_hue
 from transformations import relative
 
 

@@ -5,14 +5,7 @@ import torch
 
 from digits import SIDE, small_digits
 from orbitconv.learn import match_features
-from studies.mlp_to_cnn.translations import (
-    AXES,
-    distance,
-    draw_pairs,
-    learn_translations,
-    order_for,
-    shift_matrix,
-)
+from studies.mlp_to_cnn.translations import AXES, distance, draw_pairs, learn_translations, order_for, shift_matrix
 
 PIXELS = SIDE * SIDE
 

@@ -9,13 +9,7 @@ from orbitconv.bases import ExactBasis, load_basis
 from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.nn import GroupConv2d, SeparableGroupConv2d
 from studies.speed.cases import Case
-from studies.speed.checks import (
-    check_error,
-    naive_separable_weight,
-    naive_weight,
-    solve_coefficients,
-    tolerance,
-)
+from studies.speed.checks import check_error, naive_separable_weight, naive_weight, solve_coefficients, tolerance
 from studies.speed.subjects import SUBJECTS, Setting
 from studies.speed.work import prepare
 
