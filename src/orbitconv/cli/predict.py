@@ -1,5 +1,6 @@
 """`orbitconv predict`."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import tyro
 from rich.table import Table
 from rich.text import Text
 
-from orbitconv._support.files import check_writable
+from orbitconv._support.files import check_writable, write_atomically
+from orbitconv._support.folders import to_json
 from orbitconv.cli.terminal import Terminal
-from orbitconv.prediction import Predict, Prediction, predict_pictures, write_csv, write_json
+from orbitconv.prediction import GrowingTable, Masks, Predict, Prediction, predict_masks, predict_pictures, write_json
+from orbitconv.prediction.masks import MaskFormat
 from orbitconv.train import TrainedNetwork, read_trained
 
 
@@ -30,21 +33,56 @@ class PredictCommand(Predict):
     json: Path | None = None
     """Write the probabilities of all classes to this file, for every turned copy."""
 
+    out: Path | None = None
+    """Folder for masks, of a network that labels pixels."""
+    format: MaskFormat = "png"
+    """Format of the masks."""
+    objects: bool = False
+    """Number the connected parts of the foreground in the masks, in place of classes."""
+    tile: int = 1024
+    """Larger pictures are seen in tiles of this side that overlap, for masks."""
+    resume: bool = False
+    """Keep the masks that are in the folder, and make the others."""
+    trust: tuple[str, ...] = ()
+    """Packages that the file of the network may call to build it."""
+
     def run(self) -> None:
         """Load, read, predict, show."""
         terminal = Terminal()
         check_writable(self.csv, "--csv")
         check_writable(self.json, "--json")
-        trained = read_trained(self.checkpoint)
+        trained = read_trained(self.checkpoint, self.trust)
+        if trained.task.name == "segmentation":
+            self._write_masks(trained, terminal)
+            return
+        keep = None if self.csv is None else GrowingTable(self.csv).add
         with terminal.progress() as progress:
-            predictions = predict_pictures(trained, self.images, self, progress)
+            predictions = predict_pictures(trained, self.images, self, progress, keep)
         terminal.show(_table(predictions, self.turns))
         terminal.say(self._summary(trained, predictions))
-        if self.csv is not None:
-            write_csv(self.csv, predictions)
         if self.json is not None:
             facts = {"network": str(self.checkpoint), "invert": self.invert, "turns": self.turns}
             write_json(self.json, predictions, facts)
+
+    def _write_masks(self, trained: TrainedNetwork, terminal: Terminal) -> None:
+        """Masks and overlays into a folder."""
+        if self.out is None:
+            raise ValueError("This network labels pixels; name a folder for the masks with --out.")
+        if self.size is not None or self.invert or self.csv is not None:
+            raise ValueError("--size, --invert and --csv are for classes of pictures; this network labels pixels.")
+        config = Masks(
+            turns=self.turns, tile=self.tile, objects=self.objects, format=self.format, device=self.device
+        )  # fmt: skip
+        with terminal.progress() as progress:
+            rows = predict_masks(trained, self.images, self.out, config, resume=self.resume, progress=progress)
+        if self.json is not None:
+            write_atomically(self.json, to_json({"network": str(self.checkpoint), "turns": self.turns, "rows": rows}))
+        failed = [row for row in rows if "error" in row]
+        for row in failed:
+            terminal.console.print(row["error"], soft_wrap=True, markup=False)
+        terminal.console.print(
+            f"{len(rows) - len(failed)} masks in {self.out}, {len(failed)} pictures left out.", markup=False
+        )
 
     def _summary(self, trained: TrainedNetwork, predictions: list[Prediction]) -> str:
         """What was done to the pictures before the network saw them."""
@@ -73,6 +111,6 @@ def _table(predictions: list[Prediction], turns: int) -> Table:
         chances = one.probabilities.tolist()
         second = (one.classes[others[0]], f"{chances[others[0]]:.1%}") if others else ("-", "-")
         stable = (f"{one.agreeing} of {turns}", f"{one.lowest:.1%}") if turns > 1 else ()
-        words = (str(one.path), one.classes[best], f"{chances[best]:.1%}", *second, *stable)
+        words = (os.fsencode(one.path).decode("utf-8", "backslashreplace"), one.classes[best], f"{chances[best]:.1%}", *second, *stable)
         table.add_row(*map(Text, words))
     return table

@@ -1,7 +1,11 @@
 """What a trained network sees in pictures, and whether it sees the same when they are turned."""
 
+from orbitconv.prediction.any_task import predict as predict
+from orbitconv.prediction.masks import Masks as Masks
+from orbitconv.prediction.masks import predict_masks as predict_masks
 from orbitconv.prediction.predicting import Predict as Predict
 from orbitconv.prediction.predicting import Prediction as Prediction
 from orbitconv.prediction.predicting import predict_pictures as predict_pictures
+from orbitconv.prediction.tables import GrowingTable as GrowingTable
 from orbitconv.prediction.tables import write_csv as write_csv
 from orbitconv.prediction.tables import write_json as write_json

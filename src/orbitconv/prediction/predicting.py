@@ -1,7 +1,8 @@
 """Classes of pictures, from a trained network and turned copies of each picture."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -57,7 +58,9 @@ class Predict:
                 "Give their side in pixels with --size."
             )
         height, width = height_and_width
-        return ImageForm(channels=trained.in_channels, height=height, width=width, invert=self.invert)
+        return ImageForm(
+            channels=trained.in_channels, height=height, width=width, invert=self.invert, scaling=trained.scaling
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -98,7 +101,8 @@ class Prediction:
 
 
 def predict_pictures(
-    trained: TrainedNetwork, paths: Sequence[Path], config: Predict, progress: ProgressCallback = silent
+    trained: TrainedNetwork, paths: Sequence[Path], config: Predict, progress: ProgressCallback = silent,
+    on_batch: Callable[[Sequence[Prediction]], None] | None = None,
 ) -> list[Prediction]:
     """Predict the class of pictures.
 
@@ -107,6 +111,7 @@ def predict_pictures(
         paths: Picture files, and folders of them.
         config: How the pictures are shown.
         progress: Called after every batch of pictures.
+        on_batch: Called with the predictions of every batch, to keep them.
 
     Returns:
         A prediction for each picture, in the order of the paths.
@@ -116,6 +121,8 @@ def predict_pictures(
         ValueError: If a file is no picture, a folder holds none, or the network does not take such images.
     """
     files, form = find_pictures(paths), config.form(trained)
+    if trained.task.name == "segmentation":
+        raise ValueError("predict_pictures tells classes of pictures; this network labels pixels. Use predict_masks.")
     device = find_device("orbitconv predict", config.device)
     with explained_memory("the network", "Choose another --device."):
         network = trained.network.to(device)
@@ -126,20 +133,30 @@ def predict_pictures(
         images, sizes = zip(*(prepare(path, form) for path in batch), strict=True)
         try:
             with explained_memory(f"{len(batch)} images of {shape}", _SMALLER):
-                turned = turned_probabilities(network, torch.stack(images).to(device), config.turns).cpu()
+                turned = turned_probabilities(
+                    network, torch.stack(images).to(device), config.turns, trained.task.probabilities,
+                    clamp=trained.scaling is None,
+                ).cpu()
         except RuntimeError as error:
             raise ValueError(f"This network takes no images of {shape}: {error}. Choose another --size.") from error
         predictions.extend(
             Prediction(path=path, picture_size=size, classes=trained.classes, turned=each)
             for path, size, each in zip(batch, sizes, turned, strict=True)
         )
+        if on_batch is not None:
+            on_batch(predictions[start:])
         progress("predict", len(predictions), len(files))
     return predictions
 
 
 @torch.no_grad()
 def turned_probabilities(
-    network: nn.Module, images: Float[Tensor, "n c h w"], turns: int
+    network: nn.Module,
+    images: Float[Tensor, "n c h w"],
+    turns: int,
+    probabilities: Callable[[Tensor], Tensor] = partial(torch.softmax, dim=1),
+    *,
+    clamp: bool = True,
 ) -> Float[Tensor, "n turns classes"]:
     """Probabilities of the classes of images that are turned in equal steps of a full circle.
 
@@ -149,11 +166,13 @@ def turned_probabilities(
         network: Classifier; it is put in eval mode.
         images: Images, upright.
         turns: How many copies of each, the upright one included.
+        probabilities: What the scores say about the classes.
+        clamp: Whether to keep turned images within 0 and 1.
 
     Returns:
         Probabilities, the upright images first.
     """
     network.eval()
     circle = Cyclic(turns)
-    copies = (act_image(images, circle, g).clamp(0, 1) for g in range(turns))
-    return torch.stack([network(copy).softmax(1) for copy in copies], dim=1)
+    copies = (act_image(images, circle, g) for g in range(turns))
+    return torch.stack([probabilities(network(copy.clamp(0, 1) if clamp else copy)) for copy in copies], dim=1)

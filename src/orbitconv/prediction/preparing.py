@@ -8,7 +8,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from orbitconv.data import pictures_in
+from orbitconv.data import Scaling, pictures_in
+from orbitconv.data.channels import with_channels
+from orbitconv.data.formats import read
+from orbitconv.data.picture_dataset import fitted
 from orbitconv.data.reading import read_picture
 
 
@@ -21,12 +24,14 @@ class ImageForm:
         height: Height in pixels.
         width: Width in pixels.
         invert: Whether pictures are negatives of what the network was trained on, such as ink on paper.
+        scaling: How numbers become floats; None for a range of 0 to 1 as a person sees it.
     """
 
     channels: int
     height: int
     width: int
     invert: bool = False
+    scaling: Scaling | None = None
 
 
 def find_pictures(paths: Iterable[Path]) -> list[Path]:
@@ -65,10 +70,14 @@ def prepare(path: Path, form: ImageForm) -> tuple[Float[Tensor, "c h w"], tuple[
     Raises:
         ValueError: If the network takes neither one channel nor three.
     """
-    if form.channels not in {1, 3}:
-        raise ValueError(f"Pictures have one channel or three; this network takes images of {form.channels}.")
-    picture = read_picture(path, 3 if form.channels == 3 else 1)
-    image = fit(picture, form.height, form.width)
+    if form.scaling is not None:
+        picture = form.scaling.floats(with_channels(read(path), form.channels, path))
+        image = fitted(picture, (form.height, form.width))
+    else:
+        if form.channels not in {1, 3}:
+            raise ValueError(f"Pictures have one channel or three; this network takes images of {form.channels}.")
+        picture = read_picture(path, 3 if form.channels == 3 else 1)
+        image = fit(picture, form.height, form.width)
     return 1 - image if form.invert else image, (picture.shape[1], picture.shape[2])
 
 

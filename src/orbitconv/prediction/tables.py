@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ def row_of(prediction: Prediction) -> dict[str, str | int | float]:
     best, *others = prediction.ranking
     chances, turns = prediction.probabilities.tolist(), len(prediction.turned)
     row: dict[str, str | int | float] = {
-        "file": str(prediction.path),
+        "file": os.fsencode(prediction.path).decode("utf-8", "backslashreplace"),
         "class": prediction.classes[best],
         "probability": chances[best],
         "runner_up": prediction.classes[others[0]] if others else "",
@@ -61,3 +62,28 @@ def write_json(path: Path, predictions: Sequence[Prediction], facts: dict[str, A
     """
     rows = [{**row_of(one), "probabilities": one.turned.tolist()} for one in predictions]
     write_atomically(path, to_json({**facts, "classes": list(predictions[0].classes), "rows": rows}))
+
+
+class GrowingTable:
+    """A table that grows by the predictions of each batch, so that nothing is lost when the work is stopped.
+
+    Args:
+        path: File to write; one that is there is replaced with the first batch.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._begun = path, False
+
+    def add(self, predictions: Sequence[Prediction]) -> None:
+        """Write the lines of a batch.
+
+        Args:
+            predictions: At least one.
+        """
+        if not self._begun:
+            write_csv(self._path, predictions)
+            self._begun = True
+            return
+        rows = [row_of(prediction) for prediction in predictions]
+        with self._path.open("a", encoding="utf-8", newline="") as file:
+            csv.DictWriter(file, list(rows[0]), lineterminator="\n").writerows(rows)

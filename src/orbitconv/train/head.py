@@ -20,7 +20,7 @@ from orbitconv.train.tasks import task_from_json, task_to_json
 
 T = TypeVar("T")
 
-FORMAT, VERSION = "orbitconv network", 3
+FORMAT, VERSION = "orbitconv network", 2
 
 _NEEDED = ("version", "config", "in_channels", "classes")
 
