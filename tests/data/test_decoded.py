@@ -59,7 +59,7 @@ def test_a_failed_decoding_leaves_nothing_and_a_damaged_cache_is_refused(picture
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("orbitconv.data.decoded.write_atomically", full)
+        patch.setattr("orbitconv.data.folders.decoded.write_atomically", full)
         with pytest.raises(DataError, match="No space left"):
             folder(pictures, cache=tmp_path / "cache")
     assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]

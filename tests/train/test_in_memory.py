@@ -103,7 +103,9 @@ def test_bytes_are_divided_by_255_and_numbers_taken_as_they_are():
     for images in (examples.images, examples.images.float() / 255):
         torch.manual_seed(0)
         networks.append(TinyCNN())
-        train_examples(networks[-1], Examples(images, examples.labels), Plan(training=Training(epochs=1, batch_size=16)))
+        train_examples(
+            networks[-1], Examples(images, examples.labels), Plan(training=Training(epochs=1, batch_size=16))
+        )
     assert torch.equal(networks[0].last[1].weight, networks[1].last[1].weight)
 
 

@@ -111,6 +111,12 @@ def _table(predictions: list[Prediction], turns: int) -> Table:
         chances = one.probabilities.tolist()
         second = (one.classes[others[0]], f"{chances[others[0]]:.1%}") if others else ("-", "-")
         stable = (f"{one.agreeing} of {turns}", f"{one.lowest:.1%}") if turns > 1 else ()
-        words = (os.fsencode(one.path).decode("utf-8", "backslashreplace"), one.classes[best], f"{chances[best]:.1%}", *second, *stable)
+        words = (
+            os.fsencode(one.path).decode("utf-8", "backslashreplace"),
+            one.classes[best],
+            f"{chances[best]:.1%}",
+            *second,
+            *stable,
+        )
         table.add_row(*map(Text, words))
     return table

@@ -6,9 +6,9 @@ from orbitconv.data.by_name import SOURCES as SOURCES
 from orbitconv.data.by_name import load as load
 from orbitconv.data.errors import DataError as DataError
 from orbitconv.data.folder import folder as folder
+from orbitconv.data.folders.picture_dataset import PictureDataset as PictureDataset
+from orbitconv.data.folders.picture_folder import PictureFolder as PictureFolder
 from orbitconv.data.image_set import ImageSet as ImageSet
-from orbitconv.data.picture_dataset import PictureDataset as PictureDataset
-from orbitconv.data.picture_folder import PictureFolder as PictureFolder
 from orbitconv.data.pictures import grey_tiles as grey_tiles
 from orbitconv.data.pictures import pictures_in as pictures_in
 from orbitconv.data.pictures import sample_pictures as sample_pictures

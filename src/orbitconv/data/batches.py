@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from orbitconv._support.checks import check_positive
-from orbitconv.data.picture_dataset import Draw
+from orbitconv.data.folders.picture_dataset import Draw
 
 _WINDOWS, _BALANCE = 3, 4  # purposes of the draws, unlike those of training
 

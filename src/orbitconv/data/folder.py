@@ -12,16 +12,16 @@ import numpy as np
 from orbitconv._support.checks import check_positive, check_share
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data.errors import DataError
+from orbitconv.data.folders.found import Found
+from orbitconv.data.folders.layout import SPLITS, Entry, Listing, Split, Task, list_folder
+from orbitconv.data.folders.mask_classes import MaskClasses, mask_classes
+from orbitconv.data.folders.picture_dataset import Item, PictureDataset, decode_all
+from orbitconv.data.folders.picture_folder import PictureFolder
+from orbitconv.data.folders.splitting import FILE, reused, stratified_split, write_split
+from orbitconv.data.folders.survey import Head, same_files, survey
+from orbitconv.data.folders.table import list_table
 from orbitconv.data.formats import Pages
-from orbitconv.data.found import Found
-from orbitconv.data.layout import SPLITS, Entry, Listing, Split, Task, list_folder
-from orbitconv.data.mask_classes import MaskClasses, mask_classes
-from orbitconv.data.picture_dataset import Item, PictureDataset, decode_all
-from orbitconv.data.picture_folder import PictureFolder
 from orbitconv.data.scaling import Rule, Scaling, rule_for
-from orbitconv.data.splitting import FILE, reused, stratified_split, write_split
-from orbitconv.data.survey import Head, same_files, survey
-from orbitconv.data.table import list_table
 
 _DEFAULT_SHARE = 0.15
 _DECODED = 2 << 30

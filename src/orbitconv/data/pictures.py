@@ -17,8 +17,8 @@ from orbitconv._support.checks import check_positive
 from orbitconv._support.optional import import_optional
 from orbitconv.data.channels import with_channels
 from orbitconv.data.errors import DamagedError, DataError, UnsupportedError
+from orbitconv.data.folders.layout import pictures_below
 from orbitconv.data.formats import SUFFIXES, Picture, read
-from orbitconv.data.layout import pictures_below
 from orbitconv.data.reading import scaling_of_one
 from orbitconv.data.skipped import Skipped
 

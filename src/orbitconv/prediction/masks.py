@@ -1,4 +1,4 @@
-"""Masks of pictures of any size, from a trained network: written as they are made, and kept when the work is resumed."""
+"""Masks of pictures of any size, from a trained network: written as they are made; the work can be resumed."""
 
 import json
 import os
@@ -62,9 +62,7 @@ class Masks:
 
 
 @torch.no_grad()
-def turned_answers(
-    trained: TrainedNetwork, images: Float[Tensor, "b c h w"], turns: int
-) -> Float[Tensor, "b k h w"]:
+def turned_answers(trained: TrainedNetwork, images: Float[Tensor, "b c h w"], turns: int) -> Float[Tensor, "b k h w"]:
     """Probabilities of the classes of every pixel, the mean over turned copies that are turned back.
 
     Args:
@@ -166,7 +164,9 @@ def _one(trained: TrainedNetwork, path: Path, out: Path, name: str, config: Mask
         write_atomically(out / row["mask"], _encoded(mask, config.format))
         if config.overlays and height * width <= 1 << 24:
             row["overlay"] = f"{name}.overlay.png"
-            write_atomically(out / row["overlay"], _encoded(overlay(scaled(None), torch.from_numpy(mask).long()), "png"))
+            write_atomically(
+                out / row["overlay"], _encoded(overlay(scaled(None), torch.from_numpy(mask).long()), "png")
+            )
     return row
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -101,7 +100,10 @@ class Prediction:
 
 
 def predict_pictures(
-    trained: TrainedNetwork, paths: Sequence[Path], config: Predict, progress: ProgressCallback = silent,
+    trained: TrainedNetwork,
+    paths: Sequence[Path],
+    config: Predict,
+    progress: ProgressCallback = silent,
     on_batch: Callable[[Sequence[Prediction]], None] | None = None,
 ) -> list[Prediction]:
     """Predict the class of pictures.
@@ -134,7 +136,10 @@ def predict_pictures(
         try:
             with explained_memory(f"{len(batch)} images of {shape}", _SMALLER):
                 turned = turned_probabilities(
-                    network, torch.stack(images).to(device), config.turns, trained.task.probabilities,
+                    network,
+                    torch.stack(images).to(device),
+                    config.turns,
+                    trained.task.probabilities,
                     clamp=trained.scaling is None,
                 ).cpu()
         except RuntimeError as error:
@@ -149,12 +154,16 @@ def predict_pictures(
     return predictions
 
 
+def _softmax(scores: Tensor) -> Tensor:
+    return scores.softmax(1)
+
+
 @torch.no_grad()
 def turned_probabilities(
     network: nn.Module,
     images: Float[Tensor, "n c h w"],
     turns: int,
-    probabilities: Callable[[Tensor], Tensor] = partial(torch.softmax, dim=1),
+    probabilities: Callable[[Tensor], Tensor] = _softmax,
     *,
     clamp: bool = True,
 ) -> Float[Tensor, "n turns classes"]:

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from orbitconv.data import Scaling, pictures_in
 from orbitconv.data.channels import with_channels
+from orbitconv.data.folders.picture_dataset import fitted
 from orbitconv.data.formats import read
-from orbitconv.data.picture_dataset import fitted
 from orbitconv.data.reading import read_picture
 
 

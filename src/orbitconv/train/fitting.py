@@ -157,8 +157,7 @@ def prepared(
         image, label = first[0][None], torch.as_tensor(first[1])[None]
     else:
         raise TypeError(
-            "fit expects a folder of pictures, two tensors, a Dataset or a DataLoader, got "
-            f"{type(data).__name__}."
+            f"fit expects a folder of pictures, two tensors, a Dataset or a DataLoader, got {type(data).__name__}."
         )
     found = task or _task_of(label, label_smoothing)
     count = int(label.max()) + 1 if isinstance(data, tuple) and isinstance(found, Classification) else 0

@@ -11,7 +11,7 @@ from torch.utils.data import TensorDataset
 
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data import ImageSet, PictureDataset, PictureFolder, Scaling, folder
-from orbitconv.data.splitting import write_split
+from orbitconv.data.folders.splitting import write_split
 from orbitconv.train.config import TrainConfig
 from orbitconv.train.examples import Examples, Source
 from orbitconv.train.segmentation import Segmentation
@@ -172,9 +172,7 @@ def record_split(pictures: PictureFolder, where: Path) -> None:
     write_split(where, sorted(named), [named[name] for name in sorted(named)])
 
 
-def _source(
-    data: PictureDataset, workers: int, weights: torch.Tensor | None, progress: ProgressCallback
-) -> Source:
+def _source(data: PictureDataset, workers: int, weights: torch.Tensor | None, progress: ProgressCallback) -> Source:
     """Pictures in memory, or read as they are needed."""
     shape = data.shape
     if data.window is not None or shape is None or 4 * len(data) * shape[0] * shape[1] * shape[2] > _IN_MEMORY:

@@ -150,7 +150,13 @@ def train_network(settings: TrainNetwork, progress: ProgressCallback = silent) -
             if weights is not None and fabric.is_global_zero:
                 path = settings.out / f"{name}.safetensors"
                 write_trained(
-                    path, weights, config, data.channels, data.classes, data.image_size, task=data.task,
+                    path,
+                    weights,
+                    config,
+                    data.channels,
+                    data.classes,
+                    data.image_size,
+                    task=data.task,
                     scaling=data.scaling,
                 )
 

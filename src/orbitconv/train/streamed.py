@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from orbitconv.data.batches import TestBatches, TrainBatches
-from orbitconv.data.picture_dataset import PictureDataset
+from orbitconv.data.folders.picture_dataset import PictureDataset
 from orbitconv.train.examples import Batch, Source
 
 _TEST_IMAGES = 32
@@ -110,11 +110,11 @@ class Loaded(Source):
         """Batches of each epoch, as the loader gives them."""
         del batch_size, seed, epoch, rank
         if world_size > 1 or first_step:
-            raise ValueError("fit takes a DataLoader in one process, from the beginning of an epoch. Give its data set.")
+            raise ValueError("fit takes a DataLoader in one process, from the start of an epoch. Give its data set.")
         while True:
             yield self.batches(0, 1)
 
-    def batches(self, rank: int, world_size: int) -> Iterator[Batch]:
+    def batches(self, rank: int, world_size: int) -> Iterator[Batch]:  # noqa: ARG002
         """All images once, as the loader gives them."""
         if world_size > 1:
             raise ValueError("fit takes a DataLoader in one process. Give its data set.")

@@ -10,9 +10,9 @@ from torch.utils.data import DataLoader
 
 from orbitconv._support.checks import check_positive
 from orbitconv.data.batches import TestBatches, TrainBatches
-from orbitconv.data.found import Found
-from orbitconv.data.layout import Split, Task
-from orbitconv.data.picture_dataset import PictureDataset
+from orbitconv.data.folders.found import Found
+from orbitconv.data.folders.layout import Split, Task
+from orbitconv.data.folders.picture_dataset import PictureDataset
 from orbitconv.data.scaling import Scaling
 
 

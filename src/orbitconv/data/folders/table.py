@@ -6,7 +6,7 @@ from pathlib import Path
 
 from orbitconv._support.checks import did_you_mean
 from orbitconv.data.errors import DataError, unreadable
-from orbitconv.data.layout import SPLIT_NAMES, Entry, Listing, Split, Task, natural
+from orbitconv.data.folders.layout import SPLIT_NAMES, Entry, Listing, Split, Task, natural
 
 _PATH = ("path", "file", "filename", "image", "picture")
 _LABEL = ("label", "labels", "class", "category", "target")

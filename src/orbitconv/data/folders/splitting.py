@@ -9,7 +9,7 @@ import numpy as np
 
 from orbitconv._support.files import write_atomically
 from orbitconv.data.errors import DataError, unreadable
-from orbitconv.data.layout import SPLITS, Split
+from orbitconv.data.folders.layout import SPLITS, Split
 
 FILE = "split.csv"
 

@@ -15,11 +15,11 @@ from torch.utils.data import Dataset
 
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data.channels import with_channels
-from orbitconv.data.decoded import DecodedPictures, decode
 from orbitconv.data.errors import DataError, unreadable
+from orbitconv.data.folders.decoded import DecodedPictures, decode
+from orbitconv.data.folders.survey import read_mask, stamp_of
 from orbitconv.data.formats import Pages, Picture, Region, read
 from orbitconv.data.scaling import Scaling
-from orbitconv.data.survey import read_mask, stamp_of
 
 Draw = tuple[int, int]
 """Number of a picture, and a seed for where its window lies."""

@@ -1,0 +1,1 @@
+"""Pictures of one's own: class folders, images beside masks, tables."""
