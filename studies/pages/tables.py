@@ -22,7 +22,9 @@ from studies.pages.networks import networks, rotated_mnist_short, separable, tra
 from studies.pages.speed import speed
 from studies.pages.stability import ablations, growth, stability, stability_fields
 
-PAGES = ("README.md", "docs/concepts.md", "docs/results.md")
+PAGES = (
+    "README.md", "docs/bases.md", "docs/concepts.md", "docs/results.md", "docs/speed.md", "docs/training.md",
+)  # fmt: skip
 
 NETWORK_STUDIES = (
     "mnist", "fashion_mnist", "rotated_mnist", "rotated_mnist_best", "rotated_mnist_turned",
