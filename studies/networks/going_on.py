@@ -15,7 +15,7 @@ from studies.networks.trials import copies_of
 # its meaning.
 _GROWS = {
     "seeds", "families", "groups", "rotations", "ablations", "copies",
-    "device", "precision", "compile", "deterministic", "tensorboard",
+    "hardware", "tensorboard",
 }  # fmt: skip
 
 

@@ -135,7 +135,7 @@ def _width(network: nn.Module) -> int | float:
 def _time_steps(config: SeparableStudy, trained: Mapping[str, Path], progress: ProgressCallback) -> list[Row]:
     """Time of a training step of the networks of the first seed."""
     examples = Examples.of(load_split(config.data, "train", config.data_dir, progress))
-    augmentation = config.augmentation(*config.rotations)
+    augmentation = replace(config.augmentation, rotation=config.rotations[0])
     plan = Plan(training=config.training, augmentation=augmentation, hardware=config.hardware)
     return step_times(trained, examples, plan, config.rounds, progress)
 

@@ -1,11 +1,10 @@
 """What a study of networks compares, and the usual settings for each data set."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
 from orbitconv._support.checks import check_positive, check_sizes
-from orbitconv._support.devices import Device
 from orbitconv.groups import parse_group
 from orbitconv.models.layers import Downsample, Mixing, PoolGroup
 from orbitconv.models.width import Width
@@ -13,7 +12,7 @@ from orbitconv.records.command import settings_of
 from orbitconv.train import Augmentation, Hardware, Training
 from orbitconv.train.config import Option
 from orbitconv.train.datasets import is_turned
-from orbitconv.train.settings import Precision, Rotation
+from orbitconv.train.settings import Rotation
 from studies.networks.bases import FAMILIES, Family
 
 
@@ -64,26 +63,16 @@ class NetworkStudy:
     mixing: Mixing = "dense"
     """How convolutions on the group mix its axis and fields: dense, or in cheaper steps, full or separable; the plain
     network has no group to mix."""
-    flip: bool = False
-    """Mirror training images at random."""
-    crop: int = 0
-    """Move training images by up to so many pixels."""
-    elastic: float = 0.0
-    """Bend training images: standard deviation, in pixels, of how far each of 4x4 points is pulled."""
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    """How training images are altered, besides their turns."""
     copies: tuple[int, ...] = ()
     """Test every network also by its mean over so many copies of each image, turned within one step of its group."""
     train_images: int | None = None
     """Train on so many images; all by default."""
     training: Training = field(default_factory=lambda: Training(epochs=10, learning_rate=1e-2, weight_decay=1e-2))
     """How to train."""
-    device: Device = "auto"
-    """Where to compute; "auto" takes a GPU where there is one."""
-    precision: Precision = "32"
-    """Type of number while training: 32 bits, bfloat16, or 16 bits (GPU only); tests are in 32 bits."""
-    compile: bool = False
-    """Compile the networks with torch.compile."""
-    deterministic: bool = False
-    """Give the same bits in every run on a GPU too, at some cost in speed; on a CPU this is always so."""
+    hardware: Hardware = field(default_factory=Hardware)
+    """What to compute on; tests are in 32 bits."""
     tensorboard: bool = False
     """Write TensorBoard event files for every training too."""
 
@@ -113,8 +102,10 @@ class NetworkStudy:
             raise ValueError(f"{owner} expects two copies or more, got {self.copies}.")
         self.training.check()
         self.hardware.check()
+        if self.augmentation.rotation != "none":
+            raise ValueError(f"{owner} turns training images by its rotations; leave augmentation.rotation at none.")
         for rotation in self.rotations:
-            self.augmentation(rotation).check()
+            replace(self.augmentation, rotation=rotation).check()
 
     @property
     def name(self) -> str:
@@ -125,17 +116,6 @@ class NetworkStudy:
     def turned_already(self) -> bool:
         """Whether the images of the data set are turned, so that nothing has to be turned for a test."""
         return is_turned(self.data)
-
-    @property
-    def hardware(self) -> Hardware:
-        """What to compute on."""
-        return Hardware(
-            device=self.device, precision=self.precision, compile=self.compile, deterministic=self.deterministic
-        )
-
-    def augmentation(self, rotation: Rotation) -> Augmentation:
-        """How training images are altered."""
-        return Augmentation(rotation=rotation, flip=self.flip, crop=self.crop, elastic=self.elastic)
 
     def settings(self) -> dict[str, Any]:
         """Everything that a result depends on, for the record."""
@@ -193,8 +173,7 @@ class Cifar10Study(NetworkStudy):
     kernel_size: int = 3
     model: str = "all-cnn-c"
     plain_width: int = 96
-    flip: bool = True
-    crop: int = 4
+    augmentation: Augmentation = field(default_factory=lambda: Augmentation(flip=True, crop=4))
     training: Training = field(
         default_factory=lambda: Training(epochs=100, batch_size=128, learning_rate=1e-2, weight_decay=1e-2)
     )

@@ -147,7 +147,7 @@ class Comparison:
 
     def _on_device(self, trial: Trial) -> tuple[nn.Module, ImageSet]:
         """A trained network and the test images, where to compute."""
-        device = find_device(f"study {self.config.study}", self.config.device)
+        device = find_device(f"study {self.config.study}", self.config.hardware.device)
         return load_trained(trial.folder(self.config.out))[0].to(device), self.test.to(device)
 
     def _train(self, trial: Trial) -> Trained:

@@ -84,7 +84,7 @@ def training_of(trial: Trial, config: NetworkStudy, basis: Path | None) -> Whole
         seed=trial.seed,
         network=network_of(config, basis),
         training=replace(config.training, epochs=trial.epochs),
-        augmentation=config.augmentation(trial.rotation),
+        augmentation=replace(config.augmentation, rotation=trial.rotation),
         hardware=hardware,
         tensorboard=config.tensorboard,
     )

@@ -11,6 +11,7 @@ from torch import nn
 
 from digits import small_digits
 from orbitconv.records.command import command_of
+from orbitconv.train import Augmentation
 from studies.__main__ import parse
 from studies.networks import compare_networks
 from studies.networks.measurements import layer_errors
@@ -90,7 +91,12 @@ def test_the_command_of_a_record_asks_for_all_that_is_in_it(study, tmp_path):
     [
         StabilityStudy(ablations=("mean over the group", "3x3"), families=("spectral, disc", "plain")),
         StabilityStudy(ablations=(), step_degrees=15),
-        RotatedMnistStudy(model="resnet", options={"depth": 20, "plain_widths": "a b"}, elastic=1.0, width=2.5),
+        RotatedMnistStudy(
+            model="resnet",
+            options={"depth": 20, "plain_widths": "a b"},
+            augmentation=Augmentation(elastic=1.0),
+            width=2.5,
+        ),
     ],
 )
 def test_words_with_spaces_reach_the_command_line_whole(config):
