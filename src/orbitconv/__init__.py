@@ -17,3 +17,16 @@ from orbitconv.nn import GroupPool as GroupPool
 from orbitconv.nn import LiftingConv2d as LiftingConv2d
 
 __version__ = _version("orbitconv")
+
+# Names for `from orbitconv import *`: without this list, the subpackage `nn` would replace `torch.nn`.
+__all__ = [
+    "Cyclic",
+    "Dihedral",
+    "ExactBasis",
+    "GroupBatchNorm2d",
+    "GroupConv2d",
+    "GroupPool",
+    "LiftingConv2d",
+    "UnitaryBasis",
+    "measure_moments",
+]

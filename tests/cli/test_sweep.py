@@ -120,5 +120,5 @@ def test_without_optuna_the_extra_is_named(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as ended:
         main(WORDS)
     assert ended.value.code == 2
-    assert "pip install 'orbitconv[sweep]'" in " ".join(capsys.readouterr().err.split())
+    assert "pip install -e '.[sweep]' in a checkout" in " ".join(capsys.readouterr().err.split())
     assert not list(tmp_path.iterdir())

@@ -275,5 +275,5 @@ def test_import_brings_in_nothing_that_is_optional():
 
 def test_missing_extra_is_named(tiny_mnist, monkeypatch):
     monkeypatch.setitem(sys.modules, "pooch", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'orbitconv\[train\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install -e '\.\[train\]' in a checkout"):
         load_source(tiny_mnist.source, "test")

@@ -63,5 +63,5 @@ def test_no_text_leaves_the_film_or_touches_another():
 @pytest.mark.parametrize(("module", "extra"), [("matplotlib", "plot"), ("PIL", "train")])
 def test_missing_library_names_the_extra(monkeypatch, module, extra):
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ModuleNotFoundError, match=rf"pip install 'orbitconv\[{extra}\]'"):
+    with pytest.raises(ModuleNotFoundError, match=rf"pip install -e '\.\[{extra}\]' in a checkout"):
         figures.import_plotting(module)

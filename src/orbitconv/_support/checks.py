@@ -28,6 +28,23 @@ def check_positive(owner: str, **values: int) -> None:
             raise ValueError(f"{owner} expects {name} >= 1, got {value}.")
 
 
+def check_seed(owner: str, seed: int) -> None:
+    """Refuse seeds that a generator of torch does not take.
+
+    Args:
+        owner: Who refuses.
+        seed: The seed.
+
+    Raises:
+        TypeError: If it is not an integer.
+        ValueError: If it is below 0 or above 2^63 - 1.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+        raise TypeError(f"{owner} expects seed to be an integer, got {seed!r} ({type(seed).__name__}).")
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"{owner} expects seed >= 0 and below 2^63, got {seed}.")
+
+
 def check_sizes(owner: str, kernel_sizes: Sequence[int]) -> None:
     """Refuse an empty list of kernel sizes, and sizes that are not integers of one or more.
 

@@ -5,6 +5,9 @@ from contextlib import contextmanager
 
 import torch
 
+# How torch says so on a CPU: no memory is left, or no number is large enough to say how much it takes.
+_TOO_LARGE = ("can't allocate memory", "Storage size calculation overflowed")
+
 
 def is_lack_of_memory(error: RuntimeError) -> bool:
     """Whether an error of torch says that memory does not suffice.
@@ -15,7 +18,8 @@ def is_lack_of_memory(error: RuntimeError) -> bool:
     Returns:
         True or false.
     """
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    told = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or any(words in told for words in _TOO_LARGE)
 
 
 @contextmanager

@@ -4,6 +4,18 @@ import importlib
 from types import ModuleType
 
 
+def install_hint(extra: str) -> str:
+    """What to run for the libraries of an extra; no release is in a package index yet.
+
+    Args:
+        extra: Extra of orbitconv.
+
+    Returns:
+        Words without a full stop.
+    """
+    return f"run pip install -e '.[{extra}]' in a checkout of orbitconv"
+
+
 def import_optional(module: str, extra: str, owner: str) -> ModuleType:
     """Import a module that may not be installed.
 
@@ -22,6 +34,6 @@ def import_optional(module: str, extra: str, owner: str) -> ModuleType:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"{owner} needs the module {error.name}, which is not installed. Run pip install 'orbitconv[{extra}]'.",
+            f"{owner} needs the module {error.name}, which is not installed: {install_hint(extra)}.",
             name=error.name,
         ) from error

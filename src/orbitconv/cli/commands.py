@@ -4,12 +4,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from importlib import import_module
-from typing import Any, Protocol, runtime_checkable
-
-import tyro
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from orbitconv._support.checks import did_you_mean
-from orbitconv.train.config import TrainConfig, read_config
+
+if TYPE_CHECKING:
+    from orbitconv.train.config import TrainConfig
 
 
 @runtime_checkable
@@ -46,6 +47,10 @@ def parse(arguments: Sequence[str]) -> Command:
         The command with its settings.
     """
     name, words = named(arguments, "orbitconv", "Convolutions that learn how their filters turn.", COMMANDS)
+    import tyro  # not before a command is known: what --help lists needs none of this
+
+    from orbitconv.train.config import read_config
+
     kind = load_class("orbitconv.cli.", COMMANDS[name][0])
     command = tyro.cli(kind, prog=f"orbitconv {name}", args=words)
     # With saved settings, options are read once more, with those as defaults: what is typed wins, also where it is
@@ -64,7 +69,8 @@ def named(
 ) -> tuple[str, list[str]]:
     """The command that the first word names, and the other words.
 
-    Without a word, or with `--help`, the commands are listed and the process ends with exit code 0.
+    Without a word, or with `--help`, the commands are listed and the process ends with exit code 0; `--version` prints
+    the version.
 
     Args:
         arguments: Words after the program's name.
@@ -79,10 +85,13 @@ def named(
         ValueError: If there is no such command.
     """
     name, *words = arguments or ["--help"]
+    if name == "--version":
+        print(f"orbitconv {version('orbitconv')}")  # noqa: T201
+        sys.exit(0)
     if name in {"-h", "--help"}:
         width = max(map(len, commands))
         lines = [f"  {command:<{width}}  {line}" for command, (_, line) in commands.items()]
-        ending = f"Options of a command: {program} COMMAND --help"
+        ending = f"Options of a command: {program} COMMAND --help. Version: {program} --version"
         print(f"usage: {program} COMMAND [OPTIONS]", summary, "\n".join(lines), ending, sep="\n\n")  # noqa: T201
         sys.exit(0)
     if name not in commands:
@@ -105,8 +114,10 @@ def load_class(package: str, place: str) -> Any:
     return getattr(import_module(package + module), name)
 
 
-def _over_saved(command: Any, saved: TrainConfig, options: Sequence[str]) -> Any:
+def _over_saved(command: Any, saved: "TrainConfig", options: Sequence[str]) -> Any:
     """A command with saved settings, but for what is typed."""
+    import tyro
+
     settings = {one.name: getattr(saved, one.name) for one in fields(saved)}
     # tyro takes new names of a dictionary only where it is empty, so the saved options wait.
     settings["network"] = replace(saved.network, options={})

@@ -31,7 +31,7 @@ class ExportCommand:
     checkpoint: tyro.conf.Positional[Path]
     """Folder of a training, or a file that it wrote (model.safetensors, best.safetensors)."""
     format: FileFormat = "torch"
-    """torch: a module that may be trained on; onnx: needs orbitconv[export]; torchscript: also for C++."""
+    """torch: a module that may be trained on; onnx: needs the extra export; torchscript: also for C++."""
     out: Path | None = None
     """File to write; by default beside the checkpoint, ending in .pt, .onnx or .ts."""
     size: int | None = None

@@ -7,6 +7,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from orbitconv._support.optional import install_hint
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line.
@@ -35,7 +37,7 @@ def run_safely(program: str, work: Callable[[], None]) -> None:
     """
     missing = [name for name in ("tyro", "rich") if importlib.util.find_spec(name) is None]
     if missing:
-        _stop(program, f"the command line needs {' and '.join(missing)}: pip install 'orbitconv[all]'")
+        _stop(program, f"the command line needs {' and '.join(missing)}: {install_hint('train')}")
     try:
         work()
     except KeyboardInterrupt:
@@ -45,6 +47,8 @@ def run_safely(program: str, work: Callable[[], None]) -> None:
         if os.environ.get("ORBITCONV_DEBUG"):
             traceback.print_exception(error)
         _stop(program, str(error) or type(error).__name__)
+    except RecursionError:
+        _stop(program, "a file is nested too deeply to be read. Restore it, or leave it out.")
     except RuntimeError as error:  # torch has no other kind for a CPU whose memory does not suffice
         from orbitconv._support.explained import is_lack_of_memory
 

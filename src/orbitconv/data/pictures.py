@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from orbitconv._support.checks import check_positive
-from orbitconv._support.optional import import_optional
+from orbitconv._support.optional import import_optional, install_hint
 from orbitconv.data.channels import with_channels
 from orbitconv.data.errors import DamagedError, DataError, UnsupportedError
 from orbitconv.data.folders.layout import pictures_below
@@ -89,7 +89,7 @@ def sample_pictures(kind: Literal["photographs", "textures"] = "photographs") ->
     """
     spec = importlib.util.find_spec("skimage")
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("The sample pictures come with scikit-image: pip install 'orbitconv[photos]'.")
+        raise ModuleNotFoundError(f"The sample pictures come with scikit-image: {install_hint('photos')}.")
     files = [Path(spec.origin).parent / "data" / name for name in _SAMPLES[kind]]
     missing = [path.name for path in files if not path.is_file()]
     if missing:

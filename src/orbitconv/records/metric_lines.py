@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from orbitconv._support.files import write_atomically
+from orbitconv._support.optional import install_hint
 from orbitconv.records.lines import checked_line, parse_line
 
 Row = dict[str, int | float]
@@ -103,7 +104,6 @@ def _summary_writer() -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise ModuleNotFoundError(
-            "TensorBoard files were asked for, and tensorboard is not installed. Install it with the extra 'train': "
-            "pip install 'orbitconv[train]'."
+            f"TensorBoard files were asked for, and tensorboard is not installed: {install_hint('train')}."
         ) from error
     return SummaryWriter

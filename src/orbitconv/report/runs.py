@@ -96,7 +96,7 @@ def _is_training(config: Path) -> bool:
     """Whether settings are those of `orbitconv train`; the training of a basis has a file of this name too."""
     try:
         settings = json.loads(config.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{config} is damaged: {error}. Restore it, or move its folder out of the way.") from error
     return isinstance(settings, dict) and {"data", "network", "training"} <= settings.keys()
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from orbitconv._support.checks import check_positive
+from orbitconv._support.checks import check_positive, check_seed
 from orbitconv._support.files import write_atomically
 from orbitconv._support.folders import to_json
 from orbitconv._support.optional import import_optional
@@ -68,9 +68,9 @@ class TrainConfig:
         for name in ("train_images", "test_images"):
             if getattr(self, name) is not None:
                 check_positive("TrainConfig", **{name: getattr(self, name)})
-        for name in ("seed", "validation_images"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"TrainConfig expects {name} >= 0, got {getattr(self, name)}.")
+        check_seed("TrainConfig", self.seed)
+        if self.validation_images < 0:
+            raise ValueError(f"TrainConfig expects validation_images >= 0, got {self.validation_images}.")
         for part in (self.training, self.augmentation, self.hardware, self.pictures):
             part.check()
 

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Shaped
 
+from orbitconv._support.optional import install_hint
 from orbitconv.data.errors import DamagedError, DataError, UnsupportedError
 from orbitconv.data.formats.opened import Opened, Region
 from orbitconv.data.formats.recognised import reader_of
@@ -67,7 +68,7 @@ def open_picture(path: Path, *, labels: bool = False) -> Iterator[Opened]:
         if "requires the 'imagecodecs' package" in text:
             raise ModuleNotFoundError(
                 f"Reading {path.name} needs the module imagecodecs, which is not installed. "
-                "Run pip install 'orbitconv[formats]'.",
+                f"To read it, {install_hint('formats')}.",
                 name="imagecodecs",
             ) from error
         if (isinstance(error, TypeError) and text.startswith("numbers of type")) or "not supported" in text:
