@@ -46,5 +46,12 @@ def test_version_is_that_of_the_distribution():
     assert orbitconv.__version__ == importlib.metadata.version("orbitconv")
 
 
+def test_importing_all_names_leaves_nn_of_torch_alone():
+    names = {"nn": "that of torch"}
+    exec("from orbitconv import *", names)
+    assert names["nn"] == "that of torch"
+    assert {"GroupConv2d", "Cyclic", "measure_moments"} <= names.keys()
+
+
 def test_is_marked_as_typed():
     assert files("orbitconv").joinpath("py.typed").is_file()

@@ -10,7 +10,6 @@ from orbitconv.cli.terminal import Terminal
 from orbitconv.records.grouping import mean_and_spread
 from orbitconv.report import RunReport, write_run_report
 from orbitconv.report.outcome import Outcome
-from orbitconv.report.words import final_errors, random_errors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +37,9 @@ def _table(outcome: Outcome) -> Table:
     table = Table(title=f"{outcome.data}: test error in %")
     for column in ("network", "runs", "test images", "at random angles"):
         table.add_column(column, justify="left" if column == "network" else "right")
-    for kind in outcome.kinds:
-        errors = (final_errors(kind), random_errors(outcome.of(kind)))
+    for kind, tested in zip(outcome.kinds, outcome.tested, strict=True):
         runs = (
             f"{len(kind.finished)} of {len(kind.runs)}" if len(kind.finished) < len(kind.runs) else str(len(kind.runs))
         )
-        table.add_row(kind.name, runs, *(mean_and_spread(some, 2) for some in errors))
+        table.add_row(kind.name, runs, *(mean_and_spread(some, 2) for some in (tested.errors, tested.random_errors)))
     return table

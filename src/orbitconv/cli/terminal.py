@@ -97,14 +97,17 @@ class _Lines:
             total: The total; 0 when unknown.
         """
         name, now = what.partition(FIGURES)[0], time.monotonic()
-        what = what.replace(FIGURES, ", ")
-        begun = self._begun.setdefault(name, now)
+        words = what.replace(FIGURES, ", ")
+        begun = self._begun.get(name)
         if total and done >= total:
-            self._print(f"{what}: done in {_clock(now - begun)}")
-            self._begun.pop(name)
+            self._print(f"{words}: done in {_clock(now - (begun or now))}")
+            self._begun.pop(name, None)
+        elif begun is None:
+            self._begun[name] = now
+            self._print(f"{words} ...")
         elif now - self._printed >= _PAUSE and total and done:
             left = (now - begun) * (total - done) / done
-            self._print(f"{what}: {100 * done / total:.0f} %, {_clock(left)} left")
+            self._print(f"{words}: {100 * done / total:.0f} %, {_clock(left)} left")
 
     def _print(self, words: str) -> None:
         self._terminal.say(words)
