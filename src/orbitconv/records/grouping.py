@@ -59,12 +59,12 @@ class Spread(NamedTuple):
     Args:
         mean: Mean.
         deviation: Sample standard deviation; 0 for a single value.
-        count: Number of values.
+        number: Number of values.
     """
 
     mean: float
     deviation: float
-    count: int
+    number: int
 
     @staticmethod
     def of(values: Sequence[float]) -> "Spread":
@@ -74,7 +74,7 @@ class Spread(NamedTuple):
             values: At least one value.
 
         Returns:
-            Mean, deviation and count.
+            Mean, deviation and number.
         """
         return Spread(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0, len(values))
 
@@ -93,6 +93,6 @@ def mean_and_spread(values: Sequence[float], digits: int = 1, *, none: str = "-"
     """
     if not values:
         return none
-    mean, deviation, count = Spread.of(values)
-    spread = f" ± {deviation:.{digits}f}" if count > 1 else ""
+    mean, deviation, number = Spread.of(values)
+    spread = f" ± {deviation:.{digits}f}" if number > 1 else ""
     return f"{mean:,.{digits}f}{spread}{unit}"
