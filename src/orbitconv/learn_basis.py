@@ -6,21 +6,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from orbitconv._support.checks import check_positive
 from orbitconv._support.files import check_replaceable, check_writable
 from orbitconv._support.progress import ProgressCallback, silent
-from orbitconv.bases import FixedBasis, SpectralBasis, UnitaryBasis, available_dimensions, save_basis
+from orbitconv.bases import FixedBasis, HarmonicBasis, SpectralBasis, UnitaryBasis, available_dimensions, save_basis
 from orbitconv.data import grey_tiles, load, pictures_in
+from orbitconv.data.formats import SUFFIXES
+from orbitconv.data.layout import files_below
+from orbitconv.data.skipped import Skipped
 from orbitconv.groups import parse_group
 from orbitconv.learn import Moments, measure_moments
 from orbitconv.learn.moments import has_room, room_for
 from orbitconv.metrics import basis_equivariance_error
 
-# Dimension that a spectral basis is cut to unless asked otherwise: that of the circular harmonics of its size.
-RECOMMENDED = {3: 6, 5: 11, 7: 18}
+# How much to learn from by default: about as many patches of tiles as of the images of a data set.
+_IMAGES, _TILES = 10_000, 2_000
+# Moments are measured fastest of many tiles at once, as they share the samples of a turn.
+_TILES_AT_ONCE = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,15 +42,19 @@ class LearnBasis:
     kernel_size: int = 3
     """Side of the kernel, in pixels."""
     dimension: int | None = None
-    """Keep this many atoms; by default the file holds all, and says of spectral ones how many to use."""
+    """Keep this many atoms. By default the file holds all, and recommends how many spectral ones layers take."""
     max_error: float | None = None
     """Keep the atoms that turn with no more than this relative error (spectral only)."""
     max_frequency: int | None = None
     """Highest angular frequency of an atom (spectral only); below N/2 where images turn by any angle."""
     images: Path | None = None
-    """Folder of pictures of any size to learn from; by default CIFAR-10's training images."""
-    max_images: int = 10_000
-    """Images (tiles of 96 pixels, for pictures) to learn from at most."""
+    """Folder of pictures to learn from, cut into tiles; by default CIFAR-10's training images."""
+    tile_size: int = 96
+    """Side of the tiles of pictures, in pixels; smaller pictures are left out."""
+    max_images: int | None = None
+    """Images or tiles to learn from at most; by default 10,000 images of CIFAR-10, or 2,000 tiles of pictures."""
+    seed: int = 0
+    """Seed of the order in which pictures are looked at, one folder after the other."""
     whiten: bool = False
     """Let all spatial frequencies count alike."""
     overwrite: bool = False
@@ -53,7 +63,11 @@ class LearnBasis:
     """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
 
     def __post_init__(self) -> None:
-        check_positive("learn-basis", kernel_size=self.kernel_size, max_images=self.max_images)
+        check_positive("learn-basis", kernel_size=self.kernel_size, tile_size=self.tile_size)
+        if self.max_images is not None:
+            check_positive("learn-basis", max_images=self.max_images)
+        if self.seed < 0:
+            raise ValueError(f"learn-basis expects --seed of zero or more, got {self.seed}.")
         parse_group(self.group)
         if self.out.suffix != ".safetensors":
             raise ValueError(f"learn-basis expects --out to end in .safetensors, got {self.out}.")
@@ -72,15 +86,19 @@ class LearnBasis:
             )
 
 
-def learn_basis(config: LearnBasis, progress: ProgressCallback = silent) -> dict[str, Any]:
+def learn_basis(
+    config: LearnBasis, progress: ProgressCallback = silent, skipped: Skipped | None = None
+) -> dict[str, Any]:
     """Learn a basis and write it.
 
     Args:
         config: Settings.
         progress: Called as the work goes on.
+        skipped: Gets the pictures that were left out, and why.
 
     Returns:
-        What the file says about the basis.
+        What the file says about the basis. Layers take the first `recommended_dimension` atoms unless asked otherwise,
+        and `equivariance_error` is the error of those.
 
     Raises:
         FileExistsError: If the file is there and may not be replaced.
@@ -92,7 +110,11 @@ def learn_basis(config: LearnBasis, progress: ProgressCallback = silent) -> dict
     check_replaceable(config.out, overwrite=config.overwrite)
     group = parse_group(config.group)
     start = time.perf_counter()
-    images = grey_images(config.images, config.max_images, config.kernel_size, config.data_dir, progress)
+    skipped = Skipped() if skipped is None else skipped
+    images = grey_images(
+        config.images, config.max_images, config.kernel_size, config.data_dir, progress, tile_size=config.tile_size,
+        seed=config.seed, skipped=skipped,
+    )  # fmt: skip
     moments = measure_moments(images, group, config.kernel_size, whiten=config.whiten)
     basis, facts = fit(
         config.family, moments, dimension=config.dimension, max_error=config.max_error,
@@ -104,8 +126,14 @@ def learn_basis(config: LearnBasis, progress: ProgressCallback = silent) -> dict
         "whitened": config.whiten,
         "seconds": round(time.perf_counter() - start, 2),
     }
+    if config.images:
+        facts |= {
+            "tile_size": config.tile_size,
+            "pictures": skipped.total,
+            "pictures_left_out": len(skipped),
+        }
     save_basis(basis, config.out, **facts)
-    return facts
+    return facts | {"num_atoms": basis.num_atoms}
 
 
 def fit(
@@ -142,26 +170,34 @@ def fit(
         return asked, _spectral_facts(asked, asked, judge)
     dimensions = available_dimensions(group, side, moments, max_frequency=max_frequency)
     spectral = SpectralBasis(group, side, moments, dimension=dimensions[-1], max_frequency=max_frequency)
-    recommended = min(dimensions, key=lambda d: abs(d - RECOMMENDED.get(side, side * side // 2)))
+    usual = HarmonicBasis(group, side).num_atoms
+    recommended = min(dimensions, key=lambda d: abs(d - usual))
     cut = SpectralBasis(group, side, moments, dimension=recommended, max_frequency=max_frequency)
     return spectral, _spectral_facts(spectral, cut, judge)
 
 
 def grey_images(
     pictures: Path | None,
-    max_images: int,
+    max_images: int | None,
     kernel_size: int,
     data_dir: Path | None = None,
     progress: ProgressCallback = silent,
+    *,
+    tile_size: int = 96,
+    seed: int = 0,
+    skipped: Skipped | None = None,
 ) -> Iterator[Float[Tensor, "b 1 h w"]]:
     """Images to learn from, in batches.
 
     Args:
-        pictures: Folder of pictures of any size, cut into tiles; CIFAR-10's training images if None.
-        max_images: How many images or tiles at most.
+        pictures: Folder of pictures, cut into tiles; CIFAR-10's training images if None.
+        max_images: How many images or tiles at most; 10,000 images or 2,000 tiles if None.
         kernel_size: Side of the kernel that shall have room in them at every angle.
         data_dir: Folder with the data sets.
         progress: Called as the images go out.
+        tile_size: Side of a tile, in pixels.
+        seed: Seed of the order of pictures: shuffled in every folder, and folders take turns.
+        skipped: Gets the pictures that cannot be read, are hidden or too small, and the count of all.
 
     Yields:
         Grey images from 0 to 1.
@@ -170,24 +206,51 @@ def grey_images(
         DataError: If there are no pictures, or none is large enough.
         ValueError: If the kernel is too large.
     """
+    skipped = Skipped() if skipped is None else skipped
     if pictures is not None:
-        batches = grey_tiles(pictures_in(pictures))
+        batches = _regrouped(_tiles(pictures, tile_size, seed, skipped))
+        limit = _TILES if max_images is None else max_images
     else:
+        limit = _IMAGES if max_images is None else max_images
         train = load("cifar10", "train", data_dir=data_dir, progress=progress)
-        batches = iter(train.take(min(max_images, len(train))).grey().split(1000))
+        batches = iter(train.take(min(limit, len(train))).grey().split(1000))
     count = 0
     for batch in batches:
         if not has_room(batch.shape[-2], batch.shape[-1], (kernel_size, kernel_size)):
+            advice = "Choose a smaller --kernel-size" + (" or a larger --tile-size." if pictures is not None else ".")
             raise ValueError(
                 f"A kernel of {kernel_size}x{kernel_size} needs images of {room_for((kernel_size, kernel_size))} to "
-                f"turn in, got images of {batch.shape[-2]}x{batch.shape[-1]}. Choose a smaller --kernel-size."
+                f"turn in, got images of {batch.shape[-2]}x{batch.shape[-1]}. {advice}"
             )
-        taken = batch[: max_images - count]
+        taken = batch[: limit - count]
         count += len(taken)
         yield taken
-        progress("look at images", count, max_images)
-        if count >= max_images:
+        progress("look at images", count, limit)
+        if count >= limit:
             return
+
+
+def _tiles(folder: Path, tile_size: int, seed: int, skipped: Skipped) -> Iterator[Float[Tensor, "b 1 s s"]]:
+    """Tiles of the pictures of a folder, from all of its folders."""
+    found = pictures_in(folder, seed=seed)
+    for path in files_below(folder):
+        if path.name.startswith(".") and path.suffix.lower() in SUFFIXES:
+            skipped.total += 1
+            skipped.add(path, "hidden")
+    return grey_tiles(found, side=tile_size, tiles_per_batch=_TILES_AT_ONCE, skipped=skipped)
+
+
+def _regrouped(batches: Iterator[Float[Tensor, "b 1 s s"]]) -> Iterator[Float[Tensor, "b 1 s s"]]:
+    """The same tiles in batches of one size, however few a picture gave."""
+    held: list[Float[Tensor, "b 1 s s"]] = []
+    for batch in batches:
+        held.append(batch)
+        while sum(map(len, held)) >= _TILES_AT_ONCE:
+            together = torch.cat(held)
+            yield together[:_TILES_AT_ONCE]
+            held = [together[_TILES_AT_ONCE:]]
+    if sum(map(len, held)):
+        yield torch.cat(held)
 
 
 def _spectral_facts(basis: SpectralBasis, recommended: SpectralBasis, judge: Moments) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from orbitconv.cli.terminal import Terminal
+from orbitconv.data.skipped import Skipped
 from orbitconv.learn_basis import LearnBasis, learn_basis
 
 
@@ -15,7 +16,19 @@ class LearnBasisCommand(LearnBasis):
 
     def run(self) -> None:
         """Fit and write."""
-        terminal = Terminal()
+        terminal, skipped = Terminal(), Skipped()
         with terminal.progress() as progress:
-            facts = learn_basis(self, progress)
-        terminal.show_facts(f"{self.out}", facts)
+            facts = learn_basis(self, progress, skipped)
+        atoms = facts.pop("num_atoms")
+        layers = facts.pop("recommended_dimension", atoms)
+        terminal.show_facts(
+            f"{self.out}",
+            {
+                "atoms in the file": atoms,
+                "atoms that layers take": layers,
+                "equivariance error of those": facts.pop("equivariance_error"),
+                **facts,
+            },
+        )
+        if self.images is not None:
+            terminal.say(f"{str(skipped)[0].upper()}{str(skipped)[1:]}.")

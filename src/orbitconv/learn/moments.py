@@ -111,9 +111,14 @@ class Moments:
             coefficients = spline_coefficients(chunk, self.order)
             for (slot, g), some in itertools.product(enumerate(self.measured), points.split(at_once, dim=1)):
                 inverse = torch.as_tensor(self.group.matrix(g).T.copy())
-                # Patch of the turned image at t: f(g^-1 (t + x)). Turned response map of pixel x: f(g^-1 t + x).
-                x = self._sample(coefficients, inverse @ (some[:, None] + offsets[:, :, None]).flatten(1))
+                # Patch of the turned image at t: f(g^-1 (t + x)). Turned response map of pixel x: f(g^-1 t + x). They
+                # are the same samples at the identity.
                 y = self._sample(coefficients, ((inverse @ some)[:, None] + offsets[:, :, None]).flatten(1))
+                x = (
+                    y
+                    if g == 0
+                    else self._sample(coefficients, inverse @ (some[:, None] + offsets[:, :, None]).flatten(1))
+                )
                 for row, (a, b) in enumerate(((x, x), (x, y), (y, y))):
                     self.sums[row, slot] += a @ b.T
         self.num_images += len(images)
