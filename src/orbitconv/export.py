@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import io
+import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -12,11 +13,12 @@ from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from orbitconv._support.checks import check_positive
 from orbitconv._support.files import write_atomically
 from orbitconv._support.optional import import_optional
+from orbitconv.data.scaling import Scaling
 from orbitconv.nn import fold
 
 FileFormat = Literal["torch", "onnx", "torchscript"]
@@ -36,7 +38,13 @@ class Exported:
 
 
 def export_model(
-    network: nn.Module, path: str | Path, file_format: FileFormat, image_shape: tuple[int, int, int]
+    network: nn.Module,
+    path: str | Path,
+    file_format: FileFormat,
+    image_shape: tuple[int, int, int],
+    *,
+    scaling: Scaling | None = None,
+    facts: Mapping[str, str] | None = None,
 ) -> Exported:
     """Write a network as plain torch modules, ONNX or TorchScript; filters are expanded, batch norm is merged.
 
@@ -49,6 +57,10 @@ def export_model(
         file_format: `"torch"`: a module for `torch.load(path, weights_only=False)`, which may be trained on; `"onnx"`:
             needs the extra `export`; `"torchscript"`: for `torch.jit.load`, also from C++.
         image_shape: Channels, height and width of an image.
+        scaling: How the numbers of picture files become those that the network takes; the file then takes the numbers
+            of picture files, as floats, and scales them itself.
+        facts: What else the file shall say, such as class names: the metadata of ONNX, an extra file `facts.json` of
+            TorchScript, the attribute `facts` of a torch module.
 
     Returns:
         The file, and how it was checked.
@@ -71,14 +83,21 @@ def export_model(
     draw = torch.Generator().manual_seed(0)
 
     def images(batch: int, height: int, width: int) -> Tensor:
-        return torch.randn(batch, channels, height, width, generator=draw).to(dtype)
+        x = torch.randn(batch, channels, height, width, generator=draw).to(dtype)
+        return x if scaling is None else _unscaled(x.sigmoid(), scaling)
 
+    plain = network
+    if scaling is not None:
+        network = _Scaled(plain, scaling)
     with torch.no_grad():
         _check_runs(network, images(2, height, width))
         others = [images(3, 2 * height, 2 * width), images(1, height + 3, width + 1)]
         accepted = [x for x in others if _takes(network, x)]
         any_size = len(accepted) > 0 and accepted[0] is others[0]
-        content, run = _WRITERS[file_format](fold(network), images(2, height, width), any_size)
+        folded = fold(plain)
+        if scaling is not None:
+            _scale_first(folded, scaling)
+        content, run = _WRITERS[file_format](folded, images(2, height, width), any_size, dict(facts or {}))
         error = max(_deviation(run, network, x) for x in (images(3, height, width), *(accepted if any_size else ())))
     tolerance = _tolerance(file_format, dtype)
     if not error <= tolerance:
@@ -91,22 +110,33 @@ def export_model(
     return Exported(Path(path), any_size, error)
 
 
-def _write_torch(network: nn.Module, example: Tensor, any_size: bool) -> tuple[bytes, Run]:  # noqa: ARG001
+def _write_torch(
+    network: nn.Module,
+    example: Tensor,
+    any_size: bool,
+    facts: dict[str, str],
+) -> tuple[bytes, Run]:
     """A pickled graph of torch's own modules."""
     buffer = io.BytesIO()
+    network.facts = facts  # type: ignore[assignment]
     torch.save(network, buffer)
     return buffer.getvalue(), torch.load(io.BytesIO(buffer.getvalue()), weights_only=False)
 
 
-def _write_torchscript(network: nn.Module, example: Tensor, any_size: bool) -> tuple[bytes, Run]:  # noqa: ARG001
+def _write_torchscript(
+    network: nn.Module,
+    example: Tensor,
+    any_size: bool,
+    facts: dict[str, str],
+) -> tuple[bytes, Run]:
     """A scripted module."""
     buffer = io.BytesIO()
     with _refusing("torchscript"), _quiet():
-        torch.jit.save(torch.jit.script(network), buffer)
+        torch.jit.save(torch.jit.script(network), buffer, _extra_files={"facts.json": json.dumps(facts).encode()})
         return buffer.getvalue(), torch.jit.load(io.BytesIO(buffer.getvalue()))
 
 
-def _write_onnx(network: nn.Module, example: Tensor, any_size: bool) -> tuple[bytes, Run]:
+def _write_onnx(network: nn.Module, example: Tensor, any_size: bool, facts: dict[str, str]) -> tuple[bytes, Run]:
     """An ONNX model, run by onnxruntime."""
     for module in ("onnx", "onnxscript"):
         import_optional(module, "export", "Export to ONNX")
@@ -124,16 +154,62 @@ def _write_onnx(network: nn.Module, example: Tensor, any_size: bool) -> tuple[by
             input_names=["image"], output_names=["output"],
         )  # fmt: skip
         assert model is not None
-        content = model.model_proto.SerializeToString()
+        written = model.model_proto
+        for name, value in facts.items():
+            entry = written.metadata_props.add()
+            entry.key, entry.value = name, value
+        content = written.SerializeToString()
         session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
     return content, lambda x: torch.from_numpy(session.run(None, {"image": x.numpy()})[0])
 
 
-_WRITERS: Mapping[str, Callable[[nn.Module, Tensor, bool], tuple[bytes, Run]]] = {
+_WRITERS: Mapping[str, Callable[[nn.Module, Tensor, bool, dict[str, str]], tuple[bytes, Run]]] = {
     "torch": _write_torch,
     "onnx": _write_onnx,
     "torchscript": _write_torchscript,
 }
+
+
+class _Scaled(nn.Module):
+    """A network that takes the numbers of picture files: what the file is compared with."""
+
+    def __init__(self, network: nn.Module, scaling: Scaling) -> None:
+        super().__init__()
+        self._network, self._scaling = network, scaling
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Tensor:
+        """Scale, then ask."""
+        return self._network(self._scaling.apply(x))
+
+
+def _unscaled(x: Float[Tensor, "b c h w"], scaling: Scaling) -> Float[Tensor, "b c h w"]:
+    """Numbers of picture files that become numbers from 0 to 1."""
+    if scaling.rule == "file":
+        return 1000 * x
+    offset, scale = (x.new_tensor(values)[:, None, None] for values in (scaling.offset, scaling.scale))
+    return x / scale + offset
+
+
+def _scale_first(network: fx.GraphModule, scaling: Scaling) -> None:
+    """Let a graph scale its input: (x - offset) * scale, with operations of torch alone."""
+    image = next(node for node in network.graph.nodes if node.op == "placeholder")
+    users = list(image.users)
+    with network.graph.inserting_before(image.next):
+        add = network.graph.call_function
+        if scaling.rule == "file":
+            black = add(torch.amin, (image, [1, 2, 3], True))
+            span = add(torch.sub, (add(torch.amax, (image, [1, 2, 3], True)), black))
+            flat = add(torch.eq, (span, 0))
+            scaled = add(torch.div, (add(torch.sub, (image, black)), add(torch.add, (span, flat))))
+        else:
+            dtype = next((p.dtype for p in network.parameters()), torch.get_default_dtype())
+            for name, values in (("offset", scaling.offset), ("scale", scaling.scale)):
+                network.register_buffer(f"pixel_{name}", torch.tensor(values, dtype=dtype)[:, None, None])
+            offset, scale = (network.graph.get_attr(f"pixel_{name}") for name in ("offset", "scale"))
+            scaled = add(torch.mul, (add(torch.sub, (image, offset)), scale))
+    for user in users:
+        user.replace_input_with(image, scaled)
+    network.recompile()
 
 
 def _check_runs(network: nn.Module, x: Tensor) -> None:

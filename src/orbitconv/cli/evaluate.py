@@ -6,6 +6,7 @@ from typing import Any
 
 import tyro
 from rich.table import Table
+from rich.text import Text
 
 from orbitconv.cli.terminal import Terminal
 from orbitconv.evaluation.evaluation import Evaluation, evaluate_network
@@ -30,6 +31,10 @@ class EvaluateCommand(Evaluation):
         if self.results is not None:
             record.write(self.results)
         terminal.show(_errors(record))
+        for name, value in record.extra.get("figures", {}).items():
+            terminal.show(f"{name.replace('_', ' ')}: {_shown(value)}", markup=False)
+        if "classes" in record.extra:
+            terminal.show(_classes(record.extra["classes"]))
         if "equivariance" in record.extra:
             terminal.show(_layers(record.extra["equivariance"]))
 
@@ -52,6 +57,24 @@ def _errors(record: Record) -> Table:
     if at_angles:
         table.add_section()
         table.add_row("mean over the angles", f"{sum(at_angles) / len(at_angles):.2f}", "")
+    return table
+
+
+def _shown(value: float | dict[str, float]) -> str:
+    """A figure, or one for each threshold."""
+    if isinstance(value, dict):
+        return ", ".join(f"{one:.4f} at {name}" for name, one in value.items())
+    return f"{value:.4f}"
+
+
+def _classes(figures: dict[str, dict[str, Any]]) -> Table:
+    """Figures of each class."""
+    numbers = {name: of for name, of in figures.items() if name != "confusion"}
+    table = Table(title="Classes")
+    for column in ("class", *numbers):
+        table.add_column(column, justify="left" if column == "class" else "right")
+    for one in next(iter(numbers.values())):
+        table.add_row(Text(one), *(f"{of[one]:.4f}" for of in numbers.values()))
     return table
 
 

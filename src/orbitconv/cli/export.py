@@ -1,5 +1,6 @@
 """`orbitconv export`."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import tyro
 from orbitconv._support.files import check_replaceable
 from orbitconv.cli.terminal import Terminal
 from orbitconv.export import FileFormat, export_model
-from orbitconv.train import read_trained
+from orbitconv.train import TrainedNetwork, read_trained
 
 # Height and width where the file of a network does not tell, as those of older versions.
 _USUAL = (32, 32)
@@ -37,6 +38,8 @@ class ExportCommand:
     size: int | None = None
     """Side of the images that it is made with, in pixels; of all images, if the network takes no others. By default
     that of the images it was trained on."""
+    trust: tuple[str, ...] = ()
+    """Packages that the file of the network may call to build it."""
     overwrite: bool = False
     """Replace a file that is there."""
 
@@ -48,13 +51,22 @@ class ExportCommand:
         """
         path = self._path()
         check_replaceable(path, overwrite=self.overwrite)
-        trained = read_trained(self.checkpoint)
+        trained = read_trained(self.checkpoint, self.trust)
         height, width = (trained.image_size or _USUAL) if self.size is None else (self.size, self.size)
-        exported = export_model(trained.network, path, self.format, (trained.in_channels, height, width))
+        facts = {"task": trained.task.name, "classes": json.dumps(trained.classes)}
+        facts["pixels"] = (
+            "numbers from 0 to 1" if trained.scaling is None else f"numbers of files ({trained.scaling.kind})"
+        )
+        shape = (trained.in_channels, height, width)
+        exported = export_model(trained.network, path, self.format, shape, scaling=trained.scaling, facts=facts)
         terminal = Terminal()
         images = "any size" if exported.any_size else f"{height}x{width} pixels"
         terminal.say(f"{path}: batches of any size, images of {images}; off by {exported.error:.1e} from the network.")
-        terminal.say(f"Load it with {_LOADED_BY[self.format].format(str(path))}")
+        terminal.say(f"It takes {facts['pixels']}, and holds the names of {len(trained.classes)} classes.")
+        if self.format == "onnx":
+            print(_program(path, trained, (height, width)))  # noqa: T201
+        else:
+            terminal.say(f"Load it with {_LOADED_BY[self.format].format(str(path))}")
 
     def _path(self) -> Path:
         """Where the file goes."""
@@ -62,3 +74,28 @@ class ExportCommand:
             return self.out
         source = self.checkpoint / "model" if self.checkpoint.is_dir() else self.checkpoint
         return source.with_suffix(_SUFFIX[self.format])
+
+
+def _program(path: Path, trained: TrainedNetwork, size: tuple[int, int]) -> str:
+    """Ten lines of Python that run the file without this library."""
+    mode = "RGB" if trained.in_channels == 3 else "L"
+    resized = "" if trained.task.name == "segmentation" else f".resize({size[::-1]})"
+    pixels = "pixels.transpose(2, 0, 1)[None]" if mode == "RGB" else "pixels[None, None]"
+    divided = " / 255" if trained.scaling is None else ""
+    answer = {
+        "classification": "print(classes[scores[0].argmax()])",
+        "multilabel": "print([name for name, score in zip(classes, scores[0]) if score > 0])",
+        "segmentation": "print({n: float((scores[0].argmax(0) == i).mean()) for i, n in enumerate(classes)})",
+    }[trained.task.name]
+    return f"""
+import json, sys
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+session = onnxruntime.InferenceSession({str(path)!r})
+classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
+pixels = np.asarray(Image.open(sys.argv[1]).convert({mode!r}){resized}, dtype=np.float32){divided}
+(scores,) = session.run(None, {{"image": {pixels}}})
+{answer}
+"""

@@ -1,1 +1,3 @@
 """Errors of trained networks."""
+
+from orbitconv.evaluation.tested import evaluate as evaluate

@@ -4,7 +4,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data import ImageSet, rotated
 from orbitconv.data.rotation import TEST_SEED
 from orbitconv.evaluation.network_facts import errors_of_layers, group_of, measured_group, network_facts, turned_copies
+from orbitconv.evaluation.tested import evaluate_prepared
 from orbitconv.records.command import command_of, settings_of
 from orbitconv.records.record import Record
 from orbitconv.train import TrainedNetwork, error_percent, read_trained
-from orbitconv.train.datasets import is_turned, load_split
+from orbitconv.train.datasets import is_path, is_turned, load_split
 from orbitconv.train.examples import Pixels
+from orbitconv.train.prepared import from_folder, open_folder
 from orbitconv.train.settings import Device
 
 
@@ -30,7 +32,7 @@ class Evaluation:
     """What is measured on a trained network."""
 
     data: str | None = None
-    """Name of the data set; by default the one it was trained on."""
+    """Name of the data set, or path of pictures; by default the one it was trained on."""
     data_dir: Path | None = None
     """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
     test_images: int | None = None
@@ -46,6 +48,8 @@ class Evaluation:
     """Images for that, the first."""
     device: Device = "auto"
     """Where to compute; "auto" takes a GPU where there is one."""
+    trust: tuple[str, ...] = ()
+    """Packages that the file of the network may call to build it."""
     results: Path | None = None
     """Write the record to this JSON file."""
 
@@ -74,8 +78,10 @@ def evaluate_network(checkpoint: Path, config: Evaluation, progress: ProgressCal
     """
     config = Evaluation(**{one.name: getattr(config, one.name) for one in fields(Evaluation)})
     check_writable(config.results, "--results")
-    trained = read_trained(checkpoint)
+    trained = read_trained(checkpoint, config.trust)
     name = config.data or trained.config.data
+    if is_path(name):
+        return _evaluate_pictures(checkpoint, trained, config, name, progress)
     angles = _angles(config, name)
     images = load_split(name, "test", config.data_dir, progress)
     _check_fit(trained, images)
@@ -106,6 +112,49 @@ def evaluate_network(checkpoint: Path, config: Evaluation, progress: ProgressCal
         record.extra["equivariance"] = measure_layers(network, images.take(min(config.layer_images, len(images))))
         progress("evaluate", total, total)
     return record
+
+
+def _evaluate_pictures(
+    checkpoint: Path, trained: TrainedNetwork, config: Evaluation, name: str, progress: ProgressCallback
+) -> Record:
+    """The rows for pictures of one's own: as they are, and at each angle."""
+    if config.copies > 1:
+        raise ValueError("evaluate takes turned copies for data sets by name only; use predict --turns on pictures.")
+    if name == trained.config.data:
+        asked, record = trained.config, checkpoint if checkpoint.is_dir() else checkpoint.parent
+    else:
+        asked, record = replace(trained.config, data=name), None
+    asked = replace(asked, pictures=replace(asked.pictures, channels=trained.in_channels))
+    pictures = open_folder(asked, record=record, progress=progress)
+    for part in (pictures.train, pictures.val, pictures.test):
+        if part is not None and trained.scaling is not None:
+            part.scaling = trained.scaling  # that of training
+    data = from_folder(pictures, train_images=trained.config.train_images, test_images=config.test_images)
+    angles = (0, 45, 90) if config.angles is None else config.angles
+    found = evaluate_prepared(trained, data, angles=angles, device=config.device, progress=progress)
+    made = Record(
+        study="evaluation",
+        command=command_of(f"orbitconv evaluate {checkpoint}", config, "evaluation"),
+        config={**settings_of(config), "angles": list(angles), "data": name},
+    )
+    columns = {
+        **network_facts(trained.network, trained.config.network.basis),
+        "seed": trained.config.seed,
+        "train": trained.config.data,
+        "data": name,
+    }
+    made.add(**columns, test="upright", degrees=None, test_error_percent=found["error_percent"], seconds=0.0)
+    for degrees in angles:
+        error = found["error_at"][f"{degrees:g}"]
+        made.add(**columns, test="angle", degrees=degrees, test_error_percent=error, seconds=0.0)
+    made.extra["figures"] = {
+        key: value for key, value in found.items() if isinstance(value, int | float | dict) and key != "error_at"
+    }
+    made.extra["classes"] = {
+        key: dict(zip(trained.classes, value, strict=True))
+        for key, value in found.items() if isinstance(value, list)
+    }  # fmt: skip
+    return made
 
 
 def _angles(config: Evaluation, name: str) -> tuple[float, ...]:

@@ -40,7 +40,7 @@ class TrainConfig:
     train_images: int | None = None
     """Train on so many images, chosen at random; all by default."""
     test_images: int | None = None
-    """Test on so many images, the first; all by default."""
+    """Test on so many images, the first, or of pictures of one's own evenly spread ones; all by default."""
     validation_images: int = 0
     """Images held out of training; the weights with the smallest error on them are kept as best.safetensors."""
     test_every: int = 1

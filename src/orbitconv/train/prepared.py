@@ -90,7 +90,7 @@ def from_folder(
         dice: Weight of the Dice loss, for masks.
         workers: Processes that read pictures.
         train_images: Train on so many, chosen at random.
-        test_images: Test on so many, the first.
+        test_images: Test on so many, evenly spread over the sorted pictures.
         seed: Seed of that choice.
         progress: Called while pictures are read into memory.
 
@@ -124,7 +124,7 @@ def from_folder(
     return Prepared(
         train=_source(train, workers, weights, progress),
         tests={
-            name: _source(data if test_images is None else _taken(data, list(range(min(test_images, len(data))))),
+            name: _source(data if test_images is None else _taken(data, evenly(len(data), test_images)),
                           workers, None, progress)
             for name, data in tests.items() if data is not None
         },
@@ -181,6 +181,19 @@ def _source(data: PictureDataset, workers: int, weights: torch.Tensor | None, pr
     if weights is not None:
         return Streamed(data=TensorDataset(images, labels), weights=weights)
     return Examples(images, labels)
+
+
+def evenly(n: int, wanted: int) -> list[int]:
+    """Places that are evenly spread, so that sorted classes all occur.
+
+    Args:
+        n: How many there are.
+        wanted: How many are wanted; all if there are no more.
+
+    Returns:
+        The places, in order.
+    """
+    return [i * n // wanted for i in range(wanted)] if wanted < n else list(range(n))
 
 
 def _taken(data: PictureDataset, chosen: list[int]) -> PictureDataset:
