@@ -73,7 +73,7 @@ def test_the_size_is_that_of_the_training_unless_another_one_is_given(training, 
     write_trained(training / "model.safetensors", weights, config, 3, ("a", "b"), (20, 24))
     shapes = []
 
-    def export(_network, path, _format, shape):
+    def export(_network, path, _format, shape, **_):
         shapes.append(shape)
         return Exported(path, any_size=False, error=0.0)
 
