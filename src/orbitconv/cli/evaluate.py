@@ -32,7 +32,7 @@ class EvaluateCommand(Evaluation):
             record.write(self.results)
         terminal.show(_errors(record))
         for name, value in record.extra.get("figures", {}).items():
-            terminal.show(f"{name.replace('_', ' ')}: {_shown(value)}", markup=False)
+            terminal.say(f"{name.replace('_', ' ')}: {_shown(value)}")
         if "classes" in record.extra:
             terminal.show(_classes(record.extra["classes"]))
         if "equivariance" in record.extra:

@@ -1,5 +1,6 @@
 """Masks of pictures of any size, from a trained network: written as they are made; the work can be resumed."""
 
+import io
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -200,14 +201,13 @@ def overlay(image: Float[Tensor, "c h w"], mask: Int64[Tensor, "h w"]) -> UInt8[
 
 def _encoded(pixels: np.ndarray, file_format: MaskFormat) -> bytes:
     """Pixels as a file."""
-    import io
-
     content = io.BytesIO()
     if file_format == "tiff":
         import_optional("tifffile", "train", "Writing TIFF").imwrite(content, pixels)
     else:
-        narrow = pixels if pixels.dtype != np.int32 else pixels.astype(np.uint16)
-        import_optional("PIL.Image", "train", "Writing PNG").fromarray(narrow).save(content, "PNG")
+        if pixels.dtype == np.int32:
+            raise ValueError(f"A mask of {int(pixels.max())} objects is more than PNG holds (65,535). Choose tiff.")
+        import_optional("PIL.Image", "train", "Writing PNG").fromarray(pixels).save(content, "PNG")
     return content.getvalue()
 
 
