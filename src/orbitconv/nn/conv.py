@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from functools import partial
 from typing import ClassVar, Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -32,6 +33,28 @@ def is_channels_last(planes: Float[Tensor, "b c h w"]) -> bool:
         True also if they are a part of planes that lie so.
     """
     return planes.stride(1) == 1 and not planes.is_contiguous()
+
+
+def is_dense(planes: Float[Tensor, "b c h w"]) -> bool:
+    """Whether planes fill their memory, contiguous or channels last; told from strides, which `torch.vmap` knows too.
+
+    Args:
+        planes: Planes, in any layout.
+
+    Returns:
+        False for a part of larger planes.
+    """
+    return any(_are_steps(planes, axes) for axes in ((3, 2, 1, 0), (1, 3, 2, 0)))
+
+
+def _are_steps(planes: Tensor, axes: tuple[int, ...]) -> bool:
+    """Whether axes follow each other in memory, the quickest first."""
+    step = 1
+    for axis in axes:
+        if planes.shape[axis] != 1 and planes.stride(axis) != step:
+            return False
+        step *= planes.shape[axis]
+    return True
 
 
 class BasisConv2d(nn.Module, ABC):
@@ -314,6 +337,7 @@ def _resolve_padding(owner: str, padding: Padding, layer: BasisConv2d) -> tuple[
     if isinstance(padding, str):
         raise ValueError(f"{owner} expects padding in pixels, 'same' or 'valid', got {padding!r}.")  # noqa: TRY004
     pair = tuple(padding) if isinstance(padding, tuple | list) else (padding, padding)
-    if len(pair) != 2 or any(not isinstance(p, int) or p < 0 for p in pair):
+    if len(pair) != 2 or any(isinstance(p, bool) or not isinstance(p, int | np.integer) or p < 0 for p in pair):
         raise ValueError(f"{owner} expects padding of zero or more pixels, one or (height, width), got {padding!r}.")
-    return pair[0], pair[0], pair[1], pair[1]
+    height, width = int(pair[0]), int(pair[1])
+    return height, height, width, width

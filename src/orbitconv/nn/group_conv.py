@@ -1,6 +1,7 @@
 """From the group to the group."""
 
 import math
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, final
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from orbitconv.bases import FilterBasis
 from orbitconv.groups import Cyclic
-from orbitconv.nn.conv import BasisConv2d, is_channels_last
+from orbitconv.nn.conv import BasisConv2d, is_channels_last, is_dense
 from orbitconv.nn.products.cached import is_kept
 from orbitconv.nn.products.dense import expand_group
 from orbitconv.nn.products.fourier import (
@@ -25,8 +26,10 @@ from orbitconv.nn.products.fourier import (
 )
 from orbitconv.nn.products.kernel import layer as fused
 from orbitconv.nn.products.recompute import is_recorded, recomputed
-from orbitconv.nn.products.turning import turning_of
+from orbitconv.nn.products.turning import Turning, turning_of
 
+_ALL = sys.maxsize
+"""A number of images that holds all, whatever the batch."""
 _MOST_PLANS = 256
 """Sizes of input for which a layer remembers how it multiplies."""
 
@@ -101,8 +104,9 @@ class GroupConv2d(BasisConv2d):
         self.fourier: bool | Literal["auto"] = "auto" if automatic else fourier is True
         self._work = work_of(self) if self.fourier else None
         self._plans: dict[tuple[torch.Size, bool, bool, bool | str], int] = {}
+        self._turning = turning_of(self.group).to(self.coefficients.device)
         for name in ("waves", "shifts") if self.fourier else ():
-            self.register_buffer(name, torch.empty(0), persistent=False)
+            self.register_buffer(name, torch.empty(0, device=self.coefficients.device), persistent=False)
         self._write_tables()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "GroupConv2d":
@@ -124,12 +128,28 @@ class GroupConv2d(BasisConv2d):
         super()._load_from_state_dict(*args, **kwargs)
         self._write_tables()
 
+    @torch.inference_mode(mode=False)  # a state dict may be loaded in it, and the layer trained afterwards
     def _write_tables(self) -> None:
-        self._turning = turning_of(self.group).to(self.coefficients.device)
+        """Bring the tables to the layer's device, in float64: they are rounded where they are used.
+
+        Moves and loading may come while a pruned or parametrized layer has coefficients of before.
+        """
+        device = self.coefficients.device
         if self.fourier:
+            device = device if self.waves.is_meta else self.waves.device
+            widest = torch.float32 if device.type == "mps" else torch.float64
             self.waves, self.shifts = (
-                table.to(self.coefficients, copy=True) for table in fourier_tables(self.group.order)
+                table.to(device, widest, copy=True) for table in fourier_tables(self.group.order)
             )
+        if device != self._turning.selection.device:
+            self._turning = turning_of(self.group).to(device)
+
+    def _turning_on(self, device: torch.device) -> Turning:
+        """The table of the group where coefficients are: `torch.func` may put some in place of those on meta."""
+        if device == self._turning.selection.device:
+            return self._turning
+        with torch.inference_mode(mode=False):
+            return turning_of(self.group).to(device)
 
     def _coefficient_shape(self, in_channels: int) -> tuple[int, ...]:
         return self.out_channels, in_channels, self.group.order, self.basis.num_atoms
@@ -137,7 +157,7 @@ class GroupConv2d(BasisConv2d):
     def _expand(
         self, coefficients: Float[Tensor, "o i m d"], atoms: Float[Tensor, "g d ky kx"], channels_last: bool = False
     ) -> Float[Tensor, "og ih ky kx"]:
-        return expand_group(coefficients, atoms, self._turning, channels_last)
+        return expand_group(coefficients, atoms, self._turning_on(coefficients.device), channels_last)
 
     def forward(self, x: Float[Tensor, "b i h h1 w1"]) -> Float[Tensor, "b o g h2 w2"]:
         """Correlate `x` with the filter at every group element."""
@@ -161,7 +181,7 @@ class GroupConv2d(BasisConv2d):
         if self._work is None or self.fourier is False:
             return 0
         if is_recorded():  # which must not tell sizes apart
-            return len(planes) if self.fourier is True else 0
+            return _ALL if self.fourier is True else 0
         if self.fourier == "auto" and not self._is_like_measured(planes):
             return 0
         key = planes.shape, is_channels_last(planes), torch.is_grad_enabled(), self.fourier
@@ -176,8 +196,7 @@ class GroupConv2d(BasisConv2d):
         """Whether a call is of the kind that prices are known for."""
         if planes.device.type != "cpu" or planes.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
             return False
-        is_whole = planes.is_contiguous() or planes.is_contiguous(memory_format=torch.channels_last)
-        return is_whole and not is_kept(self)  # whose filters cost nothing
+        return is_dense(planes) and not is_kept(self)  # whose filters cost nothing
 
     def _plan(self, work: Work, shape: torch.Size, is_last: bool, learns: bool) -> int:
         pixels, mixed = self._pixels(*shape[-2:])
@@ -198,12 +217,13 @@ class GroupConv2d(BasisConv2d):
     ) -> Float[Tensor, "b o g h2 w2"]:
         planes, padding = self.pad(planes)
         options = self.stride, padding, self.dilation, self.groups
-        atoms, tables = self.basis(self.coefficients.dtype), FourierTables(self.waves, self.shifts)
+        dtype = self.coefficients.dtype
+        atoms, tables = self.basis(dtype), FourierTables(self.waves.to(dtype), self.shifts.to(dtype))
 
         def product(part: Tensor, coefficients: Tensor, atoms: Tensor) -> Tensor:
             return correlate_in_fourier_space(part, coefficients, atoms, tables, options)
 
-        if together >= len(planes):
+        if together == _ALL or together >= len(planes):
             parts, run = (planes,), product
         else:  # of what lies between, only one part is in memory, unless the user asked for speed
             parts, run = planes.split(together), product if self.fourier is True else partial(recomputed, product)

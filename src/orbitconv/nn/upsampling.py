@@ -30,7 +30,7 @@ def upsample_to(x: Float[Tensor, "*lead h w"], size: Sequence[int]) -> Float[Ten
             f"of shape {tuple(x.shape)}."
         )
     height, width = size
-    planes = x.flatten(0, -3)[None]
-    tall = F.interpolate(planes, (height, planes.shape[-1]), mode="bilinear", align_corners=height % 2 == 1)
+    planes = x.flatten(0, -3)[:, None]  # as a batch, which may be empty
+    tall = F.interpolate(planes, (height, x.shape[-1]), mode="bilinear", align_corners=height % 2 == 1)
     wide = F.interpolate(tall, (height, width), mode="bilinear", align_corners=width % 2 == 1)
-    return wide[0].unflatten(0, x.shape[:-2])
+    return wide[:, 0].unflatten(0, x.shape[:-2])

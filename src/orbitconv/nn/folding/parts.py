@@ -26,7 +26,7 @@ class OnPlanes(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b c g h2 w2"]:
         """Apply the module."""
-        return self.planar(x.flatten(1, 2)).unflatten(1, (-1, x.shape[2]))
+        return self.planar(x.flatten(1, 2)).unflatten(1, (x.shape[1], x.shape[2]))
 
 
 class Blur(nn.Module):
@@ -48,7 +48,7 @@ class Blur(nn.Module):
         y = F.pad(x.flatten(0, 1).unsqueeze(1), (2, 2, 2, 2), mode="reflect")
         y = F.conv2d(y, down.reshape(1, 1, 5, 1), stride=(2, 1))
         y = F.conv2d(y, across.reshape(1, 1, 1, 5), stride=(1, 2))
-        return y.squeeze(1).unflatten(0, (-1, x.shape[1]))
+        return y.squeeze(1).unflatten(0, (x.shape[0], x.shape[1]))
 
 
 class OverGroup(nn.Module):

@@ -118,16 +118,16 @@ def correlate_in_fourier_space(
     if is_pointwise:
         x = F.pad(x, (padding[1], padding[1], padding[0], padding[0])) if any(padding) else x  # which would copy
         x = x[..., :: stride[0], :: stride[1]]
-    batch, _, height, width = x.shape
+    (batch, _, height, width), inputs = x.shape, coefficients.shape[1]  # of a block
 
     if is_last:
-        numbers = x.permute(0, 2, 3, 1).unflatten(3, (-1, order)) @ waves.T
+        numbers = x.permute(0, 2, 3, 1).unflatten(3, (blocks * inputs, order)) @ waves.T
         spectrum = rearrange(numbers, "b h w (c i) (f q) -> (f c) (b h w) (q i)", q=2, c=blocks)
     else:
-        numbers = waves @ x.view(batch, -1, order, height, width).permute(2, 1, 0, 3, 4).flatten(1)
+        numbers = waves @ x.view(batch, blocks * inputs, order, height, width).permute(2, 1, 0, 3, 4).flatten(1)
         pixels = batch * height * width
-        parts = numbers.view(-1, 2, blocks, numbers.shape[1] // (blocks * pixels), pixels)  # f q c i p
-        spectrum = parts.transpose(1, 2).reshape(-1, 2 * parts.shape[3], pixels).mT
+        parts = numbers.view(len(tables.waves), 2, blocks, inputs, pixels)  # f q c i p
+        spectrum = parts.transpose(1, 2).reshape(len(tables.waves) * blocks, 2 * inputs, pixels).mT
     weight = _block_weights(coefficients, tables.shifts, blocks)
 
     if is_pointwise:
@@ -137,21 +137,25 @@ def correlate_in_fourier_space(
             mixed = rearrange(spectrum @ weight, "(f c) p (r d o) -> p (c o) (f r d)", **sizes)
             return (mixed @ back.T).unflatten(0, (batch, height, width)).permute(0, 3, 4, 1, 2)
         mixed = rearrange(weight.mT @ spectrum.mT, "(f c) (r d o) p -> (f r d) (c o p)", **sizes)
-        return (back @ mixed).unflatten(1, (-1, batch, height, width)).permute(2, 1, 0, 3, 4).contiguous()
+        y = (back @ mixed).unflatten(1, (len(coefficients), batch, height, width))
+        return y.permute(2, 1, 0, 3, 4).contiguous()
 
     # From here on the numbers of a pixel lie side by side, as depthwise convolutions like it.
     # These shapes are written out, as einops takes half as long as the work in small layers.
-    mixed = (spectrum @ weight).view(-1, blocks, batch * height * width, 2, weight.shape[2] // 2)  # f c p r do
-    mixed = mixed.permute(2, 0, 3, 1, 4).reshape(batch * height * width, len(waves), -1)
-    z = (waves.T @ mixed).view(batch, height, width, -1).permute(0, 3, 1, 2)
+    per_block, frequencies = weight.shape[2] // 2, len(tables.waves)
+    mixed = (spectrum @ weight).view(frequencies, blocks, batch * height * width, 2, per_block)  # f c p r do
+    mixed = mixed.permute(2, 0, 3, 1, 4).reshape(batch * height * width, len(waves), blocks * per_block)
+    z = (waves.T @ mixed).view(batch, height, width, order * blocks * per_block).permute(0, 3, 1, 2)
     filters = atoms[:, None, :, None].expand(-1, blocks, -1, len(coefficients) // blocks, -1, -1)  # g c d o ky kx
     filters = filters.reshape(-1, 1, *atoms.shape[2:])
     y = F.conv2d(z, filters, None, stride, padding, dilation, len(filters))
     y = y.permute(0, 2, 3, 1)
-    y = y.view(*y.shape[:3], order, blocks, atoms.shape[1], -1).sum(5, dtype=y.dtype)  # autocast would sum to float32
+    y = y.view(*y.shape[:3], order, blocks, atoms.shape[1], len(coefficients) // blocks)
+    y = y.sum(5, dtype=y.dtype)  # autocast would sum to float32
     if is_last:
-        return y.permute(0, 1, 2, 4, 5, 3).reshape(*y.shape[:3], -1, order).contiguous().permute(0, 3, 4, 1, 2)
-    return y.permute(0, 4, 5, 3, 1, 2).reshape(len(y), -1, order, *y.shape[1:3]).contiguous()
+        y = y.permute(0, 1, 2, 4, 5, 3).reshape(*y.shape[:3], len(coefficients), order)
+        return y.contiguous().permute(0, 3, 4, 1, 2)
+    return y.permute(0, 4, 5, 3, 1, 2).reshape(batch, len(coefficients), order, *y.shape[1:3]).contiguous()
 
 
 def _block_weights(

@@ -93,7 +93,7 @@ def check_trusted(library: Path) -> None:
 def _check_absolute(path: Path) -> None:
     if not path.is_absolute():
         raise UntrustedFileError(
-            f"{path} depends on the working folder; compiled files need an absolute path: set ORBITCONV_CACHE to one"
+            f"{path} depends on the working folder, and compiled files need an absolute path: set ORBITCONV_CACHE"
         )
 
 
