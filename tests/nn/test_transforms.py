@@ -1,4 +1,4 @@
-"""Layers under what torch does to modules: `torch.func`, loading in inference mode, pruning, export, NumPy's integers."""
+"""Layers under what is done to modules: `torch.func`, loading in inference mode, pruning, export, NumPy's integers."""
 
 import copy
 import warnings
@@ -40,7 +40,7 @@ def test_several_networks_at_once_equal_the_loop(group, options, where):
     base, x = copy.deepcopy(networks[0]).to(where), torch.randn(2, 1, 9, 9)
     found = vmap(lambda p, b: functional_call(base, (p, b), (x,)))(parameters, buffers)
     expected = torch.stack([net(x) for net in networks])
-    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6 * float(expected.abs().max()))
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6 * float(expected.detach().abs().max()))
 
 
 @pytest.mark.parametrize(("group", "options"), PRODUCTS)
@@ -60,7 +60,7 @@ def test_sliced_input_under_vmap_equals_the_loop(group, options):
     layer = GroupConv2d(3, 2, HarmonicBasis(group, 3), **options)
     x = torch.randn(4, 2, 3, group.order, 9, 18)[..., ::2]
     expected = torch.stack([layer(part) for part in x])
-    torch.testing.assert_close(vmap(layer)(x), expected, rtol=1e-6, atol=1e-6 * float(expected.abs().max()))
+    torch.testing.assert_close(vmap(layer)(x), expected, rtol=1e-6, atol=1e-6 * float(expected.detach().abs().max()))
 
 
 @pytest.mark.parametrize("assign", [False, True])
@@ -129,7 +129,7 @@ def test_padding_may_be_an_integer_of_numpy(padding):
 
 
 def test_padding_is_no_truth_value():
-    with pytest.raises(ValueError, match="expects padding of zero or more pixels, .* got True"):
+    with pytest.raises(ValueError, match=r"expects padding of zero or more pixels, .* got True"):
         LiftingConv2d(1, 2, HarmonicBasis(C8, 3), padding=True)
 
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -9,6 +10,10 @@ from torch import Tensor, nn
 
 from orbitconv._support.checks import Size2, as_pair
 from orbitconv.groups import Group
+
+
+_ROUNDING = 0.01
+"""Difference of atoms, in parts of their norm, that rounding a saved state to 16 bits makes."""
 
 
 class FilterBasis(nn.Module, ABC):
@@ -64,6 +69,33 @@ class FilterBasis(nn.Module, ABC):
         """
         return self()[:, d]
 
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        """Save, and note beside the tensors, as torch does with versions, which basis they are of."""
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if hasattr(destination, "_metadata"):
+            noted = {"group": str(self.group), "basis": f"{type(self).__name__}({self.extra_repr()})"}
+            destination._metadata.setdefault(prefix[:-1], {}).update(noted)  # noqa: SLF001
+
+    def _load_from_state_dict(
+        self, state_dict: Any, prefix: str, local_metadata: Any, strict: bool, *lists: list[str]
+    ) -> None:
+        """Load, but refuse the state of a basis of another group: coefficients mean something else there."""
+        own, group = f"{type(self).__name__}({self.extra_repr()})", local_metadata.get("group", str(self.group))
+        reason = f"the state is one on {group}, not {self.group}" if group != str(self.group) else None
+        reason = reason or self._reason_to_refuse(state_dict, prefix)
+        if reason is None:
+            super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, *lists)
+            return
+        lists[-1].append(
+            f"The basis at {prefix[:-1] or 'the top'} is {own}, and the state was saved with "
+            f"{local_metadata.get('basis', 'another basis')}: {reason}. Build the network with the basis it was saved "
+            "with."
+        )
+
+    def _reason_to_refuse(self, state_dict: Any, prefix: str) -> str | None:  # noqa: ARG002
+        """Why the tensors of a state are not of this basis; a basis that trains takes any of its shape."""
+        return None
+
     def extra_repr(self) -> str:
         """Group, size and dimension, for `print`."""
         height, width = self.kernel_size
@@ -74,7 +106,8 @@ class FixedBasis(FilterBasis):
     """A basis whose atoms are constants.
 
     The atoms are kept in float64 whatever happens to the module, and rounded when asked for: `.double()` after
-    `.half()` is exact again. They travel in the state dict, so a saved network carries its basis.
+    `.half()` is exact again. They travel in the state dict, so a saved network carries its basis: a network built on
+    the meta device takes it over, and one that was built with other atoms refuses the state.
 
     Args:
         group: The group.
@@ -112,6 +145,16 @@ class FixedBasis(FilterBasis):
             Atoms of shape (group, num_atoms, height, width).
         """
         return self.atoms.to(dtype or self.dtype)
+
+    def _reason_to_refuse(self, state_dict: Any, prefix: str) -> str | None:
+        """Other atoms than these are another basis; but atoms that were on meta, or are zero, are yet to be loaded."""
+        given = state_dict.get(f"{prefix}atoms")
+        if not isinstance(given, Tensor) or given.is_meta or self.atoms.is_meta or not self.atoms.abs().sum() > 0:
+            return None
+        if given.shape != self.atoms.shape:
+            return f"its atoms have the shape {tuple(given.shape)}, not {tuple(self.atoms.shape)}"
+        off = float((given.to(self.atoms) - self.atoms).norm() / self.atoms.norm())
+        return None if off <= _ROUNDING else f"its atoms differ by {off:.2g} of their norm"
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "FixedBasis":  # noqa: ARG002
         """Follow moves between devices, remember the dtype, and keep the float64 atoms.

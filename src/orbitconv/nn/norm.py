@@ -82,5 +82,5 @@ class GroupBatchNorm2d(nn.BatchNorm3d):
             follow_statistics(self, mean, variance * (numbers / (numbers - 1)))
         return normalized.view_as(samples)
 
-    def _check_input_dim(self, input: Tensor) -> None:
+    def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002
         """Nothing more: `forward` looks at its input, which it may hand on as rows."""

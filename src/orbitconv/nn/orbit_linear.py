@@ -132,8 +132,8 @@ class OrbitLinear(nn.Module):
                 f"features in each channel, got {tuple(x.shape)}."
             )
         x = x.flatten(2)
-        if not len(x):  # there is no Fourier transform of nothing
-            return x.new_zeros(0, self.out_channels, *self.orders)
+        if not len(x):  # there is no Fourier transform of nothing; gradients are zero
+            return (x.sum() * self.weight.sum()).expand(0, self.out_channels, *self.orders)
         if self.is_local:
             return self._correlate_window(x)
         y = self._correlate_orbits(x) if self.layout is None else self._correlate_layout(x)

@@ -1,0 +1,68 @@
+"""A state is loaded into the network it was saved from, or one like it, and refused by one of another group or basis."""
+
+import pytest
+import torch
+
+from orbitconv.bases import ExactBasis, HarmonicBasis, load_basis
+from orbitconv.groups import Cyclic, Dihedral
+from orbitconv.models import ResNet
+from orbitconv.nn import GroupConv2d
+
+PAIRS = [(Cyclic(8), Dihedral(4)), (Cyclic(12), Dihedral(6)), (Cyclic(16), Dihedral(8))]
+
+
+@pytest.mark.parametrize(("saved", "built"), [*PAIRS, *(pair[::-1] for pair in PAIRS)], ids=str)
+@pytest.mark.parametrize("assign", [False, True])
+def test_a_state_of_another_group_is_refused(saved, built, assign):
+    state = GroupConv2d(2, 2, HarmonicBasis(saved, 3)).state_dict()
+    layer = GroupConv2d(2, 2, HarmonicBasis(built, 3))
+    before = layer.basis.atoms.clone()
+    with pytest.raises(RuntimeError, match=rf"HarmonicBasis\({built}, .* saved with HarmonicBasis\({saved}, "):
+        layer.load_state_dict(state, assign=assign)
+    assert torch.equal(layer.basis.atoms, before)
+
+
+def test_one_by_one_layers_whose_atoms_are_alike_are_refused_too():
+    state = GroupConv2d(2, 2, ExactBasis(Cyclic(4), 1)).state_dict()
+    with pytest.raises(RuntimeError, match="the state is one on C4, not D2"):
+        GroupConv2d(2, 2, ExactBasis(Dihedral(2), 1)).load_state_dict(state)
+
+
+def test_networks_of_another_group_are_refused(tmp_path):
+    torch.save(ResNet("spectral-c8-k3", width=4, depth=8).state_dict(), tmp_path / "state.pt")
+    with pytest.raises(
+        RuntimeError, match=r"is TabulatedBasis\(spectral, D4, .* saved with TabulatedBasis\(spectral, C8, "
+    ):
+        ResNet("spectral-d4-k3", width=4, depth=8).load_state_dict(torch.load(tmp_path / "state.pt"))
+
+
+def test_a_plain_dictionary_of_tensors_is_told_by_its_atoms():
+    state = dict(GroupConv2d(2, 2, HarmonicBasis(Cyclic(8), 3)).state_dict().items())
+    with pytest.raises(RuntimeError, match=r"HarmonicBasis\(D4, .* another basis: its atoms differ by \d"):
+        GroupConv2d(2, 2, HarmonicBasis(Dihedral(4), 3)).load_state_dict(state)
+
+
+def test_another_basis_of_one_shape_is_refused():
+    state = GroupConv2d(2, 2, load_basis("spectral-c8-k3-d6")).state_dict()
+    with pytest.raises(
+        RuntimeError, match=r"HarmonicBasis\(C8, .* saved with TabulatedBasis\(spectral, C8, .* atoms differ by"
+    ):
+        GroupConv2d(2, 2, HarmonicBasis(Cyclic(8), 3)).load_state_dict(state)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_a_rounded_state_is_taken(dtype):
+    layer = GroupConv2d(2, 2, load_basis("spectral-c8-k3"))
+    state = {name: value.to(dtype) for name, value in layer.state_dict().items()}
+    assert GroupConv2d(2, 2, load_basis("spectral-c8-k3")).load_state_dict(state).missing_keys == []
+
+
+@pytest.mark.parametrize("assign", [False, True])
+def test_a_layer_without_atoms_takes_them_over(assign):
+    saved = GroupConv2d(2, 2, HarmonicBasis(Cyclic(8), 3))
+    layer = GroupConv2d(2, 2, load_basis("spectral-c8-k3")).to("meta")
+    if not assign:
+        layer.to_empty(device="cpu")
+    layer.load_state_dict(saved.state_dict(), assign=assign)
+    x = torch.randn(1, 2, 8, 5, 5)
+    assert torch.equal(layer(x), saved(x))
