@@ -112,8 +112,8 @@ def export_model(
 
 def _write_torch(
     network: nn.Module,
-    example: Tensor,
-    any_size: bool,
+    example: Tensor,  # noqa: ARG001
+    any_size: bool,  # noqa: ARG001
     facts: dict[str, str],
 ) -> tuple[bytes, Run]:
     """A pickled graph of torch's own modules."""
@@ -125,8 +125,8 @@ def _write_torch(
 
 def _write_torchscript(
     network: nn.Module,
-    example: Tensor,
-    any_size: bool,
+    example: Tensor,  # noqa: ARG001
+    any_size: bool,  # noqa: ARG001
     facts: dict[str, str],
 ) -> tuple[bytes, Run]:
     """A scripted module."""

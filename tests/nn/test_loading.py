@@ -1,4 +1,4 @@
-"""A state is loaded into the network it was saved from, or one like it, and refused by one of another group or basis."""
+"""A state is loaded into the network it was saved from, or one like it; one of another group or basis is refused."""
 
 import pytest
 import torch

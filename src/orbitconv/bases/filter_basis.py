@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from orbitconv._support.checks import Size2, as_pair
 from orbitconv.groups import Group
 
-
 _ROUNDING = 0.01
 """Difference of atoms, in parts of their norm, that rounding a saved state to 16 bits makes."""
 
