@@ -120,7 +120,7 @@ def from_folder(
         "multilabel": MultiLabel(class_weights),
         "segmentation": Segmentation(pictures.ignore_index, class_weights, dice),
     }[pictures.task]
-    size = train.shape[1:]
+    size = None if train.shape is None else train.shape[1:]
     return Prepared(
         train=_source(train, workers, weights, progress),
         tests={

@@ -61,9 +61,10 @@ class Streamed(Source):
         return self._moved(self._loader(self.data, order))
 
     def _loader(self, data: Dataset[Any], order: TrainBatches | TestBatches) -> DataLoader[Any]:
-        keep = {"persistent_workers": True} if self.workers and isinstance(order, TrainBatches) else {}
-        pinned = self.device.type == "cuda"
-        return DataLoader(data, batch_sampler=order, num_workers=self.workers, pin_memory=pinned, **keep)
+        return DataLoader(
+            data, batch_sampler=order, num_workers=self.workers, pin_memory=torch.device(self.device).type == "cuda",
+            persistent_workers=self.workers > 0 and isinstance(order, TrainBatches),
+        )  # fmt: skip
 
     def _moved(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[Batch]:
         for images, labels in batches:
