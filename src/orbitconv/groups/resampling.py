@@ -73,10 +73,11 @@ class _Scatter(torch.autograd.Function):
 
     @staticmethod
     def forward(values: Tensor, index: Tensor, weight: Tensor, size: int) -> Tensor:
-        out = values.new_zeros(size, values.shape[1])
-        for k in range(index.shape[1]):
-            out.index_add_(0, index[:, k], values * weight[:, k, None])
-        return out
+        pixel, entry = index.flatten().int().sort()  # entries of one pixel in a row: again a sparse product
+        starts = torch.searchsorted(pixel, torch.arange(size, dtype=pixel.dtype, device=pixel.device))
+        return F.embedding_bag(
+            entry // index.shape[1], values.contiguous(), starts, per_sample_weights=weight.flatten()[entry], mode="sum"
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, int], output: Tensor) -> None:  # noqa: ARG004
