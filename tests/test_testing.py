@@ -118,3 +118,24 @@ def test_outputs_of_several_tensors_are_all_tested_or_one_is_chosen():
     assert_equivariant(Two(), planar(), C4, output=0)
     with pytest.raises(TypeError, match="expects an output of rank 2, 4 or 5"):
         assert_equivariant(nn.Flatten(0), planar(), C4)
+
+
+@pytest.mark.parametrize("x", [torch.zeros(0, 1, 8, 8), torch.zeros(2, 1, 8, 8, device="meta")])
+def test_refuses_input_without_values(x):
+    with pytest.raises(ValueError, match="nothing would be tested"):
+        assert_equivariant(nn.Identity(), x, C4)
+
+
+def test_one_way_of_reading_the_output_must_fit_every_element():
+    class Changing(nn.Module):
+        """Turns as planes the first time, as channels last the second."""
+
+        calls = 0
+
+        def forward(self, x):
+            self.calls += 1
+            self.first = x if self.calls == 1 else self.first
+            return x if self.calls < 3 else self.first.movedim(-1, 1).rot90(2, (-2, -1)).movedim(1, -1)
+
+    with pytest.raises(AssertionError, match="element 2 of C4"):
+        assert_equivariant(Changing(), torch.randn(2, 4, 4, 4, dtype=torch.float64), C4, elements=[1, 2])

@@ -225,3 +225,43 @@ def test_autocast_changes_nothing(smooth):
     outside = equivariance_error(net, x, Cyclic(4))[""]
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(equivariance_error(net, x, Cyclic(4))[""], outside)
+
+
+def test_norms_do_not_overflow_16_bits():
+    x = 200 + 50 * torch.randn(1, 1, 360, 360)
+    layer = nn.Conv2d(1, 1, 3, padding=1)
+    expected = equivariance_error(layer, x, Cyclic(4), elements=[1])[""]
+    found = equivariance_error(layer.half(), x.half(), Cyclic(4), elements=[1])[""]
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=0.01, atol=0)
+
+
+class Ramp(nn.Module):
+    """Adds what stays where it is: an embedding of places."""
+
+    def forward(self, x):
+        return x + torch.linspace(-9, 9, x.shape[2], dtype=x.dtype)[:, None]
+
+
+def test_a_reading_that_nothing_tells_is_marked():
+    errors = equivariance_error(Ramp(), torch.randn(2, 5, 5, 5, dtype=torch.float64), Cyclic(4))
+    assert errors.ambiguous == {""}
+    assert "planes?" in str(errors)
+
+
+def test_layers_of_known_type_and_those_of_their_shape_are_not_ambiguous(smooth):
+    errors = equivariance_error(nn.Sequential(*plain()[:1], nn.Tanh()), smooth[:2], Cyclic(8), elements=[1])
+    assert errors["1"] > 0.1
+    assert not errors.ambiguous
+    for channels, ambiguous in ((5, {""}), (7, {"body.1", ""})):  # a cube could be either
+        net = ChannelsLast()
+        net.body = nn.Sequential(nn.Linear(3, channels), Ramp())
+        errors = equivariance_error(net.double(), torch.randn(2, 3, 7, 7, dtype=torch.float64), Cyclic(4))
+        assert errors.ambiguous == ambiguous
+    assert errors.readings["body.0"] == "channels last"
+
+
+@pytest.mark.parametrize("images", [torch.zeros(0, 1, 8, 8), torch.zeros(2, 1, 8, 8, device="meta")])
+def test_refuses_what_holds_no_values(images):
+    with pytest.raises(ValueError, match="expects at least one image with values"):
+        equivariance_error(nn.Identity(), images, Cyclic(4))

@@ -39,7 +39,7 @@ class _Gather(torch.autograd.Function):
         ctx.save_for_forward(*inputs)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, Tensor | None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, Tensor | None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         table, index, weight = ctx.saved_tensors
         to_table, _, to_weight = ctx.needs_input_grad
         return (
@@ -49,7 +49,7 @@ class _Gather(torch.autograd.Function):
         )
 
     @staticmethod
-    def jvp(ctx: Any, along_table: Tensor | None, _: None, along_weight: Tensor | None) -> Tensor:
+    def jvp(ctx: Any, along_table: Tensor | None, _: None, along_weight: Tensor | None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         table, index, weight = ctx.saved_tensors
         parts = [
             _Gather.apply(*part)
@@ -59,7 +59,7 @@ class _Gather(torch.autograd.Function):
         return sum(parts[1:], start=parts[0])  # pyright: ignore[reportReturnType, reportCallIssue, reportArgumentType]
 
     @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], table: Tensor, index: Tensor, weight: Tensor) -> Any:
+    def vmap(info: Any, in_dims: tuple[int | None, ...], table: Tensor, index: Tensor, weight: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         if in_dims[1] is None and in_dims[2] is None:  # more columns
             wide = table.movedim(in_dims[0] or 0, 1)
             sums = _Gather.apply(wide.flatten(1), index, weight)
@@ -86,7 +86,7 @@ class _Scatter(torch.autograd.Function):
         ctx.size = inputs[3]
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, Tensor | None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, Tensor | None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         values, index, weight = ctx.saved_tensors
         to_values, _, to_weight, _ = ctx.needs_input_grad
         return (
@@ -97,7 +97,7 @@ class _Scatter(torch.autograd.Function):
         )
 
     @staticmethod
-    def jvp(ctx: Any, along_values: Tensor | None, _: None, along_weight: Tensor | None, __: None) -> Tensor:
+    def jvp(ctx: Any, along_values: Tensor | None, _: None, along_weight: Tensor | None, __: None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         values, index, weight = ctx.saved_tensors
         parts = [
             _Scatter.apply(*part, ctx.size)
@@ -107,7 +107,7 @@ class _Scatter(torch.autograd.Function):
         return sum(parts[1:], start=parts[0])  # pyright: ignore[reportReturnType, reportCallIssue, reportArgumentType]
 
     @staticmethod
-    def vmap(
+    def vmap(  # pyright: ignore[reportIncompatibleMethodOverride]
         info: Any, in_dims: tuple[int | None, ...], values: Tensor, index: Tensor, weight: Tensor, size: int
     ) -> Any:
         if in_dims[1] is None and in_dims[2] is None:

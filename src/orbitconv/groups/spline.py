@@ -64,13 +64,13 @@ def rotate_images(
     if order != 0:
         _check_order(order)
     _check_padding_mode(padding_mode)
-    per_image = isinstance(angles, Tensor) and angles.ndim > 0
-    if per_image and angles.shape != images.shape[:1]:
-        raise ValueError(
-            f"rotate_images expects one angle, or one for each of {images.shape[0]} images, "
-            f"got angles of shape {tuple(angles.shape)}."
-        )
-    if not per_image and not (isinstance(angles, Tensor) and angles.requires_grad):
+    if isinstance(angles, Tensor) and angles.ndim > 0:
+        if angles.shape != images.shape[:1]:
+            raise ValueError(
+                f"rotate_images expects one angle, or one for each of {images.shape[0]} images, "
+                f"got angles of shape {tuple(angles.shape)}."
+            )
+    elif not (isinstance(angles, Tensor) and angles.requires_grad):
         angles = float(angles)
         if not math.isfinite(angles):
             raise ValueError(f"rotate_images expects finite angles in radians, got {angles}.")

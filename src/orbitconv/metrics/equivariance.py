@@ -1,12 +1,12 @@
 """Is this network still equivariant? Measured layer by layer, for any network."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from orbitconv._support.precision import without_autocast
+from orbitconv._support.precision import at_least_float32, without_autocast
 from orbitconv.bases import FilterBasis
 from orbitconv.groups import Group, act_image, exact_elements
 from orbitconv.groups.spline import PaddingMode
@@ -20,6 +20,7 @@ class LayerErrors(dict[str, Tensor]):
         errors: For each layer, one error for each element.
         types: Type of each layer.
         readings: How the output of each layer turns.
+        ambiguous: Layers whose reading neither their type, nor the data, nor a layer beside them tells; marked "?".
         degrees: Angle of each element.
     """
 
@@ -28,10 +29,11 @@ class LayerErrors(dict[str, Tensor]):
         errors: dict[str, Tensor],
         types: dict[str, str],
         readings: dict[str, Reading],
+        ambiguous: Collection[str],
         degrees: Sequence[float],
     ) -> None:
         super().__init__(errors)
-        self.types, self.readings, self.degrees = types, readings, tuple(degrees)
+        self.types, self.readings, self.ambiguous, self.degrees = types, readings, frozenset(ambiguous), tuple(degrees)
 
     def __str__(self) -> str:
         """One line a layer: name, type, how its output turns, largest error and its angle."""
@@ -39,7 +41,8 @@ class LayerErrors(dict[str, Tensor]):
         for name, error in self.items():
             worst = int(error.argmax())
             at = f"{self.degrees[worst]:g}\N{DEGREE SIGN}"
-            lines.append((name or "(network)", self.types[name], self.readings[name], f"{error[worst]:.3g}", at))
+            reading = self.readings[name] + ("?" if name in self.ambiguous else "")
+            lines.append((name or "(network)", self.types[name], reading, f"{error[worst]:.3g}", at))
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join("  ".join(f"{c:<{w}}" for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 
@@ -61,8 +64,10 @@ def equivariance_error(
     T turns the input (exactly where the grid allows, by a cubic spline elsewhere), T' turns the planes of the
     layer's output and permutes its group axis. Planes are compared inside the disc that every rotation keeps in view. A
     layer whose planes have been pooled away is compared as it is: its error is that of invariance. An output that can
-    be read in several ways (planes or channels last, a group axis or a depth, attention between places) is read in the
-    usual one, unless another turns with the input at under a tenth of its error; `readings` of the result tells which.
+    be read in several ways (planes or channels last, a group axis or a depth, attention between places) is read as the
+    type of the layer says, else as turns with the input at under a tenth of the error of every other way, else as the
+    last layer of the same shape. `readings` of the result tells which; where nothing does, the usual reading is taken
+    and the layer is `ambiguous`.
 
     Args:
         module: Any network; it is put in eval mode for the measurement and back.
@@ -77,11 +82,18 @@ def equivariance_error(
 
     Returns:
         For each layer, in the order of execution, one error for each element tested, no unit: 0 where nothing differs,
-        also where the output is zero. Types of the layers are in `types`; `print` shows a table.
+        also where the output is zero. Types of the layers are in `types`; `print` shows a table. Errors are float32 at
+        least.
 
     Raises:
-        ValueError: If a named layer or output does not exist, or no layer gives a tensor that can be compared.
+        ValueError: If there are no images, a named layer or output does not exist, or no layer gives a tensor that can
+            be compared.
     """
+    if not images.numel() or images.is_meta:
+        raise ValueError(
+            f"equivariance_error expects at least one image with values, got shape {tuple(images.shape)} on "
+            f"{images.device}."
+        )
     chosen = list(range(group.order)) if elements is None else list(elements)
     named = dict(module.named_modules())
     unknown = [name for name in layers or () if name not in named]
@@ -94,16 +106,25 @@ def equivariance_error(
     exact = set(exact_elements(group, *images.shape[-2:]))
     order = sorted(range(len(chosen)), key=lambda slot: (chosen[slot] == 0, chosen[slot] not in exact))
     read: dict[str, Reading] = {}
+    ambiguous: set[str] = set()
     try:
-        reference, types = _outputs(module, watched, images, output)
-        possible = {name: readings(before, group) for name, before in reference.items()}
+        reference, owners = _outputs(module, watched, images, output)
+        possible: dict[str, list[Reading]] = {
+            name: readings(before, group, owners[name]) for name, before in reference.items()
+        }
         errors: dict[str, list[Tensor]] = {name: [] for name, ways in possible.items() if ways}
         for g in (chosen[slot] for slot in order):
             turned, _ = _outputs(module, watched, act_image(images, group, g, padding_mode=padding_mode), output)
-            for name in errors:
-                if name not in read:
-                    read[name] = _reading(turned[name], reference[name], group, g, possible[name])
-                errors[name].append(_distance(turned[name], reference[name], group, g, read[name]))
+            found = {
+                name: {way: _distance(turned[name], reference[name], group, g, way) for way in possible[name]}
+                for name in errors
+            }
+            if not read:
+                shapes = {name: tuple(reference[name].shape) for name in errors}
+                read, ambiguous = _told_apart(found, shapes)
+                possible = {name: [way] for name, way in read.items()}
+            for name, values in errors.items():
+                values.append(found[name][read[name]])
     finally:
         for name, m in named.items():
             m.training = was_training[name]
@@ -112,24 +133,42 @@ def equivariance_error(
     slots = torch.tensor([order.index(slot) for slot in range(len(chosen))], dtype=torch.long)
     return LayerErrors(
         {name: torch.stack(values)[slots.to(values[0].device)] for name, values in errors.items()},
-        types,
+        {name: type(owners[name]).__name__ for name in errors},
         read,
+        ambiguous,
         [float(group.angles[g]) * 180 / torch.pi for g in chosen],
     )
 
 
-def _reading(after: Tensor, before: Tensor, group: Group, g: int, possible: Sequence[Reading]) -> Reading:
-    """How an output turns: the usual way, unless another one fits ten times as well."""
-    errors = {way: float(_distance(after, before, group, g, way)) for way in possible}
-    best = min(errors, key=lambda way: errors[way])
-    return best if errors[best] < errors[possible[0]] / 10 else possible[0]
+def _told_apart(
+    found: dict[str, dict[Reading, Tensor]], shapes: dict[str, tuple[int, ...]]
+) -> tuple[dict[str, Reading], set[str]]:
+    """How each layer is read, from its errors under every reading, and which ones that leaves open."""
+    read: dict[str, Reading] = {}
+    ambiguous: set[str] = set()
+    seen: dict[tuple[int, ...], Reading] = {}
+    for name, by_way in found.items():
+        errors: dict[Reading, float] = {way: float(error) for way, error in by_way.items()}
+        best, *others = sorted(errors, key=lambda way: errors[way])
+        usual = next(iter(errors))
+        if not others or errors[best] < errors[others[0]] / 10:
+            read[name] = best
+            if len(set(shapes[name][1:])) > 1:  # a cube has one shape for all readings
+                seen[shapes[name]] = best
+        elif errors[usual] == 0 or shapes[name] in seen:
+            read[name] = seen.get(shapes[name], usual)
+        else:
+            read[name] = usual
+            ambiguous.add(name)
+    return read, ambiguous
 
 
 def _distance(after: Tensor, before: Tensor, group: Group, g: int, reading: Reading) -> Float[Tensor, ""]:
-    """||after - T before|| / ||T before||; 0 where nothing differs."""
-    expected = turn_output(before, group, g, reading)
+    """||after - T before|| / ||T before||; 0 where nothing differs. Norms of many values overflow 16 bits."""
+    exact = at_least_float32(before.dtype)
+    after, expected = after.to(exact), turn_output(before.to(exact), group, g, reading)
     if after.shape != expected.shape:
-        return torch.full((), torch.inf, dtype=expected.dtype, device=expected.device)
+        return torch.full((), torch.inf, dtype=exact, device=expected.device)
     mask = disc(expected, reading)
     difference = torch.linalg.vector_norm((after - expected) * mask)
     return torch.where(difference == 0, 0, difference / torch.linalg.vector_norm(expected * mask))
@@ -150,10 +189,10 @@ def _layers(module: nn.Module, name: str = "") -> Iterator[str]:
 
 def _outputs(
     module: nn.Module, watched: list[str], images: Tensor, selector: Selector | None
-) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """What the watched layers put out, in the order of execution, and the type of each."""
+) -> tuple[dict[str, Tensor], dict[str, nn.Module]]:
+    """What the watched layers put out, in the order of execution, and the layer of each."""
     kept: dict[str, Tensor] = {}
-    types: dict[str, str] = {}
+    owners: dict[str, nn.Module] = {}
     named = dict(module.named_modules())
 
     def keep(name: str):
@@ -162,7 +201,7 @@ def _outputs(
             for place, tensor in tensors.items():
                 if tensor.is_floating_point() and name + place not in kept:
                     kept[name + place] = tensor.clone()
-                    types[name + place] = type(owner).__name__
+                    owners[name + place] = owner
 
         return hook
 
@@ -172,4 +211,4 @@ def _outputs(
     finally:
         for handle in handles:
             handle.remove()
-    return kept, types
+    return kept, owners

@@ -6,14 +6,23 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from orbitconv.groups import Group, act_features, act_image
+from orbitconv.nn import BasisConv2d, BlurPool2d, GroupPool
 
 Selector = str | int | Callable[[Any], Tensor]
 """What to compare of an output that is more than a tensor: a name, an index, or a function."""
 
 Reading = Literal["group", "planes", "channels last", "attention", "invariant"]
+
+# Layers whose type tells where their channels are.
+_CHANNELS_FIRST = (
+    nn.modules.conv._ConvNd,  # noqa: SLF001
+    nn.modules.batchnorm._NormBase,  # noqa: SLF001
+    nn.GroupNorm, nn.PixelShuffle, nn.PixelUnshuffle, nn.Upsample, nn.ZeroPad2d, nn.ReflectionPad2d, nn.MaxPool2d,
+    nn.AvgPool2d, nn.AdaptiveMaxPool2d, nn.AdaptiveAvgPool2d, BasisConv2d, BlurPool2d, GroupPool,
+)  # fmt: skip
 
 
 def select(output: Any, selector: Selector | None, owner: str) -> dict[str, Tensor]:
@@ -37,7 +46,7 @@ def select(output: Any, selector: Selector | None, owner: str) -> dict[str, Tens
         chosen = selector(output)
     else:
         try:
-            chosen = getattr(output, selector) if _has(output, selector) else output[selector]
+            chosen = getattr(output, str(selector)) if _has(output, selector) else output[selector]
         except (LookupError, TypeError) as error:
             places = ", ".join(place for place, _ in _tensors(output)) or "none"
             raise ValueError(
@@ -66,20 +75,25 @@ def _tensors(output: Any, place: str = "") -> Iterator[tuple[str, Tensor]]:
             yield from _tensors(getattr(output, one.name), f"{place}[{one.name}]")
 
 
-def readings(output: Tensor, group: Group) -> list[Reading]:
+def readings(output: Tensor, group: Group, owner: nn.Module | None = None) -> list[Reading]:
     """The ways in which a tensor of this shape may turn, the usual one first.
 
     Args:
         output: What a layer puts out.
         group: The group.
+        owner: The layer, whose type may tell.
 
     Returns:
         Readings: rank 5 is a group axis where its length fits, else planes with a depth before them; rank 4 is planes,
         or channels last, or attention between the places of a square grid; rank 2 does not turn.
     """
     if output.ndim == 5:
+        if isinstance(owner, BasisConv2d):
+            return ["group"]
         return ["group", "planes"] if output.shape[2] == group.order else ["planes"]
     if output.ndim == 4:
+        if isinstance(owner, _CHANNELS_FIRST):
+            return ["planes"]
         tokens = output.shape[-1]
         is_square = tokens == output.shape[-2] and tokens > 1 and math.isqrt(tokens) ** 2 == tokens
         return ["planes", "channels last", *(["attention"] if is_square else [])]  # pyright: ignore[reportReturnType]
