@@ -68,8 +68,10 @@ def assert_equivariant(
         for g in chosen:
             turned = select(module(act(x, group, g)), output, "assert_equivariant")
             for place in (place for place in reference if ways[place]):
-                differences = {way: _difference(turned[place], reference[place], group, g, way) for way in ways[place]}
-                fits = [way for way, (worst, scale) in differences.items() if worst <= atol + rtol * scale]
+                differences: dict[Reading, tuple[float, float]] = {
+                    way: _difference(turned[place], reference[place], group, g, way) for way in ways[place]
+                }
+                fits: list[Reading] = [w for w, (worst, scale) in differences.items() if worst <= atol + rtol * scale]
                 if fits:
                     ways[place] = fits  # one way of reading must fit every element
                     continue

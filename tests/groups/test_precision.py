@@ -86,6 +86,24 @@ def test_vmap_gives_what_a_loop_gives():
     torch.testing.assert_close(torch.vmap(lambda one: rotate_images(one, 0.3))(x), expected)
 
 
+@pytest.mark.parametrize("order", [0, 1, 3])
+def test_vmap_over_images_and_angles_gives_what_a_loop_gives(order):
+    x, angles = torch.randn(3, 2, 1, 9, 9), torch.tensor([0.3, -1.0, torch.pi / 2])
+    expected = torch.stack([rotate_images(one, float(a), order=order) for one, a in zip(x, angles, strict=True)])
+    found = torch.vmap(lambda one, angle: rotate_images(one, angle, order=order))(x, angles)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+def test_the_derivative_of_each_sample_by_its_angle_is_that_of_a_loop():
+    x, angles = torch.randn(3, 1, 1, 9, 9, dtype=torch.float64), torch.tensor([0.3, -1.0, 0.7], dtype=torch.float64)
+
+    def loss(one, angle):
+        return rotate_images(one, angle).square().sum()
+
+    by_loop = torch.stack([torch.func.grad(loss, 1)(one, angle) for one, angle in zip(x, angles, strict=True)])
+    torch.testing.assert_close(torch.vmap(torch.func.grad(loss, 1))(x, angles), by_loop)
+
+
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.float32])
 def test_masks_turn_to_the_nearest_pixel_and_keep_their_classes(dtype):
     classes = torch.tensor([0, 3, 7])[torch.randint(3, (1, 1, 33, 33))].to(dtype)

@@ -70,17 +70,28 @@ def rotate_images(
                 f"rotate_images expects one angle, or one for each of {images.shape[0]} images, "
                 f"got angles of shape {tuple(angles.shape)}."
             )
-    elif not (isinstance(angles, Tensor) and angles.requires_grad):
-        angles = float(angles)
-        if not math.isfinite(angles):
-            raise ValueError(f"rotate_images expects finite angles in radians, got {angles}.")
-        quarters = angles / (math.pi / 2)
-        if quarters == round(quarters) and (round(quarters) % 2 == 0 or images.shape[-1] == images.shape[-2]):
-            return torch.rot90(images, round(quarters), (-2, -1))
+    else:
+        known = _known_angle(angles)
+        if known is not None:
+            if not math.isfinite(known):
+                raise ValueError(f"rotate_images expects finite angles in radians, got {known}.")
+            quarters = known / (math.pi / 2)
+            if quarters == round(quarters) and (round(quarters) % 2 == 0 or images.shape[-1] == images.shape[-2]):
+                return torch.rot90(images, round(quarters), (-2, -1))
     if images.numel() == 0:
         return images.clone()
     with no_autocast():
         return _rotate(images, angles, order, padding_mode, fill)
+
+
+def _known_angle(angle: float | Float[Tensor, ""]) -> float | None:
+    """The value of an angle; None where it has a derivative, or cannot be read: inside `vmap`, on meta."""
+    if isinstance(angle, Tensor) and (angle.requires_grad or angle.is_meta):
+        return None
+    try:
+        return float(angle)
+    except RuntimeError:
+        return None
 
 
 def _rotate(

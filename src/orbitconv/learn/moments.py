@@ -247,7 +247,7 @@ class Moments:
             constant = _spread(images) <= 1e-6 * images.abs().amax((-2, -1), keepdim=True)  # but for rounding
             self.num_constant += int(constant.sum())
             images = images[~constant.flatten()]
-        if self.whiten and len(images):  # there is no Fourier transform of nothing
+        if self.whiten:
             images = whiten_images(images)
         return (images - images.mean((-2, -1), keepdim=True)) / _spread(images) if self.standardize else images
 

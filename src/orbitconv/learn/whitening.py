@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from orbitconv._support.precision import without_autocast
+from orbitconv._support.precision import at_least_float32, without_autocast
 
 # Width of the Gaussian low-pass in pixels: past it lies what no pixel grid turns well.
 SIGMA = 0.8
@@ -19,24 +19,32 @@ def whiten_images(images: Float[Tensor, "*b h w"], sigma: float = SIGMA) -> Floa
     The amplitude of natural images falls as one over the spatial frequency; multiplied by the frequency it is even.
     After batch normalization a network's filters see differences rather than brightness: errors on whitened images say
     more about them than errors on plain ones. Borders are mirrored.
+    16 bits are transformed in float32.
 
     Args:
         images: Images of any leading shape.
         sigma: Width of the low-pass, in pixels.
 
     Returns:
-        Whitened images of the same shape.
+        Whitened images of the same shape and dtype.
 
     Raises:
+        TypeError: If the images are not floating point.
         ValueError: If sigma is negative.
     """
     if sigma < 0:
         raise ValueError(f"whiten_images expects sigma >= 0 pixels, got {sigma}.")
-    height, width = images.shape[-2:]
+    if not images.is_floating_point():
+        raise TypeError(f"whiten_images expects floating-point images, got {images.dtype}. Convert them first.")
+    if not images.numel():  # there is no Fourier transform of nothing
+        return images.clone()
+    dtype, (height, width) = images.dtype, images.shape[-2:]
+    images = images.to(at_least_float32(dtype))
     mirrored = torch.cat([images, images.flip(-1)], dim=-1)
     mirrored = torch.cat([mirrored, mirrored.flip(-2)], dim=-2)
     rows = torch.fft.fftfreq(2 * height, dtype=images.dtype, device=images.device)
     cols = torch.fft.rfftfreq(2 * width, dtype=images.dtype, device=images.device)
     frequency = torch.hypot(rows[:, None], cols)
     transfer = frequency * torch.exp(-2 * (math.pi * sigma * frequency).square())
-    return torch.fft.irfft2(torch.fft.rfft2(mirrored) * transfer, s=mirrored.shape[-2:])[..., :height, :width]
+    white = torch.fft.irfft2(torch.fft.rfft2(mirrored) * transfer, s=mirrored.shape[-2:])
+    return white[..., :height, :width].to(dtype)

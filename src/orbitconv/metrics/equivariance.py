@@ -115,7 +115,7 @@ def equivariance_error(
         errors: dict[str, list[Tensor]] = {name: [] for name, ways in possible.items() if ways}
         for g in (chosen[slot] for slot in order):
             turned, _ = _outputs(module, watched, act_image(images, group, g, padding_mode=padding_mode), output)
-            found = {
+            found: dict[str, dict[Reading, Tensor]] = {
                 name: {way: _distance(turned[name], reference[name], group, g, way) for way in possible[name]}
                 for name in errors
             }
