@@ -142,3 +142,13 @@ def test_no_images_turn_to_no_images(shape):
 def test_angles_that_are_not_finite_are_refused(angle):
     with pytest.raises(ValueError, match="expects finite angles in radians"):
         rotate_images(torch.zeros(1, 1, 4, 4), angle)
+
+
+@pytest.mark.parametrize("angle", [math.nan, math.inf])
+def test_one_angle_of_many_that_is_not_finite_gives_nan_and_is_refused_for_masks(angle):
+    angles = torch.tensor([0.3, angle])
+    turned = rotate_images(torch.ones(2, 1, 5, 5), angles)
+    assert turned[0].isfinite().all()
+    assert turned[1].isnan().all()
+    with pytest.raises(ValueError, match="finite angles in radians to turn masks by"):
+        rotate_images(torch.ones(2, 1, 5, 5, dtype=torch.int64), angles, order=0)

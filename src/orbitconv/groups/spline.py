@@ -70,6 +70,8 @@ def rotate_images(
                 f"rotate_images expects one angle, or one for each of {images.shape[0]} images, "
                 f"got angles of shape {tuple(angles.shape)}."
             )
+        if order == 0 and not _are_finite(angles):  # splines give images of NaN, masks would get wrong classes
+            raise ValueError("rotate_images expects finite angles in radians to turn masks by, got NaN or infinity.")
     else:
         known = _known_angle(angles)
         if known is not None:
@@ -92,6 +94,14 @@ def _known_angle(angle: float | Float[Tensor, ""]) -> float | None:
         return float(angle)
     except RuntimeError:
         return None
+
+
+def _are_finite(angles: Float[Tensor, " b"]) -> bool:
+    """Whether no angle is known to be NaN or infinite: nothing can be read inside `vmap` or on meta."""
+    try:
+        return angles.is_meta or bool(torch.isfinite(angles).all())
+    except RuntimeError:
+        return True
 
 
 def _rotate(
