@@ -152,3 +152,9 @@ def test_one_angle_of_many_that_is_not_finite_gives_nan_and_is_refused_for_masks
     assert turned[1].isnan().all()
     with pytest.raises(ValueError, match="finite angles in radians to turn masks by"):
         rotate_images(torch.ones(2, 1, 5, 5, dtype=torch.int64), angles, order=0)
+
+
+@pytest.mark.parametrize(("dtype", "fill"), [(torch.uint8, -1), (torch.uint8, 256), (torch.int64, 0.5), (torch.bool, 2)])
+def test_refuses_a_fill_that_the_mask_cannot_hold(dtype, fill):
+    with pytest.raises(ValueError, match="expects a fill that torch"):
+        rotate_images(torch.ones(1, 1, 5, 5, dtype=dtype), 0.3, order=0, fill=fill)

@@ -52,7 +52,8 @@ def rotate_images(
 
     Raises:
         TypeError: If the images are not floating point and `order` is not 0.
-        ValueError: If the rank, the number of angles, an angle, the order or the padding mode is none of these.
+        ValueError: If the rank, the number of angles, an angle, the order, the padding mode or the fill is not
+            possible.
     """
     if images.ndim != 4:
         raise ValueError(f"rotate_images expects (batch, channels, height, width), got shape {tuple(images.shape)}.")
@@ -64,6 +65,7 @@ def rotate_images(
     if order != 0:
         _check_order(order)
     _check_padding_mode(padding_mode)
+    _check_fill(fill, images.dtype)
     if isinstance(angles, Tensor) and angles.ndim > 0:
         if angles.shape != images.shape[:1]:
             raise ValueError(
@@ -218,6 +220,14 @@ def sample_spline(
 def _check_order(order: int) -> None:
     if order not in _SAMPLES:
         raise ValueError(f"Spline interpolation has the orders {sorted(_SAMPLES)}, got {order}.")
+
+
+def _check_fill(fill: float, dtype: torch.dtype) -> None:
+    if dtype.is_floating_point:
+        return
+    low, high = (0, 1) if dtype == torch.bool else (torch.iinfo(dtype).min, torch.iinfo(dtype).max)
+    if not (low <= fill <= high and fill == int(fill)):
+        raise ValueError(f"rotate_images expects a fill that {dtype} holds, from {low} to {high}, got {fill}.")
 
 
 def _check_padding_mode(padding_mode: str) -> None:
