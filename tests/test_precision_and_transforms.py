@@ -6,15 +6,11 @@ from torch import nn
 
 import orbitconv.models
 import orbitconv.nn
-from orbitconv.models import MODELS
 from orbitconv.nn import BasisConv2d
 from public_calls import CALLS, FUNCTIONS
 
 MEASUREMENT = "equivariance_error"
 TENSORS = set(CALLS) - {MEASUREMENT}
-# Left out, as they fail today: a reshape to -1 and an interpolation of nothing; a question of layout inside vmap.
-FAILS_EMPTY = {"GroupConv2d, Fourier", "unet", "upsample_to", "upsample_to, on a group"}
-FAILS_VMAP = {*MODELS, "TurnedCopies"}
 
 
 def units(name, function):
@@ -46,7 +42,7 @@ def test_every_public_layer_and_network_is_here():
     assert public <= called
 
 
-@every(set(TENSORS) - FAILS_EMPTY)
+@every(TENSORS)
 def test_no_inputs_give_no_outputs_and_no_gradient(name):
     function, x = CALLS[name].function(), CALLS[name].inputs()
     empty = x[:0].requires_grad_()
@@ -88,7 +84,7 @@ def test_autocast_changes_no_function_and_rounds_the_products_of_layers(name):
         assert relative(found, expected) < units(name, function) * torch.finfo(torch.bfloat16).eps
 
 
-@every(set(TENSORS) - FAILS_VMAP)
+@every(TENSORS)
 def test_vmap_gives_what_a_loop_gives(name):
     function, x = CALLS[name].function(), CALLS[name].inputs()
     batches = torch.stack([x, 2 * x.flip(0)])
