@@ -154,7 +154,23 @@ def test_one_angle_of_many_that_is_not_finite_gives_nan_and_is_refused_for_masks
         rotate_images(torch.ones(2, 1, 5, 5, dtype=torch.int64), angles, order=0)
 
 
-@pytest.mark.parametrize(("dtype", "fill"), [(torch.uint8, -1), (torch.uint8, 256), (torch.int64, 0.5), (torch.bool, 2)])
+@pytest.mark.parametrize(
+    ("dtype", "fill"), [(torch.uint8, -1), (torch.uint8, 256), (torch.int64, 0.5), (torch.bool, 2)]
+)
 def test_refuses_a_fill_that_the_mask_cannot_hold(dtype, fill):
     with pytest.raises(ValueError, match="expects a fill that torch"):
         rotate_images(torch.ones(1, 1, 5, 5, dtype=dtype), 0.3, order=0, fill=fill)
+
+
+@pytest.mark.compile
+@pytest.mark.filterwarnings("ignore:.*lru_cache")  # the prefilter becomes a part of the graph
+@pytest.mark.parametrize("order", [0, 3])
+def test_compiles_as_one_graph_with_its_gradient(order):
+    turn = torch.compile(lambda x: rotate_images(x, 0.3, order=order), fullgraph=True, backend="aot_eager")
+    for batch in (2, 3):
+        x = torch.randn(batch, 1, 9, 9, requires_grad=True)
+        weights = torch.randn(batch, 1, 9, 9)
+        found, expected = turn(x), rotate_images(x, 0.3, order=order)
+        torch.testing.assert_close(found, expected)
+        (slope,) = torch.autograd.grad((found * weights).sum(), x)
+        torch.testing.assert_close(slope, torch.autograd.grad((expected * weights).sum(), x)[0])

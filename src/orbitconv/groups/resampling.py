@@ -23,7 +23,13 @@ def weighted_sums(
     """
     if table.shape[1] == 0 or index.shape[0] == 0:
         return table.new_zeros(index.shape[0], table.shape[1])
+    if torch.compiler.is_compiling():  # compiled graphs know first derivatives only, and no forward mode of one's own
+        return _gather(table, index, weight)
     return _Gather.apply(table, index, weight)  # pyright: ignore[reportReturnType]
+
+
+def _gather(table: Tensor, index: Tensor, weight: Tensor) -> Tensor:
+    return F.embedding_bag(index, table.contiguous(), per_sample_weights=weight, mode="sum")
 
 
 class _Gather(torch.autograd.Function):
@@ -31,7 +37,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def forward(table: Tensor, index: Tensor, weight: Tensor) -> Tensor:
-        return F.embedding_bag(index, table.contiguous(), per_sample_weights=weight, mode="sum")
+        return _gather(table, index, weight)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:  # noqa: ARG004
