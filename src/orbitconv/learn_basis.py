@@ -208,8 +208,8 @@ def grey_images(
     """
     skipped = Skipped() if skipped is None else skipped
     if pictures is not None:
-        batches = _regrouped(_tiles(pictures, tile_size, seed, skipped))
         limit = _TILES if max_images is None else max_images
+        batches = _regrouped(_tiles(pictures, tile_size, seed, skipped), limit)
     else:
         limit = _IMAGES if max_images is None else max_images
         train = load("cifar10", "train", data_dir=data_dir, progress=progress)
@@ -240,17 +240,20 @@ def _tiles(folder: Path, tile_size: int, seed: int, skipped: Skipped) -> Iterato
     return grey_tiles(found, side=tile_size, tiles_per_batch=_TILES_AT_ONCE, skipped=skipped)
 
 
-def _regrouped(batches: Iterator[Float[Tensor, "b 1 s s"]]) -> Iterator[Float[Tensor, "b 1 s s"]]:
-    """The same tiles in batches of one size, however few a picture gave."""
+def _regrouped(batches: Iterator[Float[Tensor, "b 1 s s"]], limit: int) -> Iterator[Float[Tensor, "b 1 s s"]]:
+    """The first tiles in batches of one size, however few a picture gives; no picture is read beyond the limit."""
     held: list[Float[Tensor, "b 1 s s"]] = []
     for batch in batches:
-        held.append(batch)
-        while sum(map(len, held)) >= _TILES_AT_ONCE:
+        held.append(batch[:limit])
+        limit -= len(held[-1])
+        if not limit:
+            break
+        if sum(map(len, held)) >= _TILES_AT_ONCE:
             together = torch.cat(held)
             yield together[:_TILES_AT_ONCE]
             held = [together[_TILES_AT_ONCE:]]
-    if sum(map(len, held)):
-        yield torch.cat(held)
+    if held:
+        yield from (part for part in torch.cat(held).split(_TILES_AT_ONCE) if len(part))
 
 
 def _spectral_facts(basis: SpectralBasis, recommended: SpectralBasis, judge: Moments) -> dict[str, Any]:
