@@ -1,122 +1,150 @@
-"""`learn-basis` on folders of pictures: what is learned from, what is left out and said, and what layers then take."""
+"""Learning a basis from pictures: the function and the command."""
+
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy.ndimage
 import torch
 
 from orbitconv.bases import load_basis, read_basis
 from orbitconv.cli.main import main
-from orbitconv.data.errors import DataError
-from orbitconv.data.skipped import Skipped
+from orbitconv.data import grey_tiles, load, sample_pictures
 from orbitconv.groups import Cyclic
 from orbitconv.learn import measure_moments
 from orbitconv.learn_basis import LearnBasis, grey_images, learn_basis
 from orbitconv.metrics import basis_equivariance_error
-from orbitconv.nn import LiftingConv2d
 
 image = pytest.importorskip("PIL.Image")
 
 
-def picture(path, height, width, seed, level=None):
-    """A smooth picture, or one whose mean tells it from others."""
-    noise = scipy.ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(height, width)), 2)
-    pixels = 128 + 500 * noise if level is None else level + 50 * noise
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+@pytest.fixture(scope="module")
+def real() -> Path:
+    if not os.environ.get("ORBITCONV_DATA"):
+        pytest.skip("needs the real data sets: name their folder in ORBITCONV_DATA")
+    pytest.importorskip("skimage")
+    return Path(os.environ["ORBITCONV_DATA"])
 
 
-@pytest.fixture
-def folder(tmp_path):
-    for number in range(6):
-        picture(tmp_path / "pictures" / "ab"[number % 2] / f"{number}.png", 64, 64, number)
-    return tmp_path / "pictures"
-
-
-@pytest.fixture
-def spoiled(folder):
-    """Beside good pictures: thin and tiny ones, an empty file, a hidden file, and one that is no picture."""
-    for name, size in {"thin.png": (1, 50), "two.png": (2, 2), "three.png": (3, 3), "side.png": (64, 2)}.items():
-        picture(folder / "a" / name, *size, 0)
-    (folder / "a" / "empty.png").touch()
-    (folder / "b" / "._0.png").write_bytes(b"\0\5\26\7")
-    (folder / "b" / "broken.png").write_bytes(b"no picture")
-    return folder
-
-
-def test_layers_take_the_atoms_that_are_printed(folder, tmp_path, capsys):
+def test_a_learned_file_loads_cut_to_the_recommended_size(real, tmp_path):
     out = tmp_path / "mine.safetensors"
-    main(["learn-basis", "--images", str(folder), "--tile-size", "64", "--out", str(out)])
-    shown = {
-        line.split("│")[1].strip(): line.split("│")[2].strip()
-        for line in capsys.readouterr().out.splitlines()
-        if "│" in line
-    }
-    layer = LiftingConv2d(1, 2, str(out))
-    assert shown["atoms in the file"] == str(read_basis(out).num_atoms) == "9"
-    assert shown["atoms that layers take"] == str(layer.basis.num_atoms) == "6"
-    tiles = torch.cat(list(grey_images(folder, None, 3, tile_size=64)))
-    error = float(basis_equivariance_error(layer.basis, measure_moments(tiles, Cyclic(8), 3)).max())
-    assert float(shown["equivariance error of those"]) == pytest.approx(error, rel=1e-3)
-    assert load_basis(out, dimension=9).num_atoms == 9
+    facts = learn_basis(LearnBasis(out=out, kernel_size=5, max_images=300, data_dir=real))
+    full, cut = read_basis(out), load_basis(str(out), dimension=facts["recommended_dimension"])
+    assert (full.num_atoms, cut.num_atoms) == (25, 11)
+    assert torch.equal(cut.atoms, full.atoms[:, :11])
+    test = measure_moments(load("cifar10", "test", data_dir=real).take(300).grey(), Cyclic(8), 5)
+    assert basis_equivariance_error(cut, test)[1] <= 0.015
 
 
-def test_bad_small_and_hidden_pictures_are_left_out_and_said(spoiled, tmp_path, capsys):
-    main(["learn-basis", "--images", str(spoiled), "--tile-size", "64", "--out", str(tmp_path / "a.safetensors")])
-    shown = " ".join(capsys.readouterr().out.split())
-    assert "7 of 13 pictures were left out" in shown
-    assert "1 hidden (._0.png)" in shown
-    assert "4 smaller than 64x64 pixels" in shown
-    assert "broken.png" in shown
-    assert "empty.png" in shown
-    known = load_basis(tmp_path / "a.safetensors").metadata
-    assert (known["images"], known["pictures"], known["pictures_left_out"]) == (6, 13, 7)
+def test_a_folder_of_pictures_of_any_size_is_enough(real, tmp_path):
+    folder = sample_pictures()[0].parent
+    facts = learn_basis(LearnBasis(out=tmp_path / "a.safetensors", images=folder, max_images=40, family="unitary"))
+    assert facts["images"] == 40
+    tiles = list(grey_tiles(sample_pictures()))
+    error = basis_equivariance_error(read_basis(tmp_path / "a.safetensors"), measure_moments(tiles, Cyclic(8), 3))
+    assert error[1] <= 0.18
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 200), (2, 200), (200, 2), (2, 2)])
-def test_one_picture_that_is_too_thin_is_refused_in_one_line(tmp_path, capsys, size):
-    picture(tmp_path / "pictures" / "thin.png", *size, 0)
+def test_a_file_that_is_there_is_refused(tmp_path):
+    (tmp_path / "a.safetensors").write_text("mine")
+    with pytest.raises(FileExistsError, match="--overwrite"):
+        learn_basis(LearnBasis(out=tmp_path / "a.safetensors"))
+    assert (tmp_path / "a.safetensors").read_text() == "mine"
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder.safetensors").mkdir()
+    monkeypatch.setattr("orbitconv.learn_basis.measure_moments", None)  # no work
+    for out in ("file/a.safetensors", "file/new/a.safetensors"):
+        with pytest.raises(NotADirectoryError, match=r"cannot be written \(.*file is a file\).*--out"):
+            learn_basis(LearnBasis(out=tmp_path / out))
+    with pytest.raises(IsADirectoryError, match=r"--out expects a file, got the folder .*folder\.safetensors"):
+        learn_basis(LearnBasis(out=tmp_path / "folder.safetensors", overwrite=True))
+
+
+def test_a_kernel_without_room_is_told_how_much_it_needs(real):
+    with pytest.raises(ValueError, match=r"A kernel of 23x23 needs images of at least 34 pixels a side, or 33x33 pix"):
+        next(grey_images(None, 10, 23, real))
+
+
+@pytest.mark.parametrize(("field", "value"), [("group", "e8"), ("kernel_size", 0), ("out", Path("a.npz"))])
+def test_bad_settings_are_refused(field, value):
+    with pytest.raises(ValueError, match=r"C8 or D4|kernel_size >= 1|\.safetensors"):
+        LearnBasis(**({"out": Path("a.safetensors")} | {field: value}))
+
+
+def save(folder, *sizes, constant=False):
+    folder.mkdir()
+    for number, size in enumerate(sizes):
+        pixels = np.random.default_rng(number).integers(0, 256, (size, size), dtype=np.uint8)
+        image.fromarray(np.full_like(pixels, 7) if constant else pixels).save(folder / f"{number}.png")
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "pictures", *[96] * 8)
+    return tmp_path
+
+
+def refused(capsys, *words):
     with pytest.raises(SystemExit) as stopped:
-        main(["learn-basis", "--images", str(tmp_path / "pictures"), "--out", str(tmp_path / "a.safetensors")])
-    shown = "".join(capsys.readouterr())
+        main([*map(str, words)])
     assert stopped.value.code == 2
-    assert "Traceback" not in shown
-    assert f"got none larger than {size[1]}x{size[0]}" in " ".join(shown.split())
+    shown = capsys.readouterr()
+    assert "Traceback" not in shown.out + shown.err
+    return " ".join((shown.out + shown.err).split())
 
 
-def test_a_limit_on_images_takes_from_every_folder(tmp_path):
-    for level, name in ((60, "a"), (120, "b"), (180, "c")):
-        for number in range(5):
-            picture(tmp_path / name / f"{number}.png", 32, 32, number, level)
-    skipped = Skipped()
-    taken = torch.cat(list(grey_images(tmp_path, 6, 3, tile_size=32, skipped=skipped)))
-    assert skipped.total == 6  # no picture was read in vain
-    levels = (taken.mean((1, 2, 3)) * 255).round(decimals=-1).tolist()
-    assert sorted(levels) == [60, 60, 120, 120, 180, 180]
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--kernel-size", "2", "--max-error", "1e-3"], "no orbit of relative error 0.001 or less; the best of a 2x2"),
+        (["--max-error", "0"], "--max-error above zero"),
+        (["--max-error", "nan"], "--max-error above zero"),
+        (["--dimension", "10"], "10"),
+        (["--dimension", "0"], "dimension >= 1"),
+        (["--dimension", "6", "--max-error", "0.1"], "one of --dimension and --max-error"),
+        (["--max-frequency", "3", "--family", "unitary"], "of spectral bases"),
+        (["--max-frequency", "-1"], "of zero or more"),
+        (["--max-error", "0.1", "--family", "unitary"], "of spectral bases"),
+    ],
+)
+def test_a_size_or_an_error_budget_that_no_basis_meets_is_refused(pictures, capsys, words, message):
+    before = sorted(pictures.rglob("*"))
+    assert message in refused(capsys, "learn-basis", "--images", "pictures", "--out", "new/a.safetensors", *words)
+    assert sorted(pictures.rglob("*")) == before
 
 
-def test_the_same_seed_takes_the_same_pictures_and_another_seed_others(folder):
-    first, again, other = (torch.cat(list(grey_images(folder, 2, 3, tile_size=64, seed=seed))) for seed in (0, 0, 3))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
+def test_a_learned_basis_is_cut_to_a_dimension_or_to_an_error_budget(pictures):
+    main(["learn-basis", "--images", "pictures", "--out", "all.safetensors"])
+    main(["learn-basis", "--images", "pictures", "--out", "four.safetensors", "--dimension", "4"])
+    whole, four = load_basis("all.safetensors"), load_basis("four.safetensors")
+    assert (four.num_atoms, four.metadata["recommended_dimension"]) == (4, 4)
+    errors = whole.metadata["errors"]
+    budget = (errors[2] + errors[3]) / 2
+    main(["learn-basis", "--images", "pictures", "--out", "budget.safetensors", "--max-error", str(budget)])
+    budgeted = load_basis("budget.safetensors")
+    assert budgeted.num_atoms == sum(error <= budget for error in errors)
+    assert max(budgeted.metadata["errors"]) <= budget
 
 
-def test_tiles_of_many_pictures_come_in_full_batches(tmp_path):
-    for number in range(70):
-        picture(tmp_path / f"{number}.png", 16, 33, number)
-    assert [len(batch) for batch in grey_images(tmp_path, None, 3, tile_size=16)] == [64, 64, 12]
-    assert [len(batch) for batch in grey_images(tmp_path, 100, 3, tile_size=16)] == [64, 36]
-
-
-def test_pictures_that_are_too_small_for_a_tile_name_what_was_left_out(folder):
-    with pytest.raises(DataError, match=r"at least 96x96 pixels, got none larger than 64x64.*6 of 6 pictures"):
-        learn_basis(LearnBasis(out=folder.parent / "a.safetensors", images=folder))
-    with pytest.raises(ValueError, match=r"images of at least .* a larger --tile-size"):
-        learn_basis(LearnBasis(out=folder.parent / "a.safetensors", images=folder, tile_size=8, kernel_size=9))
-    assert not (folder.parent / "a.safetensors").exists()
-
-
-@pytest.mark.parametrize("field", ["tile_size", "max_images", "seed"])
-def test_numbers_below_zero_are_refused(tmp_path, field):
-    with pytest.raises(ValueError, match=r"learn-basis expects .*-1"):
-        LearnBasis(out=tmp_path / "a.safetensors", **{field: -1})
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--images", "missing"], "missing is no folder"),
+        (["--images", "empty"], "holds no pictures"),
+        (["--images", "small"], "at least 96x96 pixels, got none larger than 40x40"),
+        (["--images", "constant"], "got 8 constant ones"),
+        (["--images", "pictures", "--kernel-size", "99"], "at least 141 pixels a side"),
+        (["--images", "pictures", "--group", "e8"], "C8 or D4"),
+    ],
+)
+def test_images_that_teach_nothing_are_refused_and_nothing_is_written(pictures, capsys, words, message):
+    save(pictures / "empty")
+    save(pictures / "small", 40, 40)
+    save(pictures / "constant", *[96] * 8, constant=True)
+    before = sorted(pictures.rglob("*"))
+    assert message in refused(capsys, "learn-basis", *words, "--out", "new/a.safetensors")
+    assert sorted(pictures.rglob("*")) == before

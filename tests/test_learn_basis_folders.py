@@ -8,6 +8,7 @@ import torch
 from orbitconv.bases import load_basis, read_basis
 from orbitconv.cli.main import main
 from orbitconv.data.errors import DataError
+from orbitconv.data.skipped import Skipped
 from orbitconv.groups import Cyclic
 from orbitconv.learn import measure_moments
 from orbitconv.learn_basis import LearnBasis, grey_images, learn_basis
@@ -87,7 +88,9 @@ def test_a_limit_on_images_takes_from_every_folder(tmp_path):
     for level, name in ((60, "a"), (120, "b"), (180, "c")):
         for number in range(5):
             picture(tmp_path / name / f"{number}.png", 32, 32, number, level)
-    taken = torch.cat(list(grey_images(tmp_path, 6, 3, tile_size=32)))
+    skipped = Skipped()
+    taken = torch.cat(list(grey_images(tmp_path, 6, 3, tile_size=32, skipped=skipped)))
+    assert skipped.total == 6  # no picture was read in vain
     levels = (taken.mean((1, 2, 3)) * 255).round(decimals=-1).tolist()
     assert sorted(levels) == [60, 60, 120, 120, 180, 180]
 
