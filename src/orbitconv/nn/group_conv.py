@@ -51,8 +51,8 @@ class GroupConv2d(BasisConv2d):
     Args:
         in_channels: Channels of the input for each group element.
         out_channels: Channels of the output for each group element.
-        basis: Filter basis, or the name of one that comes with the package (`orbitconv.bases.list_bases`); it brings
-            the group and the kernel size.
+        basis: Filter basis, or the name or file of one (`orbitconv.bases.load_basis`); it brings the group and the
+            kernel size.
         stride: Step of the output grid, in pixels.
         padding: Padding in pixels, one number or (height, width); `"same"` or `"valid"`. `"same"` pads even kernels
             more on one side, as torch does, which breaks exact equivariance.

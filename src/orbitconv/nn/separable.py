@@ -26,7 +26,7 @@ class DepthwiseGroupConv2d(BasisConv2d):
 
     Args:
         channels: Channels of input and output for each group element.
-        basis: Filter basis, or the name of one that comes with the package.
+        basis: Filter basis, or the name or file of one (`orbitconv.bases.load_basis`).
         stride: Step of the output grid, in pixels.
         padding: Padding in pixels, one number or (height, width); `"same"` or `"valid"`.
         dilation: Distance between the pixels of a filter.
