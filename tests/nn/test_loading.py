@@ -1,4 +1,4 @@
-"""A state is loaded into the network it was saved from, or one like it; one of another group or basis is refused."""
+"""A state is loaded into a network like the one it was saved from, and refused by one of another group or basis."""
 
 import pytest
 import torch

@@ -18,6 +18,7 @@ from orbitconv.nn.pooling import GroupBlurPool2d as GroupBlurPool2d
 from orbitconv.nn.pooling import GroupMaxPool2d as GroupMaxPool2d
 from orbitconv.nn.pooling import GroupPool as GroupPool
 from orbitconv.nn.products.cached import keep_filters as keep_filters
+from orbitconv.nn.products.choice import explain as explain
 from orbitconv.nn.restriction import GroupRestriction as GroupRestriction
 from orbitconv.nn.separable import DepthwiseGroupConv2d as DepthwiseGroupConv2d
 from orbitconv.nn.separable import SeparableGroupConv2d as SeparableGroupConv2d

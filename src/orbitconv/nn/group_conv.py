@@ -1,7 +1,5 @@
 """From the group to the group."""
 
-import math
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, final
@@ -10,28 +8,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from orbitconv._support.checks import Size2
 from orbitconv.bases import FilterBasis
 from orbitconv.groups import Cyclic
-from orbitconv.nn.conv import BasisConv2d, is_channels_last, is_dense
-from orbitconv.nn.products.cached import is_kept
+from orbitconv.nn.conv import BasisConv2d, Padding, PaddingMode
+from orbitconv.nn.products.choice import ALL, Choice, choose
 from orbitconv.nn.products.dense import expand_group
 from orbitconv.nn.products.fourier import (
     FourierTables,
-    Work,
     correlate_in_fourier_space,
     fourier_tables,
-    images_at_a_time,
-    pays_off,
     work_of,
 )
 from orbitconv.nn.products.kernel import layer as fused
-from orbitconv.nn.products.recompute import is_recorded, recomputed
+from orbitconv.nn.products.recompute import recomputed
 from orbitconv.nn.products.turning import Turning, turning_of
-
-_ALL = sys.maxsize
-"""A number of images that holds all, whatever the batch."""
-_MOST_PLANS = 256
-"""Sizes of input for which a layer remembers how it multiplies."""
 
 
 @final
@@ -67,7 +58,7 @@ class GroupConv2d(BasisConv2d):
             |G| / 2 times fewer multiply-adds, more where there are fewer atoms than pixels, and no filters to expand,
             but moves more numbers and, in training, keeps D planes for each one of the output. Values are the same up
             to rounding. For cyclic groups. By default, `"auto"`, it does so call by call where it is expected to be
-            faster (`pays_off`), in float32 on a CPU, not compiled. Beyond the dense product it keeps a few dozen
+            faster (`nn.products.choice`; `explain` tells), in float32 on a CPU, not compiled. Beyond the dense product it keeps a few dozen
             megabytes at most: it computes parts of larger batches again for their gradients, and leaves large planes.
 
     Shapes:
@@ -89,11 +80,22 @@ class GroupConv2d(BasisConv2d):
         in_channels: int,
         out_channels: int,
         basis: FilterBasis | str,
-        *args: Any,
+        stride: Size2 = 1,
+        padding: Padding = 0,
+        dilation: Size2 = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: PaddingMode = "zeros",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        recompute: bool = False,
         fourier: bool | Literal["auto"] = "auto",
-        **kwargs: Any,
     ) -> None:
-        super().__init__(in_channels, out_channels, basis, *args, **kwargs)
+        super().__init__(
+            in_channels, out_channels, basis, stride, padding, dilation, groups, bias, padding_mode, device, dtype,
+            recompute=recompute,
+        )  # fmt: skip
         if fourier not in {False, True, "auto"}:
             raise ValueError(f"GroupConv2d expects fourier=False, True or 'auto', got {fourier!r}.")
         if fourier != "auto" and fourier and not isinstance(self.group, Cyclic):
@@ -102,8 +104,8 @@ class GroupConv2d(BasisConv2d):
             )
         automatic = fourier == "auto" and isinstance(self.group, Cyclic) and not self.recompute
         self.fourier: bool | Literal["auto"] = "auto" if automatic else fourier is True
-        self._work = work_of(self) if self.fourier else None
-        self._plans: dict[tuple[torch.Size, bool, bool, bool | str], int] = {}
+        self.work = work_of(self) if self.fourier else None
+        self.plans: dict[tuple[torch.Size, bool, bool, bool | str], Choice] = {}
         self._turning = turning_of(self.group).to(self.coefficients.device)
         for name in ("waves", "shifts") if self.fourier else ():
             self.register_buffer(name, torch.empty(0, device=self.coefficients.device), persistent=False)
@@ -163,54 +165,13 @@ class GroupConv2d(BasisConv2d):
         """Correlate `x` with the filter at every group element."""
         self.check_features(x)
         planes = x.flatten(1, 2)
-        if self._is_fused(planes):
+        choice = choose(self, planes)
+        if choice.product == "fused":
             y = fused.multiply(self, planes, self._expand)
             return y.unflatten(1, (self.out_channels, self.group.order))
-        if together := self._images_together(planes):
-            return self._correlate_in_fourier_space(planes, together)
+        if choice.product == "fourier":
+            return self._correlate_in_fourier_space(planes, choice.together)
         return self.convolve(planes).unflatten(1, (self.out_channels, self.group.order))
-
-    def _is_fused(self, planes: Float[Tensor, "b ih h1 w1"]) -> bool:
-        """Whether a compiled product takes a call, and is expected to be faster than the others."""
-        if self.fourier != "auto" or is_recorded() or is_kept(self) or not fused.is_usable(self, planes):
-            return False
-        return fused.pays_off(self, planes, learns=torch.is_grad_enabled())
-
-    def _images_together(self, planes: Float[Tensor, "b ih h1 w1"]) -> int:
-        """How many images the Fourier product takes at a time; none if the dense product is expected to be faster."""
-        if self._work is None or self.fourier is False:
-            return 0
-        if is_recorded():  # which must not tell sizes apart
-            return _ALL if self.fourier is True else 0
-        if self.fourier == "auto" and not self._is_like_measured(planes):
-            return 0
-        key = planes.shape, is_channels_last(planes), torch.is_grad_enabled(), self.fourier
-        plan = self._plans.get(key)
-        if plan is None:
-            if len(self._plans) >= _MOST_PLANS:
-                self._plans.clear()
-            plan = self._plans[key] = self._plan(self._work, *key[:3])
-        return plan
-
-    def _is_like_measured(self, planes: Float[Tensor, "b ih h1 w1"]) -> bool:
-        """Whether a call is of the kind that prices are known for."""
-        if planes.device.type != "cpu" or planes.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
-            return False
-        return is_dense(planes) and not is_kept(self)  # whose filters cost nothing
-
-    def _plan(self, work: Work, shape: torch.Size, is_last: bool, learns: bool) -> int:
-        pixels, mixed = self._pixels(*shape[-2:])
-        if self.fourier is True or pays_off(work, shape[0], pixels, mixed, learns=learns, channels_last=is_last):
-            return images_at_a_time(work, mixed)
-        return 0
-
-    def _pixels(self, height: int, width: int) -> tuple[int, int]:
-        """Pixels of the output for each image, and those of the input for each step of the stride."""
-        top, bottom, left, right = self.padding
-        reach = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
-        padded = (height + top + bottom, width + left + right)
-        output = [max(0, (p - r - 1) // s + 1) for p, r, s in zip(padded, reach, self.stride, strict=True)]
-        return math.prod(output), max(math.prod(output), height * width // math.prod(self.stride), 1)
 
     def _correlate_in_fourier_space(
         self, planes: Float[Tensor, "b ih h1 w1"], together: int
@@ -223,7 +184,7 @@ class GroupConv2d(BasisConv2d):
         def product(part: Tensor, coefficients: Tensor, atoms: Tensor) -> Tensor:
             return correlate_in_fourier_space(part, coefficients, atoms, tables, options)
 
-        if together == _ALL or together >= len(planes):
+        if together == ALL or together >= len(planes):
             parts, run = (planes,), product
         else:  # of what lies between, only one part is in memory, unless the user asked for speed
             parts, run = planes.split(together), product if self.fourier is True else partial(recomputed, product)

@@ -13,7 +13,8 @@ from orbitconv.bases import ExactBasis, FilterBasis, HarmonicBasis
 from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.models import count_multiply_adds
 from orbitconv.nn import GroupConv2d, LiftingConv2d, keep_filters
-from orbitconv.nn.products.fourier import fourier_tables, pays_off, work_of
+from orbitconv.nn.products import choice
+from orbitconv.nn.products.fourier import fourier_tables, work_of
 from references import FAMILIES, OPTIONS, images, unitary
 
 ORDERS = pytest.mark.parametrize("order", [1, 2, 3, 4, 5, 8, 16])
@@ -220,54 +221,10 @@ def test_it_is_not_taken_by_layers_that_do_otherwise(options, monkeypatch):
     assert GroupConv2d(64, 64, ExactBasis(Dihedral(4), 1), fourier="auto").fourier is False
 
 
-@pytest.mark.parametrize(
-    ("order", "kernel_size", "fields", "images", "side", "training", "inference"),
-    [  # what was measured: time over that of the dense product, in a training step and in inference
-        (8, 3, 64, 2, 8, True, True),  # 0.28, 0.36
-        (8, 3, 32, 2, 16, True, True),  # 0.43, 0.57
-        (16, 3, 32, 8, 16, True, True),  # 0.28, 0.34
-        (8, 5, 32, 8, 16, True, True),  # 0.41, 0.46
-        (8, 1, 64, 8, 16, True, True),  # 0.49, 0.51
-        (8, 3, 32, 8, 16, True, False),  # 0.68, 1.38
-        (8, 5, 16, 8, 16, True, False),  # 0.72, 1.90
-        (8, 3, 16, 2, 16, True, False),  # 0.67, 0.89
-        (8, 3, 8, 1, 8, False, False),  # 1.23, 1.47
-        (8, 3, 8, 8, 16, False, False),  # 1.93, 3.87
-        (8, 3, 16, 16, 16, False, False),  # 1.24, 2.78
-    ],
-)
-def test_the_rule_follows_measurements(order, kernel_size, fields, images, side, training, inference):
-    basis = ExactBasis(Cyclic(order), 1) if kernel_size == 1 else HarmonicBasis(Cyclic(order), kernel_size)
-    work = work_of(GroupConv2d(fields, fields, basis, device="meta"))
-    chosen = [pays_off(work, images, side**2, side**2, learns=learns) for learns in (True, False)]
-    assert chosen == [training, inference]
-    assert work.fourier < work.dense
-
-
-def test_the_rule_knows_that_mixing_runs_before_the_stride():
-    basis = HarmonicBasis(Cyclic(8), 3)
-    step, stride = (work_of(GroupConv2d(64, 64, basis, stride, device="meta")) for stride in (1, 2))
-    assert pays_off(step, 64, 16**2, 16**2, learns=True)
-    assert not pays_off(stride, 64, 16**2, 16**2, learns=True)
-
-
-def test_the_rule_asks_for_more_where_the_gradient_computes_parts_again():
-    work = work_of(GroupConv2d(20, 20, HarmonicBasis(Cyclic(8), 3), device="meta"))
-    assert pays_off(work, 8, 16**2, 16**2, learns=True)
-    assert not pays_off(work, 64, 16**2, 16**2, learns=True)  # more than the caches hold
-
-
-def test_the_rule_knows_what_borders_take_away_and_leaves_planes_too_large_for_memory():
-    work = work_of(GroupConv2d(64, 64, HarmonicBasis(Cyclic(8), 5), device="meta"))
-    assert pays_off(work, 64, 25, 25, learns=False)
-    assert not pays_off(work, 64, 1, 25, learns=False)  # 5x5 pixels without padding leave one
-    assert not pays_off(work, 1, 512**2, 512**2, learns=False)
-
-
 def always_by_fourier(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let layers that choose by themselves take the Fourier product for every input."""
-    monkeypatch.setattr(GroupConv2d, "_is_like_measured", lambda *_: True)
-    monkeypatch.setattr(orbitconv.nn.group_conv, "pays_off", lambda *_, **__: True)
+    monkeypatch.setattr(choice, "reason_not_measured", lambda *_: None)
+    monkeypatch.setattr(choice, "expected_share", lambda *_, **__: 0.5)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, where it first takes a forward-mode derivative

@@ -38,26 +38,6 @@ from orbitconv.nn.conv import BasisConv2d, is_channels_last
 
 CHUNK = 3_000_000
 """Numbers of `z` at a time: more of them fall out of the caches. A larger batch is taken in parts."""
-PRICES = {
-    True: ((1e6, 90), (4e6, 130), (8e6, 160)),
-    False: ((1e6, 160), (4e6, 300), (8e6, 350)),
-}
-"""Multiply-adds of a dense convolution in the time of one number of `z`, from mixing to its sum over atoms: with and
-without gradients, where so many numbers, at most, are worked on at a time. Where one image has more, the dense product
-is taken.
-"""
-TRAFFIC_PRICE = 50
-"""The same for arranging one number of input or output."""
-WEIGHT_PRICE = 78
-"""The same for one number of the expanded weight: expanding it, handing it to the convolution, and its gradient."""
-CALL_PRICE = 5e7
-"""The same for what a call costs at any size; about equal for both products."""
-LAST = 0.7
-"""Time of a dense convolution of planes that are channels last, over that of planes that are not."""
-AGAIN = 1.4
-"""Time of a training step whose forward pass runs twice, over that of one."""
-MARGIN = 0.95
-"""Share of the dense product's time that the Fourier product must be expected to take at most."""
 
 
 class FourierTables(NamedTuple):
@@ -217,43 +197,16 @@ def images_at_a_time(work: Work, pixels: int) -> int:
     Returns:
         As many as the caches hold, one or more.
     """
-    return max(1, int(CHUNK // max(_held(work) * pixels, 1)))
+    return max(1, int(CHUNK // max(held(work) * pixels, 1)))
 
 
-def _held(work: Work) -> float:
-    """Numbers that are in memory for each pixel: `z`, or the input and the output of 1x1 layers in another order."""
-    return float(max(work.between, work.arranged))
-
-
-def pays_off(work: Work, images: int, pixels: int, mixed: int, *, learns: bool, channels_last: bool = False) -> bool:
-    """Whether the Fourier product of a layer is expected to be faster than the dense one.
-
-    It has fewer multiply-adds and no weight to expand, but moves more numbers: those of input and output and, for
-    kernels of more than one pixel, `z`, D times as large as the output. So it wins where fields are many, and with
-    fewer fields where pixels are few: late layers, small batches. The prices were fitted to fifty layers, C4 to C16,
-    1x1 to 5x5, 8 to 64 fields, 64 to 8,192 pixels, in training steps and in inference, two threads with AVX-512,
-    float32: of what the rule takes, all was faster in training; in inference one layer of the smallest was 11 % slower.
-    It leaves some gains. Not measured: GPUs, other precisions.
+def held(work: Work) -> float:
+    """Numbers that are in memory for each pixel: `z`, or the input and the output of 1x1 layers in another order.
 
     Args:
         work: Work of the layer.
-        images: Images in the batch.
-        pixels: Pixels of the output for each image.
-        mixed: The same as the Fourier product counts them, which mixes on the grid of the input, before borders fall
-            away.
-        learns: Whether gradients are wanted: then a batch that is taken in parts is computed once more for them, so
-            that only one part is in memory at a time.
-        channels_last: Whether the planes lie so, which suits dense convolutions; 1x1 layers are then a plain matrix
-            product, which the Fourier product is not always faster than.
 
     Returns:
-        The expectation.
+        How many.
     """
-    at_a_time = min(images, images_at_a_time(work, mixed))
-    together, passes = at_a_time * mixed * _held(work), AGAIN if learns and at_a_time < images else 1
-    if not images or together > PRICES[learns][-1][0] or (channels_last and not work.between):
-        return False
-    price = next(price for most, price in PRICES[learns] if together <= most)
-    fourier = passes * (work.fourier + TRAFFIC_PRICE * work.arranged + price * work.between)
-    dense = work.dense * images * pixels * (LAST if channels_last else 1) + WEIGHT_PRICE * work.weights
-    return fourier * images * mixed + CALL_PRICE < MARGIN * (dense + CALL_PRICE)
+    return float(max(work.between, work.arranged))

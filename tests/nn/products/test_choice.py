@@ -1,0 +1,143 @@
+"""Which product a call takes: prices are ordered as the work is, the choice stays, and it can be asked for."""
+
+import json
+import math
+import re
+
+import pytest
+import torch
+
+from orbitconv.bases import ExactBasis, HarmonicBasis
+from orbitconv.groups import Cyclic, Dihedral
+from orbitconv.nn import GroupConv2d, GroupPool, LiftingConv2d, explain, keep_filters
+from orbitconv.nn.products import calibration
+from orbitconv.nn.products.calibration import shares_of_this_machine
+from orbitconv.nn.products.choice import choose, expected_share
+from orbitconv.nn.products.fourier import work_of
+
+C8 = Cyclic(8)
+
+
+@pytest.fixture
+def cache(monkeypatch, tmp_path):
+    """An empty cache, and a measurement that counts how often it is taken."""
+    monkeypatch.setenv("ORBITCONV_CACHE", str(tmp_path))
+    monkeypatch.delenv("ORBITCONV_CALIBRATE", raising=False)
+    taken = []
+    monkeypatch.setattr(calibration, "measure", lambda: taken.append(1) or {True: 1.25, False: 0.75})
+    shares_of_this_machine.cache_clear()
+    yield taken
+    shares_of_this_machine.cache_clear()
+
+
+def share(fields: int, pixels: int, *, images: int = 8, stride: int = 1, mixed: int | None = None, **options) -> float:
+    work = work_of(GroupConv2d(fields, fields, HarmonicBasis(C8, 3), stride, device="meta"))
+    return expected_share(work, images, pixels, mixed or pixels, **{"learns": True, **options})
+
+
+def test_more_fields_speak_for_the_fourier_product():
+    shares = [share(fields, 64) for fields in (4, 8, 16, 32, 64)]
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_mixing_before_a_stride_and_at_borders_speaks_against_it():
+    assert share(64, 256, images=64, stride=2) > share(64, 256, images=64)
+    assert share(64, 1, mixed=25) > share(64, 25)
+
+
+def test_channels_last_and_parts_that_are_computed_again_speak_against_it():
+    assert share(32, 64, channels_last=True) > share(32, 64)
+    assert share(20, 256, images=64) > share(20, 256, images=8)
+
+
+def test_it_leaves_what_the_caches_do_not_hold_and_empty_batches():
+    assert share(64, 512**2, images=1, learns=False) == math.inf
+    assert share(64, 64, images=0) == math.inf
+
+
+def test_the_machine_is_measured_once_and_the_choice_stays(cache, tmp_path):
+    layer, x = GroupConv2d(8, 8, HarmonicBasis(C8, 3)), torch.randn(2, 64, 9, 9)
+    first = choose(layer, x)
+    shares_of_this_machine.cache_clear()  # as in another process
+    assert choose(GroupConv2d(8, 8, HarmonicBasis(C8, 3)), x) == first
+    assert len(cache) == 1
+    (path,) = tmp_path.rglob("*.json")
+    assert json.loads(path.read_text()) == {"train": 1.25, "infer": 0.75}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[1]", '{"train": 1e9, "infer": 1}', '{"train": NaN, "infer": 1}', "[" * 10**5]
+)
+def test_a_damaged_measurement_is_taken_anew(cache, tmp_path, text):
+    shares_of_this_machine()
+    next(tmp_path.rglob("*.json")).write_text(text)
+    shares_of_this_machine.cache_clear()
+    assert shares_of_this_machine() == {True: 1.25, False: 0.75}
+    assert len(cache) == 2
+
+
+def test_without_a_place_to_keep_it_nothing_is_measured(cache, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ORBITCONV_CACHE", str(tmp_path / "file"))
+    assert shares_of_this_machine() == {True: 1.0, False: 1.0}
+    assert cache == []
+
+
+def test_it_can_be_switched_off(cache, monkeypatch, tmp_path):
+    monkeypatch.setenv("ORBITCONV_CALIBRATE", "0")
+    assert shares_of_this_machine() == {True: 1.0, False: 1.0}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_is_measured_whatever_the_caller_does():
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        found = torch.vmap(lambda x: x * calibration.measure()[True])(torch.ones(2))
+    assert bool((found > 0).all())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "words"),
+    [
+        (lambda: LiftingConv2d(1, 2, HarmonicBasis(C8, 3)), (1, 1, 5, 5), "LiftingConv2d takes the dense .* no other"),
+        (
+            lambda: GroupConv2d(2, 2, HarmonicBasis(C8, 3), fourier=True),
+            (1, 2, 8, 5, 5),
+            "fourier product: fourier=True",
+        ),
+        (
+            lambda: GroupConv2d(2, 2, HarmonicBasis(C8, 3), fourier=False),
+            (1, 2, 8, 5, 5),
+            "dense product: fourier=False",
+        ),
+        (lambda: GroupConv2d(2, 2, ExactBasis(Dihedral(4), 3)), (1, 2, 8, 5, 5), "dense product: .* not cyclic"),
+        (
+            lambda: GroupConv2d(2, 2, HarmonicBasis(C8, 3)).double(),
+            (1, 2, 8, 5, 5),
+            "dense product: .* float32 on a CPU",
+        ),
+        (lambda: GroupConv2d(2, 2, HarmonicBasis(C8, 3)), (1, 2, 8, 9, 9), r"dense product: .* to take \d\.\d\d of"),
+        (
+            lambda: GroupConv2d(64, 64, HarmonicBasis(C8, 3)),
+            (8, 64, 8, 6, 6),
+            r"fourier product: .* to take 0\.\d\d of",
+        ),
+    ],
+)
+def test_it_explains_itself(layer, shape, words, monkeypatch):
+    monkeypatch.setattr("orbitconv.nn.products.choice.shares_of_this_machine", lambda: {True: 1.0, False: 1.0})
+    layer = layer()
+    x = torch.zeros(shape, dtype=layer.coefficients.dtype)
+    assert re.search(words, explain(layer, x))
+
+
+def test_it_explains_kept_filters_and_refuses_other_modules():
+    layer, x = GroupConv2d(2, 2, HarmonicBasis(C8, 3)), torch.zeros(1, 2, 8, 5, 5)
+    with keep_filters(layer):
+        assert "its filters are kept" in explain(layer, x)
+    with pytest.raises(TypeError, match="explain expects a layer with filters, .* got GroupPool"):
+        explain(GroupPool(), x)
+    with pytest.raises(ValueError, match="GroupConv2d expects input of shape"):
+        explain(layer, x[0])
