@@ -58,8 +58,9 @@ class GroupConv2d(BasisConv2d):
             |G| / 2 times fewer multiply-adds, more where there are fewer atoms than pixels, and no filters to expand,
             but moves more numbers and, in training, keeps D planes for each one of the output. Values are the same up
             to rounding. For cyclic groups. By default, `"auto"`, it does so call by call where it is expected to be
-            faster (`nn.products.choice`; `explain` tells), in float32 on a CPU, not compiled. Beyond the dense product it keeps a few dozen
-            megabytes at most: it computes parts of larger batches again for their gradients, and leaves large planes.
+            faster (`nn.products.choice`; `explain` tells), in float32 on a CPU, not compiled. Beyond the dense product
+            it keeps a few dozen megabytes at most: it computes parts of larger batches again for their gradients, and
+            leaves large planes.
 
     Shapes:
         (batch, in_channels, group, height, width) -> (batch, out_channels, group, height', width')
