@@ -91,11 +91,12 @@ def test_it_can_be_switched_off(cache, monkeypatch, tmp_path):
 
 def test_it_is_measured_whatever_the_caller_does():
     torch.manual_seed(0)
-    before = torch.get_rng_state()
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         found = torch.vmap(lambda x: x * calibration.measure()[True])(torch.ones(2))
     assert bool((found > 0).all())
     assert torch.equal(torch.get_rng_state(), before)
+    assert torch.get_num_threads() == threads
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_it_explains_kept_filters_and_refuses_other_modules():
     layer, x = GroupConv2d(2, 2, HarmonicBasis(C8, 3)), torch.zeros(1, 2, 8, 5, 5)
     with keep_filters(layer):
         assert "its filters are kept" in explain(layer, x)
-    with pytest.raises(TypeError, match="explain expects a layer with filters, .* got GroupPool"):
+    with pytest.raises(TypeError, match=r"explain expects a layer with filters, .* got GroupPool"):
         explain(GroupPool(), x)
     with pytest.raises(ValueError, match="GroupConv2d expects input of shape"):
         explain(layer, x[0])
