@@ -1,7 +1,7 @@
 """What the Fourier product takes on this machine, in parts of what the fitted prices say; measured once, then cached.
 
-Measured are up to twelve steps of a small layer in each product, on one thread, in processor time, which other processes
-disturb least; it takes about a second. It is taken where it can be kept only, so that a training that is resumed
+Measured are up to twelve steps of a small layer in each product, on one thread, in processor time, which other
+processes disturb least: under a second. It is taken where it can be kept only, so that a training that is resumed
 multiplies as before; `ORBITCONV_CALIBRATE=0` goes without, by the fitted prices.
 """
 
