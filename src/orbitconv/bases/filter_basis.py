@@ -76,16 +76,24 @@ class FilterBasis(nn.Module, ABC):
             destination._metadata.setdefault(prefix[:-1], {}).update(noted)  # noqa: SLF001
 
     def _load_from_state_dict(
-        self, state_dict: Any, prefix: str, local_metadata: Any, strict: bool, *lists: list[str]
+        self,
+        state_dict: Any,
+        prefix: str,
+        local_metadata: Any,
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
     ) -> None:
         """Load, but refuse the state of a basis of another group: coefficients mean something else there."""
         own, group = f"{type(self).__name__}({self.extra_repr()})", local_metadata.get("group", str(self.group))
         reason = f"the state is one on {group}, not {self.group}" if group != str(self.group) else None
         reason = reason or self._reason_to_refuse(state_dict, prefix)
         if reason is None:
+            lists = missing_keys, unexpected_keys, error_msgs
             super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, *lists)
             return
-        lists[-1].append(
+        error_msgs.append(
             f"The basis at {prefix[:-1] or 'the top'} is {own}, and the state was saved with "
             f"{local_metadata.get('basis', 'another basis')}: {reason}. Build the network with the basis it was saved "
             "with."

@@ -38,7 +38,7 @@ class _Asked:
     node: fx.Node
 
     @property
-    def __class__(self) -> type:
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
         if not _asked_by_a_forward():
             return type(self)
         if type(self) is StandIn and _is_tensor(self.node):
@@ -53,7 +53,7 @@ class StandIn(_Asked, fx.Proxy):
         return _StandInAttribute(self, k)
 
 
-class _StandInAttribute(_Asked, Attribute):
+class _StandInAttribute(_Asked, Attribute):  # pyright: ignore[reportIncompatibleVariableOverride]
     """An attribute of such a value, a shape perhaps, or a method."""
 
 
