@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices: more threads only get in each other's way
 os.environ.setdefault("ORBITCONV_CALIBRATE", "0")  # tests choose by the fitted prices, on every machine
@@ -17,6 +18,8 @@ from orbitconv.nn.products.kernel import library as kernel_library
 from references import smooth_images
 
 torch.set_num_threads(1)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background, under nohup: tests and their children get it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 DATA = os.environ.get("ORBITCONV_DATA")
 
 

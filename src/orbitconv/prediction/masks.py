@@ -1,4 +1,4 @@
-"""Masks of pictures of any size, from a trained network: written as they are made; the work can be resumed."""
+"""Masks of pictures of any size, from a trained network: written as they are made, and kept on resume."""
 
 import io
 import json

@@ -50,8 +50,8 @@ def fit(
     """Train a network in place.
 
     Args:
-        model: Any module that takes images (batch, channels, height, width) and gives scores (batch, classes), or
-            (batch, classes, height, width) for masks; or what builds it, which lets the result be saved.
+        model: Any module that takes images (batch, channels, height, width) and gives scores (batch, classes), for
+            masks (batch, classes, height, width); or what builds it, which lets the result be saved.
         data: What `orbitconv.data.folder` gives, or its path; images and labels as tensors; a `Dataset` or a
             `DataLoader` of (image, label).
         epochs: Passes over the training images.

@@ -36,7 +36,7 @@ class Head:
         image_size: Height and width of the images it was trained on, in pixels; None if that is not known.
         group: Group of the basis that is in the file; None if none is.
         task: What it has learned.
-        scaling: How numbers of picture files become those that it takes; None: the range of their type as 0 to 1.
+        scaling: How the numbers of picture files become those it takes; None for the range of their type as 0 to 1.
         builder: What builds it; None for the network that the settings name.
     """
 

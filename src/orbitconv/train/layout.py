@@ -1,8 +1,9 @@
 """How features lie in memory while a network trains."""
 
 from dataclasses import replace
+from functools import partial
 
-from torch import nn
+from torch import Tensor, nn
 
 from orbitconv.nn.conv import BasisConv2d
 from orbitconv.train.settings import Plan
@@ -28,3 +29,25 @@ def laid_out(plan: Plan, network: nn.Module, device_type: str) -> Plan:
         on_group = any(isinstance(module, BasisConv2d) for module in network.modules())
         last = on_group if device_type == "cpu" else plan.hardware.precision != "32"
     return replace(plan, hardware=replace(plan.hardware, channels_last=last))
+
+
+def lay_out_gradients(network: nn.Module) -> None:
+    """Give gradients the strides of their weights, as torch's data-parallel training copies others, with a warning.
+
+    Products of matrices leave other strides on sides of one element, where they mean nothing.
+
+    Args:
+        network: Its weights get a hook.
+    """
+    for weight in network.parameters():
+        if weight.requires_grad:
+            weight.register_hook(partial(_like, weight.stride()))
+
+
+def _like(strides: tuple[int, ...], gradient: Tensor) -> Tensor:
+    """The same numbers with other strides."""
+    return (
+        gradient
+        if gradient.stride() == strides
+        else gradient.new_empty_strided(gradient.shape, strides).copy_(gradient)
+    )

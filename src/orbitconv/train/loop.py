@@ -14,7 +14,7 @@ from orbitconv.records.metric_lines import Row
 from orbitconv.records.run_folder import RunFolder
 from orbitconv.train.examples import Source
 from orbitconv.train.interrupt import StopRequest, stop_requests
-from orbitconv.train.layout import laid_out
+from orbitconv.train.layout import laid_out, lay_out_gradients
 from orbitconv.train.meter import Meter
 from orbitconv.train.settings import Plan
 from orbitconv.train.state import TrainingState
@@ -79,6 +79,8 @@ class Loop:
             network = fabric.to_device(network)
             self._examples = examples.to(fabric.device)
             self._tests = {name: test.to(fabric.device) for name, test in tests.items()}
+        if fabric.world_size > 1:
+            lay_out_gradients(network)
         self.state = TrainingState(network, training, self._total, fabric)
         self._meter = Meter(fabric, training.batch_size)
         self._stride = 1 if fabric.device.type == "cpu" and fabric.world_size == 1 else _STRIDE

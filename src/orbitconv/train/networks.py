@@ -34,7 +34,7 @@ class TrainedNetwork:
         in_channels: Channels of the images.
         image_size: Height and width of the images it was trained on, in pixels; None if the file does not tell.
         task: What it has learned.
-        scaling: How numbers of picture files become those that it takes; None: the range of their type as 0 to 1.
+        scaling: How the numbers of picture files become those it takes; None for the range of their type as 0 to 1.
         builder: What builds it; None for the network that the settings name.
         rows: One line for each epoch, if it was trained just now.
     """

@@ -101,7 +101,8 @@ def from_folder(
         ValueError: If training pictures differ in size, or classes of another task are to be drawn evenly.
     """
     train = pictures.train
-    if train.shape is None:
+    shape = train.shape
+    if shape is None:
         raise ValueError(
             "train expects training pictures of one size, got several. Give --pictures.size, or --pictures.window."
         )
@@ -120,7 +121,6 @@ def from_folder(
         "multilabel": MultiLabel(class_weights),
         "segmentation": Segmentation(pictures.ignore_index, class_weights, dice),
     }[pictures.task]
-    size = None if train.shape is None else train.shape[1:]
     return Prepared(
         train=_source(train, workers, weights, progress),
         tests={
@@ -129,7 +129,7 @@ def from_folder(
             for name, data in tests.items() if data is not None
         },
         task=task, classes=pictures.classes, channels=pictures.channels,
-        image_size=(size[0], size[1]), scaling=pictures.scaling, pictures=pictures,
+        image_size=shape[1:], scaling=pictures.scaling, pictures=pictures,
     )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """Images that are read as they are needed: from picture files, or from any data set or loader of torch."""
 
 from collections.abc import Iterable, Iterator, Sized
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, final
 
 import torch
@@ -31,7 +32,7 @@ class Streamed(Source):
     data: Dataset[Any]
     workers: int = 0
     weights: Tensor | None = None
-    device: torch.device | str = "cpu"
+    device: torch.device = field(default_factory=partial(torch.device, "cpu"))
 
     def __len__(self) -> int:
         assert isinstance(self.data, Sized)
@@ -61,10 +62,11 @@ class Streamed(Source):
         return self._moved(self._loader(self.data, order))
 
     def _loader(self, data: Dataset[Any], order: TrainBatches | TestBatches) -> DataLoader[Any]:
+        keep = bool(self.workers) and isinstance(order, TrainBatches)
+        pinned = self.device.type == "cuda"
         return DataLoader(
-            data, batch_sampler=order, num_workers=self.workers, pin_memory=torch.device(self.device).type == "cuda",
-            persistent_workers=self.workers > 0 and isinstance(order, TrainBatches),
-        )  # fmt: skip
+            data, batch_sampler=order, num_workers=self.workers, pin_memory=pinned, persistent_workers=keep
+        )
 
     def _moved(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[Batch]:
         for images, labels in batches:
@@ -93,7 +95,7 @@ class Loaded(Source):
     """
 
     loader: DataLoader[Any]
-    device: torch.device | str = "cpu"
+    device: torch.device = field(default_factory=partial(torch.device, "cpu"))
 
     def __len__(self) -> int:
         batch_size = self.loader.batch_size
@@ -117,6 +119,7 @@ class Loaded(Source):
 
     def batches(self, rank: int, world_size: int) -> Iterator[Batch]:  # noqa: ARG002
         """All images once, as the loader gives them."""
+        del rank
         if world_size > 1:
             raise ValueError("fit takes a DataLoader in one process. Give its data set.")
         for images, labels in self.loader:

@@ -1,0 +1,78 @@
+"""The how-to pages, block by block, at reduced size, on pictures that were generated."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orbitconv.cli import main
+
+image_module = pytest.importorskip("PIL.Image")
+pytest.importorskip("onnxscript")
+
+PAGES = Path(__file__).parents[2] / "docs" / "how-to"
+SMALLER = [("--training.epochs 20", "--training.epochs 1"), ("epochs=20", "epochs=1"), ("plain_width 16", "plain_width 4"),
+           ("--network.options", "--training.batch-size 8 --network.options"), ("depth 3", "depth 2"),
+           ("window 64", "window 16"), ("window=64", "window=16"), ("epochs=1)", "epochs=1, batch_size=8)"),
+           ("--training.batch-size 8 --augmentation", "--augmentation"), ("spectral-c8-k3", "spectral-c4-k3"),
+           ('"plain_width": 16', '"plain_width": 4'), ('"plain_width": 8', '"plain_width": 4')]  # fmt: skip
+
+
+def blocks(name):
+    """Kind and text of every block of a page."""
+    text = (PAGES / f"{name}.md").read_text(encoding="utf-8")
+    for old, new in SMALLER:
+        text = text.replace(old, new)
+    return re.findall(r"```(sh|python)\n(.*?)```", text, re.S)
+
+
+def save(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image_module.fromarray(pixels).save(path)
+
+
+def classes():
+    """Bright and dark pictures in colour."""
+    draws = np.random.default_rng(0)
+    for i in range(24):
+        for kind, shift in (("forest", 0), ("river", 120)):
+            pixels = draws.integers(0, 120, (16, 16, 3)) + shift
+            save(Path("pictures", "test" if i >= 16 else "train", kind, f"{i}.png"), pixels.astype(np.uint8))
+
+
+def masks():
+    """Bright discs on dark ground."""
+    draws = np.random.default_rng(0)
+    y, x = np.mgrid[:32, :40]
+    for i in range(20):
+        numbers = np.zeros((32, 40), np.uint8)
+        for row, col in draws.integers(4, 28, (2, 2)):
+            numbers[(y - row) ** 2 + (x - col) ** 2 < 16] = 1
+        split = "test" if i >= 16 else "train"
+        pixels = 60 * draws.random((32, 40)) + 150 * numbers
+        save(Path("pictures", split, "images", f"{i}.png"), pixels.astype(np.uint8))
+        save(Path("pictures", split, "masks", f"{i}.png"), numbers)
+
+
+@pytest.mark.parametrize("page", [classes, masks], ids=lambda page: page.__name__)
+def test_every_block_of_the_page_works(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    page()
+    done = 0
+    for kind, text in blocks(page.__name__):
+        if kind == "python":
+            exec(compile(text, page.__name__, "exec"), {})
+        else:
+            for line in text.strip().splitlines():
+                main(shlex.split(line)[1:])
+        done += 1
+    assert done == 5
+    assert (tmp_path / f"{page.__name__}.onnx").exists()
+    if page is classes:
+        assert len((tmp_path / "classes.csv").read_text().splitlines()) == 17
+    else:
+        assert {path.name for path in (tmp_path / "found").glob("*.png")} >= {"16.png", "16.overlay.png", "19.png"}
+    program = capsys.readouterr().out.partition("import json, sys")[2]
+    assert "onnxruntime.InferenceSession" in program
