@@ -47,7 +47,7 @@ def refused(capsys, *words, whole=WORDS):
         (["--data", "minst"], "no data set named 'minst'. Did you mean 'mnist'?"),
         (["--data", "mnist", "--data-dir", "missing"], "missing"),
         (["--network.model", "tny"], "no network named 'tny'"),
-        (["--network.model", "unet"], "'unet' labels pixels"),
+        (["--network.model", "unet"], "another network than unet, which labels pixels"),
         (["--network.basis", "spectral-c8-k55"], "no basis named 'spectral-c8-k55'"),
         (["--network.options", "withd", "3"], "has no option withd"),
         (["--network.options", "in_channels", "3"], "in_channels come from the data set"),
@@ -182,17 +182,15 @@ def test_a_request_to_stop_when_nearly_all_is_done_ends_with_130_and_keeps_the_n
 ):
     options = ["--validation-images", "16", "--training.average", "0.8"]
     train(*options, "--out", "whole")
-    name, at = {"last step": ("train_step", 6), "last test": ("measure_error", 4), "writing": ("write_trained", 1)}[
-        moment
-    ]
+    name, at = {"last step": ("train_step", 6), "last test": ("measure", 4), "writing": ("write_trained", 1)}[moment]
     module = run if moment == "writing" else loop
     real, calls = getattr(module, name), []
 
-    def stopped_meanwhile(*arguments):
+    def stopped_meanwhile(*arguments, **named):
         calls.append(1)
         if len(calls) == at:
             signal.raise_signal(signal.SIGINT)
-        return real(*arguments)
+        return real(*arguments, **named)
 
     monkeypatch.setattr(module, name, stopped_meanwhile)
     with pytest.raises(SystemExit) as ended:

@@ -14,9 +14,10 @@ from orbitconv.report.figures import looks_of
 from orbitconv.report.grouping import BASIS, Kind, final_errors
 from orbitconv.report.measure import Measured, Tested, measure_networks, steps
 from orbitconv.report.mistakes import Judgement, judge
+from orbitconv.report.own_pictures import test_set
 from orbitconv.report.runs import Run
 from orbitconv.train import load_trained
-from orbitconv.train.datasets import is_turned, load_split
+from orbitconv.train.datasets import is_path, is_turned, load_split
 
 MISTAKES = 12
 """Mistakes that are shown of each kind."""
@@ -112,7 +113,10 @@ def run_tests(
     runs = [run for kind in kinds for run in kind.finished]
     if not runs:
         return outcome
-    test = load_split(data, "test", data_dir, progress)
+    if is_path(data):
+        test = test_set(runs[0], test_images, progress)
+    else:
+        test = load_split(data, "test", data_dir, progress)
     images = outcome.images = test.take(min(test_images, len(test))).to(device)
     networks = [load_trained(run.folder)[0].to(device) for run in runs]
     angles = () if outcome.turned_already else tuple(degrees)

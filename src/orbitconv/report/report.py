@@ -11,6 +11,7 @@ from orbitconv.figures.drawing import check_libraries
 from orbitconv.records.command import command_as_run
 from orbitconv.report.grouping import kinds_by_data
 from orbitconv.report.outcome import Outcome, run_tests
+from orbitconv.report.own_pictures import mask_page
 from orbitconv.report.page import make_page
 from orbitconv.report.record import record_of
 from orbitconv.report.runs import find_runs
@@ -53,7 +54,7 @@ def write_run_report(config: RunReport, progress: ProgressCallback = silent) -> 
         progress: Called as the work goes on.
 
     Returns:
-        What was measured, by data set.
+        What was measured, by data set; nothing for networks that label pixels, whose page has it.
 
     Raises:
         DataError: If a data set cannot be found, or is damaged.
@@ -67,12 +68,19 @@ def write_run_report(config: RunReport, progress: ProgressCallback = silent) -> 
     check_replaceable(config.out, overwrite=config.overwrite)
     check_libraries()
     device = find_device("orbitconv report", config.device)
+    runs = find_runs(config.runs)
+    done = [run for run in runs if run.finished and run.config.network.model == "unet"]
+    if done:
+        if len(done) < sum(run.finished for run in runs):
+            raise ValueError("report expects runs of one task, got networks that label pixels and others. Name either.")
+        write_atomically(config.out, mask_page(done, config.test_images, config.device, progress))
+        return []
     outcomes = [
         run_tests(
             data, kinds, test_images=config.test_images, degrees=range(0, 360, config.step_degrees),
             data_dir=config.data_dir, device=device, progress=progress,
         )
-        for data, kinds in kinds_by_data(find_runs(config.runs)).items()
+        for data, kinds in kinds_by_data(runs).items()
     ]  # fmt: skip
     command = command_as_run("orbitconv report", config, ("runs",))
     settings = {
