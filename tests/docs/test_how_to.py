@@ -13,11 +13,13 @@ image_module = pytest.importorskip("PIL.Image")
 pytest.importorskip("onnxscript")
 
 PAGES = Path(__file__).parents[2] / "docs" / "how-to"
-SMALLER = [("--training.epochs 20", "--training.epochs 1"), ("epochs=20", "epochs=1"),
-           ("plain_width 16", "plain_width 4"), ("--network.options", "--training.batch-size 8 --network.options"), ("depth 3", "depth 2"),
-           ("window 64", "window 16"), ("window=64", "window=16"), ("epochs=1)", "epochs=1, batch_size=8)"),
-           ("--training.batch-size 8 --augmentation", "--augmentation"), ("spectral-c8-k3", "spectral-c4-k3"),
-           ('"plain_width": 16', '"plain_width": 4'), ('"plain_width": 8', '"plain_width": 4')]  # fmt: skip
+SMALLER = [
+    ("--training.epochs 20", "--training.epochs 1"), ("epochs=20", "epochs=1"), ("plain_width 16", "plain_width 4"),
+    ("--network.options", "--training.batch-size 8 --network.options"), ("depth 3", "depth 2"),
+    ("window 64", "window 16"), ("window=64", "window=16"), ("epochs=1)", "epochs=1, batch_size=8)"),
+    ("--training.batch-size 8 --augmentation", "--augmentation"), ("spectral-c8-k3", "spectral-c4-k3"),
+    ('"plain_width": 16', '"plain_width": 4'), ('"plain_width": 8', '"plain_width": 4'),
+]  # fmt: skip
 
 
 def blocks(name):

@@ -84,7 +84,7 @@ def test_the_best_settings_give_the_same_error_when_they_are_trained_again(tmp_p
 
 
 def test_a_sweep_that_is_stopped_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "fit", stand_in(lambda training, epoch: 100 * training.learning_rate / epoch))
+    monkeypatch.setattr(running, "train_examples", stand_in(lambda training, epoch: 100 * training.learning_rate / epoch))
     at_once, parted = sweep(tmp_path / "a", trials=9, startup=3), sweep(tmp_path / "b", trials=9, startup=3)
     run_sweep(at_once)
     for count in (1, 4, 9):
@@ -97,7 +97,7 @@ def test_a_sweep_that_is_stopped_goes_on_as_if_it_had_not_been(tmp_path, monkeyp
 
 
 def test_trainings_that_are_worse_than_the_median_are_cut_short(tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "fit", stand_in(lambda training, epoch: 50 * training.learning_rate**0.1 / epoch))
+    monkeypatch.setattr(running, "train_examples", stand_in(lambda training, epoch: 50 * training.learning_rate**0.1 / epoch))
     config = sweep(tmp_path, trials=14, startup=3, prune_after=2, training=Training(epochs=4, batch_size=16))
     outcome = run_sweep(config)
     complete = []
@@ -117,7 +117,7 @@ def test_trainings_that_are_worse_than_the_median_are_cut_short(tmp_path, monkey
 
 
 def test_killed_trials_do_not_count_and_those_of_others_do(tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "fit", stand_in(lambda *_: 10.0))
+    monkeypatch.setattr(running, "train_examples", stand_in(lambda *_: 10.0))
     config = sweep(tmp_path)
     mine, other = store_of(config), store_of(config)
     other.study.ask({one.name: one.distribution for one in parse_search(config.search)})  # its process is gone
@@ -139,7 +139,7 @@ def test_a_trial_that_is_done_when_the_sweep_is_stopped_counts(tmp_path, monkeyp
         stand_in(lambda *_: 10.0)(*arguments, **options)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(running, "fit", stopped)
+    monkeypatch.setattr(running, "train_examples", stopped)
     config = sweep(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         run_sweep(config)
@@ -157,7 +157,7 @@ def test_a_request_to_stop_is_met_where_the_trial_is_cut_short_too(tmp_path, mon
 
 @pytest.mark.skipif(sys.platform == "win32", reason="files have no limit there")
 def test_a_disk_that_is_full_ends_the_sweep_which_goes_on_when_it_is_not(tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "fit", stand_in(lambda *_: 10.0))
+    monkeypatch.setattr(running, "train_examples", stand_in(lambda *_: 10.0))
     run_sweep(sweep(tmp_path, trials=1))
     size = (tmp_path / store.JOURNAL).stat().st_size
     with files_no_longer_than(size + 40), pytest.raises(OSError, match="too large"):
@@ -171,7 +171,7 @@ def test_settings_that_fail_count_as_cut_short_and_errors_of_the_program_do_not(
         def fit(*_, **__):
             raise error
 
-        monkeypatch.setattr(running, "fit", fit)
+        monkeypatch.setattr(running, "train_examples", fit)
 
     config = sweep(tmp_path, trials=2)
     for error in (KeyboardInterrupt(), ValueError("no such thing")):
@@ -182,7 +182,7 @@ def test_settings_that_fail_count_as_cut_short_and_errors_of_the_program_do_not(
     with pytest.raises(ValueError, match=r"None of 2 trials was trained to the end. The loss became nan at step 3."):
         run_sweep(config)
     assert [state for _, _, state in trials(config)] == ["FAIL", "FAIL", "PRUNED", "PRUNED"]
-    monkeypatch.setattr(running, "fit", stand_in(lambda *_: 10.0))
+    monkeypatch.setattr(running, "train_examples", stand_in(lambda *_: 10.0))
     rows = run_sweep(sweep(tmp_path, trials=3)).record.rows
     assert [(row["ended"], row["test_error_percent"]) for row in rows] == [
         ("trained", 10.0), ("failed", None), ("failed", None),
@@ -205,7 +205,7 @@ def test_a_sweep_is_joined_with_its_own_settings_only(tmp_path, changed, message
 
 
 def test_a_journal_that_was_cut_off_goes_on_and_a_damaged_one_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "fit", stand_in(lambda *_: 10.0))
+    monkeypatch.setattr(running, "train_examples", stand_in(lambda *_: 10.0))
     run_sweep(sweep(tmp_path, trials=1))
     journal = tmp_path / store.JOURNAL
     whole = journal.read_bytes()
@@ -217,7 +217,7 @@ def test_a_journal_that_was_cut_off_goes_on_and_a_damaged_one_is_refused(tmp_pat
 
 
 def test_the_record_names_a_command_that_gives_the_same_settings(tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "fit", stand_in(lambda *_: 10.0))
+    monkeypatch.setattr(running, "train_examples", stand_in(lambda *_: 10.0))
     config = sweep(tmp_path / "sweep", network=Network(model="tiny", basis="none", options={"dropout": 0.25}))
     outcome = run_sweep(config)
     parsed = parse(shlex.split(outcome.record.command)[1:])

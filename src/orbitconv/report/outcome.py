@@ -113,10 +113,8 @@ def run_tests(
     runs = [run for kind in kinds for run in kind.finished]
     if not runs:
         return outcome
-    if is_path(data):
-        test = test_set(runs[0], test_images, progress)
-    else:
-        test = load_split(data, "test", data_dir, progress)
+    own = is_path(data)
+    test = test_set(runs[0], test_images, progress) if own else load_split(data, "test", data_dir, progress)
     images = outcome.images = test.take(min(test_images, len(test))).to(device)
     networks = [load_trained(run.folder)[0].to(device) for run in runs]
     angles = () if outcome.turned_already else tuple(degrees)
