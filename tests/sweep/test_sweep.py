@@ -84,7 +84,9 @@ def test_the_best_settings_give_the_same_error_when_they_are_trained_again(tmp_p
 
 
 def test_a_sweep_that_is_stopped_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "train_examples", stand_in(lambda training, epoch: 100 * training.learning_rate / epoch))
+    monkeypatch.setattr(
+        running, "train_examples", stand_in(lambda training, epoch: 100 * training.learning_rate / epoch)
+    )
     at_once, parted = sweep(tmp_path / "a", trials=9, startup=3), sweep(tmp_path / "b", trials=9, startup=3)
     run_sweep(at_once)
     for count in (1, 4, 9):
@@ -97,7 +99,9 @@ def test_a_sweep_that_is_stopped_goes_on_as_if_it_had_not_been(tmp_path, monkeyp
 
 
 def test_trainings_that_are_worse_than_the_median_are_cut_short(tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "train_examples", stand_in(lambda training, epoch: 50 * training.learning_rate**0.1 / epoch))
+    monkeypatch.setattr(
+        running, "train_examples", stand_in(lambda training, epoch: 50 * training.learning_rate**0.1 / epoch)
+    )
     config = sweep(tmp_path, trials=14, startup=3, prune_after=2, training=Training(epochs=4, batch_size=16))
     outcome = run_sweep(config)
     complete = []
