@@ -148,10 +148,13 @@ class Journal:
             if not _is_json(text):
                 continue  # cut off: its part is done again
             line = parse_line(text, f"{self.path}, line {number}")
-            if "input" in line:
-                self._digests[line["input"]] = line["sha256"]
-            else:
-                self._keep(line["part"], line["rows"], Provenance.of(line))
+            try:
+                if "input" in line:
+                    self._digests[line["input"]] = line["sha256"]
+                else:
+                    self._keep(line["part"], list(line["rows"]), Provenance.of(line))
+            except (KeyError, TypeError) as error:
+                raise ValueError(f"{self.path}, line {number} is no part of a study: {error}.") from error
 
     def _check(self, first: str) -> None:
         """Refuse a file whose first line tells of other settings."""

@@ -6,7 +6,7 @@ loses what it is built on, and the action of translations is learned from pairs 
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -47,9 +47,8 @@ TESTS = ("plain", "permuted", "zero-filled")
 """Pixels row by row; in a fixed random order; in that order, with an action learned from shifts with zero fill."""
 
 
-# Settings that may change from one call to the next, and those of the training that this study has set from its start.
+# Settings that may change from one call to the next.
 _GROWS = {"parts", "seeds", "curve_seeds", "device"}
-_SET = {"epochs", "batch_size", "learning_rate", "weight_decay"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,10 +129,7 @@ class MlpToCnn:
 
     def fixed(self) -> dict[str, Any]:
         """The settings that a study goes on with; parts, seeds and the device may change on the way."""
-        plain, own = asdict(Training()), asdict(self.training)
-        training = {k: v for k, v in own.items() if k in _SET or v != plain[k]}
-        kept = {k: v for k, v in self.settings().items() if k not in _GROWS}
-        return {**kept, "training": training}
+        return {k: v for k, v in self.settings().items() if k not in _GROWS}
 
 
 def compare_mlp_to_cnn(config: MlpToCnn, progress: ProgressCallback = silent) -> Record:

@@ -64,7 +64,7 @@ def read_record(path: Path) -> dict[str, Any]:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no record of a benchmark at {path}.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON, or damaged: {error}.") from error
     if not isinstance(data, dict) or data.get("study") != STUDY:
         raise ValueError(f"{path} is not the record of a benchmark. Name a file that python -m studies bench wrote.")

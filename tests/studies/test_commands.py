@@ -90,6 +90,7 @@ REFUSED = [
     (["bench", "--out", "x.txt"], "ending in .json"),
     (["bench", "--check", "missing.json"], "missing.json"),
     (["bench", "--draw", "list.json"], "not the record of a benchmark"),
+    (["bench", "--draw", "deep.json"], "is not JSON, or damaged"),
 ]
 
 

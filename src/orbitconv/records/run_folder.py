@@ -162,10 +162,11 @@ def _check_resumable(
     if not (folder / CONFIG).exists():
         return
     found = _read(folder / CONFIG)
-    check_same(*({name: one[name] for name in one if name not in changeable} for one in (found, wanted)), folder)
-    before = _read(folder / INPUTS) if (folder / INPUTS).exists() else {}
-    for name in before.keys() & digests.keys():
-        if before[name] != digests[name]:
+    before, now = ({name: one[name] for name in one if name not in changeable} for one in (found, wanted))
+    check_same(before, now, folder)
+    kept = _read(folder / INPUTS) if (folder / INPUTS).exists() else {}
+    for name in kept.keys() & digests.keys():
+        if kept[name] != digests[name]:
             raise ValueError(
                 f"{folder} holds a run whose file for {name} has changed since it began. Restore that file, or start "
                 "again in another folder."

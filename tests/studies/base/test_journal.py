@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from orbitconv.records.lines import checked_line
 from studies.base.journal import Journal
 
 SETTINGS = {"seeds": 2, "kernel_sizes": (3, 5)}
@@ -134,3 +135,12 @@ def test_a_file_that_parts_were_made_with_must_not_change(tmp_path):
     basis.write_bytes(b"two")
     with pytest.raises(ValueError, match="has changed since parts of the study were made with it"):
         Journal(tmp_path, SETTINGS).pin(basis)
+
+
+@pytest.mark.parametrize("line", [{"part": "a"}, {"part": "a", "rows": 3}, {"input": "b", "rows": []}])
+def test_a_line_that_is_no_part_is_refused(tmp_path, line):
+    journal = Journal(tmp_path, SETTINGS)
+    with journal.path.open("a") as file:
+        file.write(checked_line(line))
+    with pytest.raises(ValueError, match="line 2 is no part of a study"):
+        Journal(tmp_path, SETTINGS)

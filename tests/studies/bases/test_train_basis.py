@@ -10,6 +10,7 @@ import torch
 from orbitconv.bases import read_basis
 from orbitconv.learn import BasisTraining
 from orbitconv.nn import LiftingConv2d
+from orbitconv.records.checkpoint import read_checkpoint
 from references import smooth_images
 from studies.bases import learned_basis_study as study
 from studies.bases.learned_basis_study import LearnedBasisStudy, study_learned_bases
