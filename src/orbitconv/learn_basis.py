@@ -15,8 +15,8 @@ from orbitconv._support.files import check_replaceable, check_writable
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.bases import FixedBasis, HarmonicBasis, SpectralBasis, UnitaryBasis, available_dimensions, save_basis
 from orbitconv.data import grey_tiles, load, pictures_in
-from orbitconv.data.formats import SUFFIXES
 from orbitconv.data.folders.layout import files_below
+from orbitconv.data.formats import SUFFIXES
 from orbitconv.data.skipped import Skipped
 from orbitconv.groups import parse_group
 from orbitconv.learn import Moments, measure_moments

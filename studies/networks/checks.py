@@ -8,7 +8,7 @@ from orbitconv.bases import ExactBasis
 from orbitconv.data import ImageSet
 from orbitconv.groups import Cyclic, parse_group
 from orbitconv.train import build_network
-from orbitconv.train.processes import refuse_torchrun
+from orbitconv.train.engine.processes import refuse_torchrun
 from studies.networks.bases import WRITTEN_DOWN, NetworkBases
 from studies.networks.settings import NetworkStudy
 from studies.networks.trials import Trial, network_of

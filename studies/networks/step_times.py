@@ -12,10 +12,10 @@ from torch import nn
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.records.record import Row
 from orbitconv.train import Examples, Plan, load_trained
-from orbitconv.train.layout import laid_out
-from orbitconv.train.optimizer import make_optimizer
-from orbitconv.train.processes import launched
-from orbitconv.train.step import train_step
+from orbitconv.train.engine.layout import laid_out
+from orbitconv.train.engine.optimizer import make_optimizer
+from orbitconv.train.engine.processes import launched
+from orbitconv.train.engine.step import train_step
 from orbitconv.train.task import Classification
 from studies.base.timing import Pace, interleave, ratios, spread
 

@@ -9,8 +9,8 @@ import tiny_training as tiny
 from orbitconv.cli import main
 from orbitconv.train import Network, TrainConfig, build_network
 from orbitconv.train.datasets import LOADERS
+from orbitconv.train.engine.state import weights_of
 from orbitconv.train.networks import write_trained
-from orbitconv.train.state import weights_of
 
 pytestmark = pytest.mark.usefixtures("tiny_by_name")
 

@@ -6,8 +6,8 @@ import torch
 from orbitconv.cli import main
 from orbitconv.export import Exported
 from orbitconv.train import Network, TrainConfig, build_network, load_trained
+from orbitconv.train.engine.state import weights_of
 from orbitconv.train.networks import write_trained
-from orbitconv.train.state import weights_of
 
 pytest.importorskip("safetensors")
 pytestmark = pytest.mark.compile

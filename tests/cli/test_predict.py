@@ -8,8 +8,8 @@ import torch
 
 from orbitconv.cli import main
 from orbitconv.train import Network, TrainConfig, build_network
+from orbitconv.train.engine.state import weights_of
 from orbitconv.train.networks import write_trained
-from orbitconv.train.state import weights_of
 
 image_module = pytest.importorskip("PIL.Image")
 

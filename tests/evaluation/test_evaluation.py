@@ -10,8 +10,8 @@ from orbitconv.data import rotated
 from orbitconv.data.rotation import TEST_SEED
 from orbitconv.evaluation.evaluation import Evaluation, evaluate_network, measure_layers
 from orbitconv.train import Network, TrainConfig, build_network
+from orbitconv.train.engine.state import weights_of
 from orbitconv.train.networks import write_trained
-from orbitconv.train.state import weights_of
 
 pytestmark = pytest.mark.usefixtures("tiny_by_name")
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from digits import load_small_digits, small_digits
-from orbitconv.train import loop
 from orbitconv.train.datasets import LOADERS
+from orbitconv.train.engine import loop
 from studies.__main__ import STUDIES, WORK, _load, main
 from studies.mlp_to_cnn import study as mlp_to_cnn
 from studies.speed.compare import _COLUMNS, _PARTS

@@ -14,7 +14,8 @@ import tiny_training as tiny
 from orbitconv.cli.main import main
 from orbitconv.records.checkpoint import read_checkpoint
 from orbitconv.records.lines import checked_line, parse_line
-from orbitconv.train import load_trained, loop, read_config, run
+from orbitconv.train import load_trained, read_config, run
+from orbitconv.train.engine import loop
 
 pytestmark = pytest.mark.usefixtures("tiny_by_name")
 

@@ -9,8 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from orbitconv.bases import load_basis, save_basis
 from orbitconv.train import Network, TrainConfig, build_network, load_trained, read_trained
+from orbitconv.train.engine.state import weights_of
 from orbitconv.train.networks import write_trained
-from orbitconv.train.state import weights_of
 
 OPTIONS = {"width": 2}
 

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from orbitconv.train import Hardware, Training
-from orbitconv.train.optimizer import make_optimizer, make_schedule
-from orbitconv.train.processes import launched
-from orbitconv.train.state import TrainingState
+from orbitconv.train.engine.optimizer import make_optimizer, make_schedule
+from orbitconv.train.engine.processes import launched
+from orbitconv.train.engine.state import TrainingState
 
 
 def rates(config, steps):

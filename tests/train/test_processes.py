@@ -17,8 +17,8 @@ from orbitconv.nn import GroupBatchNorm2d
 from orbitconv.records.checkpoint import read_checkpoint
 from orbitconv.records.metric_lines import read_metrics
 from orbitconv.train import Hardware, load_trained
-from orbitconv.train.processes import launched
-from orbitconv.train.sync_norm import synchronized
+from orbitconv.train.engine.processes import launched
+from orbitconv.train.engine.sync_norm import synchronized
 
 pytestmark = pytest.mark.usefixtures("tiny_by_name")
 

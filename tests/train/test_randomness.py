@@ -5,7 +5,7 @@ import itertools
 import torch
 
 from orbitconv.data.batches import epoch_orders
-from orbitconv.train.randomness import augmentation_generator, seed_layers
+from orbitconv.train.engine.randomness import augmentation_generator, seed_layers
 
 
 def test_orders_are_permutations_and_those_after_a_resume_are_the_same():

@@ -66,7 +66,7 @@ class BasisConv2d(nn.Module, ABC):
     Args:
         in_channels: Channels of the input (fields, for an input on the group).
         out_channels: Channels of the output for each group element.
-        basis: Filter basis, or the name or file of one (`orbitconv.bases.load_basis`); it brings the group and the kernel size.
+        basis: Filter basis, or the name or file of one (`load_basis`); it brings the group and the kernel size.
         stride: Step of the output grid, in pixels.
         padding: Padding on every side in pixels, one number or (height, width); `"same"` or `"valid"`.
         dilation: Distance between the pixels of a filter.

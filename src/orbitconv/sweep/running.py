@@ -14,8 +14,8 @@ from orbitconv.sweep.settings import Sweep
 from orbitconv.sweep.store import SweepStore
 from orbitconv.train import Examples, TrainConfig, train_examples
 from orbitconv.train.datasets import load_split
+from orbitconv.train.engine.processes import refuse_torchrun
 from orbitconv.train.networks import initial_network
-from orbitconv.train.processes import refuse_torchrun
 from orbitconv.train.run import parted
 
 

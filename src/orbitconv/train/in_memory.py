@@ -13,9 +13,9 @@ from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.records.metric_lines import Row
 from orbitconv.records.run_folder import CONFIG, RunFolder
 from orbitconv.records.settings import tensor_digest
+from orbitconv.train.engine.loop import Loop
+from orbitconv.train.engine.processes import launched
 from orbitconv.train.examples import Examples, Source
-from orbitconv.train.loop import Loop
-from orbitconv.train.processes import launched
 from orbitconv.train.settings import Plan, Training
 from orbitconv.train.task import Task
 

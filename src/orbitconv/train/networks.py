@@ -18,8 +18,8 @@ from orbitconv.records.metric_lines import Row
 from orbitconv.records.run_folder import CONFIG
 from orbitconv.train.builder import TRUSTED, Builder
 from orbitconv.train.config import Network, TrainConfig
+from orbitconv.train.engine.state import Weights, weights_of
 from orbitconv.train.head import Head, read_head
-from orbitconv.train.state import Weights, weights_of
 from orbitconv.train.task import Classification, Task
 
 

@@ -12,12 +12,12 @@ from orbitconv.records.metric_lines import Row
 from orbitconv.records.run_folder import CONFIG, RunFolder
 from orbitconv.train.config import TrainConfig, merge, read_config
 from orbitconv.train.datasets import is_path, load_split
+from orbitconv.train.engine.loop import Loop
+from orbitconv.train.engine.processes import launched
+from orbitconv.train.engine.state import Weights, tested_weights, weights_of
 from orbitconv.train.examples import Examples
-from orbitconv.train.loop import Loop
 from orbitconv.train.networks import initial_network, write_trained
 from orbitconv.train.prepared import Prepared, as_unet, from_folder, from_image_sets, open_folder, record_split
-from orbitconv.train.processes import launched
-from orbitconv.train.state import Weights, tested_weights, weights_of
 from orbitconv.train.task import Classification
 
 

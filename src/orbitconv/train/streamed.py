@@ -117,7 +117,7 @@ class Loaded(Source):
         while True:
             yield self.batches(0, 1)
 
-    def batches(self, rank: int, world_size: int) -> Iterator[Batch]:  # noqa: ARG002
+    def batches(self, rank: int, world_size: int) -> Iterator[Batch]:
         """All images once, as the loader gives them."""
         del rank
         if world_size > 1:

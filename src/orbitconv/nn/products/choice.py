@@ -77,9 +77,9 @@ def choose(layer: Any, planes: Float[Tensor, "b ih h w"]) -> Choice:
         return Choice("fourier", ALL, "fourier=True asks for it") if layer.fourier is True else _RECORDED
     if layer.fourier == "auto" and (reason := reason_not_measured(layer, planes)):
         return _dense(reason)
-    if layer.fourier == "auto" and fused.is_usable(layer, planes):
-        if fused.pays_off(layer, planes, learns=torch.is_grad_enabled()):
-            return _FUSED
+    may_fuse = layer.fourier == "auto" and fused.is_usable(layer, planes)
+    if may_fuse and fused.pays_off(layer, planes, learns=torch.is_grad_enabled()):
+        return _FUSED
     key = planes.shape, is_channels_last(planes), torch.is_grad_enabled(), layer.fourier
     plan = layer.plans.get(key)
     if plan is None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from orbitconv.train.optimizer import make_optimizer, make_schedule
+from orbitconv.train.engine.optimizer import make_optimizer, make_schedule
 from orbitconv.train.settings import Training
 
 if TYPE_CHECKING:

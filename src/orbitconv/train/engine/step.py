@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from orbitconv.data.batches import share
 from orbitconv.train.augmentation import draw
+from orbitconv.train.engine.randomness import augmentation_generator, seed_layers
 from orbitconv.train.evaluation import count
 from orbitconv.train.examples import Batch, Source, as_numbers
-from orbitconv.train.randomness import augmentation_generator, seed_layers
 from orbitconv.train.settings import Augmentation, Plan
 from orbitconv.train.task import Task
 

@@ -12,14 +12,14 @@ from orbitconv._support.progress import FIGURES, ProgressCallback
 from orbitconv.records.checkpoint import Checkpoint
 from orbitconv.records.metric_lines import Row
 from orbitconv.records.run_folder import RunFolder
+from orbitconv.train.engine.interrupt import StopRequest, stop_requests
+from orbitconv.train.engine.layout import laid_out, lay_out_gradients
+from orbitconv.train.engine.meter import Meter
+from orbitconv.train.engine.state import TrainingState
+from orbitconv.train.engine.step import measure, train_step
+from orbitconv.train.engine.sync_norm import synchronized
 from orbitconv.train.examples import Source
-from orbitconv.train.interrupt import StopRequest, stop_requests
-from orbitconv.train.layout import laid_out, lay_out_gradients
-from orbitconv.train.meter import Meter
 from orbitconv.train.settings import Plan
-from orbitconv.train.state import TrainingState
-from orbitconv.train.step import measure, train_step
-from orbitconv.train.sync_norm import synchronized
 from orbitconv.train.task import Classification, Task
 
 if TYPE_CHECKING:
