@@ -63,7 +63,9 @@ def laid(x: torch.Tensor, last: bool) -> torch.Tensor:
 
 @pytest.mark.parametrize("last", [False, True], ids=["contiguous", "channels last"])
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
-@pytest.mark.parametrize(("build", "shape"), [layer[1:] for layer in LAYERS], ids=str)
+@pytest.mark.parametrize(
+    ("build", "shape"), [layer[1:] for layer in LAYERS], ids=[layer[0].__name__ for layer in LAYERS]
+)
 def test_no_images_in_no_images_out(build, shape, training, last):
     layer = build().train(training)
     like = layer(laid(torch.randn(2, *shape), last))
@@ -79,7 +81,9 @@ def test_no_images_in_no_images_out(build, shape, training, last):
 
 
 @pytest.mark.compile
-@pytest.mark.parametrize(("build", "shape"), [layer[1:] for layer in LAYERS], ids=str)
+@pytest.mark.parametrize(
+    ("build", "shape"), [layer[1:] for layer in LAYERS], ids=[layer[0].__name__ for layer in LAYERS]
+)
 def test_folded_layers_do_the_same(build, shape):
     folded = fold(torch.nn.Sequential(build()))
     like = folded(torch.randn(2, *shape))
