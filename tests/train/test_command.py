@@ -49,7 +49,7 @@ def refused(capsys, *words, whole=WORDS):
         (["--data", "mnist", "--data-dir", "missing"], "missing"),
         (["--network.model", "tny"], "no network named 'tny'"),
         (["--network.model", "unet"], "another network than unet, which labels pixels"),
-        (["--network.basis", "spectral-c8-k55"], "no basis named 'spectral-c8-k55'"),
+        (["--network.model", "small", "--network.basis", "spectral-c8-k55"], "No spectral basis of C8 with 55x55"),
         (["--network.options", "withd", "3"], "has no option withd"),
         (["--network.options", "in_channels", "3"], "in_channels come from the data set"),
         (["--network.model", "resnet", "--network.options", "depth", "abc"], "ResNet expects depth 18, 34, or 6n + 2"),
@@ -84,7 +84,7 @@ def test_bad_words_are_refused_and_nothing_is_written(folder, capsys, words, mes
     [
         ('{"training": {"lr": 1}}', "training.lr is unknown; known beside it are epochs, batch_size"),
         ('{"training": {"epochs": "3"}}', "training.epochs: should be a valid integer, got '3'"),
-        ('{"seed": -1}', "seed >= 0, got -1"),
+        ('{"seed": -1}', "seed >= 0 and below 2^63, got -1"),
         ("{", "Invalid JSON"),
     ],
 )

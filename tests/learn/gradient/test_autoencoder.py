@@ -162,7 +162,7 @@ def test_refuses_to_write_over_a_record_or_to_go_on_with_another(tmp_path):
 
 def test_tensorboard_that_is_missing_is_named_with_its_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
-    with pytest.raises(ModuleNotFoundError, match=r"orbitconv\[train\]"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install -e .\.\[train\]"):
         train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path / "run", tensorboard=True)
     assert not (tmp_path / "run").exists()
 
