@@ -1,4 +1,4 @@
-"""From MLP to CNN: learning translation. A tutorial in cells; run it as a script, or cell by cell in an editor."""
+"""From MLP to CNN: learning translation. Run it from the root: PYTHONPATH=. python docs/tutorials/mlp_to_cnn.py"""
 
 # ruff: noqa: T201
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from orbitconv.cli.commands import COMMANDS, parse
+from orbitconv.cli.train import _with_options
 
 
 @pytest.fixture
@@ -61,3 +62,10 @@ def test_a_file_with_a_wrong_field_is_refused(tmp_path):
     path.write_text(json.dumps({"training": {"epoch": 3}}))
     with pytest.raises(ValueError, match=r"training\.epoch is unknown"):
         parse(["train", "--config", str(path)])
+
+
+def test_a_refusal_of_the_library_is_told_in_options():
+    words = _with_options("Choose: channels=1 or channels=3, ignore_index=255; a size = 3 stays")
+    assert words == (
+        "Choose: --pictures.channels 1 or --pictures.channels 3, --pictures.ignore-index 255; a size = 3 stays"
+    )

@@ -1,14 +1,15 @@
 """`orbitconv train`."""
 
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, fields
 from typing import final
 
 from rich.table import Table
 
 from orbitconv._support.progress import silent
 from orbitconv.cli.terminal import Terminal
-from orbitconv.train import Trained, TrainNetwork, WholeTraining, train_network
+from orbitconv.train import Pictures, Trained, TrainNetwork, WholeTraining, train_network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,8 @@ class TrainCommand(TrainNetwork):
         try:
             with terminal.progress() as progress:
                 trained = train_network(self, progress)
+        except ValueError as error:
+            raise ValueError(_with_options(str(error))) from error
         except KeyboardInterrupt:
             if (self.out / "model.safetensors").exists():
                 terminal.say(f"{self.out} keeps the training, which is done; --resume shows what came of it.")
@@ -46,6 +49,12 @@ class TrainCommand(TrainNetwork):
 @final
 class TypedTrainCommand(TrainCommand, WholeTraining):
     """The same after a file of settings took the place of the defaults: all that it holds is meant."""
+
+
+def _with_options(words: str) -> str:
+    """A refusal of the library, with the options of the command line in place of its arguments."""
+    names = "|".join(one.name for one in fields(Pictures))
+    return re.sub(rf"\b({names})=(?=\S)", lambda found: f"--pictures.{found[1].replace('_', '-')} ", words)
 
 
 def _table(trained: Trained) -> Table:
