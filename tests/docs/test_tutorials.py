@@ -17,8 +17,8 @@ TUTORIALS = sorted(path for path in FOLDER.glob("*.py") if path.stem != "render"
 @pytest.mark.parametrize("script", TUTORIALS, ids=lambda path: path.stem)
 def test_a_tutorial_runs_and_finds_the_grid(script, data_dir, tmp_path):
     environment = {
-        **os.environ, "PYTHONPATH": str(FOLDER.parents[1]), "ORBITCONV_DATA": str(data_dir), "ORBITCONV_TUTORIAL": "small",
-        "ORBITCONV_TUTORIAL_FIGURES": str(tmp_path),
+        **os.environ, "PYTHONPATH": str(FOLDER.parents[1]), "ORBITCONV_DATA": str(data_dir),
+        "ORBITCONV_TUTORIAL": "small", "ORBITCONV_TUTORIAL_FIGURES": str(tmp_path),
     }  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-W", "error", script],
