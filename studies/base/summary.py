@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orbitconv.records.grouping import group_by
+
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -15,11 +17,9 @@ def where(rows: Rows, **columns: Any) -> list[Mapping[str, Any]]:
 
 def grouped(rows: Rows, *columns: str) -> dict[Any, list[Mapping[str, Any]]]:
     """The rows by their values in some columns (one column: by its value), in order of appearance."""
-    groups: dict[Any, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        key = tuple(row.get(name) for name in columns)
-        groups.setdefault(key if len(columns) > 1 else key[0], []).append(row)
-    return groups
+    if len(columns) == 1:
+        return group_by(rows, lambda row: row.get(columns[0]))
+    return group_by(rows, lambda row: tuple(row.get(name) for name in columns))
 
 
 def values(rows: Rows, column: str) -> list[float]:
