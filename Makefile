@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: demo test lint types clean help
+.PHONY: demo test lint types docs clean help
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 8
@@ -22,6 +22,10 @@ lint: $(VENV)/.lint  ## Check formatting and lint
 types: $(VENV)/.lint  ## Check types
 	$(BIN)/basedpyright
 
+docs: $(VENV)/.docs  ## Build the pages into docs/_build/html; warnings are errors
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -q -W -b doctest docs docs/_build/doctest
+
 clean:  ## Remove the environment and caches; results stay
 	rm -rf $(VENV) .pytest_cache .ruff_cache .coverage
 
@@ -35,4 +39,8 @@ $(VENV)/.test: $(VENV)/.demo
 
 $(VENV)/.lint: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --group lint
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.demo
+	$(BIN)/python -m pip install --quiet --group docs
 	touch $@

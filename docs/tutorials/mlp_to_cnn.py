@@ -1,4 +1,4 @@
-"""From MLP to CNN: learning translation. Run it from the root: PYTHONPATH=. python docs/tutorials/mlp_to_cnn.py"""
+"""From MLP to CNN: learning translation. Run it from the root: PYTHONPATH=. python docs/tutorials/mlp_to_cnn.py."""
 
 # ruff: noqa: T201
 

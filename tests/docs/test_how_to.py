@@ -1,21 +1,22 @@
 """The how-to pages, block by block, at reduced size, on pictures that were generated."""
 
-import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from docs import pages
 from orbitconv.cli import main
 
 image_module = pytest.importorskip("PIL.Image")
 pytest.importorskip("onnxscript")
 
-PAGES = Path(__file__).parents[2] / "docs" / "how-to"
 SMALLER = [
     ("--training.epochs 20", "--training.epochs 1"), ("epochs=20", "epochs=1"), ("plain_width 16", "plain_width 4"),
     ("--network.options", "--training.batch-size 8 --network.options"), ("depth 3", "depth 2"),
+    ("max-images 200", "max-images 20"), ("tile-size 32", "tile-size 16"), ("tile 128", "tile 32"),
     ("window 64", "window 16"), ("window=64", "window=16"), ("epochs=1)", "epochs=1, batch_size=8)"),
     ("--training.batch-size 8 --augmentation", "--augmentation"), ("spectral-c8-k3", "spectral-c4-k3"),
     ('"plain_width": 16', '"plain_width": 4'), ('"plain_width": 8', '"plain_width": 4'),
@@ -23,11 +24,11 @@ SMALLER = [
 
 
 def blocks(name):
-    """Kind and text of every block of a page."""
-    text = (PAGES / f"{name}.md").read_text(encoding="utf-8")
+    """The blocks of a page, at reduced size."""
+    found = pages.blocks(pages.ROOT / "docs" / "how-to" / f"{name}.md")
     for old, new in SMALLER:
-        text = text.replace(old, new)
-    return re.findall(r"```(sh|python)\n(.*?)```", text, re.DOTALL)
+        found = [replace(block, text=block.text.replace(old, new)) for block in found]
+    return found
 
 
 def save(path, pixels):
@@ -58,19 +59,22 @@ def masks():
         save(Path("pictures", split, "masks", f"{i}.png"), numbers)
 
 
+def run(name):
+    """Run every block of a page; how many there were."""
+    for block in blocks(name):
+        if block.kind == "python":
+            exec(compile(block.text, name, "exec"), {})
+        else:
+            for line in block.text.strip().splitlines():
+                main(shlex.split(line)[1:])
+    return len(blocks(name))
+
+
 @pytest.mark.parametrize("page", [classes, masks], ids=lambda page: page.__name__)
 def test_every_block_of_the_page_works(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     page()
-    done = 0
-    for kind, text in blocks(page.__name__):
-        if kind == "python":
-            exec(compile(text, page.__name__, "exec"), {})
-        else:
-            for line in text.strip().splitlines():
-                main(shlex.split(line)[1:])
-        done += 1
-    assert done == 5
+    assert run(page.__name__) == 5
     assert (tmp_path / f"{page.__name__}.onnx").exists()
     if page is classes:
         assert len((tmp_path / "classes.csv").read_text().splitlines()) == 17
@@ -78,3 +82,17 @@ def test_every_block_of_the_page_works(page, tmp_path, monkeypatch, capsys):
         assert {path.name for path in (tmp_path / "found").glob("*.png")} >= {"16.png", "16.overlay.png", "19.png"}
     program = capsys.readouterr().out.partition("import json, sys")[2]
     assert "onnxruntime.InferenceSession" in program
+
+
+def test_large_pictures_are_trained_in_windows_and_predicted_in_tiles(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    masks()
+    assert run("large_pictures") == 2
+    assert len((tmp_path / "found" / "masks.jsonl").read_text().splitlines()) == 4
+
+
+def test_a_basis_is_learned_from_pictures_and_put_in_a_layer(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    masks()
+    assert run("learn_a_basis") == 2
+    assert (tmp_path / "mine.safetensors").exists()
