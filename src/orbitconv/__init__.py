@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from orbitconv.conversion import convert as convert
     from orbitconv.evaluation import evaluate as evaluate
     from orbitconv.prediction import predict as predict
     from orbitconv.train import Builder as Builder
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 _LATER = {
     "Builder": "train:Builder",
+    "convert": "conversion:convert",
     "evaluate": "evaluation:evaluate",
     "fit": "train:fit",
     "load_network": "train:read_trained",

@@ -4,7 +4,9 @@ import copy
 from collections.abc import Mapping
 
 from torch import fx, nn
+from torch.nn.utils import parametrize
 
+from orbitconv.nn.flat import GroupNetwork
 from orbitconv.nn.folding.batch_norm import merge_batch_norms
 from orbitconv.nn.folding.rules import FUNCTION_RULES, RULES, Rule
 from orbitconv.nn.folding.trace import check_known, trace
@@ -45,6 +47,7 @@ def fold(model: nn.Module, *, rules: Mapping[type[nn.Module], Rule] | None = Non
     """
     rules = {**RULES, **(rules or {})}
     name, model = type(model).__name__, copy.deepcopy(model).eval()
+    settle_parametrizations(model)
     while rule := _find_rule(model, rules):
         model = rule(model)
     check_known(model, "")
@@ -53,6 +56,31 @@ def fold(model: nn.Module, *, rules: Mapping[type[nn.Module], Rule] | None = Non
         network = _trace_layers(network.eval(), rules)
     merge_batch_norms(network)
     return fx.GraphModule(network, network.graph, name).eval()
+
+
+def plain_layer(layer: nn.Module) -> nn.Module | None:
+    """What one layer of this library is in plain torch modules.
+
+    Args:
+        layer: Any module.
+
+    Returns:
+        A module of the same input and output; None if there is no rule for its class.
+    """
+    rule = _find_rule(layer, {c: r for c, r in RULES.items() if c is not GroupNetwork})
+    return None if rule is None else rule(layer)
+
+
+def settle_parametrizations(model: nn.Module) -> None:
+    """Make ordinary parameters of those that are computed anew on every access.
+
+    Args:
+        model: Changed in place.
+    """
+    for module in list(model.modules()):
+        if parametrize.is_parametrized(module):
+            for name in list(module.parametrizations):  # pyright: ignore[reportArgumentType, reportCallIssue]
+                parametrize.remove_parametrizations(module, name, leave_parametrized=True)
 
 
 def _find_rule(module: nn.Module, rules: Mapping[type[nn.Module], Rule]) -> Rule | None:

@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from orbitconv.nn.flat import at_each_element, pool_elements
+
 
 class Unchanged(nn.Module):
     """Dropout in inference."""
@@ -61,6 +63,30 @@ class OverGroup(nn.Module):
     def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b c h w"]:
         """Pool over the group."""
         return x.amax(2).clone() if self.reduction == "max" else x.mean(2)
+
+
+class OnSamples(nn.Module):
+    """A plain module, applied at every group element of features whose group axis is flattened."""
+
+    def __init__(self, module: nn.Module, order: int, axis: int) -> None:
+        super().__init__()
+        self.module, self.order, self.axis = module, order, axis
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the module."""
+        return at_each_element(self.module, x, self.order, self.axis)
+
+
+class OverFlatGroup(nn.Module):
+    """Maximum or mean over a group axis that is flattened into the channels."""
+
+    def __init__(self, order: int, axis: int, reduction: str) -> None:
+        super().__init__()
+        self.order, self.axis, self.reduction = order, axis, reduction
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pool over the group."""
+        return pool_elements(x, self.axis, self.order, self.reduction)
 
 
 class Gather(nn.Module):

@@ -10,7 +10,17 @@ from torch import Tensor, nn
 
 from orbitconv.nn.conv import BasisConv2d
 from orbitconv.nn.dropout import GroupDropout, GroupDropout2d
-from orbitconv.nn.folding.parts import Blur, Gather, OnPlanes, OverGroup, Unchanged, UpsampleTo
+from orbitconv.nn.flat import EachElement, FlatLayer, FlatLinear, GroupNetwork
+from orbitconv.nn.folding.parts import (
+    Blur,
+    Gather,
+    OnPlanes,
+    OnSamples,
+    OverFlatGroup,
+    OverGroup,
+    Unchanged,
+    UpsampleTo,
+)
 from orbitconv.nn.group_conv import GroupConv2d
 from orbitconv.nn.lifting import LiftingConv2d
 from orbitconv.nn.norm import GroupBatchNorm2d
@@ -83,6 +93,31 @@ def plain_orbit_linear(layer: OrbitLinear) -> nn.Module:
     return nn.Sequential(nn.Flatten(1), _linear(matrix, bias), nn.Unflatten(1, (layer.out_channels, *layer.orders)))
 
 
+def plain_flat(layer: FlatLayer) -> nn.Module:
+    """Between flattened features a convolution stays one, and batch norm is one of planes."""
+    inner, order = layer.layer, layer.order
+    if isinstance(inner, BasisConv2d):
+        plain: nn.Module = inner.to_conv2d()
+    elif isinstance(inner, GroupBatchNorm2d):
+        plain = nn.BatchNorm2d(
+            inner.num_features * order, inner.eps, inner.momentum, inner.affine, inner.track_running_stats, device="meta"
+        )
+        state = {n: v.repeat_interleave(order) if v.ndim else v.clone() for n, v in inner.state_dict().items()}
+        plain.load_state_dict(state, assign=True)
+    else:
+        plain = nn.Sequential(nn.Unflatten(1, (-1, order)), inner, nn.Flatten(1, 2))
+    return nn.Sequential(plain, OverFlatGroup(order, 1, "max")) if layer.pool else plain
+
+
+def plain_flat_linear(layer: FlatLinear) -> nn.Module:
+    """A linear layer between flattened features."""
+    bias = layer.mixing.bias
+    with torch.no_grad():
+        weight = layer.mixing.filters().flatten(1)
+    plain = _linear(weight, None if bias is None else bias.repeat_interleave(layer.order))
+    return nn.Sequential(plain, OverFlatGroup(layer.order, -1, "max")) if layer.pool else plain
+
+
 def _plane_rule(planar: Callable[..., nn.Module]) -> Rule:
     """The rule of pooling over the plane, from the class of the planar module."""
     return lambda layer: OnPlanes(planar(layer.kernel_size, layer.stride, layer.padding))
@@ -102,6 +137,10 @@ RULES: Mapping[type[nn.Module], Rule] = {
     GroupDropout: lambda _: Unchanged(),
     GroupDropout2d: lambda _: Unchanged(),
     GroupRestriction: plain_restriction,
+    FlatLayer: plain_flat,
+    FlatLinear: plain_flat_linear,
+    EachElement: lambda layer: OnSamples(layer.module, layer.order, layer.axis),
+    GroupNetwork: lambda network: nn.Sequential(network.network, network.outputs),
     OrbitLayout: plain_layout,
     OrbitLinear: plain_orbit_linear,
 }

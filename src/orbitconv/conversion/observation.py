@@ -1,0 +1,161 @@
+"""What the modules of a network are given in one run on an example: who is called, in which order, with which shapes."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Shape = tuple[int, ...]
+Example = Tensor | tuple[Any, ...] | Mapping[str, Any]
+"""What a network is called with: one tensor, positional arguments, or keyword arguments."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a module.
+
+    Args:
+        path: Where the module is.
+        inputs: Shapes of its positional arguments; None for what is no tensor.
+        outputs: Shapes of the tensors that it returned.
+    """
+
+    path: str
+    inputs: tuple[Shape | None, ...]
+    outputs: tuple[Shape, ...]
+
+
+@dataclass
+class Observation:
+    """One run of a network.
+
+    Args:
+        calls: Calls in the order in which they ended.
+        output: What the network returned.
+    """
+
+    calls: list[Call] = field(default_factory=list)
+    output: Any = None
+
+    def of(self, path: str) -> list[Call]:
+        """The calls of one module."""
+        return [call for call in self.calls if call.path == path]
+
+
+class FailedRun(Exception):
+    """A run that ended in an error, and the module that was innermost then."""
+
+    def __init__(self, path: str, cause: Exception) -> None:
+        super().__init__(f"{type(cause).__name__}: {str(cause).strip().partition(chr(10))[0]}")
+        self.path, self.cause = path, cause
+
+
+def as_arguments(example: Example) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Positional and keyword arguments of a call.
+
+    Args:
+        example: What a network is called with.
+
+    Returns:
+        Both.
+    """
+    if isinstance(example, Mapping):
+        return (), dict(example)
+    return (tuple(example), {}) if isinstance(example, tuple | list) else ((example,), {})
+
+
+def shape_of(value: Any) -> Shape | None:
+    """Shape of a tensor of numbers; None for anything else."""
+    return tuple(value.shape) if isinstance(value, Tensor) and value.is_floating_point() else None
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """The tensors in an output: a tensor, or a tuple, list, mapping or dataclass of them."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from tensors_in(one)
+    elif isinstance(value, tuple | list):
+        for one in value:
+            yield from tensors_in(one)
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Eval mode, without gradients; each module goes back to the mode it was in."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def observe(
+    model: nn.Module,
+    example: Example,
+    mode: Callable[[list[str]], AbstractContextManager[Any]] | None = None,
+    watch: Callable[[str, nn.Module, tuple[Any, ...], Any], None] | None = None,
+) -> Observation:
+    """Run a network once, in eval mode, and note what every module is given.
+
+    Args:
+        model: The network.
+        example: What it is called with.
+        mode: Makes a context for the run from the paths of the modules that are being called, outermost first.
+        watch: Called after each module with its path, itself, its arguments and what it returned.
+
+    Returns:
+        What was seen.
+
+    Raises:
+        FailedRun: If the network refuses the example.
+    """
+    seen, inside = Observation(), list[str]()
+    handles = []
+    for path, module in model.named_modules():
+
+        def before(_module: nn.Module, _inputs: Any, path: str = path) -> None:
+            inside.append(path)
+
+        def after(module: nn.Module, inputs: Any, output: Any, path: str = path) -> None:
+            inside.pop()
+            shapes = tuple(shape_of(one) for one in inputs)
+            seen.calls.append(Call(path, shapes, tuple(tuple(one.shape) for one in tensors_in(output))))
+            if watch is not None:
+                watch(path, module, inputs, output)
+
+        handles += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
+    positional, named = as_arguments(example)
+    try:
+        with _evaluating(model), mode(inside) if mode else nullcontext():
+            seen.output = model(*positional, **named)
+    except Exception as error:  # a forward of others may raise anything
+        raise FailedRun(inside[-1] if inside else "", error) from error
+    finally:
+        for handle in handles:
+            handle.remove()
+    return seen
+
+
+def replace_modules(model: nn.Module, replacements: Mapping[nn.Module, nn.Module]) -> nn.Module:
+    """Put modules in place of others, wherever they are registered.
+
+    Args:
+        model: The network; changed in place.
+        replacements: New modules by the old.
+
+    Returns:
+        The network, or what stands in its place.
+    """
+    for parent in list(model.modules()):
+        for name, child in parent._modules.items():  # noqa: SLF001
+            if child in replacements and replacements[child] is not parent:
+                parent._modules[name] = replacements[child]  # noqa: SLF001
+    return replacements.get(model, model)

@@ -1,0 +1,188 @@
+"""How what a converted network returns turns with the image: pooled over the group, or not."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from orbitconv._support.checks import did_you_mean
+from orbitconv.conversion.rules import field_axis
+from orbitconv.groups import Group
+from orbitconv.metrics.outputs import select
+from orbitconv.nn.flat import pool_elements
+
+OutputKind = Literal["invariant", "equivariant", "regular", "vector"]
+"""How channels of an output turn with the image, beside its planes.
+
+`"invariant"`: they do not; the group is pooled. `"vector"`: pairs of them are (row, column) of a vector, which turns.
+`"regular"`: they stand for directions around the circle, counter-clockwise, and are shifted. `"equivariant"`: nothing is
+pooled; the group axis comes right after the channels.
+"""
+
+Kinds = OutputKind | tuple[OutputKind | tuple[OutputKind, int], ...]
+"""One kind for all channels, or kinds of runs of channels: `("vector", "invariant")` for two channels and the others."""
+
+OutputChoice = Kinds | Mapping[str, Kinds]
+"""Kinds for every tensor of an output, or by its place in it, such as "[0]" or "[logits]"."""
+
+
+def runs_of(kinds: Kinds, channels: int) -> list[tuple[OutputKind, int]]:
+    """Kinds of runs of channels, with their lengths.
+
+    Args:
+        kinds: What the user said.
+        channels: How many channels there are.
+
+    Returns:
+        Pairs of kind and number of channels.
+
+    Raises:
+        ValueError: If a kind is unknown, or the numbers do not make up the channels.
+    """
+    given = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    runs: list[tuple[OutputKind, int]] = []
+    for index, one in enumerate(given):
+        kind, count = (one, None) if isinstance(one, str) else one
+        if kind not in get_args(OutputKind):
+            raise ValueError(
+                f"convert expects output kinds {', '.join(get_args(OutputKind))}, got {kind!r}."
+                f"{did_you_mean(str(kind), get_args(OutputKind))}"
+            )
+        rest = channels - sum(length for _, length in runs)
+        usual = rest if index == len(given) - 1 else (2 if kind == "vector" else 1)
+        runs.append((kind, usual if count is None else count))
+    if sum(length for _, length in runs) != channels or any(length < 1 for _, length in runs):
+        raise ValueError(f"convert expects output kinds for {channels} channels, got {runs}.")
+    if any(kind == "vector" and length % 2 for kind, length in runs):
+        raise ValueError(f"convert expects vectors of two channels each, got {runs}.")
+    if len(runs) > 1 and any(kind == "equivariant" for kind, _ in runs):
+        raise ValueError("convert expects 'equivariant' for all channels of an output or none.")
+    return runs
+
+
+def representation(kind: OutputKind, group: Group, channels: int) -> Float[Tensor, "g o i"]:
+    """How each element acts on channels.
+
+    Args:
+        kind: What they are.
+        group: The group.
+        channels: How many there are.
+
+    Returns:
+        A matrix for each element.
+
+    Raises:
+        ValueError: If directions cannot be shifted by a step of the group.
+    """
+    if kind == "vector":
+        matrices = [torch.from_numpy(group.matrix(g)) for g in range(group.order)]
+        return torch.stack([torch.block_diag(*[m] * (channels // 2)) for m in matrices])
+    if kind == "regular":
+        if channels % group.num_rotations:
+            raise ValueError(
+                f"convert expects a number of directions that {group.num_rotations} divides for output 'regular' of "
+                f"{group}, got {channels} channels."
+            )
+        step, shifts = channels // group.num_rotations, []
+        for g in range(group.order):
+            # A direction at angle a goes to turn - a - (half a circle) for mirrors left to right, to turn + a for others.
+            places = torch.arange(channels)
+            places = (channels // 2 - places if group.mirrors[g] else places) + step * int(group.rotation_steps[g])
+            matrix = torch.zeros(channels, channels, dtype=torch.float64)
+            matrix[places % channels, torch.arange(channels)] = 1
+            shifts.append(matrix)
+        return torch.stack(shifts)
+    return torch.eye(channels, dtype=torch.float64).expand(group.order, -1, -1)
+
+
+class OutputPool(nn.Module):
+    """Pool the group axis of one tensor, as its channels turn.
+
+    Args:
+        kinds: Kinds of its channels.
+        group: The group.
+        axis: Axis at which channels and group are flattened.
+        channels: Number of channels.
+        reduction: `"max"` or `"mean"` for invariant channels; others take the mean.
+
+    Shapes:
+        (..., channels * |G|, ...) -> (..., channels, ...), or (..., channels, |G|, ...) for `"equivariant"`
+    """
+
+    def __init__(self, kinds: Kinds, group: Group, axis: int, channels: int, reduction: str) -> None:
+        super().__init__()
+        self.runs, self.order, self.axis, self.reduction = runs_of(kinds, channels), group.order, axis, reduction
+        for index, (kind, length) in enumerate(self.runs):
+            if kind in {"vector", "regular"}:
+                self.register_buffer(f"action{index}", representation(kind, group, length), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pool."""
+        if self.runs[0][0] == "equivariant":
+            return x.unflatten(self.axis, (-1, self.order))
+        if len(self.runs) == 1:
+            return self._pool(x, 0)
+        parts = x.split([length * self.order for _, length in self.runs], self.axis)
+        return torch.cat([self._pool(part, index) for index, part in enumerate(parts)], self.axis)
+
+    def _pool(self, x: Tensor, index: int) -> Tensor:
+        if self.runs[index][0] == "invariant":
+            return pool_elements(x, self.axis, self.order, self.reduction)
+        apart = x.movedim(self.axis, -1).unflatten(-1, (-1, self.order))
+        action = getattr(self, f"action{index}").to(x.dtype)
+        return torch.einsum("...ig,goi->...o", apart, action).movedim(-1, self.axis) / self.order
+
+    def extra_repr(self) -> str:
+        """Kinds, for `print`."""
+        return f"{self.runs}, axis={self.axis}, {self.reduction}"
+
+
+class Outputs(nn.Module):
+    """Pool every tensor of an output that holds the group.
+
+    Args:
+        plain: What the plain network returned.
+        found: What the converted one returned.
+        choice: Kinds of channels.
+        group: The group.
+        reduction: `"max"` or `"mean"`.
+
+    Raises:
+        Refusal: If a tensor has another shape than one with |G| times as many channels.
+        ValueError: If a kind is unknown, or named for a place that the output does not have.
+    """
+
+    def __init__(self, plain: Any, found: Any, choice: OutputChoice, group: Group, reduction: str) -> None:
+        super().__init__()
+        self.pools, places = nn.ModuleDict(), list[str]()
+        for (place, one), (_, other) in zip(*(select(o, None, "convert").items() for o in (plain, found)), strict=True):
+            places.append(place)
+            axis = field_axis(tuple(one.shape), other, group.order) if one.is_floating_point() else None
+            if axis is not None:
+                kinds = choice.get(place, "invariant") if isinstance(choice, Mapping) else choice
+                self.pools[place or "all"] = OutputPool(kinds, group, axis, one.shape[axis], reduction)
+        if isinstance(choice, Mapping) and (unknown := sorted(set(choice) - set(places))):
+            raise ValueError(f"convert finds no output {', '.join(unknown)}; there are {', '.join(places)}.")
+
+    def forward(self, output: Any) -> Any:
+        """Pool."""
+        if set(self.pools) == {"all"}:
+            return self.pools["all"](output)
+        return self._walk(output, "")
+
+    def _walk(self, value: Any, place: str) -> Any:
+        if isinstance(value, Tensor):
+            return self.pools[place](value) if place in self.pools else value
+        if isinstance(value, Mapping):
+            changed = {key: self._walk(one, f"{place}[{key}]") for key, one in value.items()}
+            return type(value)(**changed) if dataclasses.is_dataclass(value) else type(value)(changed)
+        if isinstance(value, tuple | list):
+            parts = [self._walk(one, f"{place}[{index}]") for index, one in enumerate(value)]
+            return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            fields = [one.name for one in dataclasses.fields(value)]
+            return dataclasses.replace(value, **{n: self._walk(getattr(value, n), f"{place}[{n}]") for n in fields})
+        return value

@@ -1,0 +1,58 @@
+"""Whether a module that nobody knows commutes with turns of its input: tried on random numbers."""
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from orbitconv.conversion.observation import Shape, tensors_in
+
+_TOLERANCE = 1e-8
+
+
+def keeps_turns(module: nn.Module, shapes: tuple[Shape | None, ...], *, channels_last: bool) -> bool:
+    """Whether turns and mirrors of the input do the same to the output, and samples of a batch do not see each other.
+
+    Args:
+        module: The module, tried as a copy in eval mode and float64.
+        shapes: Shapes of its inputs in the plain network; None for what is no tensor.
+        channels_last: Whether inputs of rank 4 are (batch, height, width, channels).
+
+    Returns:
+        False also where the module does not run on random numbers of these shapes.
+    """
+    if not shapes or any(shape is None for shape in shapes):
+        return False
+    trial, draw = copy.deepcopy(module).double().eval(), torch.Generator().manual_seed(0)
+    inputs = [torch.randn(2, *shape[1:], generator=draw, dtype=torch.float64) for shape in shapes if shape is not None]
+    moves: list[Callable[[Tensor], Tensor]] = [lambda x: x.flip(0)]
+    moves += [lambda x, k=k: _turn(x, k, channels_last=channels_last) for k in range(1, 4)]
+    moves += [lambda x: _mirror(x, channels_last=channels_last)]
+    try:
+        with torch.no_grad():
+            before = list(tensors_in(trial(*[x.clone() for x in inputs])))
+            for move in moves:
+                after = list(tensors_in(trial(*[move(x).clone() for x in inputs])))
+                if not before or not all(_agree(a, move(b)) for a, b in zip(after, before, strict=True)):
+                    return False
+    except Exception:  # noqa: BLE001  # a forward of others may raise anything
+        return False
+    return True
+
+
+def _agree(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and bool((a - b).abs().max() <= _TOLERANCE * (1 + b.abs().max()))
+
+
+def _turn(x: Tensor, quarters: int, *, channels_last: bool) -> Tensor:
+    """Quarter turns of square planes; half turns of others; tokens in reverse order; rows of numbers do not turn."""
+    if x.ndim == 4:
+        axes = (1, 2) if channels_last else (2, 3)
+        square = x.shape[axes[0]] == x.shape[axes[1]]
+        return x.rot90(quarters if square else 2, axes)
+    return x.flip(1) if x.ndim == 3 and quarters % 2 else x
+
+
+def _mirror(x: Tensor, *, channels_last: bool) -> Tensor:
+    return x.flip(2 if channels_last else 3) if x.ndim == 4 else x

@@ -1,0 +1,236 @@
+"""Exchange the layers of a network in place: its own forwards stay, features keep rank 4 with the group in the channels.
+
+Which layer becomes what is decided while the network runs on the example: each layer is made when it is first called,
+from the width that comes in.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+from torch.nn.utils import parametrize
+
+from orbitconv.conversion.bases import KernelSizes
+from orbitconv.conversion.observation import Example, FailedRun, Observation, Shape, observe, replace_modules, shape_of
+from orbitconv.conversion.probing import keeps_turns
+from orbitconv.conversion.rules import (
+    REFUSED,
+    RULES,
+    UNCHANGED,
+    Kind,
+    Made,
+    Refusal,
+    Rule,
+    base_rule,
+    convert_each,
+    field_axis,
+    is_leaf,
+)
+from orbitconv.nn.flat import PooledBefore, RepeatElements
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one module became.
+
+    Args:
+        path: Where it is.
+        was: Class of the plain module.
+        kind: What it is now.
+        note: What else there is to say.
+        before: The plain module.
+        now: The module in its place.
+    """
+
+    path: str
+    was: str
+    kind: Kind
+    note: str
+    before: nn.Module
+    now: nn.Module
+
+
+@dataclass
+class Plan:
+    """What a conversion needs to know while the network runs.
+
+    Args:
+        bases: Bases by kernel size.
+        plain: What the plain network was given.
+        rules: Rules by class, the user's among them.
+        kept: Paths of the modules that stay plain, with the reason.
+        reduction: How what goes into a module that stays plain is pooled.
+        axes_lost: Paths of the modules whose input has channels in an order that mixes them with other axes, with the
+            reason.
+    """
+
+    bases: KernelSizes
+    plain: Observation
+    rules: Mapping[type[nn.Module], Rule]
+    kept: Mapping[str, str]
+    reduction: str
+    axes_lost: Mapping[str, str] = field(default_factory=dict)
+
+
+class _Pending(nn.Module):
+    """A module that waits for its first call to become what its input asks for."""
+
+    def __init__(self, path: str, plain: nn.Module, rule: Rule, plan: Plan) -> None:
+        super().__init__()
+        self.path, self.plain, self.rule, self.plan = path, plain, rule, plan
+        self.made: Made | None = None
+        self.calls = 0
+        self.axes: tuple[int | None, ...] = ()
+        self.shapes = [call.inputs for call in plan.plain.of(path)]
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("plain"), name)
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        """Become what the input asks for, and do it."""
+        axes = self._axes(inputs)
+        self.calls += 1
+        if self.made is None:
+            self.axes = axes
+            if self.path in self.plan.axes_lost and any(axis is not None for axis in axes):
+                raise Refusal(self.plan.axes_lost[self.path], "")
+            self.made = self._make(axes)
+            self.made.module.train(self.training)
+        elif axes != self.axes:
+            raise Refusal(
+                "it is called with planar features and with features on the group.", "Give each place a layer of its own."
+            )
+        return self.made.module(*inputs, **named)
+
+    def _make(self, axes: tuple[int | None, ...]) -> Made:
+        if self.path in self.plan.kept:
+            order = self.plan.bases.group.order
+            pooled = PooledBefore(self.plain, order, axes, self.plan.reduction)
+            return Made(pooled, "plain", self.plan.kept[self.path])
+        different = {axis for axis in axes if axis is not None}
+        if len(different) > 1:
+            raise Refusal("its inputs hold the group on different axes.", "")
+        return self.rule(self.plain, next(iter(different), None), self.plan.bases)
+
+    def _axes(self, inputs: tuple[Any, ...]) -> tuple[int | None, ...]:
+        """The axis at which each input holds the group."""
+        if self.calls >= len(self.shapes):
+            raise Refusal("it is called more often than in the plain network.", "Look for branches on shapes.")
+        order = self.plan.bases.group.order
+        plain: tuple[Shape | None, ...] = self.shapes[self.calls]
+        return tuple(
+            None if shape is None or shape_of(x) is None else field_axis(shape, x, order)
+            for shape, x in zip(plain, inputs, strict=False)
+        )
+
+
+def operate(model: nn.Module, example: Example, plan: Plan) -> tuple[nn.Module, Observation, list[Entry]]:
+    """Exchange the layers of a network.
+
+    Args:
+        model: The network; changed in place.
+        example: What it is called with.
+        plan: Bases, rules, and what the plain network was given.
+
+    Returns:
+        The network, what it was given in the run that made it, and what each module became.
+
+    Raises:
+        FailedRun: If a module cannot be converted, or the network does not run with the new layers; its cause is a
+            Refusal where that is known.
+    """
+    called = {call.path for call in plan.plain.calls}
+    pending: dict[nn.Module, nn.Module] = {}
+    entries: list[Entry] = []
+    _prepare(model, "", plan, called, pending, entries)
+    model = replace_modules(model, pending)
+    seen = observe(model, example)
+    finished: dict[nn.Module, nn.Module] = {}
+    for waiting in pending.values():
+        assert isinstance(waiting, _Pending)
+        made = waiting.made or Made(waiting.plain, "unchanged", "never called")
+        finished[waiting] = made.module
+        was = type(waiting.plain).__name__
+        entries.append(Entry(waiting.path, was, made.kind, made.note, waiting.plain, made.module))
+    order = {call.path: index for index, call in reversed(list(enumerate(plan.plain.calls)))}
+    entries.sort(key=lambda entry: order.get(entry.path, len(order)))
+    return replace_modules(model, finished), seen, entries
+
+
+def _prepare(
+    module: nn.Module, path: str, plan: Plan, called: set[str], pending: dict[nn.Module, nn.Module], entries: list[Entry]
+) -> None:
+    """Find the modules that are exchanged as a whole, and repeat the parameters that others own."""
+    if module in pending:
+        return
+    if path in plan.kept:
+        pending[module] = _Pending(path, module, convert_each, plan)
+        return
+    rule = _rule_of(module, path, plan, called)
+    if rule is not None:
+        pending[module] = _Pending(path, module, rule, plan)
+    elif not (base_rule(module) or is_leaf(module)):
+        children = list(module.named_children())  # without those that repeat parameters
+        entries += _repeat_parameters(module, path, plan)
+        for name, child in children:
+            _prepare(child, f"{path}.{name}" if path else name, plan, called, pending, entries)
+
+
+def _rule_of(module: nn.Module, path: str, plan: Plan, called: set[str]) -> Rule | None:
+    """The rule of a module that is exchanged as a whole; None for what stays, or is looked into."""
+    if type(module) in plan.rules:
+        return plan.rules[type(module)]
+    cls = base_rule(module)
+    if cls is not None:
+        return RULES.get(cls)
+    for refused, (reason, advice) in REFUSED.items():
+        if isinstance(module, refused) and path in called:
+            raise FailedRun(path, Refusal(reason, advice))
+    known = next((c for c in type(module).__mro__ if c in RULES or c in UNCHANGED), None)
+    if path in called and (known or is_leaf(module)):
+        return _rule_by_trial(known, plan.plain.of(path)[0].inputs)
+    return None
+
+
+def _rule_by_trial(known: type[nn.Module] | None, shapes: tuple[Shape | None, ...]) -> Rule:
+    """The rule of a class with a forward of its own: at every element alike, if it commutes with turns."""
+
+    def rule(plain: nn.Module, axis: int | None, bases: KernelSizes) -> Made:
+        if axis is None and not any(True for _ in plain.parameters()):
+            return Made(plain, "unchanged", "its input is planar")
+        if not keeps_turns(plain, shapes, channels_last=axis == -1):
+            name, kind = type(plain).__name__, f"a {known.__name__} with" if known else "a module with"
+            raise Refusal(
+                f"{name} is {kind} a forward of its own, which does not commute with turns of the image.",
+                f"Say what it is: convert(..., rules={{{name}: function}}), where function(module) returns a plain layer "
+                "of torch to convert in its place.",
+            )
+        made = convert_each(plain, axis, bases)
+        return Made(made.module, made.kind, made.note or "own forward, which commutes with turns")
+
+    return rule
+
+
+def _repeat_parameters(module: nn.Module, path: str, plan: Plan) -> list[Entry]:
+    """Repeat over the group what a module owns for each channel: layer scale, class tokens."""
+    entries, order = [], plan.bases.group.order
+    for name, values in list(module.named_parameters(recurse=False)):
+        long = [axis for axis, size in enumerate(values.shape) if size > 1]
+        where = f"{path}.{name}" if path else name
+        if len(long) > 1:
+            raise FailedRun(
+                path,
+                Refusal(
+                    f"its parameter {name} of shape {tuple(values.shape)} has an axis beside the channels: it fixes "
+                    "positions, or mixes channels by hand.",
+                    "Leave position embeddings out, or write products with torch.nn.Linear.",
+                ),
+            )
+        if long:
+            parametrize.register_parametrization(module, name, RepeatElements(long[0], order), unsafe=True)
+            entries.append(Entry(where, "Parameter", "repeated", f"axis {long[0]}", module, module))
+    return entries
