@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from orbitconv.groups import Dihedral, act_features
-from orbitconv.nn import GroupBatchNorm2d
+from orbitconv.nn import GroupBatchNorm2d, GroupGroupNorm2d, GroupInstanceNorm2d, GroupLayerNorm2d, fold
 
 
 def features() -> torch.Tensor:
@@ -64,3 +65,83 @@ def test_statistics_are_not_kept_apart_for_group_elements():
 def test_refuses_what_is_not_on_a_group(shape):
     with pytest.raises(ValueError, match=r"GroupBatchNorm2d expects input of shape \(batch, 3, group, height, width\)"):
         GroupBatchNorm2d(3)(torch.zeros(shape))
+
+
+def naive(kind: str, x: np.ndarray, eps: float) -> np.ndarray:
+    """Numbers that share their statistics, one set after the other."""
+    y = np.empty_like(x)
+    batch, channels, _, height, width = x.shape
+    if kind == "layer":
+        places = [(b, slice(None), slice(None), h, w) for b, h, w in np.ndindex(batch, height, width)]
+    else:
+        step = 1 if kind == "instance" else 2
+        places = [(b, slice(c, c + step)) for b in range(batch) for c in range(0, channels, step)]
+    for place in places:
+        y[place] = (x[place] - x[place].mean()) / np.sqrt(x[place].var() + eps)
+    return y
+
+
+NORMS = {
+    "instance": lambda: GroupInstanceNorm2d(4, affine=True),
+    "group": lambda: GroupGroupNorm2d(2, 4),
+    "layer": lambda: GroupLayerNorm2d(4),
+}
+
+
+def scaled(kind: str) -> nn.Module:
+    norm = NORMS[kind]().double()
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
+    return norm
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["contiguous", "channels last"])
+@pytest.mark.parametrize("kind", NORMS)
+def test_norms_of_single_images_have_naive_statistics(kind, last):
+    norm, x = scaled(kind), 3 + 2 * torch.randn(2, 4, 8, 5, 6, dtype=torch.float64)
+    if last:
+        x = x.flatten(1, 2).contiguous(memory_format=torch.channels_last).unflatten(1, (4, 8))
+    expected = naive(kind, x.numpy(), norm.eps) * norm.weight.detach().numpy().reshape(4, 1, 1, 1)
+    expected += norm.bias.detach().numpy().reshape(4, 1, 1, 1)
+    np.testing.assert_allclose(norm(x).detach().numpy(), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", NORMS)
+def test_norms_of_single_images_are_equivariant_to_every_element(kind):
+    group, norm = Dihedral(4), scaled(kind)
+    x = torch.randn(2, 4, 8, 6, 6, dtype=torch.float64)
+    with torch.no_grad():
+        for g in range(8):
+            found, expected = norm(act_features(x, group, g)), act_features(norm(x), group, g)
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("kind", NORMS)
+def test_norms_of_single_images_fold(kind, dtype):
+    norm, x = scaled(kind).to(dtype), torch.randn(2, 4, 8, 5, 6, dtype=dtype)
+    atol = {torch.float64: 1e-12, torch.float32: 1e-5}.get(dtype, 0.1)
+    folded = fold(nn.Sequential(norm))
+    torch.testing.assert_close(folded(x), norm(x), rtol=0, atol=atol)
+    assert not any(type(m).__module__.startswith("orbitconv") for m in folded.modules())
+
+
+def test_instance_norm_with_running_statistics_folds_to_them():
+    norm = GroupInstanceNorm2d(4, affine=True, track_running_stats=True).double()
+    norm(3 + torch.randn(4, 4, 8, 5, 6, dtype=torch.float64))
+    x = torch.randn(2, 4, 8, 5, 6, dtype=torch.float64)
+    torch.testing.assert_close(fold(nn.Sequential(norm))(x), norm.eval()(x), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", NORMS)
+@pytest.mark.parametrize("shape", [(2, 4, 5, 5), (2, 3, 4, 5, 5)])
+def test_norms_of_single_images_refuse_other_shapes(kind, shape):
+    with pytest.raises(ValueError, match=r"expects input of shape \(batch, 4, group, height, width\)"):
+        NORMS[kind]()(torch.zeros(shape))
+
+
+def test_layer_norm_without_scale_or_shift():
+    x = torch.randn(2, 4, 8, 5, 6, dtype=torch.float64)
+    plain = GroupLayerNorm2d(4, elementwise_affine=False)
+    assert list(plain.parameters()) == []
+    torch.testing.assert_close(plain(x), GroupLayerNorm2d(4, bias=False).double()(x).detach())

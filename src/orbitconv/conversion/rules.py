@@ -7,8 +7,8 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from orbitconv.conversion.bases import KernelSizes
-from orbitconv.nn import DepthwiseGroupConv2d, GroupBatchNorm2d, GroupConv2d, GroupDropout2d, LiftingConv2d
-from orbitconv.nn.flat import EachElement, FlatLayer, FlatLinear
+from orbitconv.nn import DepthwiseGroupConv2d, GroupBatchNorm2d, GroupConv2d, GroupConvTranspose2d, GroupDropout2d, LiftingConv2d
+from orbitconv.nn.flat import EachElement, FlatLayer, FlatLinear, Repeat
 
 Kind = Literal["lifting", "group", "linear", "norm", "each element", "unchanged", "repeated", "plain"]
 
@@ -71,6 +71,24 @@ def convert_conv(conv: nn.Conv2d, axis: int | None, bases: KernelSizes) -> Made:
     return Made(FlatLayer(layer, order, conv, pool=pool), "group", note)
 
 
+def convert_transposed(conv: nn.ConvTranspose2d, axis: int | None, bases: KernelSizes) -> Made:
+    """A transposed group convolution; planar input is repeated over the group first."""
+    if axis not in {None, 1}:
+        raise Refusal(f"its input holds the group at axis {axis}.", "A convolution takes channels at axis 1.")
+    basis = bases.of(conv.kernel_size)
+    margins = [(w - k) // 2 * d for w, k, d in zip(basis.kernel_size, conv.kernel_size, conv.dilation, strict=True)]
+    layer = GroupConvTranspose2d(
+        conv.in_channels, conv.out_channels, basis, conv.stride,
+        tuple(p + margin for p, margin in zip(conv.padding, margins, strict=True)), conv.output_padding, conv.groups,
+        conv.bias is not None, conv.dilation, device=conv.weight.device, dtype=conv.weight.dtype,
+    )  # fmt: skip
+    order, pool = bases.group.order, conv.out_channels == 1
+    flat = FlatLayer(layer, order, conv, pool=pool)
+    if axis is None:
+        return Made(nn.Sequential(Repeat(order), flat), "lifting", "transposed")
+    return Made(flat, "group", "transposed; pooled: a gate of one channel" if pool else "transposed")
+
+
 def convert_linear(linear: nn.Linear, axis: int | None, bases: KernelSizes) -> Made:
     """A linear layer on the group; a plain one where its input is invariant."""
     if axis is None:
@@ -123,6 +141,7 @@ def convert_prelu(module: nn.PReLU, axis: int | None, bases: KernelSizes) -> Mad
 
 RULES: Mapping[type[nn.Module], Rule] = {
     nn.Conv2d: convert_conv,
+    nn.ConvTranspose2d: convert_transposed,
     nn.Linear: convert_linear,
     nn.BatchNorm2d: convert_batch_norm,
     nn.SyncBatchNorm: convert_each,

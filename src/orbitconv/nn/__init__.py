@@ -7,8 +7,12 @@ from orbitconv.nn.dropout import GroupDropout2d as GroupDropout2d
 from orbitconv.nn.folding import fold as fold
 from orbitconv.nn.folding import freeze as freeze
 from orbitconv.nn.group_conv import GroupConv2d as GroupConv2d
+from orbitconv.nn.group_conv_transpose import GroupConvTranspose2d as GroupConvTranspose2d
 from orbitconv.nn.lifting import LiftingConv2d as LiftingConv2d
 from orbitconv.nn.norm import GroupBatchNorm2d as GroupBatchNorm2d
+from orbitconv.nn.norm import GroupGroupNorm2d as GroupGroupNorm2d
+from orbitconv.nn.norm import GroupInstanceNorm2d as GroupInstanceNorm2d
+from orbitconv.nn.norm import GroupLayerNorm2d as GroupLayerNorm2d
 from orbitconv.nn.orbit_layout import OrbitLayout as OrbitLayout
 from orbitconv.nn.orbit_layout import orbit_layout as orbit_layout
 from orbitconv.nn.orbit_linear import OrbitLinear as OrbitLinear

@@ -174,10 +174,13 @@ class BasisConv2d(nn.Module, ABC):
                     f"{type(self).__name__} expects a basis of finite atoms, got one that amplifies by {gain}. A basis "
                     "that was built on the meta device has no atoms until a state dict is loaded."
                 )
-            fan_in = self.coefficients[0, ..., 0].numel()
-            self.coefficients.normal_(std=math.sqrt(2 / (fan_in * gain)))
+            self.coefficients.normal_(std=math.sqrt(2 / (self._fan_in() * gain)))
         if self.bias is not None:
             self.bias.zero_()
+
+    def _fan_in(self) -> float:
+        """Filters that a number of the output is a sum of."""
+        return self.coefficients[0, ..., 0].numel()
 
     def convolve(self, x: Float[Tensor, "b i h w"]) -> Float[Tensor, "b og h2 w2"]:
         """Correlate planes with the filters of every group element, in one convolution.

@@ -192,6 +192,26 @@ class RepeatElements(nn.Module):
         return values.repeat_interleave(self.order, self.axis)
 
 
+@final
+class Repeat(nn.Module):
+    """Planar features, the same at every group element: the trivial lifting.
+
+    Args:
+        order: |G|.
+
+    Shapes:
+        (batch, channels, height, width) -> (batch, channels * |G|, height, width)
+    """
+
+    def __init__(self, order: int) -> None:
+        super().__init__()
+        self.order = order
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Repeat."""
+        return x.repeat_interleave(self.order, 1)
+
+
 class GroupNetwork(nn.Module):
     """A network whose features hold the group in their channels, and what pools its output.
 

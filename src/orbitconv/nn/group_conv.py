@@ -1,8 +1,7 @@
 """From the group to the group."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, final
+from typing import Literal, final
 
 import torch
 from jaxtyping import Float
@@ -11,9 +10,8 @@ from torch import Tensor
 from orbitconv._support.checks import Size2
 from orbitconv.bases import FilterBasis
 from orbitconv.groups import Cyclic
-from orbitconv.nn.conv import BasisConv2d, Padding, PaddingMode
+from orbitconv.nn.conv import Padding, PaddingMode
 from orbitconv.nn.products.choice import ALL, Choice, choose
-from orbitconv.nn.products.dense import expand_group
 from orbitconv.nn.products.fourier import (
     FourierTables,
     correlate_in_fourier_space,
@@ -22,11 +20,11 @@ from orbitconv.nn.products.fourier import (
 )
 from orbitconv.nn.products.kernel import layer as fused
 from orbitconv.nn.products.recompute import recomputed
-from orbitconv.nn.products.turning import Turning, turning_of
+from orbitconv.nn.turned_conv import TurnedConv2d
 
 
 @final
-class GroupConv2d(BasisConv2d):
+class GroupConv2d(TurnedConv2d):
     """Correlate feature maps on the group with filters on the group.
 
     y[b, o, g] = sum over i, h of x[b, i, h] correlated with filter[o, g, i, h], and
@@ -107,28 +105,8 @@ class GroupConv2d(BasisConv2d):
         self.fourier: bool | Literal["auto"] = "auto" if automatic else fourier is True
         self.work = work_of(self) if self.fourier else None
         self.plans: dict[tuple[torch.Size, bool, bool, bool | str], Choice] = {}
-        self._turning = turning_of(self.group).to(self.coefficients.device)
         for name in ("waves", "shifts") if self.fourier else ():
             self.register_buffer(name, torch.empty(0, device=self.coefficients.device), persistent=False)
-        self._write_tables()
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "GroupConv2d":
-        """Move the layer, and write the group tables anew beside its coefficients, also after a stay on meta.
-
-        Args:
-            fn: What `nn.Module` would do to each tensor.
-            recurse: As in `nn.Module`.
-
-        Returns:
-            This module.
-        """
-        super()._apply(fn, recurse)
-        self._write_tables()
-        return self
-
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        """Load coefficients, and bring the group tables to where they are: `assign=True` may take them off meta."""
-        super()._load_from_state_dict(*args, **kwargs)
         self._write_tables()
 
     @torch.inference_mode(mode=False)  # a state dict may be loaded in it, and the layer trained afterwards
@@ -137,30 +115,17 @@ class GroupConv2d(BasisConv2d):
 
         Moves and loading may come while a pruned or parametrized layer has coefficients of before.
         """
-        device = self.coefficients.device
+        super()._write_tables()
         if self.fourier:
+            device = self.coefficients.device
             device = device if self.waves.is_meta else self.waves.device
             widest = torch.float32 if device.type == "mps" else torch.float64
             self.waves, self.shifts = (
                 table.to(device, widest, copy=True) for table in fourier_tables(self.group.order)
             )
-        if device != self._turning.selection.device:
-            self._turning = turning_of(self.group).to(device)
-
-    def _turning_on(self, device: torch.device) -> Turning:
-        """The table of the group where coefficients are: `torch.func` may put some in place of those on meta."""
-        if device == self._turning.selection.device:
-            return self._turning
-        with torch.inference_mode(mode=False):
-            return turning_of(self.group).to(device)
 
     def _coefficient_shape(self, in_channels: int) -> tuple[int, ...]:
         return self.out_channels, in_channels, self.group.order, self.basis.num_atoms
-
-    def _expand(
-        self, coefficients: Float[Tensor, "o i m d"], atoms: Float[Tensor, "g d ky kx"], channels_last: bool = False
-    ) -> Float[Tensor, "og ih ky kx"]:
-        return expand_group(coefficients, atoms, self._turning_on(coefficients.device), channels_last)
 
     def forward(self, x: Float[Tensor, "b i h h1 w1"]) -> Float[Tensor, "b o g h2 w2"]:
         """Correlate `x` with the filter at every group element."""

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from orbitconv._support.checks import check_positive
 from orbitconv.nn.row_statistics import normalize_rows
 
 
@@ -43,11 +44,7 @@ class GroupBatchNorm2d(nn.BatchNorm3d):
 
     def forward(self, input: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b c g h w"]:  # noqa: A002
         """Normalize `input`."""
-        if input.ndim != 5 or input.shape[1] != self.num_features:
-            raise ValueError(
-                f"GroupBatchNorm2d expects input of shape (batch, {self.num_features}, group, height, width), got "
-                f"{tuple(input.shape)}. Use torch.nn.BatchNorm2d on planar features."
-            )
+        _check_features("GroupBatchNorm2d", input, self.num_features, "torch.nn.BatchNorm2d")
         pixels = input.permute(0, 3, 4, 1, 2)
         if input.is_contiguous() or not pixels.is_contiguous():
             return super().forward(input)
@@ -84,3 +81,129 @@ class GroupBatchNorm2d(nn.BatchNorm3d):
 
     def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002
         """Nothing more: `forward` looks at its input, which it may hand on as rows."""
+
+
+@final
+class GroupInstanceNorm2d(nn.InstanceNorm3d):
+    """Instance normalization: statistics of every image and channel, shared over the group axis and the plane.
+
+    Equivariant to every element, as GroupBatchNorm2d. It is `torch.nn.InstanceNorm3d` with the group axis as depth, so
+    its arguments and state are the same.
+
+    Shapes:
+        (batch, channels, group, height, width) -> (batch, channels, group, height, width)
+
+    Source: Ulyanov, Vedaldi & Lempitsky (2016), Instance normalization.
+    """
+
+    def forward(self, input: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b c g h w"]:  # noqa: A002
+        """Normalize `input`."""
+        _check_features("GroupInstanceNorm2d", input, self.num_features, "torch.nn.InstanceNorm2d")
+        return super().forward(input) if len(input) else input.clone()  # torch refuses a batch without images
+
+
+@final
+class GroupGroupNorm2d(nn.GroupNorm):
+    """Group normalization: statistics of every image and block of channels, shared over group axis and plane.
+
+    The blocks of channels (`num_groups`) have nothing to do with the group that acts. Equivariant to every element, as
+    GroupBatchNorm2d. It is `torch.nn.GroupNorm` on rank 5, so its arguments and state are the same.
+
+    Shapes:
+        (batch, channels, group, height, width) -> (batch, channels, group, height, width)
+
+    Source: Wu & He (2018), Group normalization.
+    """
+
+    def forward(self, input: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b c g h w"]:  # noqa: A002
+        """Normalize `input`."""
+        _check_features("GroupGroupNorm2d", input, self.num_channels, "torch.nn.GroupNorm")
+        return super().forward(input)
+
+
+@final
+class GroupLayerNorm2d(nn.Module):
+    """Layer normalization at every pixel: statistics over channels and group axis, one weight and bias a channel.
+
+    What ConvNeXt does to the channels of a planar pixel. Equivariant to every element: moving pixels and permuting the
+    group axis leaves the statistics of a pixel alone.
+
+    Args:
+        num_channels: Channels of the input for each group element.
+        eps: Added to the variance.
+        elementwise_affine: Whether to scale and shift each channel, all group elements alike.
+        bias: Whether to shift; of no effect without `elementwise_affine`.
+        device: Device of the parameters.
+        dtype: Dtype of the parameters.
+
+    Shapes:
+        (batch, channels, group, height, width) -> (batch, channels, group, height, width)
+
+    Raises:
+        ValueError: If a count is below one; at call time, if the input has another shape.
+
+    Source: Ba, Kiros & Hinton (2016), Layer normalization; Liu et al. (2022), A ConvNet for the 2020s.
+    """
+
+    def __init__(
+        self,
+        num_channels: int,
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        check_positive("GroupLayerNorm2d", num_channels=num_channels)
+        self.num_channels, self.eps = num_channels, eps
+        ones = torch.ones(num_channels, device=device, dtype=dtype)
+        self.weight = nn.Parameter(ones) if elementwise_affine else None
+        self.bias = nn.Parameter(torch.zeros_like(ones)) if elementwise_affine and bias else None
+
+    def reset_parameters(self) -> None:
+        """Scale by one, shift by zero."""
+        if self.weight is not None:
+            nn.init.ones_(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b c g h w"]:
+        """Normalize `x`."""
+        _check_features("GroupLayerNorm2d", x, self.num_channels, "torch.nn.LayerNorm")
+        return normalize_pixels(x, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        """Options, for `print`."""
+        return f"{self.num_channels}, eps={self.eps}, elementwise_affine={self.weight is not None}"
+
+
+def normalize_pixels(
+    x: Float[Tensor, "b c g h w"], weight: Float[Tensor, " c"] | None, bias: Float[Tensor, " c"] | None, eps: float
+) -> Float[Tensor, "b c g h w"]:
+    """Layer normalization over channels and group axis at every pixel; the layout in memory stays.
+
+    Args:
+        x: Feature maps on a group.
+        weight: Scale of each channel; None for 1.
+        bias: Offset of each channel; None for 0.
+        eps: Added to the variance.
+
+    Returns:
+        The normalized feature maps.
+    """
+    channels, order = x.shape[1], x.shape[2]
+    weight, bias = (None if values is None else values.repeat_interleave(order) for values in (weight, bias))
+    pixels = x.permute(0, 3, 4, 1, 2).flatten(3)
+    y = F.layer_norm(pixels, (channels * order,), weight, bias, eps)
+    y = y.unflatten(3, (channels, order)).permute(0, 3, 4, 1, 2)
+    return y.contiguous() if x.is_contiguous() else y
+
+
+def _check_features(owner: str, x: Tensor, channels: int, planar: str) -> None:
+    """Refuse what is no feature map on a group of so many channels."""
+    if x.ndim != 5 or x.shape[1] != channels:
+        raise ValueError(
+            f"{owner} expects input of shape (batch, {channels}, group, height, width), got {tuple(x.shape)}. Use "
+            f"{planar} on planar features."
+        )

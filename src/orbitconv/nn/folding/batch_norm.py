@@ -3,7 +3,7 @@
 import torch
 from torch import fx, nn
 
-Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
+Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 
 
@@ -61,6 +61,11 @@ def _merge(convolution: Convolution, norm: BatchNorm) -> None:
     weight = convolution.weight
     if convolution.bias is not None:
         mean = mean - convolution.bias.double()
-    scaled = weight.double() * scale.reshape(-1, *(1,) * (weight.ndim - 1))
+    kernel = (1,) * (weight.ndim - 2)
+    if isinstance(convolution, nn.ConvTranspose2d):  # its output channels stand in axis 1, block by block
+        blocks = weight.double().unflatten(0, (convolution.groups, -1))
+        scaled = (blocks * scale.reshape(convolution.groups, 1, -1, *kernel)).flatten(0, 1)
+    else:
+        scaled = weight.double() * scale.reshape(-1, 1, *kernel)
     convolution.weight = nn.Parameter(scaled.to(weight.dtype))
     convolution.bias = nn.Parameter((shift - mean * scale).to(weight.dtype))

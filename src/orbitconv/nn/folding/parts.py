@@ -3,6 +3,8 @@
 Folding looks inside these modules, so that only torch's own operations remain.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -29,6 +31,38 @@ class OnPlanes(nn.Module):
     def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b c g h2 w2"]:
         """Apply the module."""
         return self.planar(x.flatten(1, 2)).unflatten(1, (x.shape[1], x.shape[2]))
+
+
+class TransposedOnPlanes(nn.Module):
+    """A transposed convolution of every plane of a feature map on a group, whose output size may be given."""
+
+    def __init__(self, planar: nn.ConvTranspose2d, split: nn.Unflatten) -> None:
+        super().__init__()
+        self.planar, self.split = planar, split
+
+    def forward(
+        self, x: Float[Tensor, "b c g h w"], output_size: Sequence[int] | None = None
+    ) -> Float[Tensor, "b c2 g h2 w2"]:
+        """Apply the convolution, and split its channels."""
+        return self.split(self.planar(x.flatten(1, 2), output_size))
+
+
+class PixelNorm(nn.Module):
+    """Layer normalization over channels and group axis at every pixel, scale and shift spread over the group."""
+
+    def __init__(self, weight: Tensor | None, bias: Tensor | None, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        copies = (None if values is None else nn.Parameter(values.detach().clone()) for values in (weight, bias))
+        self.weight, self.bias = copies
+
+    def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b c g h w"]:
+        """Normalize."""
+        centred = x - x.mean((1, 2), keepdim=True)
+        y = centred * (centred.square().mean((1, 2), keepdim=True) + self.eps).rsqrt()
+        if self.weight is not None:
+            y = y * self.weight.reshape(-1, 1, 1, 1)
+        return y if self.bias is None else y + self.bias.reshape(-1, 1, 1, 1)
 
 
 class Blur(nn.Module):

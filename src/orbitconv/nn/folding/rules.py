@@ -10,7 +10,10 @@ from torch import Tensor, nn
 
 from orbitconv.nn.conv import BasisConv2d
 from orbitconv.nn.dropout import GroupDropout, GroupDropout2d
+<<<<<<< HEAD
 from orbitconv.nn.flat import EachElement, FlatLayer, FlatLinear, GroupNetwork
+=======
+>>>>>>> 41dcf38 (Transposed group convolutions, and instance, group and layer norm on the group)
 from orbitconv.nn.folding.parts import (
     Blur,
     Gather,
@@ -18,12 +21,15 @@ from orbitconv.nn.folding.parts import (
     OnSamples,
     OverFlatGroup,
     OverGroup,
+    PixelNorm,
+    TransposedOnPlanes,
     Unchanged,
     UpsampleTo,
 )
 from orbitconv.nn.group_conv import GroupConv2d
+from orbitconv.nn.group_conv_transpose import GroupConvTranspose2d
 from orbitconv.nn.lifting import LiftingConv2d
-from orbitconv.nn.norm import GroupBatchNorm2d
+from orbitconv.nn.norm import GroupBatchNorm2d, GroupGroupNorm2d, GroupInstanceNorm2d, GroupLayerNorm2d
 from orbitconv.nn.orbit_layout import OrbitLayout
 from orbitconv.nn.orbit_linear import OrbitLinear
 from orbitconv.nn.pooling import BlurPool2d, GroupAvgPool2d, GroupBlurPool2d, GroupMaxPool2d, GroupPool
@@ -44,6 +50,11 @@ def plain_group_conv(layer: GroupConv2d | DepthwiseGroupConv2d) -> nn.Module:
     return nn.Sequential(nn.Flatten(1, 2), layer.to_conv2d(), _split_group(layer))
 
 
+def plain_transposed(layer: GroupConvTranspose2d) -> nn.Module:
+    """A transposed convolution between flattened planes."""
+    return TransposedOnPlanes(layer.to_conv_transpose2d(), _split_group(layer))
+
+
 def plain_separable(layer: SeparableGroupConv2d) -> nn.Module:
     """A depthwise and a 1x1 convolution between flattened planes; channels that mix last do so in volumes."""
     steps = [nn.Flatten(1, 2), layer.spatial.to_conv2d(), layer.mixing.to_conv2d(), _split_group(layer.mixing)]
@@ -59,8 +70,26 @@ def plain_batch_norm(layer: GroupBatchNorm2d) -> nn.Module:
     plain = nn.BatchNorm3d(
         layer.num_features, layer.eps, layer.momentum, layer.affine, layer.track_running_stats, device="meta"
     )
-    plain.load_state_dict(copy.deepcopy(layer.state_dict()), assign=True)
-    return plain
+    return _with_state_of(plain, layer)
+
+
+def plain_instance_norm(layer: GroupInstanceNorm2d) -> nn.Module:
+    """A group norm whose blocks are single channels; with running statistics, in eval mode, a batch norm."""
+    channels = layer.num_features
+    if layer.track_running_stats:
+        return _with_state_of(nn.BatchNorm3d(channels, layer.eps, affine=layer.affine, device="meta"), layer)
+    return _with_state_of(nn.GroupNorm(channels, channels, layer.eps, layer.affine, device="meta"), layer)
+
+
+def plain_group_norm(layer: GroupGroupNorm2d) -> nn.Module:
+    """The group norm of volumes."""
+    plain = nn.GroupNorm(layer.num_groups, layer.num_channels, layer.eps, layer.affine, device="meta")
+    return _with_state_of(plain, layer)
+
+
+def plain_layer_norm(layer: GroupLayerNorm2d) -> nn.Module:
+    """The layer norm of pixels, written out."""
+    return PixelNorm(layer.weight, layer.bias, layer.eps)
 
 
 def plain_restriction(layer: GroupRestriction) -> nn.Module:
@@ -96,8 +125,10 @@ def plain_orbit_linear(layer: OrbitLinear) -> nn.Module:
 def plain_flat(layer: FlatLayer) -> nn.Module:
     """Between flattened features a convolution stays one, and batch norm is one of planes."""
     inner, order = layer.layer, layer.order
-    if isinstance(inner, BasisConv2d):
-        plain: nn.Module = inner.to_conv2d()
+    if isinstance(inner, GroupConvTranspose2d):
+        plain: nn.Module = inner.to_conv_transpose2d()
+    elif isinstance(inner, BasisConv2d):
+        plain = inner.to_conv2d()
     elif isinstance(inner, GroupBatchNorm2d):
         plain = nn.BatchNorm2d(
             inner.num_features * order, inner.eps, inner.momentum, inner.affine, inner.track_running_stats, device="meta"
@@ -127,8 +158,12 @@ RULES: Mapping[type[nn.Module], Rule] = {
     LiftingConv2d: plain_lifting,
     GroupConv2d: plain_group_conv,
     DepthwiseGroupConv2d: plain_group_conv,
+    GroupConvTranspose2d: plain_transposed,
     SeparableGroupConv2d: plain_separable,
     GroupBatchNorm2d: plain_batch_norm,
+    GroupInstanceNorm2d: plain_instance_norm,
+    GroupGroupNorm2d: plain_group_norm,
+    GroupLayerNorm2d: plain_layer_norm,
     GroupMaxPool2d: _plane_rule(nn.MaxPool2d),
     GroupAvgPool2d: _plane_rule(nn.AvgPool2d),
     GroupBlurPool2d: lambda _: OnPlanes(Blur()),
@@ -163,6 +198,12 @@ def _with_state(plain: nn.Module, weight: Tensor, bias: Tensor | None) -> nn.Mod
     """A module built on the meta device (so that torch draws no random weights), with copies of these."""
     state = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
     plain.load_state_dict({name: value.detach().clone() for name, value in state.items()}, assign=True)
+    return plain
+
+
+def _with_state_of(plain: nn.Module, layer: nn.Module) -> nn.Module:
+    """A module built on the meta device, with copies of the tensors of a layer."""
+    plain.load_state_dict(copy.deepcopy(layer.state_dict()), assign=True)
     return plain
 
 
