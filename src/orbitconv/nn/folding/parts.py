@@ -111,6 +111,18 @@ class OnSamples(nn.Module):
         return at_each_element(self.module, x, self.order, self.axis)
 
 
+class RepeatPlanes(nn.Module):
+    """Every plane several times."""
+
+    def __init__(self, order: int) -> None:
+        super().__init__()
+        self.order = order
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Repeat."""
+        return x.repeat_interleave(self.order, 1)
+
+
 class OverFlatGroup(nn.Module):
     """Maximum or mean over a group axis that is flattened into the channels."""
 

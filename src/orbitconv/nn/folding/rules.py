@@ -10,10 +10,7 @@ from torch import Tensor, nn
 
 from orbitconv.nn.conv import BasisConv2d
 from orbitconv.nn.dropout import GroupDropout, GroupDropout2d
-<<<<<<< HEAD
-from orbitconv.nn.flat import EachElement, FlatLayer, FlatLinear, GroupNetwork
-=======
->>>>>>> 41dcf38 (Transposed group convolutions, and instance, group and layer norm on the group)
+from orbitconv.nn.flat import EachElement, FlatLayer, FlatLinear, GroupNetwork, Repeat
 from orbitconv.nn.folding.parts import (
     Blur,
     Gather,
@@ -22,6 +19,7 @@ from orbitconv.nn.folding.parts import (
     OverFlatGroup,
     OverGroup,
     PixelNorm,
+    RepeatPlanes,
     TransposedOnPlanes,
     Unchanged,
     UpsampleTo,
@@ -175,6 +173,7 @@ RULES: Mapping[type[nn.Module], Rule] = {
     FlatLayer: plain_flat,
     FlatLinear: plain_flat_linear,
     EachElement: lambda layer: OnSamples(layer.module, layer.order, layer.axis),
+    Repeat: lambda layer: RepeatPlanes(layer.order),
     GroupNetwork: lambda network: nn.Sequential(network.network, network.outputs),
     OrbitLayout: plain_layout,
     OrbitLinear: plain_orbit_linear,
