@@ -30,7 +30,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "text.png").write_text("no picture")
     (tmp_path / "empty").mkdir()
     (tmp_path / "cut.safetensors").write_bytes(path.read_bytes()[:-5])
-    newer = path.read_bytes().replace(b'"version":"2"', b'"version":"9"')
+    newer = path.read_bytes().replace(b'"version": "1"', b'"version": "9"')
     assert newer != path.read_bytes()
     (tmp_path / "newer.safetensors").write_bytes(newer)
     return tmp_path
@@ -58,8 +58,8 @@ def test_pictures_are_told_in_a_table_and_in_files(folder, capsys):
         (["run", "pictures", "--csv", "pictures"], "--csv expects a file, got the folder pictures"),
         (["run", "pictures", "--json", "pictures/small.png/b"], "pictures/small.png cannot be written"),
         (["empty", "pictures"], "Is the training done?"),
-        (["cut.safetensors", "pictures"], "is damaged, or no safetensors file"),
-        (["newer.safetensors", "pictures"], "has version 9; this orbitconv reads up to 2"),
+        (["cut.safetensors", "pictures"], "is truncated"),
+        (["newer.safetensors", "pictures"], "has format version 9; this orbitconv reads up to 1"),
         (["run", "text.png"], "text.png cannot be read as a picture"),
         (["run", "missing.png"], "missing.png is not there"),
         (["run", "empty"], "empty holds no pictures"),

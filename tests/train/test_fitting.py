@@ -102,7 +102,9 @@ def test_a_network_that_nothing_builds_is_not_saved(tmp_path):
     [
         ("os:system", {"command": "true"}, PermissionError, "which is not trusted"),
         ("orbitconv.models:nothing", {}, ValueError, "does not build the network"),
-        ("orbitconv.groups:parse_group", {"name": "C4"}, TypeError, "returns a network"),
+        ("orbitconv.groups:parse_group", {"name": "C4"}, PermissionError, "which is not trusted"),
+        ("orbitconv.models.layers:next", {}, ValueError, "does not build the network"),
+        ("orbitconv.models.width:distinct_widths", {"profile": [1], "widest": 2}, TypeError, "returns a network"),
     ],
 )
 def test_what_builds_no_network_is_refused(function, arguments, error, words):

@@ -1,14 +1,19 @@
 """A trained network as one file."""
 
-import hashlib
+import json
+import struct
+import time
+import tracemalloc
 
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
+from orbitconv._support.saved import read_saved, write_saved
 from orbitconv.bases import load_basis, save_basis
-from orbitconv.train import Network, TrainConfig, build_network, load_trained, read_trained
+from orbitconv.models import MODELS
+from orbitconv.train import Builder, Network, TrainConfig, build_network, load_trained, read_trained
 from orbitconv.train.engine.state import weights_of
 from orbitconv.train.networks import write_trained
 
@@ -32,6 +37,18 @@ def test_a_trained_network_comes_back_from_its_file_alone(tmp_path, basis):
     assert torch.equal(loaded(x), network(x))
 
 
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("basis", ["none", "spectral-c8-k3"])
+def test_networks_whose_width_is_found_come_back(tmp_path, name, basis):
+    """The search for the width builds many networks, larger ones among them: they are not taken for a forgery."""
+    options = {"plain_width": 4, "width": "params"} | ({"last_kernel_size": 3} if name == "p4cnn" else {})
+    config = TrainConfig(network=Network(model=name, basis=basis, options=options))
+    network = build_network(config.network, 1, 2)
+    write_trained(tmp_path / "model.safetensors", weights_of(network), config, 1, ("x", "y"))
+    loaded, _ = load_trained(tmp_path)
+    assert all(torch.equal(loaded.state_dict()[key], value) for key, value in network.state_dict().items())
+
+
 @pytest.mark.parametrize("image_size", [(12, 16), None])
 def test_a_file_tells_what_the_images_of_its_network_are(tmp_path, image_size):
     config = TrainConfig(network=Network(basis="none", options=OPTIONS))
@@ -41,97 +58,162 @@ def test_a_file_tells_what_the_images_of_its_network_are(tmp_path, image_size):
     assert (found.config, found.classes, found.in_channels, found.image_size) == (config, ("x", "y"), 3, image_size)
 
 
-def test_numbers_that_changed_in_the_file_are_noticed(tmp_path):
-    config = TrainConfig(network=Network(basis="exact-c4", options=OPTIONS))
-    path = tmp_path / "model.safetensors"
-    write_trained(path, weights_of(build_network(config.network, 3, 2)), config, 3, ("x", "y"))
-    content = bytearray(path.read_bytes())
-    content[-50] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match="is damaged: its head or its numbers are not those that were written"):
-        read_trained(path)
+def test_the_safetensors_library_reads_the_weights(tmp_path):
+    config = TrainConfig(network=Network(basis="spectral-c8-k3", options=OPTIONS))
+    network, path = build_network(config.network, 3, 2), tmp_path / "model.safetensors"
+    write_trained(path, weights_of(network), config, 3, ("x", "y"))
+    found = load_file(path)
+    assert all(torch.equal(found[f"network.{name}"], value) for name, value in network.state_dict().items())
+    with safe_open(path, framework="pt") as file:
+        assert json.loads(file.metadata()["description"])["classes"] == ["x", "y"]
 
 
 @pytest.fixture
 def written(tmp_path):
-    """The file of a trained network with a basis of its own, its tensors and its head."""
+    """The file of a trained network with a basis of its own."""
     path, basis = tmp_path / "model.safetensors", tmp_path / "basis.safetensors"
     save_basis(load_basis("spectral-c8-k3-d4"), basis)
     config = TrainConfig(network=Network(basis=str(basis), options=OPTIONS))
     write_trained(path, weights_of(build_network(config.network, 3, 2)), config, 3, ("x", "y"), (12, 16))
-    with safe_open(path, framework="pt") as file:
-        return path, load_file(path), file.metadata()
+    basis.unlink()
+    return path
 
 
-# Each is well-formed: nothing but the checksum tells that it is not what was written.
-CHANGES = {
-    "classes": '["y", "x"]', "in_channels": "1", "image_size": "[16, 12]", "group": "D4", "sha256": "0", "version": "1",
-}  # fmt: skip
+@pytest.mark.parametrize("change", ["weight", "classes", "names"])
+def test_a_file_that_changed_is_refused(written, change):
+    content = written.read_bytes()
+    if change == "weight":
+        content = content[:-50] + bytes([content[-50] ^ 1]) + content[-49:]
+    elif change == "classes":
+        content = content.replace(b'[\\"x\\", \\"y\\"]', b'[\\"y\\", \\"x\\"]')
+    else:
+        (length,) = struct.unpack("<Q", content[:8])
+        header = json.loads(content[8 : 8 + length])
+        one, other = sorted(name for name in header if header[name].get("shape") == [2] and "running" in name)[:2]
+        header[one], header[other] = header[other], header[one]
+        text = json.dumps(header).encode()
+        content = struct.pack("<Q", len(text)) + text + content[8 + length :]
+    assert content != written.read_bytes()
+    written.write_bytes(content)
+    with pytest.raises(ValueError, match="is damaged: its checksum differs from the one it names"):
+        read_trained(written)
 
 
-@pytest.mark.parametrize("name", [*CHANGES, "config"])
-def test_a_head_that_changed_is_noticed(written, name):
-    path, tensors, head = written
-    changed = head["config"].replace('"width": 2', '"width": 3') if name == "config" else CHANGES[name]
-    assert changed != head[name]
-    save_file(tensors, path, head | {name: changed})
-    with pytest.raises(ValueError, match=r"is damaged: its .*numbers are not those that were written\. Copy the file"):
-        read_trained(path)
-    if name not in {"version", "config", "in_channels", "classes"}:
-        save_file(tensors, path, {key: value for key, value in head.items() if key != name})
-        with pytest.raises(ValueError, match="is damaged: its head or its numbers are not those that were written"):
-            read_trained(path)
-    save_file(tensors, path, head)
-    assert read_trained(path).classes == ("x", "y")
-
-
-def older(head, tensors):
-    """The head as version 1 wrote it, with a checksum of the tensors alone."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
-        digest.update(tensors[name].numpy().tobytes())
-    return head | {"version": "1", "sha256": digest.hexdigest()}
-
-
-def test_files_of_version_1_are_read_with_and_without_their_checksum(written):
-    path, tensors, head = written
-    x, expected = torch.rand(2, 3, 16, 12), read_trained(path)
-    first = older(head, tensors)
-    for facts in (first, {name: value for name, value in first.items() if name != "sha256"}):
-        save_file(tensors, path, facts)
-        found = read_trained(path)
-        assert (found.config, found.classes, found.image_size) == (expected.config, ("x", "y"), (12, 16))
-        assert torch.equal(found.network(x), expected.network(x))
-    save_file(tensors | {"basis": -tensors["basis"]}, path, first)
-    with pytest.raises(ValueError, match="is damaged: its numbers are not those that were written"):
-        read_trained(path)
+def forge(path, **changes):
+    """A file with a right checksum and other entries in its description."""
+    saved = read_saved(path, "network")
+    described = {name: value for name, value in {**saved.description, **changes}.items() if value != "drop"}
+    write_saved(path, "network", saved.tensors, described)
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "message"),
+    ("entry", "value", "words"),
     [
-        ("version", "x", "version as a number of one or more, got 'x'"),
-        ("in_channels", "x", "in_channels as a number of one or more, got 'x'"),
-        ("in_channels", "0", "in_channels as a number of one or more, got '0'"),
-        ("image_size", "[8]", r"image_size as height and width in pixels, got '\[8\]'"),
-        ("image_size", "[8, 0]", "image_size as height and width in pixels"),
-        ("image_size", '["8", "8"]', "image_size as height and width in pixels"),
-        ("image_size", "8", "image_size as height and width in pixels"),
-        ("classes", "x", "classes as a list of names, got 'x'"),
-        ("classes", "[]", "classes as a list of names"),
-        ("classes", '"xy"', "classes as a list of names"),
-        ("classes", "[1, 2]", "classes as a list of names"),
-        ("group", "E8", "group as the group of the basis that is in the file, such as C8, got 'E8'"),
-        ("group", None, "group as the group of the basis that is in the file, such as C8, got None"),
-        ("config", "{", "The head of .*model.safetensors is no configuration of a training: .*Invalid JSON"),
+        ("in_channels", "x", r"invalid in_channels \(it expects in_channels"),
+        ("in_channels", 0, r"invalid in_channels \(it expects in_channels"),
+        ("in_channels", True, "invalid in_channels"),
+        ("image_size", [8], r"invalid image_size \(expected height and width in pixels, got \[8\]"),
+        ("image_size", [8, 0], "expected height and width in pixels"),
+        ("image_size", ["8", "8"], "expected height and width in pixels"),
+        ("image_size", 8, "expected height and width in pixels"),
+        ("classes", "xy", "invalid classes .*expected a list of names, got 'xy'"),
+        ("classes", [], "expected a list of names"),
+        ("classes", [1, 2], "expected a list of names"),
+        ("group", "E8", "invalid group .*got 'E8'"),
+        ("group", [8], "invalid group"),
+        ("config", {"seed": "x"}, "invalid config .*seed: "),
+        ("config", 3, "invalid config"),
+        ("task", {"name": "sorting"}, "invalid task .*There is no task named 'sorting'"),
+        ("task", 3, "invalid task"),
+        ("scaling", {}, "invalid scaling"),
+        ("builder", {"function": "x"}, "invalid builder"),
     ],
 )
-def test_a_head_that_makes_no_sense_is_refused_by_name_in_files_of_version_1(written, name, value, message):
-    path, tensors, head = written
-    facts = older(head, tensors) | {name: value}
-    save_file(tensors, path, {key: value for key, value in facts.items() if value is not None})
-    with pytest.raises(ValueError, match=message):
+def test_an_invalid_entry_of_the_description_is_refused_by_name(written, entry, value, words):
+    forge(written, **{entry: value})
+    with pytest.raises(ValueError, match=rf"model\.safetensors is damaged: its description has an .*{words}"):
+        read_trained(written)
+
+
+@pytest.mark.parametrize("entry", ["classes", "config", "in_channels", "task", "group"])
+def test_a_missing_entry_of_the_description_is_refused_by_name(written, entry):
+    forge(written, **{entry: "drop"})
+    with pytest.raises(ValueError, match=rf"model\.safetensors is damaged: its description lacks {entry}\."):
+        read_trained(written)
+
+
+NAMED = "exact-c4-k3"
+FORGED = [
+    {"options": {"depth": 10**9}, "model": "unet"},
+    {"options": {"depth": 6 * 10**8 + 2}, "model": "resnet"},
+    {"options": {"depth": 6 * 10**8 + 4}, "model": "wide-resnet"},
+    {"options": {"widen": 10**9}, "model": "wide-resnet"},
+    {"options": {"width": 10**18}},
+    {"options": {"width": 1e18}},
+    {"options": {"width": 4000}},
+    {"options": {"plain_width": 10**9}},
+    {"options": {"width": "params", "plain_width": 2000}},
+    {"options": {"width": "params", "plain_width": 10**9}, "basis": NAMED},
+    {"options": {"width": "compute", "plain_width": 1000}, "basis": NAMED},
+    {"options": {"kernel_size": 10**6}},
+    {"options": {"kernel_size": 501}, "basis": "exact-c4"},
+    {"basis": "exact-c100000000-k3"},
+    {"basis": "harmonic-d100000000"},
+    {"basis": "gaussian-c8-k999"},
+    {"basis": "exact-c5000-k3"},
+]
+
+
+def refused_at_once(path, words):
+    """The refusal takes neither time nor memory."""
+    tracemalloc.start()
+    begun = time.process_time()
+    with pytest.raises(ValueError, match=words):
+        read_trained(path)
+    assert time.process_time() - begun < 5
+    assert tracemalloc.get_traced_memory()[1] < 2**27
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("forged", FORGED, ids=str)
+@pytest.mark.parametrize("by", ["settings", "builder"])
+def test_a_forged_size_is_refused_before_anything_of_that_size_is_built(tmp_path, forged, by):
+    path = tmp_path / "model.safetensors"
+    config = TrainConfig(network=Network(model="small", basis="none", options=OPTIONS))
+    write_trained(path, weights_of(build_network(config.network, 3, 2)), config, 3, ("x", "y"))
+    settings = {"model": "small", "basis": "none", **forged}
+    if by == "settings":
+        forge(path, config={"network": settings})
+    else:
+        arguments = {"name": settings["model"], "basis": settings["basis"], **settings.get("options", {})}
+        if arguments["basis"] == "none":
+            arguments["basis"] = None
+        forge(path, builder={"function": "orbitconv.models:build_model", "arguments": arguments})
+    refused_at_once(path, r"model\.safetensors does not hold the weights of the network that it describes: ")
+
+
+@pytest.mark.parametrize(
+    "forged", [{"group": "C100000000"}, {"group": None}, {"group": "C4"}, {"in_channels": 10**12}], ids=str
+)
+def test_a_forged_group_or_number_of_channels_is_refused(written, forged):
+    forge(written, **forged)
+    refused_at_once(written, "does not hold the weights of the network")
+
+
+def test_a_file_names_no_function_outside_the_models(written):
+    for function in ("os:system", "orbitconv.learn:fit_action", "orbitconv:load_network"):
+        forge(written, builder={"function": function, "arguments": {}})
+        with pytest.raises(PermissionError, match="which is not trusted"):
+            read_trained(written)
+
+
+def test_a_builder_of_a_trusted_package_is_called_with_its_arguments(tmp_path):
+    config, path = TrainConfig(), tmp_path / "model.safetensors"
+    network = torch.nn.Linear(4, 2)
+    builder = Builder("torch.nn:Linear", {"in_features": 4, "out_features": 2})
+    write_trained(path, weights_of(network), config, 1, ("x", "y"), builder=builder)
+    assert torch.equal(read_trained(path, ["torch"]).network.weight, network.weight)
+    with pytest.raises(PermissionError, match=r"trusted=\['torch'\] \(--trust torch\)"):
         read_trained(path)
 
 
@@ -139,16 +221,13 @@ def test_files_that_hold_no_trained_network_are_refused(tmp_path):
     path = tmp_path / "model.safetensors"
     with pytest.raises(FileNotFoundError, match="--resume"):
         load_trained(tmp_path)
-    save_file({"a": torch.zeros(1)}, path)
-    with pytest.raises(ValueError, match="is no trained network: its format is None"):
-        load_trained(path)
-    save_file({"a": torch.zeros(1)}, path, {"format": "orbitconv network", "version": "1"})
-    with pytest.raises(ValueError, match="is damaged: its head names no config, in_channels, classes"):
+    save_basis(load_basis("spectral-c8-k3"), path)
+    with pytest.raises(ValueError, match="holds a saved basis, expected a saved network"):
         load_trained(path)
     config = TrainConfig(network=Network(basis="none", options=OPTIONS))
     write_trained(path, {"a": torch.zeros(1)}, config, 1, ("x", "y"))
-    with pytest.raises(ValueError, match="does not hold the weights"):
+    with pytest.raises(ValueError, match=r"does not hold the weights .*17 tensors|differ in name or shape"):
         load_trained(path)
     path.write_bytes(path.read_bytes()[:-2])
-    with pytest.raises(ValueError, match="is damaged, or no safetensors file"):
+    with pytest.raises(ValueError, match="is truncated"):
         load_trained(path)

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-TRUSTED = ("orbitconv",)
+TRUSTED = ("orbitconv.models",)
 """Packages whose functions a file may name without asking."""
 
 
@@ -37,6 +37,18 @@ class Builder:
             raise ValueError(f"Builder expects arguments that JSON can hold: {error}.") from error
         object.__setattr__(self, "arguments", same)
 
+    def trusted_by(self, packages: Collection[str]) -> bool:
+        """Whether the function is of one of some modules and packages.
+
+        Args:
+            packages: Their names.
+
+        Returns:
+            True if it is.
+        """
+        module = self.function.partition(":")[0]
+        return any(module == one or module.startswith(f"{one}.") for one in packages)
+
     def build(self, trusted: Collection[str] = TRUSTED) -> nn.Module:
         """Call the function.
 
@@ -54,7 +66,7 @@ class Builder:
             TypeError: If it gives no module.
         """
         module, _, name = self.function.partition(":")
-        if not any(module == one or module.startswith(f"{one}.") for one in trusted):
+        if not self.trusted_by(trusted):
             raise PermissionError(
                 f"The network is built by {self.function}, which is not trusted: it would run code of that package. If "
                 f"you trust the file and the package, say trusted=[{module.partition('.')[0]!r}] (--trust "

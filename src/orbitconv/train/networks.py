@@ -1,15 +1,15 @@
 """Networks from their settings, and trained ones as one file that holds all it takes to build them again."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from orbitconv._support.files import write_atomically
-from orbitconv._support.optional import import_optional
+from orbitconv._support.saved import read_saved, write_saved
 from orbitconv.bases import FilterBasis, TabulatedBasis, load_basis
 from orbitconv.data.scaling import Scaling
 from orbitconv.models import build_model
@@ -18,8 +18,9 @@ from orbitconv.records.metric_lines import Row
 from orbitconv.records.run_folder import CONFIG
 from orbitconv.train.builder import TRUSTED, Builder
 from orbitconv.train.config import Network, TrainConfig
+from orbitconv.train.description import Description, read_description
 from orbitconv.train.engine.state import Weights, weights_of
-from orbitconv.train.head import Head, read_head
+from orbitconv.train.plausible import check_plausible
 from orbitconv.train.task import Classification, Task
 
 
@@ -138,19 +139,18 @@ def write_trained(
         scaling: How the numbers of picture files become those that it takes.
         builder: What builds it, in place of the network that the settings name.
     """
-    safetensors = import_optional("safetensors.torch", "train", "orbitconv's training")
     tensors = {f"network.{name}": tensor for name, tensor in weights.items()}
     group = None
     if builder is None and config.network.basis.endswith(".safetensors"):
         basis = find_basis(config.network.basis)
         if isinstance(basis, FilterBasis):
-            tensors["basis"] = basis(torch.float64).detach().contiguous()
+            tensors["basis"] = basis(torch.float64)
             group = basis.group
-    head = Head(
+    description = Description(
         config=config, classes=classes, in_channels=in_channels, image_size=image_size, group=group,
         task=task or Classification(), scaling=scaling, builder=builder,
     )  # fmt: skip
-    write_atomically(path, safetensors.save(tensors, head.facts(tensors)))
+    write_saved(path, "network", tensors, description.to_json())
 
 
 def save_network(trained: TrainedNetwork, path: Path | str) -> None:
@@ -202,32 +202,41 @@ def read_trained(path: Path | str, trusted: Collection[str] = ()) -> TrainedNetw
         PermissionError: If the network is built by a package that is not trusted.
         ValueError: If the file is damaged, of another kind or of a newer version.
     """
-    library = import_optional("safetensors", "train", "load_trained")
     is_folder = Path(path).is_dir()
     path = Path(path) / "model.safetensors" if is_folder else Path(path)
     if not path.exists():
         begun = is_folder or (path.parent / CONFIG).exists()
         hint = " Is the training done? Go on with it with --resume." if begun else ""
         raise FileNotFoundError(f"{path} is not there.{hint}")
+    saved = read_saved(path, "network")
+    about = read_description(saved.description, path)
+    state = {
+        name.removeprefix("network."): tensor for name, tensor in saved.tensors.items() if name.startswith("network.")
+    }
     try:
-        with library.safe_open(path, framework="pt") as file:
-            facts = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except library.SafetensorError as error:
-        raise ValueError(f"{path} is damaged, or no safetensors file: {error}.") from error
-    head, basis = read_head(facts, tensors, path), None
-    if head.group is not None:
-        table = tensors.pop("basis")
-        basis = TabulatedBasis(head.group, (table.shape[-2], table.shape[-1]), table)
-    if head.builder is not None:
-        network = head.builder.build((*TRUSTED, *trusted))
-    else:
-        network = build_network(head.config.network, head.in_channels, len(head.classes), basis)
-    try:
-        network.load_state_dict({name.removeprefix("network."): tensor for name, tensor in tensors.items()})
-    except RuntimeError as error:
-        raise ValueError(f"{path} does not hold the weights of the network that it names: {error}.") from error
+        network = _build(about, state, saved.tensors.get("basis"), trusted)
+        network.load_state_dict(state)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"{path} does not hold the weights of the network that it describes: {error}.") from error
     return TrainedNetwork(
-        network=network.eval(), config=head.config, classes=head.classes, in_channels=head.in_channels,
-        image_size=head.image_size, task=head.task, scaling=head.scaling, builder=head.builder,
+        network=network.eval(), config=about.config, classes=about.classes, in_channels=about.in_channels,
+        image_size=about.image_size, task=about.task, scaling=about.scaling, builder=about.builder,
     )  # fmt: skip
+
+
+def _build(about: Description, state: Weights, table: Tensor | None, trusted: Collection[str]) -> nn.Module:
+    """Build the network that a file describes, unless the file is too small for it."""
+    if about.builder is None:
+        basis = None
+        if about.config.network.basis.endswith(".safetensors"):
+            if about.group is None or table is None or table.ndim != 4:
+                raise ValueError("it lacks the basis")
+            basis = TabulatedBasis(about.group, (table.shape[-2], table.shape[-1]), table)
+        options = {**asdict(about.config.network), "in_channels": about.in_channels}
+        build = partial(build_network, about.config.network, about.in_channels, len(about.classes), basis)
+    else:
+        options, build = about.builder.arguments, partial(about.builder.build, (*TRUSTED, *trusted))
+        if not about.builder.trusted_by(TRUSTED):
+            return build()  # the user trusts the package, which may not know the meta device
+    check_plausible(build, options, state)
+    return build()

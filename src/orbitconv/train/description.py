@@ -1,0 +1,116 @@
+"""What the file of a trained network says beside its weights: how to build it, its task, and the images it takes."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from orbitconv._support.checks import check_positive
+from orbitconv._support.saved import damaged_file
+from orbitconv.data.scaling import Scaling
+from orbitconv.groups import Group, parse_group
+from orbitconv.train.builder import Builder
+from orbitconv.train.config import TrainConfig, parse_config
+from orbitconv.train.task import Classification, Task
+from orbitconv.train.tasks import task_from_json, task_to_json
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """The description of a trained network.
+
+    Args:
+        config: Settings of its training.
+        classes: Names of the classes, in the order of the scores.
+        in_channels: Channels of the images.
+        image_size: Height and width of the images it was trained on, in pixels; None if unknown.
+        group: Group of the basis in the file; None if the file holds no basis.
+        task: What the network has learned.
+        scaling: How pixel values of picture files become the network's input; None for the range of their type as
+            0 to 1.
+        builder: What builds the network; None for the network that the settings name.
+    """
+
+    config: TrainConfig
+    classes: tuple[str, ...]
+    in_channels: int
+    image_size: tuple[int, int] | None
+    group: Group | None
+    task: Task = field(default_factory=Classification)
+    scaling: Scaling | None = None
+    builder: Builder | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The description as plain values.
+
+        Returns:
+            Values that JSON can hold.
+        """
+        return {
+            "config": asdict(self.config),
+            "classes": list(self.classes),
+            "in_channels": self.in_channels,
+            "image_size": self.image_size,
+            "group": None if self.group is None else self.group.name,
+            "task": task_to_json(self.task),
+            "scaling": None if self.scaling is None else self.scaling.to_json(),
+            "builder": None if self.builder is None else asdict(self.builder),
+        }
+
+
+def read_description(values: Mapping[str, Any], path: Path) -> Description:
+    """Read what `Description.to_json` returned.
+
+    Args:
+        values: Plain values.
+        path: The file they come from, for errors.
+
+    Returns:
+        The description.
+
+    Raises:
+        ValueError: If an entry is missing or invalid; names it.
+    """
+
+    def entry(name: str, make: Callable[[Any], T]) -> T:
+        if name not in values:
+            raise damaged_file(path, f"its description lacks {name}")
+        try:
+            return make(values[name])
+        except (KeyError, TypeError, ValueError) as error:
+            raise damaged_file(path, f"its description has an invalid {name} ({str(error).rstrip('.')})") from error
+
+    def optional(name: str, make: Callable[[Any], T]) -> T | None:
+        return entry(name, lambda value: None if value is None else make(value))
+
+    return Description(
+        config=entry("config", lambda value: parse_config(json.dumps(value), "it")),
+        classes=entry("classes", _classes),
+        in_channels=entry("in_channels", _in_channels),
+        image_size=optional("image_size", _image_size),
+        group=optional("group", parse_group),
+        task=entry("task", task_from_json),
+        scaling=optional("scaling", Scaling.from_json),
+        builder=optional("builder", lambda value: Builder(**value)),
+    )
+
+
+def _classes(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(name, str) for name in value):
+        raise ValueError(f"expected a list of names, got {value!r}")
+    return tuple(value)
+
+
+def _in_channels(value: Any) -> int:
+    check_positive("it", in_channels=value)
+    return value
+
+
+def _image_size(value: Any) -> tuple[int, int]:
+    match value:
+        case [int(height), int(width)] if min(height, width) > 0:
+            return height, width
+    raise ValueError(f"expected height and width in pixels, got {value!r}")
