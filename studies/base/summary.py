@@ -1,13 +1,17 @@
 """Rows of records brought together: by columns, with mean and spread. Tables, figures and the terminal all use it."""
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from orbitconv.records.grouping import group_by
+from orbitconv.records.grouping import group_by, mean_and_spread
 
 Rows = Sequence[Mapping[str, Any]]
+
+spread = partial(mean_and_spread, none="", unit=" %")
+"""Mean and standard deviation as tables of pages show them."""
 
 
 def where(rows: Rows, **columns: Any) -> list[Mapping[str, Any]]:
@@ -43,19 +47,10 @@ def means(rows: Rows, key: str, column: str) -> dict[Any, float]:
     return {place: statistics.fmean(own) for place, own in sorted(found.items()) if own}
 
 
-def layer_errors(rows: Rows) -> tuple[float, float]:
+def layer_means(rows: Rows) -> tuple[float, float]:
     """Mean equivariance error of the layers before and after training."""
     before, after = (mean(where(rows, test="layer", when=when), "equivariance_error") for when in ("before", "after"))
     return before, after
-
-
-def spread(values: Iterable[float], digits: int = 1, unit: str = " %") -> str:
-    """Mean and standard deviation in words; nothing if there are no values."""
-    values = list(values)
-    if not values:
-        return ""
-    words = f"{statistics.mean(values):.{digits}f}"
-    return f"{words} ± {statistics.stdev(values):.{digits}f}{unit}" if len(values) > 1 else words + unit
 
 
 @dataclass(frozen=True, kw_only=True)

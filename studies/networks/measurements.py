@@ -44,7 +44,7 @@ def errors_at_angles(count: int, degrees: Sequence[int]) -> Measurement:
     return measure
 
 
-def layer_errors(network: nn.Module, images: ImageSet, when: str) -> list[Row]:
+def layer_rows(network: nn.Module, images: ImageSet, when: str) -> list[Row]:
     """Normalised equivariance error of every layer, a mean over the turns of the network's group."""
     layers = dict(network.named_modules())
     errors = errors_of_layers(network, images.floats())

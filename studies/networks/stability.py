@@ -19,7 +19,7 @@ from studies.networks.measurements import (
     Measurement,
     error_at_random_angles,
     errors_at_angles,
-    layer_errors,
+    layer_rows,
     own_error,
     untrained,
 )
@@ -139,6 +139,6 @@ def _measurements(config: StabilityStudy) -> list[Measurement]:
     def layers(network: nn.Module, trained: Trained, images: ImageSet) -> list[Row]:
         few = images.take(min(config.layer_images, len(images)), 0)
         before = untrained(trained.config, images.images.shape[1], len(images.classes)).to(images.images.device)
-        return [*layer_errors(before, few, "before"), *layer_errors(network, few, "after")]
+        return [*layer_rows(before, few, "before"), *layer_rows(network, few, "after")]
 
     return [own_error("upright"), error_at_random_angles, curve, layers]

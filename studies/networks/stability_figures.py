@@ -7,7 +7,7 @@ from orbitconv.figures.drawing import headroom, new_figure
 from orbitconv.records.grouping import mean_and_spread
 from orbitconv.records.record import Record
 from studies.base.command import Shown, table
-from studies.base.summary import Rows, errors, grouped, layer_errors, means, where
+from studies.base.summary import Rows, errors, grouped, layer_means, means, where
 from studies.networks.bases import FAMILIES, LEARNED
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _table(title: str, rows: Rows, key: str) -> "Table":
         found, curve = errors(own), means(where(own, test="angle"), "degrees", "test_error_percent")
         lines.append((
             *map(str, kind), *(mean_and_spread(found[test], 2) for test in ("upright", "rotated")),
-            f"{max(curve.values()):.1f}", *(f"{error:.3f}" for error in layer_errors(own)),
+            f"{max(curve.values()):.1f}", *(f"{error:.3f}" for error in layer_means(own)),
         ))  # fmt: skip
     header = (key, "group", "turned", "upright, %", "random angles, %", "worst angle, %", "layers before", "after")
     return table(f"Stability: {title}", lines, *header, left=(key, "turned"))

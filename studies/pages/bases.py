@@ -78,7 +78,7 @@ def learned() -> str:
     rows, lines = read("learned_basis"), []
     for settings, name in words.items():
         cells = (
-            spread(values(where(rows, settings=settings, family=family), "error_45"), 3, "")
+            spread(values(where(rows, settings=settings, family=family), "error_45"), 3, unit="")
             for family in ("learned", "learned, average")
         )
         steps = max(values(where(rows, settings=settings), "steps"))

@@ -3,7 +3,7 @@
 import statistics
 
 from studies.base.results import read
-from studies.base.summary import errors, grouped, layer_errors, mean, means, spread, where
+from studies.base.summary import errors, grouped, layer_means, mean, means, spread, where
 from studies.pages.markdown import network_name, table
 
 
@@ -13,7 +13,7 @@ def stability(study: str) -> str:
     for (rotation, family, group), own in grouped(rows, "rotation", "family", "group").items():
         found = errors(own)
         cells = (spread(found[test]) for test in ("upright", "rotated"))
-        line = (rotation, network_name(family, group), *cells, *(f"{e:.3f}" for e in layer_errors(own)))
+        line = (rotation, network_name(family, group), *cells, *(f"{e:.3f}" for e in layer_means(own)))
         lines.append(((rotation != "none", rotation, statistics.mean(found["rotated"])), line))
     header = ("training images turned", "network", "error upright", "error at random angles")
     return table((*header, "layers before training", "after"), "llrrrr", (line for _, line in sorted(lines)))
@@ -24,7 +24,7 @@ def stability_fields() -> str:
     studies = [read(f"stability_{fields}_fields") for fields in (2, 3)]
     lines = []
     for family in grouped(studies[1], "family"):
-        found = [error for rows in studies for error in layer_errors(where(rows, family=family))]
+        found = [error for rows in studies for error in layer_means(where(rows, family=family))]
         lines.append((found[2], (network_name(family, "c8"), *(f"{e:.3f}" for e in found))))
     header = ("network", "two fields: layers before training", "after", "three fields: before", "after")
     return table(header, "lrrrr", (line for _, line in sorted(lines)))
@@ -73,7 +73,7 @@ def ablations() -> str:
         shown = (spread(errors(own)[test]) for test in ("upright", "rotated"))
         curve = means(where(own, test="angle"), "degrees", "test_error_percent")
         sizes = (f"{own[0]['parameters']:,}", f"{own[0]['multiply_adds'] / 1e6:.0f} M")
-        seeds, layers = str(len(grouped(own, "seed"))), (f"{error:.3f}" for error in layer_errors(own))
+        seeds, layers = str(len(grouped(own, "seed"))), (f"{error:.3f}" for error in layer_means(own))
         lines.append((change, seeds, *sizes, *shown, f"{max(curve.values()):.1f} %", *layers))
     header = ("changed", "seeds", "parameters", "multiply-adds", "upright", "random angles", "worst angle")
     return table((*header, "layers before training", "after"), "lrrrrrrrr", lines)

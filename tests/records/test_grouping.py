@@ -1,5 +1,7 @@
 """Groups of rows, their means and spreads, against NumPy."""
 
+from fractions import Fraction
+
 import numpy as np
 
 from orbitconv.records.grouping import Spread, by_columns, mean_and_spread, values_by
@@ -28,3 +30,10 @@ def test_mean_and_spread_are_those_of_numpy():
     assert mean_and_spread(values, 2) == f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}"
     assert mean_and_spread([1234.5], 1, unit=" %") == "1,234.5 %"
     assert mean_and_spread([], none="") == ""
+
+
+def test_a_mean_is_rounded_once():
+    """The sum of these three is 26.85 in floats, and a little less in truth: a third of it is nearer to 8.9."""
+    values = [8.1, 8.15, 10.6]
+    assert sum(map(Fraction, values)) / 3 < Fraction(895, 100)
+    assert mean_and_spread(values).startswith("8.9 ")

@@ -9,7 +9,7 @@ from orbitconv.data import rotated
 from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.models import SmallCNN
 from orbitconv.report.filters import first_filters
-from orbitconv.report.measure import layer_errors, measure_networks, steps
+from orbitconv.report.measure import convolution_errors, measure_networks, steps
 from orbitconv.report.mistakes import judge
 
 IMAGES = small_digits(60, "test")
@@ -48,7 +48,7 @@ def test_images_that_are_turned_already_are_not_turned_again():
 @torch.no_grad()
 def test_layers_are_compared_with_quarter_turns_of_their_planes():
     net, images = network().double(), IMAGES.floats().double()[:5]
-    errors = layer_errors(net, images)
+    errors = convolution_errors(net, images)
     assert list(errors) == ["conv 1", "conv 2", "conv 3", "conv 4", "conv 5", "scores"]
     first = net.get_submodule("features.0")
     expected, turned = torch.rot90(first(images), 1, (2, 3)), first(torch.rot90(images, 1, (2, 3)))
@@ -61,7 +61,7 @@ def test_layers_are_compared_with_quarter_turns_of_their_planes():
 
 
 def test_layers_of_an_exact_network_turn_with_the_image():
-    errors = layer_errors(network(ExactBasis(Dihedral(4), 3)).double(), IMAGES.floats().double()[:5])
+    errors = convolution_errors(network(ExactBasis(Dihedral(4), 3)).double(), IMAGES.floats().double()[:5])
     assert {len(values) for values in errors.values()} == {8}
     assert max(max(values) for values in errors.values()) < 1e-12
 

@@ -150,7 +150,7 @@ def test_what_cannot_be_done_is_refused_before_the_work(trained, tmp_path, monke
 def test_missing_data_and_damaged_networks_are_told(trained, tmp_path, small_data, monkeypatch):
     cut_off(tmp_path / "run")
     (tmp_path / "run" / "model.safetensors").write_bytes(b"damaged")
-    with pytest.raises(ValueError, match=r"model\.safetensors is damaged"):
+    with pytest.raises(ValueError, match=r"model\.safetensors is not a saved network"):
         write_run_report(RunReport(runs=(tmp_path / "run",), out=tmp_path / "page.html"))
     monkeypatch.undo()
     with pytest.raises(DataError, match="nothing there"):

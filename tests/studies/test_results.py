@@ -9,7 +9,7 @@ import pytest
 
 from orbitconv.records.record import Record
 from studies.base.results import RESULTS, pack, read_record
-from studies.base.summary import errors, grouped, kinds, layer_errors, mean, means, spread, values, where
+from studies.base.summary import errors, grouped, kinds, layer_means, mean, means, spread, values, where
 from studies.networks.figures import errors_by_family
 from studies.pages.tables import filled, flat
 
@@ -59,7 +59,7 @@ def test_rows_come_together_by_columns():
     assert means(where(all_rows, family="plain", test="rotated"), "seed", "test_error_percent") == {0: 9.0, 1: 10.0}
     assert values([{"a": 1}, {"a": None}, {}], "a") == [1]
     layers = [{"test": "layer", "when": w, "equivariance_error": e} for w, e in (("before", 1), ("after", 3))]
-    assert layer_errors([*layers, {"test": "upright"}]) == (1, 3)
+    assert layer_means([*layers, {"test": "upright"}]) == (1, 3)
     assert [kind.name for kind in kinds(all_rows)] == ["spectral C8", "exact C4", "plain", "spectral C8"]
     assert (spread([1.0, 2.0]), spread([1.0]), spread([])) == ("1.5 ± 0.7 %", "1.0 %", "")
 

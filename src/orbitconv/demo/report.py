@@ -26,7 +26,7 @@ from orbitconv.figures.drawing import (
 from orbitconv.models import count_multiply_adds
 from orbitconv.records.grouping import by_columns
 from orbitconv.report.html import document, image, number, prose, table
-from orbitconv.report.measure import Measured, Tested, layer_errors
+from orbitconv.report.measure import Measured, Tested, convolution_errors
 from orbitconv.report.page import origin, section
 from orbitconv.report.sections import angle_chart, figure, filter_sheets, layer_chart, note
 from orbitconv.report.tables import column_table, cost_columns, error_columns
@@ -76,7 +76,7 @@ def _measured(
                 parameters=int(own[0]["parameters"]),
                 multiply_adds=count_multiply_adds(network, tuple(digits.shape[1:])),
                 group=group_of(network),
-                layers={} if found else layer_errors(network, digits),
+                layers={} if found else convolution_errors(network, digits),
                 error=errors["upright"],
                 random_error=errors["rotated"],
                 by_angle={int(row["degrees"]): float(row["test_error_percent"]) for row in angles},

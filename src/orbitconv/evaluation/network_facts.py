@@ -1,6 +1,7 @@
 """What a record says about a network: its family, group, kernel and size, and how its layers turn."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from jaxtyping import Float
@@ -77,16 +78,19 @@ def measured_group(group: Group | None) -> Group:
     return _PLAIN_GROUP if group is None or group.order == 1 else group
 
 
-def errors_of_layers(network: nn.Module, images: Float[Tensor, "b c h w"]) -> dict[str, Float[Tensor, " n"]]:
-    """Normalised equivariance error of every layer at the turns of the network's group.
+def errors_of_layers(
+    network: nn.Module, images: Float[Tensor, "b c h w"], layers: Sequence[str] | None = None
+) -> dict[str, Float[Tensor, " n"]]:
+    """Normalised equivariance error of layers at the turns of the network's group.
 
     Args:
         network: The network.
         images: Images to turn.
+        layers: Names of the layers; every layer by default.
 
     Returns:
         For each layer by its name, its error at every element; zero where nothing came out, as it should, and one
         where something came out that should not.
     """
-    found = equivariance_error(network, images, measured_group(group_of(network)))
+    found = equivariance_error(network, images, measured_group(group_of(network)), layers=layers)
     return {name: error.nan_to_num(nan=0.0, posinf=1.0) for name, error in found.items()}

@@ -76,7 +76,8 @@ class Spread(NamedTuple):
         Returns:
             Mean, deviation and number.
         """
-        return Spread(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0, len(values))
+        # mean, not fmean, whose sum is rounded before it is divided: 8.95 of three values must not depend on that
+        return Spread(statistics.mean(values), statistics.stdev(values) if len(values) > 1 else 0.0, len(values))
 
 
 def mean_and_spread(values: Sequence[float], digits: int = 1, *, none: str = "-", unit: str = "") -> str:

@@ -8,10 +8,9 @@ from torch import Tensor, nn
 
 from orbitconv.data import ImageSet, rotated
 from orbitconv.data.rotation import TEST_SEED
-from orbitconv.evaluation.network_facts import group_of, measured_group
+from orbitconv.evaluation.network_facts import errors_of_layers, group_of
 from orbitconv.figures.drawing import Look
 from orbitconv.groups import Group
-from orbitconv.metrics import equivariance_error
 from orbitconv.models import count_multiply_adds, count_parameters
 from orbitconv.nn import BasisConv2d
 from orbitconv.train import error_percent
@@ -100,7 +99,7 @@ def measure_networks(
                 parameters=count_parameters(network),
                 multiply_adds=count_multiply_adds(network, tuple(images.images.shape[1:])),
                 group=group_of(network),
-                layers=layer_errors(network, few),
+                layers=convolution_errors(network, few),
                 error=error_percent(network, images.images, images.labels),
             )
         )
@@ -131,7 +130,7 @@ def steps(networks: int, degrees: int) -> int:
     return networks * (2 + degrees if degrees else 1)
 
 
-def layer_errors(network: nn.Module, images: Float[Tensor, "b c h w"]) -> dict[str, list[float]]:
+def convolution_errors(network: nn.Module, images: Float[Tensor, "b c h w"]) -> dict[str, list[float]]:
     """Equivariance error of every convolution and of the scores of a network.
 
     Args:
@@ -142,8 +141,7 @@ def layer_errors(network: nn.Module, images: Float[Tensor, "b c h w"]) -> dict[s
         For each layer in the order of execution, by what a reader calls it, the error at each group element.
     """
     convolutions = [name for name, m in network.named_modules() if isinstance(m, BasisConv2d | nn.Conv2d)]
-    group = measured_group(group_of(network))
-    errors = equivariance_error(network, images, group, layers=[*convolutions, ""])
+    errors = errors_of_layers(network, images, [*convolutions, ""])
     scores = errors.pop("")
     named = {f"conv {place}": values for place, values in enumerate(errors.values(), start=1)}
     return {name: values.tolist() for name, values in (named | {SCORES: scores}).items()}

@@ -14,7 +14,7 @@ from orbitconv.records.command import command_of
 from orbitconv.train import Augmentation
 from studies.__main__ import parse
 from studies.networks import compare_networks
-from studies.networks.measurements import layer_errors
+from studies.networks.measurements import layer_rows
 from studies.networks.separable import SeparableStudy, study_separable
 from studies.networks.settings import RotatedMnistStudy
 from studies.networks.stability import StabilityStudy
@@ -140,7 +140,7 @@ def test_layers_that_answer_to_turned_images_only_are_as_wrong_as_can_be():
     images = small_digits(2, "test")
     assert images.images[..., :2].any()
     images = replace(images, images=images.images * (torch.arange(8) >= 4).to(torch.uint8))
-    errors = [row["equivariance_error"] for row in layer_errors(nn.Sequential(Left()), images, "after")]
+    errors = [row["equivariance_error"] for row in layer_rows(nn.Sequential(Left()), images, "after")]
     assert errors == [1.0]
 
 
@@ -149,4 +149,4 @@ def test_layers_of_which_nothing_comes_turn_as_they_should():
     nn.init.constant_(network[0].weight, -1.0)
     nn.init.constant_(network[0].bias, -1.0)
     images = small_digits(2, "test")
-    assert [row["equivariance_error"] for row in layer_errors(network, images, "after")][-1] == 0.0
+    assert [row["equivariance_error"] for row in layer_rows(network, images, "after")][-1] == 0.0
