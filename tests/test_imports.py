@@ -11,9 +11,9 @@ ROOT = Path(__file__).resolve().parents[1] / "src" / "orbitconv"
 
 # A package imports from packages further left only.
 ORDER = (
-    "_support", "records", "groups", "bases", "data", "nn", "metrics", "figures", "testing", "learn", "models",
-    "conversion", "export", "saved", "learn_basis", "train", "prediction", "evaluation", "report", "sweep", "show", "demo",
-    "cli", "__main__", "__init__",
+    "_support", "records", "groups", "hexagonal", "bases", "data", "nn", "metrics", "figures", "testing", "learn",
+    "models", "conversion", "interop", "export", "saved", "learn_basis", "train", "prediction", "evaluation", "report",
+    "sweep", "show", "demo", "explorer", "cli", "__main__", "__init__",
 )  # fmt: skip
 MOST_MODULES = 20
 
