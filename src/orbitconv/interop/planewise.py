@@ -1,0 +1,80 @@
+"""Fixed operations on every plane that their networks have and torch does not."""
+
+from typing import final
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+@final
+class FilterPool2d(nn.Module):
+    """Down-sample every plane with one fixed filter, perhaps after a maximum over windows at step one.
+
+    Args:
+        weight: The filter, the same for all planes.
+        stride: Step of the output grid, in pixels.
+        padding: Zeros on every side before the filter.
+        windows: Kernel size, padding and `ceil_mode` of the maximum; none by default.
+
+    Shapes:
+        (batch, channels, *group, height, width) -> (batch, channels, *group, height', width')
+
+    Source: Zhang (2019), Making convolutional networks shift-invariant again.
+    """
+
+    weight: Tensor
+
+    def __init__(
+        self,
+        weight: Float[Tensor, "ky kx"],
+        stride: tuple[int, int],
+        padding: tuple[int, int],
+        windows: tuple[tuple[int, int], tuple[int, int], bool] | None = None,
+    ) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight)
+        self.stride, self.padding, self.windows = stride, padding, windows
+
+    def forward(self, x: Float[Tensor, "b c *g h w"]) -> Float[Tensor, "b c *g h2 w2"]:
+        """Down-sample `x`."""
+        planes = x.flatten(1, -3)
+        if self.windows is not None:
+            size, padding, ceil_mode = self.windows
+            planes = F.max_pool2d(planes, size, 1, padding, ceil_mode=ceil_mode)
+        weight = self.weight.expand(planes.shape[1], 1, -1, -1)
+        y = F.conv2d(planes, weight, None, self.stride, self.padding, groups=planes.shape[1])
+        return y.unflatten(1, x.shape[1:-2])
+
+    def extra_repr(self) -> str:
+        """Options, for `print`."""
+        return f"{tuple(self.weight.shape)}, stride={self.stride}, padding={self.padding}, windows={self.windows}"
+
+
+@final
+class PlaneMask(nn.Module):
+    """Multiply every plane with one fixed mask.
+
+    Args:
+        mask: The mask; the planes have its size.
+
+    Shapes:
+        (batch, channels, *group, height, width) -> (batch, channels, *group, height, width)
+    """
+
+    mask: Tensor
+
+    def __init__(self, mask: Float[Tensor, "h w"]) -> None:
+        super().__init__()
+        self.register_buffer("mask", mask)
+
+    def forward(self, x: Float[Tensor, "b c *g h w"]) -> Float[Tensor, "b c *g h w"]:
+        """Mask `x`.
+
+        Raises:
+            ValueError: If the planes have another size.
+        """
+        if x.shape[-2:] != self.mask.shape:
+            raise ValueError(f"PlaneMask expects planes of shape {tuple(self.mask.shape)}, got {tuple(x.shape)}.")
+        return x * self.mask

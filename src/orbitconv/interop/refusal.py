@@ -1,0 +1,45 @@
+"""How the conversion says no: who refuses, where in the network, what stands there."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Place:
+    """A module inside the network that is converted.
+
+    Args:
+        owner: The function that was called, as the user knows it.
+        library: Name of the library that the network is of.
+        path: Names of the modules down to this one, joined by dots.
+        module: The module.
+    """
+
+    owner: str
+    library: str
+    path: str
+    module: Any
+
+    def below(self, name: str, module: Any) -> "Place":
+        """The place of a child.
+
+        Args:
+            name: Name of the child.
+            module: The child.
+
+        Returns:
+            Its place.
+        """
+        return Place(self.owner, self.library, f"{self.path}.{name}" if self.path else name, module)
+
+    def refusal(self, reason: str) -> ValueError:
+        """An error that names this place.
+
+        Args:
+            reason: What is wrong, what was expected, what to do.
+
+        Returns:
+            The error, to be raised.
+        """
+        where = f"at {self.path}" if self.path else "the module itself"
+        return ValueError(f"{self.owner} cannot convert {type(self.module).__name__} ({where}): {reason}")
