@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from orbitconv.bases import load_basis
-from orbitconv.models import ResNet, SmallCNN
+from orbitconv.models import ResNet, SmallCNN, UNet
 from orbitconv.nn import GroupConv2d, fold, freeze
 from orbitconv.nn.folding.freeze import PackedConv2d
 from orbitconv.nn.products import kernel
@@ -78,7 +78,7 @@ def test_copies_and_pickles_are_packed_anew(products):
     for twin in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
         planes = torch.randn(1, twin.plain.in_channels, 9, 9)
         before = products.count("pack")
-        torch.testing.assert_close(twin(planes), twin.plain(planes), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(twin(planes), twin.plain(planes).relu(), rtol=1e-4, atol=1e-5)
         assert products.count("pack") == before + 1
     assert torch.equal(frozen(x), expected)
 
@@ -92,6 +92,67 @@ def test_filters_that_are_none_of_the_basis_stay_dense(products):
     x = torch.randn(1, 2, 8, 9, 9)
     assert torch.equal(frozen(x).flatten(1, 2), packed.plain(x.flatten(1, 2)))
     assert products == []
+
+
+class Sums(torch.nn.Module):
+    """Sums after a convolution: of planes, of one number for each channel, and one whose halves are seen elsewhere."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.third = (GroupConv2d(2, 2, "spectral-c4-k3", padding=1) for _ in range(3))
+        self.shift = torch.nn.Parameter(torch.randn(2, 1, 1, 1))
+
+    def forward(self, x):
+        y = torch.relu(self.first(x) + x)
+        z = (y + self.second(y)).relu()
+        w = self.third(z)
+        return (self.shift + w).relu() + w + z
+
+
+def test_sums_and_rectifiers_are_a_part_of_the_convolution_where_nothing_else_sees_it(products):
+    network, x = Sums(), torch.randn(2, 2, 4, 9, 9)
+    frozen = freeze(network)
+    assert sum(m.rectifies for m in frozen.modules() if isinstance(m, PackedConv2d)) == 2
+    assert not any("relu" in str(node.target) for node in list(frozen.graph.nodes)[:8])
+    for planes in (x, x.to(memory_format=torch.channels_last_3d)):
+        torch.testing.assert_close(frozen(planes), network(planes), rtol=1e-4, atol=1e-5)
+    given = x.clone()
+    frozen(x)
+    assert torch.equal(x, given)
+    with kernel.switched_off():
+        torch.testing.assert_close(frozen(x), network(x), rtol=1e-4, atol=1e-5)
+
+
+def test_sums_that_spread_one_summand_go_on_in_torch(products):
+    class Spread(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.shift = GroupConv2d(2, 2, "spectral-c4-k3", padding=1), torch.randn(1, 2, 4, 1, 1)
+
+        def forward(self, x):
+            return (self.conv(x) + x.mean((3, 4), keepdim=True)).relu()
+
+    network, x = Spread(), torch.randn(2, 2, 4, 9, 9)
+    torch.testing.assert_close(freeze(network)(x), network(x), rtol=1e-4, atol=1e-5)
+
+
+def test_biases_that_differ_within_a_field_stay_dense(products):
+    frozen = freeze(GroupConv2d(2, 3, "spectral-c8-k3", padding=1))
+    packed = next(m for m in frozen.modules() if isinstance(m, PackedConv2d))
+    with torch.no_grad():
+        packed.plain.bias[3] += 1
+    x = torch.randn(1, 2, 8, 9, 9)
+    assert torch.equal(frozen(x).flatten(1, 2), packed.plain(x.flatten(1, 2)))
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 22)])
+def test_a_frozen_unet_computes_what_the_network_does(products, size):
+    network = used(UNet("spectral-c4-k3", depth=2, width=1, in_channels=1))
+    x = torch.randn(2, 1, *size)
+    with kernel.switched_off(), torch.no_grad():
+        expected = network.double()(x.double())
+    found = freeze(network.float())(x)
+    assert ((found - expected).norm() / expected.norm()).item() < 5e-6
 
 
 def test_without_a_kernel_and_compiled_it_is_the_folded_network(products):

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from orbitconv._support.checks import Size2, as_pair
+from orbitconv.nn.products.kernel import planes as compiled
 
 
 def check_on_group(owner: str, x: Tensor) -> None:
@@ -74,7 +75,12 @@ class GroupMaxPool2d(_PlanePool2d):
     def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b c g h2 w2"]:
         """Pool `x`."""
         check_on_group("GroupMaxPool2d", x)
-        y = F.max_pool2d(x.flatten(1, 2), self.kernel_size, self.stride, self.padding)
+        planes = x.flatten(1, 2)
+        is_two = self.kernel_size == self.stride == (2, 2) and self.padding in {0, (0, 0)}
+        if is_two and compiled.is_offered(planes):
+            y = compiled.max_pool(planes)
+        else:
+            y = F.max_pool2d(planes, self.kernel_size, self.stride, self.padding)
         return y.unflatten(1, x.shape[1:3])
 
 
@@ -148,6 +154,8 @@ def _blur_planes(owner: str, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c 
     """Blur every plane and take every second pixel; planes that are channels last stay so."""
     if min(x.shape[-2:]) < 3:
         raise ValueError(f"{owner} expects planes of at least 3x3 pixels, got {tuple(x.shape[-2:])}.")
+    if compiled.is_offered(x):
+        return compiled.blur_pool(x)
     (tall, rows), (wide, cols) = (_binomial(size) for size in x.shape[-2:])
     x, channels = F.pad(x, (wide, wide, tall, tall), mode="reflect"), x.shape[1]
     down = torch.tensor(rows, dtype=x.dtype, device=x.device).reshape(1, 1, -1, 1).expand(channels, -1, -1, -1)

@@ -6,6 +6,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from orbitconv.nn.products.kernel import planes as compiled
+
 
 def upsample_to(x: Float[Tensor, "*lead h w"], size: Sequence[int]) -> Float[Tensor, "*lead h2 w2"]:
     """Interpolate planes linearly on the grid that BlurPool2d or GroupBlurPool2d took them from.
@@ -30,6 +32,8 @@ def upsample_to(x: Float[Tensor, "*lead h w"], size: Sequence[int]) -> Float[Ten
             f"of shape {tuple(x.shape)}."
         )
     height, width = size
+    if compiled.is_offered(whole := x.flatten(0, -3)[None]):
+        return compiled.upsample(whole, (height, width))[0].unflatten(0, x.shape[:-2])
     planes = x.flatten(0, -3)[:, None]  # as a batch, which may be empty
     tall = F.interpolate(planes, (height, x.shape[-1]), mode="bilinear", align_corners=height % 2 == 1)
     wide = F.interpolate(tall, (height, width), mode="bilinear", align_corners=width % 2 == 1)

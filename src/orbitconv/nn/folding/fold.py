@@ -1,14 +1,16 @@
 """From a network of equivariant layers to one of torch's own modules."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 from torch import fx, nn
 from torch.nn.utils import parametrize
 
 from orbitconv.nn.flat import GroupNetwork
 from orbitconv.nn.folding.batch_norm import merge_batch_norms
-from orbitconv.nn.folding.rules import FUNCTION_RULES, RULES, Rule
+from orbitconv.nn.folding.parts import Whole
+from orbitconv.nn.folding.rules import FUNCTION_RULES, RULES, FunctionRule, Rule
 from orbitconv.nn.folding.trace import check_known, trace
 
 
@@ -45,15 +47,34 @@ def fold(model: nn.Module, *, rules: Mapping[type[nn.Module], Rule] | None = Non
         >>> torch.allclose(fold(network)(x), network(x), atol=1e-6)
         True
     """
-    rules = {**RULES, **(rules or {})}
+    return fold_with(model, {**RULES, **(rules or {})}, FUNCTION_RULES)
+
+
+def fold_with(
+    model: nn.Module, rules: Mapping[type[nn.Module], Rule], functions: Mapping[Callable[..., Any], FunctionRule | None]
+) -> fx.GraphModule:
+    """`fold` by other rules.
+
+    Args:
+        model: Any module that is built on layers of this library.
+        rules: What modules of a class become.
+        functions: What functions become; None where they stay as they are.
+
+    Returns:
+        The network.
+
+    Raises:
+        TypeError: As in `fold`.
+        ValueError: As in `fold`.
+    """
     name, model = type(model).__name__, copy.deepcopy(model).eval()
     settle_parametrizations(model)
     while rule := _find_rule(model, rules):
         model = rule(model)
     check_known(model, "")
-    network = _trace_layers(model, rules)
-    while _make_plain(network, rules):  # what a rule returns may have rules itself
-        network = _trace_layers(network.eval(), rules)
+    network = _trace_layers(model, rules, functions)
+    while _make_plain(network, rules, functions):  # what a rule returns may have rules itself
+        network = _trace_layers(network.eval(), rules, functions)
     merge_batch_norms(network)
     return fx.GraphModule(network, network.graph, name).eval()
 
@@ -91,19 +112,25 @@ def _find_rule(module: nn.Module, rules: Mapping[type[nn.Module], Rule]) -> Rule
     return None
 
 
-def _trace_layers(model: nn.Module, rules: Mapping[type[nn.Module], Rule]) -> fx.GraphModule:
+def _trace_layers(
+    model: nn.Module, rules: Mapping[type[nn.Module], Rule], functions: Collection[Callable[..., Any]]
+) -> fx.GraphModule:
     """The graph of a network whose layers with rules are whole."""
-    return trace(model, lambda m: _find_rule(m, rules) is not None, FUNCTION_RULES)
+    return trace(model, lambda m: isinstance(m, Whole) or _find_rule(m, rules) is not None, functions)
 
 
-def _make_plain(network: fx.GraphModule, rules: Mapping[type[nn.Module], Rule]) -> bool:
+def _make_plain(
+    network: fx.GraphModule,
+    rules: Mapping[type[nn.Module], Rule],
+    functions: Mapping[Callable[..., Any], FunctionRule | None],
+) -> bool:
     """Put what the rules say in place of the layers and functions that have one; whether there were any."""
     found, targets = False, {}
     for node in network.graph.nodes:
         if node.op == "call_module":
             targets[str(node.target)] = None
-        elif node.op == "call_function" and node.target in FUNCTION_RULES:
-            plain, found = FUNCTION_RULES[node.target](), True
+        elif node.op == "call_function" and (function_rule := functions.get(node.target)):
+            plain, found = function_rule(), True
             node.op, node.target = "call_module", f"plain_{node.name}"
             network.add_submodule(node.target, plain)
     for target in targets:

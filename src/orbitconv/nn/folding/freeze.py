@@ -1,34 +1,28 @@
 """A network for inference on a CPU: folded, and group convolutions packed once for the fused product."""
 
 import copy
-import ctypes
 from typing import Any
 
-import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from orbitconv.bases import FixedBasis
-from orbitconv.nn.folding.fold import fold
+from orbitconv.nn.folding.finish import finish_convolutions
+from orbitconv.nn.folding.fold import fold_with
+from orbitconv.nn.folding.packed import PackedConv2d
+from orbitconv.nn.folding.parts import Whole
 from orbitconv.nn.folding.rules import RULES
 from orbitconv.nn.group_conv import GroupConv2d
-from orbitconv.nn.products.dense import expand_group
-from orbitconv.nn.products.kernel import fused
+from orbitconv.nn.pooling import BlurPool2d, GroupBlurPool2d, GroupMaxPool2d
 from orbitconv.nn.products.kernel import layer as fused_layer
-from orbitconv.nn.products.kernel.library import is_built, library
-from orbitconv.nn.products.kernel.structure import Structure
-from orbitconv.nn.products.recompute import is_recorded
-from orbitconv.nn.products.turning import turning_of
-
-_EXACT = 1e-6
-"""Largest relative difference of a filter from what its coefficients give."""
+from orbitconv.nn.upsampling import upsample_to
 
 
 def freeze(network: nn.Module) -> nn.Module:
     """The same network for inference on a CPU: filters expanded and packed once, batch norm merged, dropout gone.
 
-    What `orbitconv.nn.fold` returns, whose group convolutions take the fused product where it was built
-    (`orbitconv build-kernel`) and is expected to be faster than the dense one. Where it was not, as on other devices,
+    What `orbitconv.nn.fold` returns, but group convolutions take the fused product where it was built (`orbitconv
+    build-kernel`) and is expected to be faster than the dense one; residual sums and rectifiers that follow are a part
+    of it. Pools, blurs and upsampling by two take the compiled functions too. Where it was not, as on other devices,
     in other dtypes, and compiled or exported, the result computes what the folded network computes. It gives no
     gradients. The network is left as it is.
 
@@ -61,11 +55,13 @@ def freeze(network: nn.Module) -> nn.Module:
             bases[convolution.basis_name] = copy.deepcopy(layer.basis)
         return plain
 
-    folded = fold(network, rules={GroupConv2d: marked})
+    kept = dict.fromkeys((GroupMaxPool2d, GroupBlurPool2d, BlurPool2d), Whole)
+    folded = fold_with(network, {**RULES, GroupConv2d: marked, **kept}, {upsample_to: None})
     for name, module in list(folded.named_modules()):
         basis = bases.get(getattr(module, "basis_name", ""))
         if basis is not None and (packed := _packed(module, basis)) is not None:
             folded.set_submodule(name, packed)
+    finish_convolutions(folded)
     return folded.requires_grad_(False)
 
 
@@ -76,74 +72,3 @@ def _packed(plain: Any, basis: FixedBasis) -> nn.Module | None:
     if not is_taken or not has_zeros or max(plain.padding) >= min(plain.kernel_size):
         return None
     return None if fused_layer.structure(basis) is None else PackedConv2d(plain, basis)
-
-
-@torch.no_grad()
-def _coefficients(weight: Float[Tensor, "og ih ky kx"], basis: FixedBasis) -> Float[Tensor, "o i m d"] | None:
-    """The coefficients that filters, scaled by batch norm, are made of; None if there are none."""
-    order, atoms = basis.group.order, basis(torch.float64)
-    first = weight.double().unflatten(0, (-1, order)).unflatten(2, (-1, order))[:, 0]  # o i h ky kx
-    solution = torch.linalg.lstsq(atoms[0].flatten(1).T, first.flatten(3).flatten(0, 2).T).solution
-    coefficients = solution.T.reshape(*first.shape[:3], -1)
-    error = expand_group(coefficients, atoms, turning_of(basis.group)) - weight
-    return coefficients.float() if error.norm() <= _EXACT * weight.double().norm() else None
-
-
-class PackedConv2d(nn.Module):
-    """A plain convolution beside the fused product, for which its filters are packed at the first call.
-
-    Args:
-        plain: The convolution. Filters that are loaded or changed are packed anew.
-        basis: The basis that its filters are made of.
-
-    Shapes:
-        (batch, in_channels * |G|, height, width) -> (batch, out_channels * |G|, height', width')
-    """
-
-    def __init__(self, plain: nn.Conv2d, basis: FixedBasis) -> None:
-        super().__init__()
-        self.plain = plain
-        self._basis = (basis,)  # not a part of the state
-        self._options = fused.Options(plain.stride[0], (int(plain.padding[0]), int(plain.padding[1])))
-        self._packed: fused.Packed | None = None
-        self._shift: Tensor | None = None
-        self._seen: list[tuple[Tensor, int]] = []
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without packed numbers, whose order is that of one kind of processor."""
-        return {**self.__dict__, "_packed": None, "_shift": None, "_seen": []}
-
-    def forward(self, x: Float[Tensor, "b ih h1 w1"]) -> Float[Tensor, "b og h2 w2"]:
-        """Correlate `x` with the filters."""
-        known, functions = fused_layer.structure(self._basis[0]), library()
-        if is_recorded() or known is None or functions is None or not self._is_plain(x):
-            return self.plain(x)
-        tensors = [t for t in (self.plain.weight, self.plain.bias) if t is not None]
-        if len(self._seen) != len(tensors) or any(
-            t is not seen or _version(t) != version for t, (seen, version) in zip(tensors, self._seen, strict=True)
-        ):
-            self._pack(functions, known)
-            self._seen = [(t, _version(t)) for t in tensors]
-        packed, stride = self._packed, self._options.stride
-        if packed is None or not fused_layer.packed_pays_off(known, packed.sizes, stride, x):
-            return self.plain(x)
-        return fused.correlate(functions, x, packed, known, self._options, self._shift)
-
-    def _is_plain(self, x: Tensor) -> bool:
-        learns = torch.is_grad_enabled() and (x.requires_grad or self.plain.weight.requires_grad)
-        return not learns and is_built() and fused.is_plain(x, self.plain.weight) and not _has_autocast()
-
-    @torch.no_grad()
-    def _pack(self, functions: ctypes.CDLL, known: Structure) -> None:
-        """Pack the filters of now; nothing if they are not made of the basis."""
-        coefficients, bias = _coefficients(self.plain.weight, self._basis[0]), self.plain.bias
-        self._packed = None if coefficients is None else fused.pack(functions, coefficients, known)
-        self._shift = None if bias is None else bias.detach()[:: known.order].contiguous()
-
-
-def _has_autocast() -> bool:
-    return torch.is_autocast_enabled("cpu")
-
-
-def _version(tensor: Tensor) -> int:
-    return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001

@@ -21,6 +21,18 @@ class Unchanged(nn.Module):
         return x
 
 
+class Whole(nn.Module):
+    """A layer of the library that stays as it is, and is one node of the graph."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Call the layer."""
+        return self.layer(x)
+
+
 class OnPlanes(nn.Module):
     """A planar module, applied to every plane of a feature map on a group."""
 

@@ -36,6 +36,7 @@ from orbitconv.nn.separable import DepthwiseGroupConv2d, SeparableGroupConv2d
 from orbitconv.nn.upsampling import upsample_to
 
 Rule = Callable[[Any], nn.Module]
+FunctionRule = Callable[[], nn.Module]
 
 
 def plain_lifting(layer: LiftingConv2d) -> nn.Module:
@@ -180,7 +181,7 @@ RULES: Mapping[type[nn.Module], Rule] = {
 }
 """The rule of every layer of the library."""
 
-FUNCTION_RULES: Mapping[Callable[..., Any], Callable[[], nn.Module]] = {upsample_to: UpsampleTo}
+FUNCTION_RULES: Mapping[Callable[..., Any], FunctionRule] = {upsample_to: UpsampleTo}
 """Modules that do what the functions of the library do that branch on shapes."""
 
 

@@ -13,9 +13,18 @@ from pathlib import Path
 import torch
 
 from orbitconv.groups import Cyclic, Dihedral
-from orbitconv.nn.products.kernel.checking import check_fused
+from orbitconv.nn.products.kernel.checking import check_fused, check_planes
 from orbitconv.nn.products.kernel.guard import digest_of, install, private_folder
-from orbitconv.nn.products.kernel.library import FUSED_SOURCE, SOURCE, forget, instructions, load, place, use
+from orbitconv.nn.products.kernel.library import (
+    FUSED_SOURCE,
+    PLANES_SOURCE,
+    SOURCE,
+    forget,
+    instructions,
+    load,
+    place,
+    use,
+)
 from orbitconv.nn.products.kernel.ops import call, expand_by_index, take_back_by_index
 from orbitconv.nn.products.turning import turning_of
 
@@ -45,6 +54,7 @@ def build() -> Path:
         library = load(made)
         _check(library)
         check_fused(library)
+        check_planes(library)
         install(made, path)
     use(library)  # and not one that was loaded from this place before
     return path
@@ -68,7 +78,8 @@ def remove() -> list[Path]:
 
 def _compile(path: Path) -> None:
     """Compile with threads, or without where the compiler has none."""
-    command = [*_compiler(), *_OPTIONS, *instructions(), str(SOURCE), str(FUSED_SOURCE), "-o", str(path)]
+    sources = map(str, (SOURCE, FUSED_SOURCE, PLANES_SOURCE))
+    command = [*_compiler(), *_OPTIONS, *instructions(), *sources, "-o", str(path)]
     if _run([*command, _THREADS]).returncode == 0:
         return
     done = _run(command)

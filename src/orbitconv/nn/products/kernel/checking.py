@@ -1,6 +1,7 @@
-"""Whether a compiled fused product computes what torch computes."""
+"""Whether compiled functions compute what torch computes."""
 
 import ctypes
+from itertools import product
 
 import torch
 import torch.nn.functional as F
@@ -61,11 +62,16 @@ def _check(
     gradient = numbers(*expected.shape)
     for_x, for_coefficients = torch.autograd.grad(expected, leaves, gradient.double())
     options = fused.Options(stride, (padding, padding), threads)
+    added, shift = numbers(*expected.shape), numbers(channels[0])
     packed, transposed = (
         fused.pack(library, coefficients, structure, transposed=is_transposed) for is_transposed in (False, True)
     )
     found = {
         "correlate": (fused.correlate(library, x, packed, structure, options), expected),
+        "correlate with a sum": (
+            fused.correlate(library, x, packed, structure, options, shift, added=added, rectify=True),
+            (expected + added + shift.repeat_interleave(order)[:, None, None]).relu(),
+        ),
         "the gradient of the input": (
             fused.gradient_of_input(library, gradient, transposed, structure, options, size),
             for_x,
@@ -82,3 +88,39 @@ def _check(
                 f"The kernel that was compiled is wrong: {what} of the fused product is off by {error:.1e}. Try "
                 "another compiler: name it in CXX."
             )
+
+
+def check_planes(library: ctypes.CDLL) -> None:
+    """Compare pooling, blurring and upsampling with what torch computes, at even and odd sides.
+
+    Args:
+        library: The compiled functions.
+
+    Raises:
+        ArithmeticError: If the numbers differ.
+    """
+    generator = torch.Generator().manual_seed(0)
+    for height, width in product((3, 8, 37), (4, 7, 34)):
+        x = torch.randn(3, 1, height, width, generator=generator, device="cpu")
+        small = x[..., : (height + 1) // 2, : (width + 1) // 2].contiguous()
+        pads = [2 if side % 2 else 1 for side in (width, height)]
+        weights = [
+            torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0] if side % 2 else [1.0, 3.0, 3.0, 1.0], device="cpu")
+            for side in (height, width)
+        ]
+        window = torch.outer(*(w / w.sum() for w in weights))[None, None]
+        padded = F.pad(x, (pads[0], pads[0], pads[1], pads[1]), mode="reflect")
+        tall = F.interpolate(small, (height, small.shape[3]), mode="bilinear", align_corners=height % 2 == 1)
+        expected = {
+            "max_pool": (x, F.max_pool2d(x, 2)),
+            "blur_pool": (x, F.conv2d(padded, window, stride=2)),
+            "upsample": (small, F.interpolate(tall, (height, width), mode="bilinear", align_corners=width % 2 == 1)),
+        }
+        for (name, (given, right)), threads in product(expected.items(), (1, 2)):
+            found = torch.full_like(right, torch.nan)
+            getattr(library, name)(given.data_ptr(), found.data_ptr(), 3, height, width, threads)
+            if not (found - right).abs().max() <= 1e-5:
+                raise ArithmeticError(
+                    f"The kernel that was compiled is wrong: {name} differs from torch. Try another compiler: name it "
+                    "in CXX."
+                )

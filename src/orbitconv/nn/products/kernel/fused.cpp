@@ -25,23 +25,18 @@
 #include <cstring>
 #include <vector>
 
+#include "vectors.hpp"
+
 namespace {
 
 #if defined(__AVX512F__)
-constexpr int kLanes = 16, kRows = 8, kOuterRows = 4;
+constexpr int kRows = 8, kOuterRows = 4;
 #elif defined(__AVX2__)
-constexpr int kLanes = 8, kRows = 4, kOuterRows = 2;
+constexpr int kRows = 4, kOuterRows = 2;
 #else
-constexpr int kLanes = 4, kRows = 8, kOuterRows = 4;
+constexpr int kRows = 8, kOuterRows = 4;
 #endif
 constexpr int kOuterColumns = 4;
-typedef float Vector __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
-typedef float Register __attribute__((vector_size(kLanes * 4)));
-typedef int32_t Indices __attribute__((vector_size(kLanes * 4)));
-
-inline Register load(const float* p) { return *reinterpret_cast<const Vector*>(p); }
-inline void store(float* p, Register v) { *reinterpret_cast<Vector*>(p) = v; }
-inline int64_t up(int64_t n, int64_t unit = kLanes) { return (n + unit - 1) / unit * unit; }
 
 // ---- Transforms over the group -------------------------------------------------------------------------------------
 
@@ -224,16 +219,7 @@ inline __attribute__((always_inline)) void halve(Register* sums) {
 #pragma GCC unroll 16
     for (int n = 0; n < count / 2; n++) {
         const Register a = sums[2 * n], b = sums[2 * n + 1];
-#if defined(__clang__)
-        Register l, h;
-        for (int lane = 0; lane < kLanes; lane++) {
-            l[lane] = low[lane] < kLanes ? a[low[lane]] : b[low[lane] - kLanes];
-            h[lane] = high[lane] < kLanes ? a[high[lane]] : b[high[lane] - kLanes];
-        }
-        sums[n] = l + h;
-#else
-        sums[n] = __builtin_shuffle(a, b, low) + __builtin_shuffle(a, b, high);
-#endif
+        sums[n] = pick(a, b, low) + pick(a, b, high);
     }
     if constexpr (count > 2) halve<count / 2>(sums);
 }
@@ -510,6 +496,12 @@ void filter(const Plan& plan, const Tile& tile, const float* planes, float* filt
     }
 }
 
+// What is done to outputs before they are stored.
+struct Finish {
+    const float *bias, *added;
+    bool rectify;
+};
+
 // A run of pixels that lie at equal steps in memory.
 struct Run {
     int64_t memory, pixel, count;
@@ -529,13 +521,13 @@ void find_runs(const Plan& plan, const Tile& tile, std::vector<Run>& runs) {
     }
 }
 
-// From the frequencies of the outputs to their elements.
+// From the frequencies of the outputs to their elements; then come what is added and the rectifier, if they are wanted.
 template <int order>
-void invert_rows(const Plan& plan, const std::vector<Run>& runs, const float* mixed, const float* bias, float* y) {
+void invert_rows(const Plan& plan, const std::vector<Run>& runs, const float* mixed, const Finish& finish, float* y) {
     const Problem& p = plan.p;
     const int64_t product = p.outputs * plan.y_step, element = p.y_steps[2], column = p.y_steps[4];
     for (int64_t o = 0; o < p.outputs; o++) {
-        const Register shift = Register{} + (bias ? bias[o] : 0.0f);
+        const Register shift = Register{} + (finish.bias ? finish.bias[o] : 0.0f);
         for (const Run& run : runs) {
             const float* from = mixed + o * plan.y_step + run.pixel;
             float* to = y + o * p.y_steps[1] + run.memory;
@@ -549,6 +541,18 @@ void invert_rows(const Plan& plan, const std::vector<Run>& runs, const float* mi
                 }
                 invert<order>(re, im, v);
                 const int64_t count = std::min<int64_t>(kLanes, run.count - n);
+                if (finish.added) {
+                    const float* more = finish.added + (to - y);
+                    if (column == 1 && count == kLanes) {
+                        for (int g = 0; g < order; g++) v[g] += load(more + g * element);
+                    } else {
+                        float numbers[order * kLanes] = {};
+                        gather(more, element, column, numbers, kLanes, 1, count, order);
+                        for (int g = 0; g < order; g++) v[g] += load(numbers + g * kLanes);
+                    }
+                }
+                if (finish.rectify)
+                    for (int g = 0; g < order; g++) v[g] = v[g] < 0 ? Register{} : v[g];  // NaN stays
                 if (column == 1 && count == kLanes) {
                     for (int g = 0; g < order; g++) store(to + g * element, v[g]);
                 } else {
@@ -600,7 +604,7 @@ void transform_gradient(const Plan& plan, const std::vector<Run>& runs, int64_t 
 }
 
 template <int order>
-int correlate_tiles(const Problem& problem, const float* x, const float* packed, const float* bias, float* y) {
+int correlate_tiles(const Problem& problem, const float* x, const float* packed, const Finish& finish, float* y) {
     const Plan plan(problem);
     const Blocks blocks(problem.outputs);
     int failed = 0;
@@ -635,7 +639,7 @@ int correlate_tiles(const Problem& problem, const float* x, const float* packed,
                             mixed + n * problem.outputs * plan.y_step + from * kLanes, plan.y_step, to - from, first == 0);
                     }
             }
-            invert_rows<order>(plan, runs, mixed, bias, y);
+            invert_rows<order>(plan, runs, mixed, finish, y);
         }
     }
     return failed;
@@ -734,13 +738,16 @@ extern "C" void pack(const float* raw, float* packed, int64_t output_step, int64
                             *packed++ = raw[(o + r) * output_step + i * input_step + n * rank + slot];
 }
 
-// y = x correlated, plus the bias of every output if there is one. Returns what is not 0 if there is no memory.
-extern "C" int correlate(const Problem* problem, const float* x, const float* packed, const float* bias, float* y) {
+// y = x correlated, plus the bias of every output and planes like y if there are any; negative numbers become 0 if
+// `rectify` is not 0. Returns what is not 0 if there is no memory.
+extern "C" int correlate(const Problem* problem, const float* x, const float* packed, const float* bias, const float* added,
+                         int64_t rectify, float* y) {
+    const Finish finish{bias, added, rectify != 0};
     switch (problem->order) {
-        case 4: return correlate_tiles<4>(*problem, x, packed, bias, y);
-        case 8: return correlate_tiles<8>(*problem, x, packed, bias, y);
-        case 12: return correlate_tiles<12>(*problem, x, packed, bias, y);
-        case 16: return correlate_tiles<16>(*problem, x, packed, bias, y);
+        case 4: return correlate_tiles<4>(*problem, x, packed, finish, y);
+        case 8: return correlate_tiles<8>(*problem, x, packed, finish, y);
+        case 12: return correlate_tiles<12>(*problem, x, packed, finish, y);
+        case 16: return correlate_tiles<16>(*problem, x, packed, finish, y);
     }
     return 1;
 }

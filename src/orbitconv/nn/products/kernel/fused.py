@@ -70,7 +70,9 @@ def declare(library: ctypes.CDLL) -> ctypes.CDLL:
         AttributeError: If it lacks a function.
     """
     pointer = ctypes.c_void_p
-    library.correlate.argtypes, library.correlate.restype = [ctypes.POINTER(Problem), *[pointer] * 4], ctypes.c_int
+    correlate = library.correlate
+    correlate.argtypes = [ctypes.POINTER(Problem), *[pointer] * 4, ctypes.c_int64, pointer]
+    correlate.restype = ctypes.c_int
     library.differentiate.argtypes = [ctypes.POINTER(Problem), *[pointer] * 4]
     library.differentiate.restype = ctypes.c_int
     library.pack.argtypes, library.pack.restype = [pointer, pointer, *[ctypes.c_int64] * 7], None
@@ -147,6 +149,9 @@ def correlate(
     structure: Structure,
     options: Options,
     bias: Float[Tensor, " o"] | None = None,
+    *,
+    added: Float[Tensor, "b og h2 w2"] | None = None,
+    rectify: bool = False,
 ) -> Float[Tensor, "b og h2 w2"]:
     """What a group layer computes, with packed coefficients.
 
@@ -157,16 +162,30 @@ def correlate(
         structure: Structure of the basis.
         options: Stride and padding.
         bias: Bias of every output channel.
+        added: Planes to add to the output.
+        rectify: Whether negative numbers of the outcome become zeros.
 
     Returns:
         Output planes in the memory format of `x`; without a gradient.
     """
-    height, width = (
-        (size + 2 * pad - structure.side) // options.stride + 1
-        for size, pad in zip(x.shape[2:], options.padding, strict=True)
-    )
+    size = output_size(x, structure.side, options)
     moved = options.stride, 1, *options.padding, options.threads
-    return _correlate(library, x, packed, structure, (height, width), moved, bias)
+    return _correlate(library, x, packed, structure, size, moved, bias, added, rectify)
+
+
+def output_size(x: Float[Tensor, "b ih h w"], side: int, options: Options) -> tuple[int, int]:
+    """Height and width of what a layer makes of planes.
+
+    Args:
+        x: Planes.
+        side: Side of the filters.
+        options: Stride and padding.
+
+    Returns:
+        Both, in pixels.
+    """
+    (top, left), stride = options.padding, options.stride
+    return (x.shape[2] + 2 * top - side) // stride + 1, (x.shape[3] + 2 * left - side) // stride + 1
 
 
 def gradient_of_input(
@@ -202,18 +221,18 @@ def _correlate(
     size: tuple[int, int],
     moved: tuple[int, int, int, int, int],
     bias: Tensor | None,
+    added: Tensor | None = None,
+    rectify: bool = False,
 ) -> Tensor:
     x, outputs = _whole(x), packed.sizes[0]
-    y = torch.empty(
-        (len(x), outputs * structure.order, *size), dtype=x.dtype, device="cpu", memory_format=_memory_format(x)
-    )
+    memory_format = _memory_format(x)
+    y = torch.empty((len(x), outputs * structure.order, *size), device="cpu", memory_format=memory_format)
+    if added is not None:
+        added = added.contiguous(memory_format=memory_format)
     if y.numel():
         problem = _problem(structure, x, y, packed.sizes, moved, packed.fields)
-        numbers = packed.numbers.data_ptr()
-        failed = library.correlate(
-            problem, x.data_ptr(), numbers, None if bias is None else bias.data_ptr(), y.data_ptr()
-        )
-        _refuse(failed)
+        extra = (None if tensor is None else tensor.data_ptr() for tensor in (bias, added))
+        _refuse(library.correlate(problem, x.data_ptr(), packed.numbers.data_ptr(), *extra, rectify, y.data_ptr()))
     return y
 
 

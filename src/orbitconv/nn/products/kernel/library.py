@@ -18,11 +18,14 @@ from orbitconv.nn.products.kernel.guard import check_trusted
 
 SOURCE = Path(__file__).with_name("expansion.cpp")
 FUSED_SOURCE = Path(__file__).with_name("fused.cpp")
+PLANES_SOURCE = Path(__file__).with_name("planes.cpp")
+_HEADER = Path(__file__).with_name("vectors.hpp")
 _INSTRUCTIONS = {
     "AVX2": ("-mavx2", "-mfma"),
     "AVX512": ("-mavx2", "-mfma", "-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl"),
 }
 _ARGUMENTS = [*[ctypes.c_void_p] * 4, *[ctypes.c_int64] * 5, ctypes.c_int]
+_PLANES_ARGUMENTS = [*[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 4]
 
 
 class _State:
@@ -54,7 +57,8 @@ def place() -> Path:
     Returns:
         A path in the user's cache whose name changes with the source and the kind of processor.
     """
-    parts = (SOURCE.read_text(), FUSED_SOURCE.read_text(), platform.system(), platform.machine(), *instructions())
+    sources = (path.read_text() for path in (SOURCE, FUSED_SOURCE, PLANES_SOURCE, _HEADER))
+    parts = (*sources, platform.system(), platform.machine(), *instructions())
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     return cache_root() / "kernels" / f"expansion-{key}.so"
 
@@ -122,6 +126,9 @@ def load(path: Path) -> ctypes.CDLL:
         for dtype in ("float32", "float64"):
             function = getattr(found, f"{name}_{dtype}")
             function.argtypes, function.restype = _ARGUMENTS, None
+    for name in ("max_pool", "blur_pool", "upsample"):
+        function = getattr(found, name)
+        function.argtypes, function.restype = _PLANES_ARGUMENTS, None
     return declare(found)
 
 

@@ -1,0 +1,80 @@
+"""What networks do to planes between convolutions, compiled: pool, blur and upsample by two, without gradients.
+
+Each function is that of a layer, which takes it where it is offered and goes on in operations of torch where it is not.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from orbitconv.nn.products.kernel.fused import is_plain
+from orbitconv.nn.products.kernel.library import is_built, library
+from orbitconv.nn.products.recompute import is_recorded
+
+_ALONE = 100_000
+"""Numbers for which one thread is enough."""
+
+
+def is_offered(planes: Float[Tensor, "b c h w"]) -> bool:
+    """Whether the compiled functions take planes: contiguous, in float32 on the CPU, and no gradient is wanted.
+
+    Args:
+        planes: Planes.
+
+    Returns:
+        True if they do.
+    """
+    return (
+        not is_recorded()
+        and is_plain(planes)
+        and not (planes.requires_grad and torch.is_grad_enabled())
+        and planes.is_contiguous()
+        and planes.numel() > 0
+        and not torch.is_autocast_enabled("cpu")
+        and is_built()
+    )
+
+
+def max_pool(planes: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
+    """Maximum over 2x2 windows, as `torch.nn.functional.max_pool2d` takes it.
+
+    Args:
+        planes: Planes for which `is_offered` is true.
+
+    Returns:
+        Planes of half the height and width, rounded down.
+    """
+    return _run("max_pool", planes, planes.shape[-2:], (planes.shape[-2] // 2, planes.shape[-1] // 2))
+
+
+def blur_pool(planes: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
+    """What `orbitconv.nn.BlurPool2d` does.
+
+    Args:
+        planes: Planes of 3x3 pixels or more, for which `is_offered` is true.
+
+    Returns:
+        Planes of half the height and width, rounded up.
+    """
+    return _run("blur_pool", planes, planes.shape[-2:], ((planes.shape[-2] + 1) // 2, (planes.shape[-1] + 1) // 2))
+
+
+def upsample(planes: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Float[Tensor, "b c h2 w2"]:
+    """What `orbitconv.nn.upsample_to` does.
+
+    Args:
+        planes: Planes for which `is_offered` is true.
+        size: Height and width, whose halves, rounded up, are those of the planes.
+
+    Returns:
+        Planes of that size.
+    """
+    return _run("upsample", planes, size, size)
+
+
+def _run(name: str, planes: Tensor, larger: tuple[int, ...], size: tuple[int, int]) -> Tensor:
+    """Call a function, which is told the height and width of the larger planes."""
+    y = planes.new_empty(*planes.shape[:2], *size)
+    threads = torch.get_num_threads() if max(planes.numel(), y.numel()) > _ALONE else 1
+    getattr(library(), name)(planes.data_ptr(), y.data_ptr(), planes.shape[:2].numel(), *larger, threads)
+    return y
