@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orbitconv._support.files import write_atomically
+from orbitconv._support.json_text import parse_json
 from orbitconv._support.locks import alone, lock
 from orbitconv.records.lines import checked_line, parse_line
 from orbitconv.records.record import Provenance, Row
@@ -169,7 +170,7 @@ class Journal:
 def _is_json(line: str) -> bool:
     """Whether a line is whole."""
     try:
-        json.loads(line)
-    except (ValueError, RecursionError):
+        parse_json(line)
+    except ValueError:
         return False
     return True

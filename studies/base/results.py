@@ -7,6 +7,7 @@ from typing import Any
 
 from orbitconv._support.files import write_atomically
 from orbitconv._support.folders import to_json
+from orbitconv._support.json_text import parse_json, read_json
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results"
@@ -20,11 +21,11 @@ _FEW = 100
 def read_record(path: Path) -> dict[str, Any]:
     """A record with all its rows, packed or not."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
         if "rows_file" in found:
-            found["rows"] = json.loads(lzma.decompress((path.parent / found.pop("rows_file")).read_bytes()))
+            found["rows"] = parse_json(lzma.decompress((path.parent / found.pop("rows_file")).read_bytes()))
         list(found["rows"])
-    except (ValueError, KeyError, TypeError, RecursionError, lzma.LZMAError) as error:
+    except (ValueError, KeyError, TypeError, lzma.LZMAError) as error:
         raise ValueError(f"{path} is no record of a study: {error}.") from error
     return found
 
@@ -41,7 +42,7 @@ def read(name: str) -> Rows:
 
 def pack(path: Path) -> None:
     """Move many rows of a record to a compressed file beside it, which the record then names."""
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = read_json(path)
     rows = found.pop("rows", ())
     if len(rows) > _FEW:
         packed = path.with_suffix(".rows.json.xz")

@@ -1,7 +1,6 @@
 """Layers beside `nn.Conv2d` and the peers."""
 
-import json
-
+from orbitconv._support.json_text import read_json
 from studies.base.results import ROOT
 from studies.pages.markdown import table
 
@@ -9,10 +8,10 @@ from studies.pages.markdown import table
 def speed() -> str:
     """Layers beside `nn.Conv2d` and the peers, from the first record of a CPU, and from that with the kernel."""
     (path, *_) = [*sorted((ROOT / "benchmarks" / "results").glob("*-cores.json")), ROOT / "benchmarks" / "none.json"]
-    rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    rows = read_json(path)["rows"]
     ratios = {(row["case"], row["subject"]): row["ratio"] for row in rows}
     compiled = path.with_name(f"{path.stem}-kernel.json")
-    for row in json.loads(compiled.read_text(encoding="utf-8"))["rows"] if compiled.exists() else ():
+    for row in read_json(compiled)["rows"] if compiled.exists() else ():
         if (row["task"], row["subject"]) == ("expansion", "orbitconv"):  # nothing else is about the kernel
             ratios[row["case"], "with the kernel"] = row["ratio"]
     chosen = [

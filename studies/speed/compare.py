@@ -1,11 +1,11 @@
 """A benchmark beside an earlier one: whether any ratio got worse. Times are never compared, only ratios in one run."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orbitconv._support.json_text import read_json
 from studies.base.peers import PEERS
 from studies.speed.cases import Case
 from studies.speed.study import STUDY, Bench
@@ -61,10 +61,10 @@ def compare(earlier: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, An
 def read_record(path: Path) -> dict[str, Any]:
     """Read the record of a benchmark."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no record of a benchmark at {path}.") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ValueError(f"{path} is not JSON, or damaged: {error}.") from error
     if not isinstance(data, dict) or data.get("study") != STUDY:
         raise ValueError(f"{path} is not the record of a benchmark. Name a file that python -m studies bench wrote.")

@@ -1,6 +1,7 @@
 """JSON from files that anybody may have written."""
 
 import json
+from pathlib import Path
 from typing import Any, NoReturn
 
 
@@ -20,6 +21,22 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text, parse_constant=_refuse)
     except RecursionError as error:
         raise ValueError("its JSON is nested too deeply") from error
+
+
+def read_json(path: Path) -> Any:
+    """Parse a JSON file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        What it says.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: As `parse_json`; also if it is not UTF-8.
+    """
+    return parse_json(path.read_bytes())
 
 
 def _refuse(word: str) -> NoReturn:

@@ -5,6 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from orbitconv._support.json_text import parse_json
+
 CHECKSUM = "checksum"
 """Name of the last field of every line."""
 
@@ -38,9 +40,9 @@ def parse_line(line: str, where: str) -> dict[str, Any]:
         ValueError: If it is no JSON object, or another one than was written.
     """
     try:
-        row = json.loads(line)
+        row = parse_json(line)
         intact = isinstance(row, dict) and row.pop(CHECKSUM, None) == _checksum(row)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ValueError(f"{where} is damaged: {error}.") from error
     if not intact:
         raise ValueError(f"{where} is damaged: its checksum does not match its content.")

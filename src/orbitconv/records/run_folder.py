@@ -8,6 +8,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any
 
 from orbitconv._support.files import write_atomically
+from orbitconv._support.json_text import read_json
 from orbitconv._support.locks import alone
 from orbitconv.records.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from orbitconv.records.metric_lines import METRICS as METRICS
@@ -176,6 +177,6 @@ def _check_resumable(
 def _read(path: Path) -> dict[str, Any]:
     """A JSON object in a file."""
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, RecursionError) as error:
+        return dict(read_json(path))
+    except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is damaged: {error}. Start again in another folder.") from error

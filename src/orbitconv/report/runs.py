@@ -1,6 +1,5 @@
 """Runs of `orbitconv train` as they lie in folders."""
 
-import json
 import math
 import os
 import re
@@ -8,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from orbitconv._support.json_text import read_json
 from orbitconv.records.lines import parse_line
 from orbitconv.records.metric_lines import METRICS, Row
 from orbitconv.records.run_folder import CONFIG
@@ -95,8 +95,8 @@ def _run_folders(path: Path) -> Iterator[Path]:
 def _is_training(config: Path) -> bool:
     """Whether settings are those of `orbitconv train`; the training of a basis has a file of this name too."""
     try:
-        settings = json.loads(config.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        settings = read_json(config)
+    except ValueError as error:
         raise ValueError(f"{config} is damaged: {error}. Restore it, or move its folder out of the way.") from error
     return isinstance(settings, dict) and {"data", "network", "training"} <= settings.keys()
 

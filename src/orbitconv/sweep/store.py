@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from orbitconv._support.files import write_atomically
+from orbitconv._support.json_text import read_json
 from orbitconv._support.locks import lock
 from orbitconv._support.optional import import_optional
 from orbitconv.records.settings import check_same
@@ -117,7 +118,7 @@ class SweepStore:
         if folder.exists() and not folder.is_dir():
             raise NotADirectoryError(f"{folder} is a file; name a folder for the sweep with --out.")
         if settings.exists():
-            check_same(json.loads(settings.read_text(encoding="utf-8")), self._settings, folder)
+            check_same(read_json(settings), self._settings, folder)
         elif folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
             raise FileExistsError(f"{folder} holds something else already. Choose another folder with --out.")
 

@@ -1,6 +1,5 @@
 """The settings of one whole training, and their file."""
 
-import json
 import types
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -10,6 +9,7 @@ from typing import Any
 from orbitconv._support.checks import check_positive, check_seed
 from orbitconv._support.files import write_atomically
 from orbitconv._support.folders import to_json
+from orbitconv._support.json_text import parse_json
 from orbitconv._support.optional import import_optional
 from orbitconv.train.settings import Augmentation, Hardware, Pictures, Plan, Training
 
@@ -118,7 +118,7 @@ def read_config(path: Path, others: TrainConfig | None = None) -> TrainConfig:
         raise ValueError(f"{path} is no file of settings in JSON: {error}.") from error
     config = parse_config(text, str(path))
     if others is not None:
-        config = merge(config, others, json.loads(text))
+        config = merge(config, others, parse_json(text))
     config.check()
     return config
 

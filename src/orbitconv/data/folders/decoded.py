@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Int64, Shaped
 
 from orbitconv._support.files import write_atomically
+from orbitconv._support.json_text import read_json
 from orbitconv._support.progress import ProgressCallback
 from orbitconv.data.cache import locked
 from orbitconv.data.errors import DataError, writing
@@ -34,7 +35,7 @@ class DecodedPictures:
     def __init__(self, folder: Path) -> None:
         self._file = folder / _PIXELS
         try:
-            index = json.loads((folder / _INDEX).read_text("utf-8"))
+            index = read_json(folder / _INDEX)
             self._places: list[dict[str, Any]] = index["places"]
             if self._file.stat().st_size != index["bytes"]:
                 raise ValueError(f"{self._file} has another size")

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 
 from orbitconv._support.cache import cache_root
 from orbitconv._support.files import write_atomically
+from orbitconv._support.json_text import read_json
 from orbitconv._support.locks import lock
 from orbitconv.bases import HarmonicBasis
 from orbitconv.groups import Cyclic
@@ -124,8 +125,8 @@ def _place() -> Path:
 def _read(path: Path) -> Shares | None:
     """What was measured before; None where nothing was, or the file is damaged."""
     try:
-        numbers = json.loads(path.read_text(encoding="utf-8"))
+        numbers = read_json(path)
         found = {True: float(numbers["train"]), False: float(numbers["infer"])}
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError):
         return None
     return found if all(math.isfinite(n) and _BOUNDS[0] <= n <= _BOUNDS[1] for n in found.values()) else None
