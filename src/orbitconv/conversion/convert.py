@@ -8,6 +8,7 @@ from torch import nn
 
 from orbitconv.conversion.bases import BasisChoice, KernelSizes
 from orbitconv.conversion.converted import Converted
+from orbitconv.conversion.exchange import exchange
 from orbitconv.conversion.observation import Example, FailedRun, observe
 from orbitconv.conversion.outputs import OutputChoice, Outputs
 from orbitconv.conversion.report import ConversionReport
@@ -24,12 +25,15 @@ def convert(
     example: Example,
     output: OutputChoice = "invariant",
     pool: Literal["max", "mean"] = "max",
+    exact: bool = False,
     strict: bool = True,
 ) -> Converted:
     """Make a network equivariant: exchange its layers, keep its forwards."""
     group = parse_group(group) if isinstance(group, str) else group
     plain = copy.deepcopy(model)
     bases = KernelSizes(group, basis)
+    if exact:
+        plain, exchanged = exchange(plain, example)
     kept: dict[str, str] = {}
     while True:
         working = copy.deepcopy(plain)

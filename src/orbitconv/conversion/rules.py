@@ -7,7 +7,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from orbitconv.conversion.bases import KernelSizes
-from orbitconv.nn import DepthwiseGroupConv2d, GroupBatchNorm2d, GroupConv2d, GroupConvTranspose2d, GroupDropout2d, LiftingConv2d
+from orbitconv.nn import BlurPool2d, DepthwiseGroupConv2d, GroupBatchNorm2d, GroupConv2d, GroupConvTranspose2d, GroupDropout2d, LiftingConv2d
 from orbitconv.nn.flat import EachElement, FlatLayer, FlatLinear, Repeat
 
 Kind = Literal["lifting", "group", "linear", "norm", "each element", "unchanged", "repeated", "plain"]
@@ -171,6 +171,7 @@ UNCHANGED: tuple[type[nn.Module], ...] = (
     nn.MaxPool2d, nn.AvgPool2d, nn.LPPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.AdaptiveAvgPool1d,
     nn.AdaptiveMaxPool1d, nn.Upsample, nn.UpsamplingNearest2d, nn.UpsamplingBilinear2d, nn.ZeroPad2d, nn.ConstantPad2d,
     nn.ReflectionPad2d, nn.ReplicationPad2d, nn.CircularPad2d, nn.Embedding,
+    BlurPool2d,
 )  # fmt: skip
 """Layers of torch that treat every plane by itself."""
 

@@ -1,0 +1,143 @@
+"""Where a network loses a quarter turn of its input: operations that move the centre of the pixel grid.
+
+Read off the operations that run, so it makes no difference whether they come from modules or from functions. A window
+of k pixels with stride s keeps the centre if its steps meet both borders alike; padding and cropping keep it if both
+sides get the same.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+aten = torch.ops.aten
+
+
+@dataclass(frozen=True)
+class Loss:
+    """An operation after which a turned image no longer gives turned features.
+
+    Args:
+        path: Module that calls it; "" for the network itself.
+        reason: What moves the centre.
+        operation: Name of the operation.
+    """
+
+    path: str
+    reason: str
+    operation: str
+
+
+class GridMode(TorchDispatchMode):
+    """Notes losses while it is the active mode.
+
+    Args:
+        inside: Paths of the modules that are being called, outermost first.
+    """
+
+    def __init__(self, inside: list[str]) -> None:
+        super().__init__()
+        self.inside = inside
+        self.losses: list[Loss] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        look = _LOOKS.get(func.overloadpacket)
+        reason = look(args, kwargs or {}, output) if look is not None else None
+        if reason:
+            self.losses.append(Loss(self.inside[-1] if self.inside else "", reason, str(func.overloadpacket)))
+        return output
+
+
+def _two(values: Any, default: Any = None) -> tuple[int, int]:
+    """Height and width of an argument that may be one number, or left out."""
+    numbers = list(values) if isinstance(values, list | tuple) else [values]
+    if not numbers or numbers == [None]:
+        return default
+    return (int(numbers[0]), int(numbers[-1]))
+
+
+def _window(x: Tensor, y: Tensor, sides: Any, steps: Any, padding: Any, dilation: Any, what: str) -> str | None:
+    """Whether windows meet both borders of an axis alike."""
+    for axis in (0, 1):
+        size, after = x.shape[axis - 2], y.shape[axis - 2]
+        rest = size + 2 * padding[axis] - dilation[axis] * (sides[axis] - 1) - 1 - (after - 1) * steps[axis]
+        if rest:
+            return f"{what} of {sides[0]}x{sides[1]} with stride {steps[axis]} and padding {padding[axis]} on {size} pixels"
+    return None
+
+
+def _convolution(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG001
+    x, weight, _, steps, padding, dilation, transposed, added, *_ = args
+    if x.ndim != 4:
+        return None
+    if transposed:
+        return f"output padding of {max(added)} pixels on one side" if any(added) else None
+    kernel = tuple(weight.shape[-2:])
+    return _window(x, y, kernel, _two(steps), _two(padding), _two(dilation), "a kernel")
+
+
+def _max_pool(args: Any, kwargs: Any, output: Any) -> str | None:
+    y = output[0] if isinstance(output, tuple) else output
+    x, kernel, *rest = args
+    steps, padding, dilation = (rest[i] if len(rest) > i else None for i in range(3))
+    sides = _two(kernel)
+    return _window(x, y, sides, _two(steps, sides), _two(padding, (0, 0)), _two(dilation, (1, 1)), "a pool")
+
+
+def _avg_pool(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG001
+    x, kernel, *rest = args
+    steps, padding = (rest[i] if len(rest) > i else None for i in range(2))
+    sides = _two(kernel)
+    return _window(x, y, sides, _two(steps, sides), _two(padding, (0, 0)), (1, 1), "a pool")
+
+
+def _pad(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG001
+    x, padding = args[:2]
+    pairs = list(zip(padding[::2], padding[1::2], strict=True))
+    if x.ndim == 4 and any(before != after for before, after in pairs):
+        return f"padding of {', '.join(f'{a} and {b}' for a, b in pairs if a != b)} pixels on both sides"
+    return None
+
+
+def _nearest(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG001
+    before, after = args[0].shape[-2:], y.shape[-2:]
+    for a, b in zip(before, after, strict=True):
+        if b % a and not (a % b == 0 and a // b % 2):
+            return f"the nearest pixel of {a} for each of {b}"
+        if b < a and not (a % b == 0 and a // b % 2):
+            return f"the nearest pixel of {a} for each of {b}"
+    return None
+
+
+def _slice(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG001
+    x, dim, start, end, step = (*args, *(0, 0, None, 1)[len(args) - 1 :])[:5]
+    dim %= x.ndim
+    if x.ndim != 4 or dim < 2 or y.shape[dim] == x.shape[dim]:
+        return None
+    indices = range(x.shape[dim])[start:end:step]
+    kept = len(indices) > 0 and indices[0] == x.shape[dim] - 1 - indices[-1]
+    return None if kept else f"pixels {start or 0} to {indices[-1] if len(indices) else 0} of {x.shape[dim]}"
+
+
+def _roll(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG001
+    return "pixels rolled along an axis" if y.ndim == 4 and any(args[1]) else None
+
+
+_LOOKS: Mapping[Any, Callable[[Any, Any, Any], str | None]] = {
+    aten.convolution: _convolution,
+    aten.max_pool2d_with_indices: _max_pool,
+    aten.max_pool2d: _max_pool,
+    aten.mkldnn_max_pool2d: _max_pool,
+    aten.avg_pool2d: _avg_pool,
+    aten.constant_pad_nd: _pad,
+    aten.reflection_pad2d: _pad,
+    aten.replication_pad2d: _pad,
+    aten.upsample_nearest2d: _nearest,
+    aten._upsample_nearest_exact2d: _nearest,  # noqa: SLF001
+    aten.slice: _slice,
+    aten.roll: _roll,
+}
