@@ -36,6 +36,7 @@ __all__ = [
 if TYPE_CHECKING:
     from orbitconv.conversion import convert as convert
     from orbitconv.evaluation import evaluate as evaluate
+    from orbitconv.metrics import check as check
     from orbitconv.prediction import predict as predict
     from orbitconv.train import Builder as Builder
     from orbitconv.train import fit as fit
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 _LATER = {
     "Builder": "train:Builder",
+    "check": "metrics:check",
     "convert": "conversion:convert",
     "evaluate": "evaluation:evaluate",
     "fit": "train:fit",

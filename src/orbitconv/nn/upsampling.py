@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from orbitconv.nn.products.kernel import planes as compiled
 
@@ -25,6 +26,8 @@ def upsample_to(x: Float[Tensor, "*lead h w"], size: Sequence[int]) -> Float[Ten
     Raises:
         ValueError: If down-sampling by two would not have made the planes of `x` from that size.
     """
+    if has_torch_function_unary(x):  # one operation for those who follow a network by its operations
+        return handle_torch_function(upsample_to, (x,), x, size)
     halves = tuple((side + 1) // 2 for side in size)
     if tuple(x.shape[-2:]) != halves:
         raise ValueError(
