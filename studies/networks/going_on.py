@@ -7,7 +7,7 @@ from typing import Any
 
 from orbitconv.records.command import command_of
 from orbitconv.records.record import Provenance, Record, Row
-from studies.base.results import read_record
+from studies.base.results import read_variants
 from studies.networks.settings import NetworkStudy
 from studies.networks.trials import copies_of
 
@@ -24,13 +24,14 @@ def known_rows(config: NetworkStudy) -> tuple[list[dict[str, Any]], Provenance]:
     if config.known is None:
         return [], Provenance()
     try:
-        known = read_record(config.known)
+        variants = read_variants(config.known)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{config.known} is not there. Name the record of a study with --known.") from error
     wanted = json.loads(json.dumps(fixed_settings(config.settings())))
-    if known.get("study") != config.name or fixed_settings(known["config"]) != wanted:
-        raise ValueError(f"{config.known} is the record of another study, or of one with other settings.")
-    return known["rows"], Provenance.of(known)
+    for known in variants.values():
+        if known.get("study") == config.name and fixed_settings(known["config"]) == wanted:
+            return known["rows"], Provenance.of(known)
+    raise ValueError(f"{config.known} is the record of another study, or of one with other settings.")
 
 
 def fixed_settings(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Write the tables of README.md and the docs, and results/tables.csv, from the records in results/.
 
-Records with many rows are packed on the way.
+Records of variants are merged into those of their studies on the way, and long rows compressed.
 
     python -m studies.pages.tables           # rewrite them
     python -m studies.pages.tables --check   # exit with 1 if one differs from its record
@@ -82,8 +82,7 @@ def main() -> None:
     """Rewrite or check."""
     check = "--check" in sys.argv
     if not check:
-        for path in sorted(RESULTS.glob("*.json")):
-            pack(path)
+        pack(RESULTS)
     tables = rendered()
     wanted = {ROOT / page: filled((ROOT / page).read_text(encoding="utf-8"), tables) for page in PAGES}
     wanted[RESULTS / "tables.csv"] = flat(tables)

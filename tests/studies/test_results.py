@@ -8,7 +8,7 @@ import json
 import pytest
 
 from orbitconv.records.record import Record
-from studies.base.results import RESULTS, pack, read_record
+from studies.base.results import RESULTS, pack, read_record, read_variants
 from studies.base.summary import errors, grouped, kinds, layer_means, mean, means, spread, values, where
 from studies.networks.figures import errors_by_family
 from studies.pages.tables import filled, flat
@@ -35,7 +35,7 @@ def test_a_packed_record_reads_back_as_it_was(tmp_path, copies):
     record.write(tmp_path / "x.json")
     before = json.loads((tmp_path / "x.json").read_text())
     for _ in range(2):
-        pack(tmp_path / "x.json")
+        pack(tmp_path)
         assert read_record(tmp_path / "x.json") == before
     assert (tmp_path / "x.rows.json.xz").exists() == (copies == 20)
     if copies == 20:
@@ -44,11 +44,35 @@ def test_a_packed_record_reads_back_as_it_was(tmp_path, copies):
             read_record(tmp_path / "x.json")
 
 
+@pytest.mark.parametrize("copies", [1, 20])
+def test_variants_of_a_study_share_one_record_and_read_back_as_they_were(tmp_path, copies):
+    before = {}
+    for variant in ("", "_large", "_small"):
+        record = Record(study="x", command=f"c {variant}", config={"v": variant}, rows=[*rows()][:6] * copies)
+        record.write(tmp_path / f"x{variant}.json")
+        before[variant.removeprefix("_")] = json.loads((tmp_path / f"x{variant}.json").read_text())
+    for _ in range(2):
+        pack(tmp_path)
+        assert read_variants(tmp_path / "x.json") == before
+    assert len([*tmp_path.iterdir()]) == (1 if copies == 1 else 2)
+
+
+def test_a_variant_that_is_made_again_takes_the_place_of_its_rows(tmp_path):
+    for command in ("first", "second"):
+        for name in ("x", "x_small")[command == "second" :]:
+            Record(study="x", command=command, config={}, rows=[*rows()][:2]).write(tmp_path / f"{name}.json")
+        pack(tmp_path)
+    assert [one["command"] for one in read_variants(tmp_path / "x.json").values()] == ["first", "second"]
+
+
 def test_records_are_small_and_name_their_commands():
     assert sum(path.stat().st_size for path in RESULTS.iterdir()) < 1_500_000
-    for path in RESULTS.glob("*.json"):
-        assert read_record(path)["rows"]
-        assert read_record(path)["command"].split()[0] in {"orbitconv", "python"}
+    studies = [read_variants(path) for path in RESULTS.glob("*.json")]
+    for one in (one for variants in studies for one in variants.values()):
+        assert one["rows"]
+        assert one["command"].split()[0] in {"orbitconv", "python"}
+    names = [variants[""]["study"] for variants in studies]
+    assert len(set(names)) == len(names)
 
 
 def test_rows_come_together_by_columns():
