@@ -12,16 +12,19 @@ from orbitconv.metrics import basis_equivariance_error, condition_number, unitar
 
 GROUPS = ("c4", "c6", "c8", "c12", "c16", "d4", "d6", "d8")
 NAMES = [f"{family}-{group}-k{k}" for family in ("spectral", "unitary") for group in GROUPS for k in (3, 5, 7)]
+HEXAGONAL = [
+    f"hexagonal-{family}-{g}-k{k}" for family in ("spectral", "unitary") for g in ("c12", "d12") for k in (3, 5, 7)
+]
 
 
 def test_every_promised_basis_is_there_and_together_they_are_small():
-    assert list_bases() == sorted(NAMES)
+    assert list_bases() == sorted([*NAMES, *HEXAGONAL])
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 2_000_000
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *HEXAGONAL])
 def test_it_is_of_the_group_and_size_that_its_name_says(name):
-    family, group, kernel = name.split("-")
+    family, group, kernel = name.rsplit("-", 2)
     basis = load_basis(name)
     assert (basis.group, basis.kernel_size) == (parse_group(group), (int(kernel[1:]),) * 2)
     assert basis.metadata["family"] == family

@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from orbitconv._support.checks import Size2, as_pair
 from orbitconv.bases.filter_basis import FixedBasis
+from orbitconv.bases.orbits import Lattice, exact_moves, support_of
 from orbitconv.groups import Group, grid_permutation
 
 
@@ -18,17 +19,25 @@ class ExactBasis(FixedBasis):
     A rectangular kernel under a group with quarter turns lives in the enclosing square: its atoms turn from
     height x width to width x height inside it.
 
+    On the hexagonal lattice the kernel is an axial array of side 3, 5 or 7 with the 7, 19 or 37 taps of a hexagon.
+
     Args:
-        group: C1, C2, C4, D1, D2 or D4, the groups that map a grid to itself; any group for a 1x1 kernel.
-        kernel_size: Height and width of the filter, in pixels; odd or even.
+        group: C1, C2, C4, D1, D2 or D4, the groups that map a grid to itself; any group for a 1x1 kernel. On hexagons
+            C1, C2, C3, C6, D1, D2, D3 or D6.
+        kernel_size: Height and width of the filter, in pixels; odd or even. On hexagons one odd side, 2 radius + 1.
+        lattice: `"square"` or `"hexagonal"`.
 
     Raises:
-        ValueError: If the group holds a turn that is not a multiple of 90 degrees.
+        ValueError: If the group holds a turn that does not map the lattice to itself, or the size does not fit it.
 
-    Source: Cohen & Welling (2016), Group equivariant convolutional networks.
+    Source: Cohen & Welling (2016), Group equivariant convolutional networks; Hoogeboom, Peters, Cohen & Welling (2018),
+        HexaConv.
     """
 
-    def __init__(self, group: Group, kernel_size: Size2) -> None:
+    def __init__(self, group: Group, kernel_size: Size2, *, lattice: Lattice = "square") -> None:
+        if lattice == "hexagonal":
+            super().__init__(group, kernel_size, _hexagonal_atoms(group, kernel_size), lattice)
+            return
         height, width = window = enclosing_window("ExactBasis", group, kernel_size)
         if 4 % group.num_rotations and (height, width) != (1, 1):
             raise ValueError(
@@ -39,6 +48,20 @@ class ExactBasis(FixedBasis):
         pixels = pixel_atoms(as_pair("ExactBasis", "kernel_size", kernel_size), window)
         turned = np.stack([pixels[:, grid_permutation(group, g, height, width)] for g in range(group.order)])
         super().__init__(group, window, torch.from_numpy(turned.reshape(group.order, -1, height, width)))
+
+
+def _hexagonal_atoms(group: Group, kernel_size: Size2) -> Float[torch.Tensor, "g d ky kx"]:
+    """One-tap filters for every tap of a hexagon, turned exactly."""
+    window = as_pair("ExactBasis", "kernel_size", kernel_size)
+    taps = np.eye(window[0] * window[1])[support_of(window, "hexagonal")]
+    if 6 % group.num_rotations and window != (1, 1):
+        raise ValueError(
+            f"ExactBasis on hexagons expects a group of turns by multiples of 60 degrees (C1, C2, C3, C6, D1, D2, D3, "
+            f"D6), got {group}: a turn by {360 / group.num_rotations:g} degrees does not map the lattice to itself. "
+            "Take a learned basis, such as hexagonal-spectral-c12-k5."
+        )
+    moves = exact_moves(group, window, "hexagonal")
+    return torch.from_numpy(np.stack([taps[:, moves[g]] for g in range(group.order)]).reshape(group.order, -1, *window))
 
 
 def enclosing_window(owner: str, group: Group, kernel_size: Size2) -> tuple[int, int]:

@@ -4,7 +4,7 @@ Only the elements that no exact move of the grid can supply are stored (two of e
 """
 
 from pathlib import Path
-from typing import Any, final
+from typing import Any, final, get_args
 
 import numpy as np
 import torch
@@ -12,10 +12,10 @@ from jaxtyping import Float
 
 from orbitconv._support.saved import damaged_file, read_saved, write_saved
 from orbitconv.bases.filter_basis import FixedBasis
-from orbitconv.bases.orbits import complete_orbit, factor_exact
+from orbitconv.bases.orbits import Lattice, complete_orbit, factor_exact, support_of
 from orbitconv.groups import Group, parse_group
 
-_MOST_EXACT_MOVES = 8  # of the square grid: four quarter turns, mirrored or not
+_MOST_EXACT_MOVES = 12  # of a lattice: six turns by 60 degrees, mirrored or not; of squares eight
 _LARGEST_GROUP = 4096  # elements; tables of products grow with the square of their number
 
 
@@ -27,7 +27,7 @@ class TabulatedBasis(FixedBasis):
         group: The group.
         kernel_size: Height and width of the atoms, in pixels.
         atoms: The atoms at every group element.
-        metadata: What is known about them: family, data, errors, ...
+        metadata: What is known about them: family, data, errors, ..., and the lattice if it is not that of squares.
 
     Raises:
         ValueError: If the atoms do not have the shape (|G|, D, height, width).
@@ -40,7 +40,7 @@ class TabulatedBasis(FixedBasis):
         atoms: Float[torch.Tensor, "g d ky kx"],
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(group, kernel_size, atoms)
+        super().__init__(group, kernel_size, atoms, (metadata or {}).get("lattice", "square"))
         self.metadata = dict(metadata or {})
 
     def extra_repr(self) -> str:
@@ -62,7 +62,7 @@ def save_basis(basis: FixedBasis, path: Path | str, **metadata: Any) -> None:
         ValueError: If an atom is not finite, JSON cannot hold what shall be known, or the group is too large.
         OSError: If the file cannot be written; a file that was there stays as it was.
     """
-    group, window = basis.group, basis.kernel_size
+    group, window, lattice = basis.group, basis.kernel_size, basis.lattice
     if group.order > _LARGEST_GROUP:
         raise ValueError(f"save_basis expects a group of at most {_LARGEST_GROUP} elements, got {group}.")
     atoms = basis.atoms.detach().cpu().double().numpy()
@@ -72,8 +72,8 @@ def save_basis(basis: FixedBasis, path: Path | str, **metadata: Any) -> None:
             f"{basis}. A basis that was on the meta device holds NaN until a state dict is loaded."
         )
     flat = atoms.reshape(*atoms.shape[:2], -1)
-    rests = sorted({rest for _, rest in factor_exact(group, *window)})
-    if not np.array_equal(complete_orbit(group, window, lambda g: flat[g]), atoms):
+    rests = sorted({rest for _, rest in factor_exact(group, *window, lattice)})
+    if not np.array_equal(complete_orbit(group, window, lambda g: flat[g], lattice=lattice), atoms):
         rests = list(range(group.order))  # its exact moves are not exact: keep every element
     family = type(basis).__name__.removesuffix("Basis").lower()
     known = {name: list(value) for name in ("errors", "frequencies") if (value := getattr(basis, name, ()))}
@@ -81,6 +81,8 @@ def save_basis(basis: FixedBasis, path: Path | str, **metadata: Any) -> None:
         "family": family, **known, **getattr(basis, "metadata", {}), **metadata, "group": group.name,
         "kernel_size": window, "dimension": basis.num_atoms, "elements": rests,
     }  # fmt: skip
+    if lattice != "square":
+        described["lattice"] = lattice
     write_saved(path, "basis", {"atoms": torch.from_numpy(atoms[rests])}, described)
 
 
@@ -116,7 +118,8 @@ def read_basis(path: Path | str, dimension: int | None = None) -> TabulatedBasis
         atoms = stored
     else:
         slots = {g: slot for slot, g in enumerate(described["elements"])}
-        atoms = complete_orbit(group, (height, width), lambda g: flat[slots[g]])
+        lattice = described.get("lattice", "square")
+        atoms = complete_orbit(group, (height, width), lambda g: flat[slots[g]], lattice=lattice)
     described["dimension"] = stored.shape[1]
     return TabulatedBasis(group, (height, width), torch.from_numpy(atoms.copy()), described)
 
@@ -134,7 +137,11 @@ def _parse(path: Path) -> tuple[dict[str, Any], Float[np.ndarray, "e d ky kx"]]:
         # Before anything of the size of the group is built.
         if not group.order <= min(_MOST_EXACT_MOVES * len(elements), _LARGEST_GROUP) or not stored.numel():
             raise ValueError(f"{len(elements)} elements of {stored.shape[1]} atoms are no basis for {group}")
-        rests = sorted({rest for _, rest in factor_exact(group, *described["kernel_size"])})
+        lattice = described.get("lattice", "square")
+        if lattice not in get_args(Lattice):
+            raise ValueError(f"it is on a lattice named {lattice!r}")
+        support_of(tuple(described["kernel_size"]), lattice)
+        rests = sorted({rest for _, rest in factor_exact(group, *described["kernel_size"], lattice)})
         if elements not in (rests, list(range(group.order))):
             raise ValueError(f"its elements are not those that {group} needs")
         if described.get("recommended_dimension", 1) not in range(1, stored.shape[1] + 1):

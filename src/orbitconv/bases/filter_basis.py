@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -31,6 +31,9 @@ class FilterBasis(nn.Module, ABC):
     Source: Diaconu & Worrall (2019), section 3.
     """
 
+    lattice: Literal["square", "hexagonal"] = "square"
+    """What the pixels of the atoms are: a grid of squares, or an axial array of the hexagonal lattice."""
+
     def __init__(self, group: Group, kernel_size: Size2) -> None:
         super().__init__()
         self.group = group
@@ -55,7 +58,15 @@ class FilterBasis(nn.Module, ABC):
     @property
     def is_complete(self) -> bool:
         """Whether the atoms span every filter of their size."""
-        return self.num_atoms >= self.kernel_size[0] * self.kernel_size[1]
+        return self.num_atoms >= self.num_taps
+
+    @property
+    def num_taps(self) -> int:
+        """Number of pixels of a filter; on hexagons the corners of its array are not among them."""
+        height, width = self.kernel_size
+        if self.lattice == "square":
+            return height * width
+        return 3 * (height // 2) * (height // 2 + 1) + 1
 
     def orbit(self, d: int) -> Float[Tensor, "g ky kx"]:
         """Every transformed copy of one atom.
@@ -106,7 +117,8 @@ class FilterBasis(nn.Module, ABC):
     def extra_repr(self) -> str:
         """Group, size and dimension, for `print`."""
         height, width = self.kernel_size
-        return f"{self.group}, kernel_size={height}x{width}, num_atoms={self.num_atoms}"
+        on = "" if self.lattice == "square" else "lattice=hexagonal, "
+        return f"{self.group}, {on}kernel_size={height}x{width}, num_atoms={self.num_atoms}"
 
 
 class FixedBasis(FilterBasis):
@@ -120,6 +132,7 @@ class FixedBasis(FilterBasis):
         group: The group.
         kernel_size: Height and width of the atoms, in pixels.
         atoms: The atoms at every group element.
+        lattice: What their pixels are.
 
     Raises:
         ValueError: If the atoms do not have the shape (|G|, D, height, width).
@@ -127,8 +140,15 @@ class FixedBasis(FilterBasis):
 
     atoms: Tensor
 
-    def __init__(self, group: Group, kernel_size: Size2, atoms: Float[Tensor, "g d ky kx"]) -> None:
+    def __init__(
+        self,
+        group: Group,
+        kernel_size: Size2,
+        atoms: Float[Tensor, "g d ky kx"],
+        lattice: Literal["square", "hexagonal"] = "square",
+    ) -> None:
         super().__init__(group, kernel_size)
+        self.lattice = lattice
         if atoms.ndim != 4 or (atoms.shape[0], *atoms.shape[2:]) != (group.order, *self.kernel_size):
             raise ValueError(
                 f"{type(self).__name__} expects atoms of shape ({group.order}, num_atoms, {self.kernel_size[0]}, "

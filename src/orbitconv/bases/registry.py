@@ -3,7 +3,8 @@
     FAMILY-GROUP-kSIZE[-dATOMS] or FILE.safetensors
 
 as in `exact-c4-k3`, `harmonic-d8-k5`, `spectral-c8-k5`, `spectral-c8-k5-d17`. Networks also take `FAMILY-GROUP`, and
-choose the kernel sizes themselves. Kernels of 1x1 have one atom, a pixel, whatever the family.
+choose the kernel sizes themselves. Kernels of 1x1 have one atom, a pixel, whatever the family. Families on the
+hexagonal lattice begin with "hexagonal-", as in `hexagonal-exact-c6-k3`: sides 3, 5, 7 have 7, 19, 37 taps.
 """
 
 import difflib
@@ -19,6 +20,7 @@ from orbitconv.bases.filter_basis import FixedBasis
 from orbitconv.bases.harmonic import HarmonicBasis
 from orbitconv.bases.interpolated import BilinearBasis, GaussianBasis, NearestBasis
 from orbitconv.bases.library import FOLDER, list_bases
+from orbitconv.bases.orbits import Lattice, support_of
 from orbitconv.bases.unitary import UnitaryBasis
 from orbitconv.groups import Group, parse_group
 
@@ -29,12 +31,19 @@ _PIXELWISE: dict[str, Callable[[Group, Size2], FixedBasis]] = {
     "gaussian": GaussianBasis,
 }
 
+_HEXAGONAL = "hexagonal-"
+
 FAMILIES = (*_PIXELWISE, "harmonic", "unitary", "spectral")
-"""Families of bases, the learned ones last."""
+"""Families of bases on square pixels, the learned ones last."""
+
+HEXAGONAL_FAMILIES = tuple(_HEXAGONAL + family for family in ("exact", "unitary", "spectral"))
+"""Families of bases on the hexagonal lattice."""
+
+_ALL = (*FAMILIES, *HEXAGONAL_FAMILIES)
 
 _GRAMMAR = "Names are FAMILY-GROUP-kSIZE[-dATOMS], as in spectral-c8-k5, or FILE.safetensors"
 _FORM = re.compile(
-    r"(?P<family>[^-]+)(?P<rest>-(?P<group>[cd][1-9]\d*)(-k(?P<size>[1-9]\d*)(-d(?P<atoms>[1-9]\d*))?)?)"
+    r"(?P<family>(?:hexagonal-)?[^-]+)(?P<rest>-(?P<group>[cd][1-9]\d*)(-k(?P<size>[1-9]\d*)(-d(?P<atoms>[1-9]\d*))?)?)"
 )
 
 
@@ -43,7 +52,7 @@ class BasisName:
     """The name of a basis, in its parts. Call it with a kernel size to build the basis.
 
     Args:
-        family: One of `FAMILIES`.
+        family: One of `FAMILIES` or `HEXAGONAL_FAMILIES`.
         group: The group.
         kernel_size: Side of the kernel in pixels; None if the name leaves it to the network.
         dimension: Number of atoms; None for the default of the family.
@@ -94,9 +103,9 @@ def parse_basis_name(name: str) -> BasisName:
         known = [f"{family}-{group}-k{size}" for family in FAMILIES for group in _groups() for size in (3, 5, 7)]
         hint = did_you_mean(name, known, most=3)
         raise ValueError(f"There is no basis named {name!r}. {_GRAMMAR}.{hint}")
-    if match["family"] not in FAMILIES:
-        near = difflib.get_close_matches(match["family"], FAMILIES, n=1, cutoff=0.5)
-        hint = f" Did you mean {near[0] + match['rest']!r}?" if near else f" Families are {', '.join(FAMILIES)}."
+    if match["family"] not in _ALL:
+        near = difflib.get_close_matches(match["family"], _ALL, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0] + match['rest']!r}?" if near else f" Families are {', '.join(_ALL)}."
         raise ValueError(f"There is no basis named {name!r}.{hint}")
     size, atoms = (int(text) if text else None for text in (match["size"], match["atoms"]))
     return BasisName(match["family"], parse_group(match["group"]), size, atoms)
@@ -141,7 +150,7 @@ def build_basis(family: str, group: Group, kernel_size: Size2, dimension: int | 
     bases of quarter turns need no images, and exist for every kernel size. Other learned bases are refused.
 
     Args:
-        family: One of `FAMILIES`.
+        family: One of `FAMILIES` or `HEXAGONAL_FAMILIES`.
         group: The group.
         kernel_size: Side of the kernel in pixels, or height and width.
         dimension: Number of atoms; by default as `load_basis` says.
@@ -153,20 +162,21 @@ def build_basis(family: str, group: Group, kernel_size: Size2, dimension: int | 
         ValueError: If there is no such family, the family has no basis of this group or kernel size, or the basis
             cannot have this number of atoms.
     """
-    if family not in FAMILIES:
+    if family not in _ALL:
         raise ValueError(
-            f"There is no family of bases named {family!r}.{did_you_mean(family, FAMILIES)} There are "
-            f"{', '.join(FAMILIES)}."
+            f"There is no family of bases named {family!r}.{did_you_mean(family, _ALL)} There are {', '.join(_ALL)}."
         )
     height, width = as_pair("build_basis", "kernel_size", kernel_size)
     if (height, width) == (1, 1):
-        return _with_atoms("exact", ExactBasis(group, 1), dimension)
+        return _with_atoms("exact", ExactBasis(group, 1, lattice=_lattice(family)), dimension)
     if family in _PIXELWISE:
         return _with_atoms(family, _PIXELWISE[family](group, (height, width)), dimension)
     if height != width:
         raise ValueError(
             f"{family} bases have square kernels, got {height}x{width}. {', '.join(_PIXELWISE)} can differ."
         )
+    if family == "hexagonal-exact":
+        return _with_atoms(family, ExactBasis(group, height, lattice="hexagonal"), dimension)
     if family == "harmonic":
         return _harmonic(group, height, dimension)
     stem = f"{family}-{group.name.lower()}-k{height}"
@@ -174,6 +184,15 @@ def build_basis(family: str, group: Group, kernel_size: Size2, dimension: int | 
         return _read(FOLDER / f"{stem}.safetensors", dimension)
     if family == "unitary" and 4 % group.num_rotations == 0:
         return _with_atoms(family, UnitaryBasis(group, height), dimension)
+    if family == "hexagonal-unitary" and 6 % group.num_rotations == 0:
+        return _with_atoms(family, ExactBasis(group, height, lattice="hexagonal"), dimension)
+    if family.startswith(_HEXAGONAL):
+        support_of((height, width), "hexagonal")
+        raise ValueError(
+            f"No {family} basis of {group} with {height}x{height} kernels comes with the package, which has those of "
+            f"{', '.join(_groups(family))} with kernels of 3, 5 and 7. Learn one: measure_hexagonal_moments of "
+            "orbitconv.learn, then SpectralBasis or UnitaryBasis."
+        )
     raise ValueError(
         f"No {family} basis of {group} with {height}x{height} kernels comes with the package, which has those of "
         f"{', '.join(_groups())} with kernels of 3, 5 and 7 pixels. Learn one: orbitconv learn-basis --family {family} "
@@ -182,9 +201,15 @@ def build_basis(family: str, group: Group, kernel_size: Size2, dimension: int | 
     )
 
 
-def _groups() -> list[str]:
+def _lattice(family: str) -> Lattice:
+    """What the pixels of a family's filters are."""
+    return "hexagonal" if family.startswith(_HEXAGONAL) else "square"
+
+
+def _groups(family: str = "spectral") -> list[str]:
     """Groups of the bases that come with the package."""
-    groups = {name.split("-")[1] for name in list_bases()}
+    parsed = (match for name in list_bases() if (match := _FORM.fullmatch(name)))
+    groups = {match["group"] for match in parsed if match["family"] == family}
     return sorted(groups, key=lambda name: (name[0], int(name[1:])))
 
 

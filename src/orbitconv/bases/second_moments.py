@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Complex, Float, Inexact
+from jaxtyping import Bool, Complex, Float, Inexact
 from torch import Tensor
 
 from orbitconv._support.checks import check_finite
-from orbitconv.groups import Group, exact_elements, grid_permutation
+from orbitconv.bases.orbits import Lattice, exact_moves, support_of
+from orbitconv.groups import Group
 
 
 @runtime_checkable
@@ -43,8 +44,10 @@ class SymmetricMoments:
         cross: C for each rotation; `C[-g] = C[g]^T`, as the fits see no more of it.
         responses: S for each rotation.
         turn: Permutation matrix of the smallest exact turn.
-        turn_order: How many exact turns make a full one: 1, 2 or 4.
+        turn_order: How many exact turns make a full one: 1, 2 or 4; on hexagons 1, 2, 3 or 6.
         mirror: Permutation matrix of the left-right mirror, for groups that hold it.
+        lattice: What the pixels of the filter are.
+        support: Which pixels of the flattened window the filter has; on hexagons not those in its corners.
     """
 
     patches: Float[np.ndarray, "n p p"]
@@ -53,6 +56,21 @@ class SymmetricMoments:
     turn: Float[np.ndarray, "p p"]
     turn_order: int
     mirror: Float[np.ndarray, "p p"] | None
+    lattice: Lattice
+    support: Bool[np.ndarray, " w"]
+
+    def in_window(self, filters: Float[np.ndarray, "d p"]) -> Float[np.ndarray, "d w"]:
+        """Filters as rows of their whole window, zero beside its support.
+
+        Args:
+            filters: One row for each filter, one column for each pixel of its support.
+
+        Returns:
+            The rows.
+        """
+        rows = np.zeros((len(filters), len(self.support)))
+        rows[:, self.support] = filters
+        return rows
 
     @property
     def fourier(self) -> Complex[np.ndarray, "n p p"]:
@@ -124,6 +142,18 @@ def check_moments(owner: str, group: Group, kernel_size: int, moments: SecondMom
     return moments
 
 
+def lattice_of(moments: SecondMoments) -> Lattice:
+    """The lattice that moments were measured on; squares where they do not say.
+
+    Args:
+        moments: The moments.
+
+    Returns:
+        Its name.
+    """
+    return getattr(moments, "lattice", "square")
+
+
 def check_excited(owner: str, energy: Float[np.ndarray, "p p"]) -> None:
     """Refuse moments of images that leave directions of a filter unseen, such as constant images.
 
@@ -160,12 +190,14 @@ def symmetrize(owner: str, group: Group, kernel_size: int, moments: SecondMoment
         ValueError: If they are for another group or kernel size, or not finite.
     """
     checked = check_moments(owner, group, kernel_size, moments)
-    n, side = group.num_rotations, kernel_size
-    moves = {g: np.eye(side**2)[grid_permutation(group, g, side, side)] for g in exact_elements(group, side, side)}
+    n, window, lattice = group.num_rotations, (kernel_size, kernel_size), lattice_of(checked)
+    support = support_of(window, lattice)
+    own = np.ix_(support, support)
+    moves = {g: np.eye(len(support))[move][own] for g, move in exact_moves(group, window, lattice).items()}
     averaged = []
     for tensor in (checked.patches, checked.cross, checked.responses):
-        matrices = tensor.detach().cpu().double().numpy()
-        mean = np.zeros((n, side**2, side**2))
+        matrices = tensor.detach().cpu().double().numpy()[:, support][:, :, support]
+        mean = np.zeros((n, *matrices.shape[1:]))
         for e, move in moves.items():
             conjugated = group.product[group.product[group.inverse[e], np.arange(n)], e]
             mean += move @ matrices[conjugated] @ move.T / len(moves)
@@ -174,4 +206,4 @@ def symmetrize(owner: str, group: Group, kernel_size: int, moments: SecondMoment
     cross = (cross + cross[-np.arange(n) % n].transpose(0, 2, 1)) / 2
     turns = sum(1 for e in moves if e < n)
     mirror = moves[n] if group.order > n else None
-    return SymmetricMoments(patches, cross, responses, moves[n // turns % n], turns, mirror)
+    return SymmetricMoments(patches, cross, responses, moves[n // turns % n], turns, mirror, lattice, support)

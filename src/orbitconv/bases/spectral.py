@@ -32,6 +32,7 @@ class SpectralBasis(FixedBasis):
         kernel_size: Side of the square kernel, in pixels.
         moments: Second moments of real images for the same group and kernel size, from
             `orbitconv.learn.measure_moments`; measured with `whiten=True` they count all spatial frequencies alike.
+            Those from `measure_hexagonal_moments` make a basis on hexagons, of side 2 radius + 1, exact at 60 degrees.
         dimension: Number of atoms.
         max_error: Largest relative equivariance error (not squared) of an orbit that is let in.
         max_frequency: Highest angular frequency k that is let in; all up to N/2 by default. A real orbit of k = N/2
@@ -81,9 +82,12 @@ class SpectralBasis(FixedBasis):
         window = (kernel_size, kernel_size)
 
         def turn(g: int) -> Float[np.ndarray, "d p"]:
-            return np.concatenate([orbit.atoms(int(group.rotation_steps[g]), n) for orbit in chosen])
+            atoms = np.concatenate([orbit.atoms(int(group.rotation_steps[g]), n) for orbit in chosen])
+            return symmetric.in_window(atoms)
 
-        super().__init__(group, kernel_size, torch.from_numpy(complete_orbit(group, window, turn, normalize=True)))
+        lattice = symmetric.lattice
+        atoms = complete_orbit(group, window, turn, normalize=True, lattice=lattice)
+        super().__init__(group, kernel_size, torch.from_numpy(atoms), lattice)
         sizes = [orbit.size(n) for orbit in chosen]
         self.errors = tuple(float(e) for e in np.repeat([orbit.error**0.5 for orbit in chosen], sizes))
         self.frequencies = tuple(int(k) for k in np.repeat([orbit.frequency for orbit in chosen], sizes))

@@ -4,13 +4,14 @@ from typing import final
 
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from orbitconv._support.checks import check_positive
 from orbitconv.bases.cyclic_fit import fit_cyclic_unitary
 from orbitconv.bases.filter_basis import FixedBasis
 from orbitconv.bases.orbit_spectrum import Orbit, smallest_ratio
-from orbitconv.bases.orbits import complete_orbit
-from orbitconv.bases.second_moments import SecondMoments, SymmetricMoments, check_excited, symmetrize
+from orbitconv.bases.orbits import Lattice, complete_orbit, support_of
+from orbitconv.bases.second_moments import SecondMoments, SymmetricMoments, check_excited, lattice_of, symmetrize
 from orbitconv.groups import Group
 
 
@@ -38,7 +39,8 @@ class UnitaryBasis(FixedBasis):
         kernel_size: Side of the square kernel, in pixels. Rectangles are not supported: no turn maps a rectangle
             to itself but the half turn.
         moments: Second moments of real images for the same group and kernel size, from
-            `orbitconv.learn.measure_moments`. Groups of quarter turns need none for the complete set.
+            `orbitconv.learn.measure_moments`. Groups of quarter turns need none for the complete set. Those from
+            `measure_hexagonal_moments` make a basis on hexagons, of side 2 radius + 1, exact at 60 degrees.
         dimension: Number of atoms; all by default. A pair of atoms that turns as one is never cut in two.
 
     Attributes:
@@ -63,25 +65,32 @@ class UnitaryBasis(FixedBasis):
     ) -> None:
         check_positive("UnitaryBasis", kernel_size=kernel_size)
         window, n = (kernel_size, kernel_size), group.num_rotations
-        pixels = np.eye(kernel_size**2)
+        lattice: Lattice = "square" if moments is None else lattice_of(moments)
+        pixels = np.eye(kernel_size**2)[support_of(window, lattice)]
         orbits: list[Orbit] = []
         if dimension is not None:
             check_positive("UnitaryBasis", dimension=dimension)
-            orbits = _best_orbits(symmetrize("UnitaryBasis", group, kernel_size, moments), dimension)
-            atoms = complete_orbit(
-                group, window, lambda g: np.concatenate([o.atoms(int(group.rotation_steps[g]), n) for o in orbits])
-            )
-        elif kernel_size == 1 or 4 % n == 0:
-            atoms = complete_orbit(group, window, lambda _: pixels)
+            symmetric = symmetrize("UnitaryBasis", group, kernel_size, moments)
+            orbits = _best_orbits(symmetric, dimension)
+
+            def turned(g: int) -> Float[np.ndarray, "d p"]:
+                return np.concatenate([o.atoms(int(group.rotation_steps[g]), n) for o in orbits])
+
+            atoms = complete_orbit(group, window, lambda g: symmetric.in_window(turned(g)), lattice=lattice)
+        elif kernel_size == 1 or (4 if lattice == "square" else 6) % n == 0:
+            atoms = complete_orbit(group, window, lambda _: pixels, lattice=lattice)
         else:
             symmetric = symmetrize("UnitaryBasis", group, kernel_size, moments)
+            pixels = np.eye(len(pixels))
             check_excited("UnitaryBasis", symmetric.responses.sum(0))
             split = fit_cyclic_unitary(symmetric)
             if split.dimension < len(pixels):
                 values, vectors = np.linalg.eigh(split.power(0, n))
                 pixels = vectors.T[values > 0.5]
-            atoms = complete_orbit(group, window, lambda g: pixels @ split.power(g, n).T)
-        super().__init__(group, kernel_size, torch.from_numpy(atoms))
+            atoms = complete_orbit(
+                group, window, lambda g: symmetric.in_window(pixels @ split.power(g, n).T), lattice=lattice
+            )
+        super().__init__(group, kernel_size, torch.from_numpy(atoms), lattice)
         self.errors = tuple(orbit.error**0.5 for orbit in orbits for _ in range(orbit.size(n)))
         self.frequencies = tuple(orbit.frequency for orbit in orbits for _ in range(orbit.size(n)))
 

@@ -17,6 +17,8 @@ from orbitconv.learn.gradient.refine import fine_tune_basis as fine_tune_basis
 from orbitconv.learn.gradient.refine import share_learned_basis as share_learned_basis
 from orbitconv.learn.gradient.rotators import ImageRotator as ImageRotator
 from orbitconv.learn.gradient.rotators import image_rotator as image_rotator
+from orbitconv.learn.hexagonal_moments import HexagonalMoments as HexagonalMoments
+from orbitconv.learn.hexagonal_moments import measure_hexagonal_moments as measure_hexagonal_moments
 from orbitconv.learn.matching import match_features as match_features
 from orbitconv.learn.moments import Moments as Moments
 from orbitconv.learn.moments import measure_moments as measure_moments

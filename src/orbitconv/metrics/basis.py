@@ -8,7 +8,8 @@ from torch import Tensor
 
 from orbitconv._support.precision import without_autocast
 from orbitconv.bases import FilterBasis
-from orbitconv.bases.second_moments import SecondMoments
+from orbitconv.bases.orbits import support_of
+from orbitconv.bases.second_moments import SecondMoments, lattice_of
 
 # Directions whose mean Gram eigenvalue is below this share of the largest are dropped.
 _RANK_TOLERANCE = 1e-6
@@ -71,7 +72,8 @@ def group_law_error(basis: FilterBasis) -> Float[Tensor, "g h"]:
     Raises:
         ValueError: If the basis is not complete.
     """
-    flat = basis(torch.float64).detach().flatten(2)
+    support = torch.from_numpy(support_of(basis.kernel_size, basis.lattice))
+    flat = basis(torch.float64).detach().flatten(2)[:, :, support]
     pixels = flat.shape[2]
     if flat.shape[1] != pixels or torch.linalg.matrix_rank(flat[0]) < pixels:
         raise ValueError(
@@ -118,10 +120,12 @@ def basis_equivariance_error(
     Raises:
         ValueError: If the moments are for another group or window.
     """
-    if (moments.group, moments.kernel_size) != (basis.group, basis.kernel_size):
+    expected = basis.group, basis.kernel_size, basis.lattice
+    found = moments.group, moments.kernel_size, lattice_of(moments)
+    if found != expected:
         raise ValueError(
-            f"basis_equivariance_error expects moments for {basis.group} and {basis.kernel_size}, got moments for "
-            f"{moments.group} and {moments.kernel_size}."
+            f"basis_equivariance_error expects moments for {expected[0]} and {expected[1]} on the {expected[2]} "
+            f"lattice, got moments for {found[0]} and {found[1]} on the {found[2]} lattice."
         )
     patches, cross, responses = moments.patches, moments.cross, moments.responses
     atoms = normalize_atoms(basis).atoms.to(cross)

@@ -69,7 +69,7 @@ def convolution_stack(
     Returns:
         The layers in order.
     """
-    stack: list[nn.Module] = []
+    stack = layers.enter()
     for index, (before, after) in enumerate(zip((in_channels, *fields), fields, strict=False)):
         halving = downsample if index in halve_after else None
         convolution = layers.conv if index else layers.lift

@@ -18,8 +18,11 @@ from orbitconv.nn import (
     GroupDropout,
     GroupMaxPool2d,
     GroupPool,
+    HexagonalBatchNorm2d,
+    HexagonalPool,
     LiftingConv2d,
     SeparableGroupConv2d,
+    ToHexagonal,
 )
 
 Downsample = Literal["max", "blur", "stride"]
@@ -79,6 +82,17 @@ class Layers:
         self.mixing: Mixing = mixing
         self.bases = KernelBases(owner, basis, kernel_size, also, odd)
         self.group, self.kernel_size = self.bases.group, self.bases.kernel_size
+        self.hexagonal = self.group is not None and self.bases.of(self.kernel_size).lattice == "hexagonal"
+        if self.hexagonal and mixing != "dense":
+            raise ValueError(f"{owner} expects mixing 'dense' for bases on hexagons, got {mixing!r}.")
+
+    def enter(self) -> list[nn.Module]:
+        """What comes before the first convolution: for a basis on hexagons, the way from pixels to the lattice.
+
+        Returns:
+            One layer or none.
+        """
+        return [ToHexagonal()] if self.hexagonal else []
 
     def lift(self, before: int, after: int, kernel_size: Size2 | None = None, **options: Any) -> Conv:
         """A convolution of the image: a LiftingConv2d, or `torch.nn.Conv2d`.
@@ -143,6 +157,8 @@ class Layers:
 
     def norm(self, fields: int) -> nn.Module:
         """Batch norm over images, plane and group."""
+        if self.hexagonal:
+            return HexagonalBatchNorm2d(fields)
         return nn.BatchNorm2d(fields) if self.group is None else GroupBatchNorm2d(fields)
 
     def dropout(self, p: float) -> nn.Module:
@@ -151,16 +167,27 @@ class Layers:
         return nn.Dropout(p) if self.group is None else GroupDropout(p)
 
     def max_pool(self, size: int) -> nn.Module:
-        """Maximum over windows of the plane."""
+        """Maximum over windows of the plane; on hexagons, over a point and its neighbours, where one in four stays."""
+        if self.hexagonal:
+            return self._hexagonal_pool(size, "max")
         return nn.MaxPool2d(size) if self.group is None else GroupMaxPool2d(size)
 
     def avg_pool(self, size: int) -> nn.Module:
-        """Mean over windows of the plane."""
+        """Mean over windows of the plane; on hexagons, over a point and its neighbours, where one in four stays."""
+        if self.hexagonal:
+            return self._hexagonal_pool(size, "mean")
         return nn.AvgPool2d(size) if self.group is None else GroupAvgPool2d(size)
 
     def blur_pool(self) -> nn.Module:
         """Anti-aliased down-sampling by two."""
+        if self.hexagonal:
+            return self._hexagonal_pool(2, "mean")
         return BlurPool2d() if self.group is None else GroupBlurPool2d()
+
+    def _hexagonal_pool(self, size: int, reduction: Literal["max", "mean"]) -> nn.Module:
+        if size != 2:
+            raise ValueError(f"{self.owner} halves planes on hexagons, got windows of {size}.")
+        return HexagonalPool(4, reduction)
 
     def pool_group(self, reduction: Literal["max", "mean"]) -> nn.Module:
         """From the group to the plane; nothing to do for plain layers."""
@@ -215,4 +242,9 @@ class Layers:
         """
         if downsample is not None and downsample not in get_args(Downsample):
             raise ValueError(f"{self.owner} expects downsample 'max', 'blur' or 'stride', got {downsample!r}.")
+        if downsample == "stride" and self.hexagonal:
+            raise ValueError(
+                f"{self.owner} expects downsample 'max' or 'blur' on hexagons, whose centre a stride of 2 loses on "
+                "every other radius, got 'stride'."
+            )
         return 2 if downsample == "stride" else 1

@@ -8,6 +8,10 @@ from orbitconv.nn.folding import fold as fold
 from orbitconv.nn.folding import freeze as freeze
 from orbitconv.nn.group_conv import GroupConv2d as GroupConv2d
 from orbitconv.nn.group_conv_transpose import GroupConvTranspose2d as GroupConvTranspose2d
+from orbitconv.nn.hexagonal import HexagonalBatchNorm2d as HexagonalBatchNorm2d
+from orbitconv.nn.hexagonal import HexagonalMask as HexagonalMask
+from orbitconv.nn.hexagonal import HexagonalPool as HexagonalPool
+from orbitconv.nn.hexagonal import ToHexagonal as ToHexagonal
 from orbitconv.nn.lifting import LiftingConv2d as LiftingConv2d
 from orbitconv.nn.norm import GroupBatchNorm2d as GroupBatchNorm2d
 from orbitconv.nn.norm import GroupGroupNorm2d as GroupGroupNorm2d

@@ -5,6 +5,8 @@ from typing import final
 from jaxtyping import Float
 from torch import Tensor
 
+from orbitconv.hexagonal import HexagonalImage
+from orbitconv.hexagonal.image import planes_of
 from orbitconv.nn.conv import BasisConv2d
 from orbitconv.nn.products.dense import expand_lifting
 
@@ -41,8 +43,11 @@ class LiftingConv2d(BasisConv2d):
     Shapes:
         (batch, in_channels, height, width) -> (batch, out_channels, group, height', width')
 
+    With a basis on hexagons it takes a `HexagonalImage`, and returns feature maps of axial arrays as plain tensors.
+
     Raises:
-        TypeError: If the basis is not a FilterBasis; at call time, if the input has another dtype.
+        TypeError: If the basis is not a FilterBasis; at call time, if the input has another dtype, or is on another
+            lattice than the basis.
         ValueError: If an argument is out of range; at call time, if the input has another shape.
 
     Source: Cohen & Welling (2016), section 6; Diaconu & Worrall (2019), section 2.2.
@@ -61,8 +66,9 @@ class LiftingConv2d(BasisConv2d):
     ) -> Float[Tensor, "og i ky kx"]:
         return expand_lifting(coefficients, atoms)
 
-    def forward(self, x: Float[Tensor, "b i h w"]) -> Float[Tensor, "b o g h2 w2"]:
+    def forward(self, x: Float[Tensor, "b i h w"] | HexagonalImage) -> Float[Tensor, "b o g h2 w2"]:
         """Correlate `x` with the filter at every group element."""
+        x = planes_of("LiftingConv2d", x, hexagonal=self.basis.lattice == "hexagonal")
         if x.ndim != 4 or x.shape[1] != self.in_channels:
             hint = " It is on a group already: use GroupConv2d." if x.ndim == 5 else ""
             raise ValueError(
