@@ -20,6 +20,7 @@ STUDIES: Mapping[str, tuple[str, str]] = {
     "rotated-cifar10": ("networks.settings:RotatedCifar10Study", "Every family of bases on turned photographs."),
     "stability": ("networks.stability:StabilityStudy", "Error against the angle, layer by layer."),
     "separable": ("networks.separable:SeparableStudy", "Convolutions in cheaper steps."),
+    "systems": ("systems.study:SystemsStudy", "One table over the systems that the paper stands among."),
     "mlp-to-cnn": ("mlp_to_cnn.study:MlpToCnn", "Networks that ignore, learn or know translation."),
     "learn-action": ("actions.learn_action:LearnAction", "Learn a transformation from pairs of images."),
     "bench": ("speed.command:BenchCommand", "Speed and memory beside plain convolutions and the peers."),
@@ -34,6 +35,7 @@ WORK: Mapping[str, tuple[str, str]] = {
     "StabilityStudy": ("networks.stability:study_stability", "networks.stability_figures:show"),
     "SeparableStudy": ("networks.separable:study_separable", "networks.separable_figures:show"),
     "NetworkStudy": ("networks.study:compare_networks", "networks.figures:show"),
+    "SystemsStudy": ("systems.study:study_systems", "systems.show:show"),
     "MlpToCnn": ("mlp_to_cnn.study:compare_mlp_to_cnn", "mlp_to_cnn.figures:show"),
     "LearnAction": ("actions.figures:learn_and_write", "actions.figures:show"),
 }

@@ -141,7 +141,8 @@ def _parse(path: Path) -> tuple[dict[str, Any], Float[np.ndarray, "e d ky kx"]]:
         if lattice not in get_args(Lattice):
             raise ValueError(f"it is on a lattice named {lattice!r}")
         support_of(tuple(described["kernel_size"]), lattice)
-        rests = sorted({rest for _, rest in factor_exact(group, *described["kernel_size"], lattice)})
+        height, width = described["kernel_size"]
+        rests = sorted({rest for _, rest in factor_exact(group, height, width, lattice)})
         if elements not in (rests, list(range(group.order))):
             raise ValueError(f"its elements are not those that {group} needs")
         if described.get("recommended_dimension", 1) not in range(1, stored.shape[1] + 1):
