@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 def record_one(library: str, name: str) -> str:
     """Train and record one network."""
     import torch
-    from peer_networks import SIDE, build, run, train
+    from peer_networks import SIDE, build, run, run_first, train
     from recorded_networks import FOLDER, record
 
     warnings.simplefilter("ignore")
@@ -31,7 +31,8 @@ def record_one(library: str, name: str) -> str:
     path = FOLDER / f"{library}-{name}.npz"
     path.parent.mkdir(exist_ok=True)
     version = importlib.import_module(library).__version__
-    record(path, library, version, torch.nn.Sequential(body, head), images, run(body, head, images))
+    outputs, features = run(body, head, images), run_first(body, images)
+    record(path, library, version, torch.nn.Sequential(body, head), images=images, outputs=outputs, features=features)
     return f"{path.relative_to(ROOT)}: {path.stat().st_size} bytes"
 
 

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 
 SIDE = 20
+FIRST = 6
+"""So many layers end on the group, with three regular fields."""
 
 # One mirror axis a process: e2cnn 0.2.3 gives a second one the kernels of the first.
 SPACES: dict[str, dict[str, Any]] = {
@@ -71,6 +73,15 @@ def run(body: Any, head: nn.Module, images: Tensor) -> Tensor:
     """Their outputs."""
     layers = importlib.import_module(f"{type(body).__module__.partition('.')[0]}.nn")
     return head(body(layers.GeometricTensor(images, body.in_type)).tensor)
+
+
+def run_first(body: Any, images: Tensor) -> Tensor:
+    """What their first layers give, in their order of planes."""
+    layers = importlib.import_module(f"{type(body).__module__.partition('.')[0]}.nn")
+    x = layers.GeometricTensor(images, body.in_type)
+    for layer in list(body.children())[:FIRST]:
+        x = layer(x)
+    return x.tensor
 
 
 def train(body: nn.Module, head: nn.Module, steps: int = 5) -> None:

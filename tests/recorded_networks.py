@@ -30,6 +30,7 @@ class Recorded:
         module: The stand-in.
         images: An input.
         outputs: What the network gave for it.
+        features: What its first layers gave, on the group.
     """
 
     library: str
@@ -37,14 +38,16 @@ class Recorded:
     module: nn.Module
     images: Tensor
     outputs: Tensor
+    features: Tensor
 
 
-def record(path: Path, library: str, version: str, module: nn.Module, images: Tensor, outputs: Tensor) -> None:
-    """Write a network with one input and output."""
+def record(path: Path, library: str, version: str, module: nn.Module, **data: Tensor) -> None:
+    """Write a network with images, outputs and features."""
     writer = _Writer(library)
     tree = {"library": library, "version": version, "module": writer.module(module), "spaces": writer.spaces}
     arrays = {f"t{key}": tensor.detach().numpy() for key, tensor in enumerate(writer.tensors)}
-    np.savez_compressed(path, tree=json.dumps(tree), images=images.numpy(), outputs=outputs.detach().numpy(), **arrays)
+    arrays |= {name: tensor.detach().numpy() for name, tensor in data.items()}
+    np.savez_compressed(path, tree=json.dumps(tree), **arrays)
 
 
 def replay(path: Path) -> Recorded:
@@ -52,10 +55,10 @@ def replay(path: Path) -> Recorded:
     with np.load(path, allow_pickle=False) as stored:
         tensors = {key: torch.from_numpy(stored[key]) for key in stored.files if key != "tree"}
         tree = json.loads(str(stored["tree"]))
-    images, outputs = tensors.pop("images"), tensors.pop("outputs")
+    data = {name: tensors.pop(name) for name in ("images", "outputs", "features")}
     spaces = [_space(tree["library"], described) for described in tree["spaces"]]
     module = _module(tree["module"], spaces, tensors)
-    return Recorded(tree["library"], tree["version"], module, images, outputs)
+    return Recorded(tree["library"], tree["version"], module, **data)
 
 
 class _Writer:
