@@ -21,6 +21,8 @@ STUDIES: Mapping[str, tuple[str, str]] = {
     "stability": ("networks.stability:StabilityStudy", "Error against the angle, layer by layer."),
     "separable": ("networks.separable:SeparableStudy", "Convolutions in cheaper steps."),
     "systems": ("systems.study:SystemsStudy", "One table over the systems that the paper stands among."),
+    "eurosat": ("pictures.eurosat:EuroSat", "Satellite pictures by class, at equal parameters and at equal time."),
+    "nuclei": ("pictures.nuclei:Nuclei", "Masks of nuclei in one pass, beside eight turned and mirrored ones."),
     "mlp-to-cnn": ("mlp_to_cnn.study:MlpToCnn", "Networks that ignore, learn or know translation."),
     "learn-action": ("actions.learn_action:LearnAction", "Learn a transformation from pairs of images."),
     "bench": ("speed.command:BenchCommand", "Speed and memory beside plain convolutions and the peers."),
@@ -36,6 +38,8 @@ WORK: Mapping[str, tuple[str, str]] = {
     "SeparableStudy": ("networks.separable:study_separable", "networks.separable_figures:show"),
     "NetworkStudy": ("networks.study:compare_networks", "networks.figures:show"),
     "SystemsStudy": ("systems.study:study_systems", "systems.show:show"),
+    "EuroSat": ("pictures.eurosat:study_eurosat", "pictures.shown:show_eurosat"),
+    "Nuclei": ("pictures.nuclei:study_nuclei", "pictures.shown:show_nuclei"),
     "MlpToCnn": ("mlp_to_cnn.study:compare_mlp_to_cnn", "mlp_to_cnn.figures:show"),
     "LearnAction": ("actions.figures:learn_and_write", "actions.figures:show"),
 }

@@ -1,0 +1,1 @@
+"""Pictures of one's own: satellite pictures by class, and nuclei by mask."""

@@ -1,0 +1,125 @@
+"""Land from above: ten classes of satellite pictures, at equal parameters and at equal training time."""
+
+import statistics
+import time
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from torch import Tensor
+
+import orbitconv
+from orbitconv import Builder
+from orbitconv._support.checks import check_positive
+from orbitconv._support.progress import ProgressCallback, silent
+from orbitconv.models import count_multiply_adds, count_parameters
+from orbitconv.records.command import command_of
+from orbitconv.records.record import Record, Row
+from orbitconv.train import Classification, Plan, Training
+from studies.base.journal import Journal
+from studies.networks.step_times import seconds_of_steps
+from studies.pictures.settings import PictureStudy, Subject, compared
+from studies.pictures.training import trained
+
+Examples = tuple[Tensor, Tensor]
+
+_VALIDATION = 0.15
+_STEPS = "time of a training step"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EuroSat(PictureStudy):
+    """Train a plain network and networks on groups to tell ten kinds of land from above, and count their errors.
+
+    Plain networks of `equal_time` widths are trained for as many epochs as take the time of the slowest network on a
+    group. A study that was stopped goes on; more seeds can follow later.
+    """
+
+    study: ClassVar[str] = "eurosat"
+    out: Path = Path("runs/eurosat")
+    equal_time: tuple[int, ...] = (8, 16)
+    """Channels of the first stage of the plain networks that get as much time as a network on a group."""
+    time_of: str = "spectral-d8-k3"
+    """The basis whose network sets that time."""
+    training: Training = field(default_factory=lambda: Training(epochs=12, learning_rate=1e-2, weight_decay=1e-2))
+    validation: bool = False
+    """Hold a stratified part of the training pictures out and test on it: for the choice of settings, since the test
+    pictures are not asked then."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive("study eurosat", **{f"equal_time[{i}]": width for i, width in enumerate(self.equal_time)})
+        if self.equal_time and self.time_of not in self.bases:
+            raise ValueError(f"study eurosat expects time_of out of {', '.join(self.bases)}, got {self.time_of!r}.")
+
+
+def study_eurosat(config: EuroSat, progress: ProgressCallback = silent) -> Record:
+    """Time a training step of every network, then train and test all, seed by seed."""
+    journal = Journal(config.out, config.fixed, overwrite=config.overwrite, also=("networks",))
+    train, test = pictures(config, progress)
+    equal = compared(config)
+    wider = [Subject(f"plain, {width} channels", None, width, config.training.epochs) for width in config.equal_time]
+    steps = {
+        row["network"]: float(row["step_ms"])
+        for row in journal.rows(_STEPS, partial(_steps, config, [*equal, *wider], train, progress))
+    }
+    slowest = steps[next(one.name for one in equal if one.basis == config.time_of)] if wider else 0.0
+    longer = [replace(one, epochs=max(1, round(one.epochs * slowest / steps[one.name]))) for one in wider]
+    tables = {"equal parameters": equal, "equal time": longer}
+    parts = {
+        f"{table}: {one.name}, seed {seed}": partial(
+            _work, config, table, one, seed, steps[one.name], train, test, progress
+        )
+        for seed in range(config.seeds) for table, subjects in tables.items() for one in subjects
+    }  # fmt: skip
+    record = Record(
+        study="eurosat", command=command_of("python -m studies eurosat", config, "eurosat"),
+        config={**config.fixed, "seeds": config.seeds}, source=journal.source,
+    )  # fmt: skip
+    for rows in journal.collect(parts).values():
+        for row in rows:
+            record.add(**row)
+    record.source = journal.source
+    return record
+
+
+def pictures(config: EuroSat, progress: ProgressCallback = silent) -> tuple[Examples, Examples]:
+    """Pictures to train on and to test on, in memory."""
+    share = _VALIDATION if config.validation else None
+    found = orbitconv.data.folder(config.pictures, val_share=share, progress=progress)
+    return found.train.stacked(progress), found.split("val" if config.validation else "test").stacked(progress)
+
+
+def _builder(subject: Subject, classes: int) -> Builder:
+    arguments = {"basis": subject.basis, "plain_width": subject.plain_width, "num_classes": classes}
+    return Builder("studies.pictures.networks:satellite", arguments)
+
+
+def _steps(config: EuroSat, subjects: list[Subject], train: Examples, progress: ProgressCallback) -> list[Row]:
+    """Milliseconds of the processor for a training step of every network, the median."""
+    total, classes = config.training.batch_size, int(train[1].max()) + 1
+    seconds = seconds_of_steps(
+        {one.name: _builder(one, classes).build(("studies",)) for one in subjects},
+        (train[0][:total], train[1][:total]), Classification(),
+        Plan(training=config.training, augmentation=config.augmentation, hardware=config.hardware),
+        config.rounds, time.process_time, progress,
+    )  # fmt: skip
+    return [{"network": name, "step_ms": 1e3 * statistics.median(own)} for name, own in seconds.items()]
+
+
+def _work(
+    config: EuroSat, table: str, subject: Subject, seed: int, step_ms: float, train: Examples, test: Examples,
+    progress: ProgressCallback,
+) -> list[Row]:  # fmt: skip
+    """Train one network, and ask it once about the test pictures."""
+    builder = _builder(subject, int(train[1].max()) + 1)
+    network, seconds = trained(subject, seed, builder, train, config, progress)
+    return [{
+        "table": table, "network": subject.name, "family": subject.family, "group": subject.group, "kernel": 3,
+        "seed": seed, "train": "eurosat", "epochs": subject.epochs,
+        "parameters": count_parameters(network.network),
+        "multiply_adds": count_multiply_adds(network.network, tuple(train[0].shape[1:])),
+        "step_ms": round(step_ms, 2), "seconds": seconds, "test": "validation" if config.validation else "upright",
+        "test_error_percent": orbitconv.evaluate(network, test)["error_percent"],
+    }]  # fmt: skip

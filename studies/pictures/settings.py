@@ -1,0 +1,94 @@
+"""What both studies of pictures have in common: where the pictures are, what is compared, how it is trained."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from orbitconv._support.checks import check_positive
+from orbitconv.bases.registry import parse_basis_name
+from orbitconv.records.command import settings_of
+from orbitconv.train import Augmentation, Hardware, Training
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureStudy:
+    """Train networks on pictures of one folder, a plain one and one for each basis, and test them."""
+
+    study: ClassVar[str]
+
+    out: Path = Path("runs/pictures")
+    """Folder of the study. It goes on from what is in it."""
+    data_dir: Path | None = None
+    """Folder that holds the folder of the pictures; by default ORBITCONV_DATA."""
+    overwrite: bool = False
+    """Begin anew in a folder with a study of other settings."""
+    results: Path | None = None
+    """Write the record of all that is done to this JSON file too."""
+    seeds: int = 3
+    """Networks of each kind, from different seeds; tables show their mean."""
+    bases: tuple[str, ...] = ("exact-d4-k3", "spectral-c8-k3", "spectral-d8-k3")
+    """Bases of 3x3 kernels; the plain network is trained in any case."""
+    plain_width: int = 8
+    """Channels of the first stage of the plain network; all others get widths that make them as large."""
+    training: Training = field(default_factory=Training)
+    """How to train."""
+    augmentation: Augmentation = field(default_factory=lambda: Augmentation(rotation="circle", flip=True))
+    """How training pictures are altered, for all networks alike."""
+    hardware: Hardware = field(default_factory=Hardware)
+    """What to compute on."""
+    rounds: int = 20
+    """Training steps, or pictures, of each network that are timed, one of each in turn."""
+
+    def __post_init__(self) -> None:
+        owner = f"study {self.study}"
+        check_positive(owner, seeds=self.seeds, plain_width=self.plain_width, rounds=self.rounds)
+        for name in self.bases:
+            if parse_basis_name(name).kernel_size != 3:
+                raise ValueError(f"{owner} expects bases of 3x3 kernels, as in spectral-c8-k3, got {name!r}.")
+        for part in (self.training, self.augmentation, self.hardware):
+            part.check()
+
+    @property
+    def pictures(self) -> Path:
+        """The folder of the pictures."""
+        root = self.data_dir or os.environ.get("ORBITCONV_DATA")
+        if root is None:
+            raise ValueError(
+                f"study {self.study} expects the folder {self.study}/ in --data-dir or ORBITCONV_DATA, got neither."
+            )
+        return Path(root) / self.study
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """The settings that all networks have in common: more seeds can follow later."""
+        return {name: value for name, value in settings_of(self).items() if name not in {"seeds", "hardware"}}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network that is compared: its name, its basis if it has one, its size and its training."""
+
+    name: str
+    basis: str | None
+    plain_width: int
+    epochs: int
+
+    @property
+    def family(self) -> str:
+        """Family of the basis."""
+        return "plain" if self.basis is None else parse_basis_name(self.basis).family
+
+    @property
+    def group(self) -> str:
+        """Name of the group."""
+        return "c1" if self.basis is None else parse_basis_name(self.basis).group.name.lower()
+
+
+def compared(config: PictureStudy) -> list[Subject]:
+    """The plain network and one for each basis, at equal parameters."""
+    made = [Subject("plain", None, config.plain_width, config.training.epochs)]
+    for name in config.bases:
+        parsed = parse_basis_name(name)
+        made.append(Subject(f"{parsed.family} {parsed.group.name}", name, config.plain_width, config.training.epochs))
+    return made

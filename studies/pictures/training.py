@@ -1,0 +1,55 @@
+"""One network of a study of pictures, trained into a folder of its own."""
+
+import re
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import orbitconv
+from orbitconv import Builder
+from orbitconv._support.progress import FIGURES, ProgressCallback
+from orbitconv.train import TrainedNetwork
+from orbitconv.train.fitting import Data
+from studies.pictures.settings import PictureStudy, Subject
+
+
+def trained(
+    subject: Subject,
+    seed: int,
+    builder: Builder,
+    data: Data,
+    config: PictureStudy,
+    progress: ProgressCallback,
+) -> tuple[TrainedNetwork, float]:
+    """The network, and seconds of the processor for its training; a training that was stopped goes on.
+
+    A processor that is shared does not count what others do. Seconds are those of the epochs of this process, times
+    the share of all epochs that these are.
+    """
+    name = f"{subject.name}, {subject.epochs} epochs, seed {seed}"
+    folder = folder_of(config.out, name)
+
+    def show(what: str, done: int, total: int) -> None:
+        progress(f"{name}{FIGURES}{what.partition(FIGURES)[2]}", done, total)
+
+    ends = [time.process_time()]
+
+    def clock(_row: object) -> bool:
+        ends.append(time.process_time())
+        return False
+
+    network = orbitconv.fit(
+        builder, data, training=replace(config.training, epochs=subject.epochs), augmentation=config.augmentation,
+        hardware=config.hardware, seed=seed, out=folder, resume=folder.exists(), progress=show, on_epoch=clock,
+    )  # fmt: skip
+    network.save(folder / "model.safetensors")
+    epochs = len(ends) - 1
+    seconds = (
+        (ends[-1] - ends[0]) / epochs * subject.epochs if epochs else sum(float(r["seconds"]) for r in network.rows)
+    )
+    return network, round(seconds, 1)
+
+
+def folder_of(study: Path, name: str) -> Path:
+    """Where a network is trained."""
+    return study / "networks" / re.sub(r"[^a-z0-9]+", "-", name.lower())

@@ -1,0 +1,119 @@
+"""Both studies of pictures on generated pictures, at the smallest size; a number of each is computed again."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import orbitconv
+from orbitconv.metrics.objects import object_f1
+from orbitconv.models import UNet, count_parameters
+from orbitconv.train import Training, read_trained
+from studies.__main__ import main
+from studies.pictures.eurosat import EuroSat, study_eurosat
+from studies.pictures.networks import satellite
+from studies.pictures.nuclei import EightPasses
+
+image_module = pytest.importorskip("PIL.Image")
+pytest.importorskip("matplotlib")
+
+TRAINING = ["--training.epochs", "1", "--training.batch-size", "8", "--rounds", "2", "--seeds", "2"]
+
+
+def save(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image_module.fromarray(pixels.astype(np.uint8)).save(path)
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """Bright and dark classes; bright discs on dark ground, pictures of two sizes."""
+    draws = np.random.default_rng(0)
+    for split, count in (("train", 16), ("test", 6)):
+        for i in range(count):
+            for kind, shift in (("forest", 0), ("river", 60)):
+                pixels = draws.integers(0, 150, (16, 16, 3)) + shift
+                save(tmp_path / "eurosat" / split / kind / f"{i}.png", pixels)
+            y, x = np.mgrid[: 20 + 4 * (i % 2), :24]
+            numbers = np.zeros(x.shape)
+            for number, (row, col) in enumerate(((5, 5), (12, 16)), start=1):
+                numbers[(y - row) ** 2 + (x - col) ** 2 < 14] = number
+            save(tmp_path / "nuclei" / split / "images" / f"{i}.png", 60 * draws.random(x.shape) + 150 * (numbers > 0))
+            save(tmp_path / "nuclei" / split / "masks" / f"{i}.png", numbers)
+    monkeypatch.setenv("ORBITCONV_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_errors_of_satellite_pictures_are_those_of_the_networks_that_were_kept(data):
+    words = ["--bases", "exact-d4-k3", "--time-of", "exact-d4-k3", "--plain-width", "4", "--equal-time", "6"]
+    main(["eurosat", *words, *TRAINING, "--results", "record.json"])
+    rows = json.loads((data / "record.json").read_text())["rows"]
+    assert [(row["table"], row["network"], row["seed"]) for row in rows] == [
+        (table, network, seed) for seed in range(2) for table, network in (
+            ("equal parameters", "plain"), ("equal parameters", "exact D4"), ("equal time", "plain, 6 channels"),
+        )
+    ]  # fmt: skip
+    assert all(row["step_ms"] > 0 and row["seconds"] >= 0 for row in rows)
+    test = orbitconv.data.folder(data / "eurosat").test
+    images, labels = test.stacked()
+    network = read_trained(data / "runs" / "eurosat" / "networks" / "exact-d4-1-epochs-seed-1", ("studies",)).network
+    wrong = int((network(images).argmax(1) != labels).sum())
+    assert rows[4]["test_error_percent"] == pytest.approx(100 * wrong / len(labels))
+
+
+def test_a_plain_network_of_equal_time_gets_the_epochs_that_time_allows(data, monkeypatch):
+    made = {"plain": [0.5], "exact D4": [2.0], "plain, 6 channels": [1.0]}
+    monkeypatch.setattr("studies.pictures.eurosat.seconds_of_steps", lambda *_: made)
+    training = Training(epochs=2, batch_size=8)
+    config = EuroSat(bases=("exact-d4-k3",), time_of="exact-d4-k3", equal_time=(6,), seeds=1, training=training)
+    assert [(row["network"], row["epochs"], row["step_ms"]) for row in study_eurosat(config).rows] == [
+        ("plain", 2, 500), ("exact D4", 2, 2000), ("plain, 6 channels", 4, 1000),
+    ]  # fmt: skip
+    asked = EuroSat(**{**vars(config), "validation": True, "overwrite": True})
+    assert {row["test"] for row in study_eurosat(asked).rows} == {"validation"}
+
+
+@pytest.mark.parametrize("basis", ["exact-d4-k3", "spectral-c8-k3", "spectral-d8-k3"])
+def test_networks_of_satellite_pictures_are_as_large_as_the_plain_one(basis):
+    count, plain = (count_parameters(satellite(name, 12)) for name in (basis, None))
+    assert abs(count - plain) < 0.05 * plain
+
+
+def test_scores_of_satellite_pictures_do_not_change_when_they_turn():
+    network, x = satellite("exact-d4-k3", 6).double().eval(), torch.rand(2, 3, 32, 32, dtype=torch.float64)
+    torch.testing.assert_close(network(x.rot90(1, (2, 3)).flip(3)), network(x), rtol=0, atol=1e-12)
+    plain = satellite(None, 6).double().eval()
+    assert float((plain(x.rot90(1, (2, 3))) - plain(x)).detach().abs().max()) > 1e-4
+
+
+def test_figures_of_nuclei_are_those_of_the_networks_that_were_kept(data):
+    words = ["--bases", "exact-d4-k3", "--plain-width", "3", "--depth", "1", "--window", "16", "--timed-side", "20"]
+    main(["nuclei", *words, *TRAINING, "--results", "record.json"])
+    rows = json.loads((data / "record.json").read_text())["rows"]
+    kinds = [("plain", 1), ("plain", 8), ("exact D4", 1)]
+    assert [(row["network"], row["passes"], row["seed"]) for row in rows] == [
+        (*kind, seed) for seed in range(2) for kind in kinds
+    ]
+    test = orbitconv.data.folder(data / "nuclei", channels=3, objects=True).test
+    for row, name in ((rows[1], "plain"), (rows[2], "exact-d4")):
+        network = read_trained(data / "runs" / "nuclei" / "networks" / f"{name}-1-epochs-seed-0").network
+        seen = EightPasses(network) if row["passes"] == 8 else network
+        both = sizes = 0
+        for image, mask in test:
+            said = seen(image[None]).argmax(1)[0] == 1
+            both, sizes = both + int((said & (mask == 1)).sum()), sizes + int(said.sum()) + int((mask == 1).sum())
+        assert row["dice"] == pytest.approx(2 * both / sizes)
+    assert 0 <= rows[0]["f1_50"] <= float(object_f1(torch.tensor([[1, 0, 0]])))
+
+
+def test_eight_passes_change_nothing_about_an_equivariant_network_and_make_a_plain_one_so():
+    x = torch.rand(1, 3, 12, 10, dtype=torch.float64)
+    exact = UNet("exact-d4-k3", 2, depth=1, width=2).double().eval()
+    torch.testing.assert_close(EightPasses(exact)(x).exp(), exact(x).softmax(1), rtol=0, atol=1e-12)
+    plain = UNet(None, 2, depth=1, width=3).double().eval()
+    eight = EightPasses(plain)
+    turned = eight(x.rot90(1, (2, 3)).flip(3))
+    torch.testing.assert_close(turned, eight(x).rot90(1, (2, 3)).flip(3), rtol=0, atol=1e-12)
+    assert float((eight(x).exp() - plain(x).softmax(1)).detach().abs().max()) > 1e-4
