@@ -38,13 +38,17 @@ class EuroSat(PictureStudy):
 
     study: ClassVar[str] = "eurosat"
     out: Path = Path("runs/eurosat")
-    equal_time: tuple[int, ...] = (8, 16)
+    plain_width: int = 12
+    """Channels of the first stage of the plain network; all others get widths that make them as large."""
+    equal_time: tuple[int, ...] = (12,)
     """Channels of the first stage of the plain networks that get as much time as a network on a group."""
     time_of: str = "spectral-d8-k3"
     """The basis whose network sets that time."""
-    training: Training = field(default_factory=lambda: Training(epochs=12, learning_rate=1e-2, weight_decay=1e-2))
+    training: Training = field(
+        default_factory=lambda: Training(epochs=8, batch_size=32, learning_rate=1e-2, weight_decay=1e-2)
+    )
     validation: bool = False
-    """Hold a stratified part of the training pictures out and test on it: for the choice of settings, since the test
+    """Hold a stratified part of the training pictures out and test on it: for the choice of settings, as the test
     pictures are not asked then."""
 
     def __post_init__(self) -> None:
@@ -61,7 +65,7 @@ def study_eurosat(config: EuroSat, progress: ProgressCallback = silent) -> Recor
     equal = compared(config)
     wider = [Subject(f"plain, {width} channels", None, width, config.training.epochs) for width in config.equal_time]
     steps = {
-        row["network"]: float(row["step_ms"])
+        str(row["network"]): float(row["step_ms"] or 0)
         for row in journal.rows(_STEPS, partial(_steps, config, [*equal, *wider], train, progress))
     }
     slowest = steps[next(one.name for one in equal if one.basis == config.time_of)] if wider else 0.0

@@ -107,8 +107,9 @@ def study_nuclei(config: Nuclei, progress: ProgressCallback = silent) -> Record:
 
 def pictures(config: Nuclei, progress: ProgressCallback = silent) -> PictureFolder:
     """Windows of pictures to train on, decoded once, and whole pictures to test on."""
+    share = _VALIDATION if config.validation else None
     found = orbitconv.data.folder(
-        config.pictures, channels=3, objects=True, window=config.window, val_share=_VALIDATION if config.validation else None,
+        config.pictures, channels=3, objects=True, window=config.window, val_share=share,
         cache=config.out / "decoded", progress=progress,
     )  # fmt: skip
     return replace(found, test=None) if config.validation else found
