@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "export": ("export:ExportCommand", "Write a trained network to a file that needs no orbitconv."),
     "learn-basis": ("learn_basis:LearnBasisCommand", "Learn from pictures how filters turn."),
     "show-basis": ("show_basis:ShowBasisCommand", "Draw bases: orbits, a filter that turns, spectra."),
+    "explore": ("explore:ExploreCommand", "Write a page in which filters and pictures turn."),
     "build-kernel": ("build_kernel:BuildKernelCommand", "Compile the faster products once."),
 }
 """Name of a command, the class below `orbitconv.cli` that runs it, and what it does in one line."""

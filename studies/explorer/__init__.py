@@ -1,0 +1,1 @@
+"""Pictures that turn, as the explorer shows them."""
