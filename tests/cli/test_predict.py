@@ -1,12 +1,14 @@
 """`orbitconv predict` as a person calls it."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 import torch
 
 from orbitconv.cli import main
+from orbitconv.prediction.predicting import turned_probabilities
 from orbitconv.train import Network, TrainConfig, build_network
 from orbitconv.train.engine.state import weights_of
 from orbitconv.train.networks import write_trained
@@ -28,6 +30,7 @@ def folder(tmp_path, monkeypatch):
     image_module.fromarray(pixels[:12, :12, 0]).save(tmp_path / "pictures" / "small.png")
     (tmp_path / "pictures" / "notes.txt").write_text("no picture")
     (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "other.csv").write_text("name,page\na,0\n")
     (tmp_path / "empty").mkdir()
     (tmp_path / "cut.safetensors").write_bytes(path.read_bytes()[:-5])
     newer = path.read_bytes().replace(b'"version": "1"', b'"version": "9"')
@@ -65,7 +68,11 @@ def test_pictures_are_told_in_a_table_and_in_files(folder, capsys):
         (["run", "empty"], "empty holds no pictures"),
         (["run", "pictures", "--turns", "0"], "turns >= 1"),
         (["run", "pictures", "--size", "0"], "size >= 1"),
-        (["run", "pictures", "text.png", "--csv", "out.csv"], "text.png cannot be read"),
+        (["run", "text.png", "--csv", "out.csv"], "text.png cannot be read"),
+        (["run", "text.png", "pictures", "--csv", "out.csv", "--max-unreadable", "1.5"], "between 0 and 1"),
+        (["run", "pictures", "--resume"], "--resume expects a file to go on with"),
+        (["run", "pictures", "--resume", "--json", "pictures/notes.txt"], "holds no predictions to go on with"),
+        (["run", "pictures", "--resume", "--csv", "other.csv"], "holds no predictions to go on with"),
         (["run", "pictures", "--csv", "text.png/out.csv"], "text.png"),
     ],
 )
@@ -78,6 +85,77 @@ def test_bad_input_ends_with_2_one_message_and_nothing_written(folder, capsys, a
     assert words in " ".join(told.err.split())
     assert "Traceback" not in told.err + told.out
     assert sorted(folder.rglob("*")) == before
+
+
+def test_a_picture_that_cannot_be_read_is_named_and_left_out(folder, capsys):
+    main(["predict", "run", "text.png", "pictures", "--csv", "a.csv", "--device", "cpu"])
+    assert "1 pictures were left out:" in (told := capsys.readouterr().out)
+    assert "text.png cannot be read as a picture" in told
+    assert len((folder / "a.csv").read_text().splitlines()) == 3
+    (folder / "b.png").write_text("no picture")
+    with pytest.raises(SystemExit) as ended:
+        main(["predict", "run", "text.png", "b.png", "pictures", "--json", "b.json"])
+    assert ended.value.code == 2
+    assert "cannot use 2 of 4 pictures" in capsys.readouterr().err
+    assert len(json.loads((folder / "b.json").read_text())["rows"]) == 2  # what was done is kept
+
+
+def test_a_second_call_goes_on_where_the_first_was_stopped(folder, capsys):
+    asked = ["predict", "run", "pictures", "--csv", "a.csv", "--json", "b.json", "--device", "cpu", "--resume"]
+    main(asked)
+    whole = [(folder / name).read_text() for name in ("a.csv", "b.json")]
+    (folder / "a.csv").write_text(whole[0][:-10])
+    before = json.loads(whole[1])
+    (folder / "b.json").write_text(json.dumps({**before, "rows": before["rows"][:1]}))
+    capsys.readouterr()
+    main(asked)
+    lines, after = (folder / "a.csv").read_text().splitlines(), json.loads((folder / "b.json").read_text())
+    assert lines[:2] == whole[0].splitlines()[:2]
+    assert [line.split(",")[:3] for line in lines] == [line.split(",")[:3] for line in whole[0].splitlines()]
+    assert {**after, "rows": after["rows"][:1]} == {**before, "rows": before["rows"][:1]}
+    assert after["rows"][1]["probability"] == pytest.approx(before["rows"][1]["probability"], abs=1e-6)
+    told = capsys.readouterr().out
+    assert "small.png" in told
+    assert "large.png" not in told
+    assert "1 pictures were done before" in told
+    with pytest.raises(SystemExit):
+        main([*asked, "--invert"])
+    assert "holds predictions of another invert: False, got True" in " ".join(capsys.readouterr().err.split())
+    assert (folder / "a.csv").read_text().splitlines() == lines
+
+
+def test_ctrl_c_keeps_the_batches_that_are_done(folder, monkeypatch):
+    monkeypatch.setattr("orbitconv.prediction.predicting._BATCH", 1)
+    true, calls = turned_probabilities, []
+
+    def stop(*given, **others):
+        calls.append(1)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return true(*given, **others)
+
+    monkeypatch.setattr("orbitconv.prediction.predicting.turned_probabilities", stop)
+    with pytest.raises(SystemExit) as ended:
+        main(["predict", "run", "pictures", "--csv", "a.csv", "--json", "b.json", "--device", "cpu"])
+    assert ended.value.code == 130
+    assert len((folder / "a.csv").read_text().splitlines()) == 2
+    assert len(json.loads((folder / "b.json").read_text())["rows"]) == 1
+
+
+def test_stacks_and_names_that_are_no_utf_8_are_rows(folder, capsys):
+    stack = np.random.default_rng(0).integers(0, 256, (3, 12, 12), dtype=np.uint8)
+    frames = [image_module.fromarray(page) for page in stack]
+    frames[0].save(folder / "film.gif", save_all=True, append_images=frames[1:])
+    name = os.fsdecode(b"stra\xdfe.tif")
+    frames[0].save(name, save_all=True, append_images=frames[1:])
+    main(["predict", "run", name, "film.gif", "--csv", "a.csv", "--json", "b.json", "--device", "cpu"])
+    rows = json.loads((folder / "b.json").read_text())["rows"]
+    assert [(row["file"], row["page"]) for row in rows] == [
+        *(("stra\\xdfe.tif", page) for page in range(3)), *(("film.gif", page) for page in range(3))
+    ]  # fmt: skip
+    assert rows[1]["probabilities"] == pytest.approx(np.array(rows[4]["probabilities"]), abs=0.02)
+    assert rows[0]["probabilities"] != rows[1]["probabilities"]
+    assert "stra\\xdfe.tif, page 2" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from orbitconv.data.tiles import Tiling, blended
+from orbitconv.models import UNet
 
 
 class Network(nn.Module):
@@ -63,8 +64,18 @@ def test_weights_sum_to_one_and_vanish_at_inner_margins(side, margin, blend, mul
 
 
 def test_overlaps_of_three_tiles_and_answers_of_other_sizes_are_refused():
-    with pytest.raises(ValueError, match=r"no three overlap.*Take a side of 360 or more"):
+    with pytest.raises(ValueError, match=r"no three overlap.*Take a side of 392 or more"):
         Tiling(height=500, width=500, side=200, margin=64, blend=20)
     tiling = Tiling(height=20, width=20, side=16, margin=1, blend=2, multiple=1)
     with pytest.raises(ValueError, match="answers of the size of a tile"):
         list(blended(nn.AvgPool2d(2), lambda _: torch.zeros(1, 16, 16), tiling))
+
+
+@pytest.mark.parametrize("size", [(201, 150), (202, 163), (203, 200), (204, 97)])
+@torch.no_grad()
+def test_odd_and_even_sides_at_every_scale_are_those_of_the_whole_picture(size):
+    torch.manual_seed(0)
+    network, image = UNet(None, 2, depth=2, plain_width=4).double().eval(), torch.randn(3, *size, dtype=torch.float64)
+    tiling = Tiling(height=size[0], width=size[1], side=192, margin=32, blend=8, multiple=4)
+    assert len(tiling) > 1
+    torch.testing.assert_close(tiled(network, image, tiling), network(image[None])[0], atol=1e-6, rtol=0)

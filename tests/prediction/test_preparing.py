@@ -11,7 +11,7 @@ image_module = pytest.importorskip("PIL.Image")
 
 def test_a_picture_of_the_right_size_is_left_as_it_is():
     picture = torch.rand(3, 8, 6)
-    assert torch.equal(fit(picture, 8, 6), picture)
+    assert torch.equal(fit(picture, (8, 6)), picture)
 
 
 @pytest.mark.parametrize("side", [9, 40])
@@ -19,20 +19,20 @@ def test_resizing_is_that_of_pillow(side):
     rows, cols = np.mgrid[:24, :24] / 24
     picture = (0.5 + 0.4 * np.sin(9 * rows + 4 * cols * cols)).astype(np.float32)
     expected = np.asarray(image_module.fromarray(picture).resize((side, side), image_module.Resampling.BICUBIC))
-    np.testing.assert_allclose(fit(torch.from_numpy(picture)[None], side, side)[0].numpy(), expected, atol=1e-5)
+    np.testing.assert_allclose(fit(torch.from_numpy(picture)[None], (side, side))[0].numpy(), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(12, 30), (30, 12)])
 def test_the_middle_of_a_picture_of_other_proportions_is_used(shape):
     picture = torch.rand(1, *shape)
     middle = picture[:, :, 9:21] if shape[0] == 12 else picture[:, 9:21]
-    assert torch.equal(fit(picture, 12, 12), middle)
-    torch.testing.assert_close(fit(picture, 6, 6), fit(middle, 6, 6), rtol=0, atol=0)
+    assert torch.equal(fit(picture, (12, 12)), middle)
+    torch.testing.assert_close(fit(picture, (6, 6)), fit(middle, (6, 6)), rtol=0, atol=0)
 
 
 def test_fine_stripes_become_grey_and_not_other_stripes():
     stripes = (torch.arange(64) % 2).float().expand(1, 64, 64)
-    assert (fit(stripes, 16, 16)[..., 2:-2] - 0.5).abs().max() < 0.02
+    assert (fit(stripes, (16, 16))[..., 2:-2] - 0.5).abs().max() < 0.02
 
 
 def test_a_negative_is_inverted_and_the_size_in_the_file_is_told(tmp_path):

@@ -10,7 +10,6 @@ from orbitconv.metrics.confusion import class_figures, confusion
 from orbitconv.metrics.objects import match_objects, object_f1
 from orbitconv.train import Augmentation, Classification, MultiLabel, Segmentation
 from orbitconv.train.augmentation import augment, draw
-from orbitconv.train.segmentation import objects_of
 from orbitconv.train.task import balanced_weights
 from orbitconv.train.tasks import task_from_json, task_to_json
 
@@ -141,11 +140,6 @@ def test_objects_are_those_of_a_loop_over_all_pairs():
         assert row == [found, n_said - found, n_true - found]
     assert object_f1(match_objects(true, true)).tolist() == [1.0] * 5
     assert match_objects(torch.zeros_like(true), true)[0].tolist() == [0, 0, 4]
-
-
-def test_parts_that_touch_at_a_corner_are_one_object():
-    mask = torch.tensor([[1, 0, 0, 0], [0, 1, 0, 1], [0, 0, 0, 1]])
-    assert objects_of(mask).tolist() == [[1, 0, 0, 0], [0, 1, 0, 2], [0, 0, 0, 2]]
 
 
 def test_balanced_weights_let_classes_count_the_same():

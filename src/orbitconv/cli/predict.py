@@ -1,7 +1,7 @@
 """`orbitconv predict`."""
 
-import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import tyro
@@ -11,8 +11,10 @@ from rich.text import Text
 from orbitconv._support.files import check_writable, write_atomically
 from orbitconv._support.folders import to_json
 from orbitconv.cli.terminal import Terminal
-from orbitconv.prediction import GrowingTable, Masks, Predict, Prediction, predict_masks, predict_pictures, write_json
-from orbitconv.prediction.masks import MaskFormat
+from orbitconv.metrics.splitting import Splitting
+from orbitconv.prediction import Masks, Predict, Prediction, PredictionFiles, predict_masks, predict_pictures
+from orbitconv.prediction.mask_files import MaskFormat
+from orbitconv.prediction.preparing import digest_of, printable
 from orbitconv.train import TrainedNetwork, read_trained
 
 
@@ -29,20 +31,28 @@ class PredictCommand(Predict):
     images: tyro.conf.Positional[tuple[Path, ...]]
     """Picture files, and folders that are searched for them."""
     csv: Path | None = None
-    """Write the table to this file."""
+    """Write the table to this file, line by line as pictures are done."""
     json: Path | None = None
     """Write the probabilities of all classes to this file, for every turned copy."""
 
     out: Path | None = None
     """Folder for masks, of a network that labels pixels."""
-    format: MaskFormat = "png"
-    """Format of the masks."""
-    objects: bool = False
-    """Number the connected parts of the foreground in the masks, in place of classes."""
-    tile: int = 1024
-    """Larger pictures are seen in tiles of this side that overlap, for masks."""
+    format: MaskFormat = "auto"
+    """Format of the masks; "auto" takes TIFF for pictures with a place on earth, which the masks then have too, and PNG
+    for all others."""
+    objects: Splitting | None = None
+    """Number the objects in the masks, in place of classes: the connected parts of the foreground, or these cut by a
+    watershed where they touch."""
+    tile: int | None = None
+    """Larger pictures are seen in tiles of this side that overlap, for masks; by default 1024, or more where the
+    network looks far."""
+    margin: int | None = None
+    """Pixels at inner sides of tiles that do not count; by default as far as the network looks, so that tiles give the
+    answer of the whole picture."""
+    overlays: bool = True
+    """Write each picture with its mask laid over it too."""
     resume: bool = False
-    """Keep the masks that are in the folder, and make the others."""
+    """Keep what is in the folder or in the files, and do the other pictures."""
     trust: tuple[str, ...] = ()
     """Packages that the file of the network may call to build it."""
 
@@ -55,14 +65,26 @@ class PredictCommand(Predict):
         if trained.task.name == "segmentation":
             self._write_masks(trained, terminal)
             return
-        keep = None if self.csv is None else GrowingTable(self.csv).add
-        with terminal.progress() as progress:
-            predictions = predict_pictures(trained, self.images, self, progress, keep)
-        terminal.show(_table(predictions, self.turns))
-        terminal.say(self._summary(trained, predictions))
-        if self.json is not None:
-            facts = {"network": str(self.checkpoint), "invert": self.invert, "turns": self.turns}
-            write_json(self.json, predictions, facts)
+        if self.resume and self.csv is None and self.json is None:
+            raise ValueError("--resume expects a file to go on with: --csv, --json, or for masks --out.")
+        facts = {
+            "network": str(self.checkpoint), "weights": digest_of(trained.network), "invert": self.invert,
+            "turns": self.turns, "classes": list(trained.classes),
+        }  # fmt: skip
+        left_out: list[str] = []
+        with (
+            PredictionFiles(self.csv, self.json, facts, resume=self.resume) as files,
+            terminal.progress() as progress,
+        ):
+            predictions = predict_pictures(
+                trained, self.images, self, progress, files.add, done=files.done, on_unreadable=left_out.append
+            )
+        if predictions:
+            terminal.show(_table(predictions, self.turns))
+            terminal.say(self._summary(trained, predictions))
+        if files.done:
+            terminal.say(f"{len(files.done)} pictures were done before.")
+        _name_left_out(terminal, left_out)
 
     def _write_masks(self, trained: TrainedNetwork, terminal: Terminal) -> None:
         """Masks and overlays into a folder."""
@@ -70,31 +92,36 @@ class PredictCommand(Predict):
             raise ValueError("This network labels pixels; name a folder for the masks with --out.")
         if self.size is not None or self.invert or self.csv is not None:
             raise ValueError("--size, --invert and --csv are for classes of pictures; this network labels pixels.")
-        config = Masks(
-            turns=self.turns, tile=self.tile, objects=self.objects, format=self.format, device=self.device
-        )  # fmt: skip
+        config = Masks(**{one.name: getattr(self, one.name) for one in fields(Masks)})
         with terminal.progress() as progress:
             rows = predict_masks(trained, self.images, self.out, config, resume=self.resume, progress=progress)
         if self.json is not None:
             write_atomically(self.json, to_json({"network": str(self.checkpoint), "turns": self.turns, "rows": rows}))
-        failed = [row for row in rows if "error" in row]
-        for row in failed:
-            terminal.console.print(row["error"], soft_wrap=True, markup=False)
-        terminal.console.print(
-            f"{len(rows) - len(failed)} masks in {self.out}, {len(failed)} pictures left out.", markup=False
-        )
+        left_out = [row["error"] for row in rows if "error" in row]
+        terminal.say(f"{len(rows) - len(left_out)} masks in {printable(self.out)}.")
+        _name_left_out(terminal, left_out)
 
     def _summary(self, trained: TrainedNetwork, predictions: list[Prediction]) -> str:
         """What was done to the pictures before the network saw them."""
         form = self.form(trained)
-        done = ["grey" if form.channels == 1 else "coloured"]
-        if resized := sum(one.picture_size != (form.height, form.width) for one in predictions):
-            done.append(f"{resized} of {len(predictions)} cut to the middle and resized")
+        done = [{1: "grey", 3: "coloured"}.get(form.channels, f"{form.channels} channels")]
+        if form.height is None:
+            shape = "images of the size of the pictures"
+        else:
+            shape = f"images of {form.height}x{form.width} pixels"
+            if resized := sum(one.picture_size != (form.height, form.width) for one in predictions):
+                done.append(f"{resized} of {len(predictions)} cut to the middle and resized")
         if self.invert:
             done.append("inverted")
-        return (
-            f"The network ({trained.config.data}) saw images of {form.height}x{form.width} pixels: {', '.join(done)}."
-        )
+        return f"The network ({trained.config.data}) saw {shape}: {', '.join(done)}."
+
+
+def _name_left_out(terminal: Terminal, reasons: Sequence[str]) -> None:
+    """Pictures that could not be used, each with the reason."""
+    if reasons:
+        terminal.say(f"{len(reasons)} pictures were left out:")
+    for reason in reasons:
+        terminal.say(f"  {reason}")
 
 
 def _table(predictions: list[Prediction], turns: int) -> Table:
@@ -112,7 +139,7 @@ def _table(predictions: list[Prediction], turns: int) -> Table:
         second = (one.classes[others[0]], f"{chances[others[0]]:.1%}") if others else ("-", "-")
         stable = (f"{one.agreeing} of {turns}", f"{one.lowest:.1%}") if turns > 1 else ()
         words = (
-            os.fsencode(one.path).decode("utf-8", "backslashreplace"),
+            printable(one.path) + (f", page {one.page}" if one.page else ""),
             one.classes[best],
             f"{chances[best]:.1%}",
             *second,

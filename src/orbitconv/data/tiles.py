@@ -12,6 +12,9 @@ from torch import Tensor
 from orbitconv._support.checks import check_positive
 from orbitconv.data.formats import Region
 
+BLEND = 32
+"""Least number of pixels over which the weights of neighbouring tiles pass, unless asked otherwise."""
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +24,8 @@ class Tiling:
     A tile counts nothing in the outer `margin` pixels of sides that are not sides of the picture, where its answer
     lacks what lies outside. Between these margins of two neighbours weights pass linearly from one to the other. So the
     blended answer is that of the whole picture, up to rounding, for a network of which each output depends on input at
-    most `margin` pixels away, and whose strides divide `multiple`.
+    most `margin` pixels away, and whose strides divide `multiple`: tiles begin at multiples of it, and their sides
+    leave the same rest as those of the picture, as strided layers may treat odd and even sides differently.
 
     Args:
         height: Rows of the picture.
@@ -29,7 +33,7 @@ class Tiling:
         side: Largest side of a tile, in pixels.
         margin: Pixels at an inner side of a tile that do not count: the radius of the receptive field.
         blend: Least number of pixels over which weights pass.
-        multiple: Tiles begin at multiples of this, so that the grids of strided layers agree.
+        multiple: Product of the strides of the network, or a multiple of that.
 
     Raises:
         ValueError: If sides are too short for the overlap.
@@ -39,7 +43,7 @@ class Tiling:
     width: int
     side: int = 1024
     margin: int = 64
-    blend: int = 32
+    blend: int = BLEND
     multiple: int = 32
 
     def __post_init__(self) -> None:
@@ -48,28 +52,32 @@ class Tiling:
         )
         if self.margin < 0:
             raise ValueError(f"Tiling expects a margin of 0 or more, got {self.margin}.")
-        if self.step < self.side - self.step:
-            least = 2 * (2 * self.margin + self.blend) + 2 * self.multiple
-            raise ValueError(
-                f"Tiling expects tiles of which no three overlap, got a side of {self.side} with a margin of "
-                f"{self.margin} and a blend of {self.blend}. Take a side of {least} or more."
-            )
-
-    @property
-    def step(self) -> int:
-        """Distance of neighbouring tiles, in pixels."""
-        step = self.side - 2 * self.margin - self.blend
-        return step - step % self.multiple
+        for length in (self.height, self.width):
+            part, step = self._lengths(length)
+            if step < part - step:
+                raise ValueError(
+                    f"Tiling expects tiles of which no three overlap, got a side of {self.side} with a margin of "
+                    f"{self.margin} and a blend of {self.blend}. Take a side of "
+                    f"{least_side(self.margin, self.multiple, self.blend)} or more."
+                )
 
     @property
     def rows(self) -> list[slice]:
         """Rows of each row of tiles."""
-        return _parts(self.height, self.side, self.step)
+        return _parts(self.height, *self._lengths(self.height))
 
     @property
     def columns(self) -> list[slice]:
         """Columns of each column of tiles."""
-        return _parts(self.width, self.side, self.step)
+        return _parts(self.width, *self._lengths(self.width))
+
+    def _lengths(self, length: int) -> tuple[int, int]:
+        """Length of the parts of a side of the picture, and the distance of neighbours."""
+        if length <= self.side:
+            return length, length
+        part = self.side - (self.side - length) % self.multiple
+        step = part - 2 * self.margin - self.blend
+        return part, step - step % self.multiple
 
     def __len__(self) -> int:
         return len(self.rows) * len(self.columns)
@@ -89,6 +97,20 @@ class Tiling:
         rows = _weights(self.rows, self.rows.index(tile[0]), self.margin)
         columns = _weights(self.columns, self.columns.index(tile[1]), self.margin)
         return rows[:, None] * columns[None, :]
+
+
+def least_side(margin: int, multiple: int, blend: int = BLEND) -> int:
+    """The side from which on no three tiles in a row overlap, whatever the size of the picture.
+
+    Args:
+        margin: Pixels at an inner side of a tile that do not count.
+        multiple: Product of the strides of the network.
+        blend: Least number of pixels over which weights pass.
+
+    Returns:
+        Side of a tile, in pixels.
+    """
+    return 2 * (2 * margin + blend) + 3 * multiple
 
 
 def blended(

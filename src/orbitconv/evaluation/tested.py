@@ -12,13 +12,14 @@ from orbitconv._support.devices import Device, find_device
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data import PictureDataset
 from orbitconv.metrics.objects import THRESHOLDS, match_objects, object_f1
+from orbitconv.metrics.splitting import objects_of
 from orbitconv.train.augmentation import Draws
 from orbitconv.train.evaluation import count
 from orbitconv.train.examples import Batch, Source, as_numbers
 from orbitconv.train.fitting import Data, prepared
 from orbitconv.train.networks import TrainedNetwork, read_trained
 from orbitconv.train.prepared import Prepared
-from orbitconv.train.segmentation import Segmentation, objects_of
+from orbitconv.train.segmentation import Segmentation
 from orbitconv.train.settings import Augmentation
 from orbitconv.train.task import Task
 
@@ -147,6 +148,6 @@ def _objects(trained: TrainedNetwork, source: Source, pictures: PictureDataset) 
     for images, _ in source.batches(0, 1):
         said: Tensor = trained(as_numbers(images)).argmax(1).cpu()
         for one in said:
-            total += match_objects(objects_of(one), pictures.numbered(number))
+            total += match_objects(torch.from_numpy(objects_of(one.numpy())).long(), pictures.numbered(number))
             number += 1
     return object_f1(total).tolist()

@@ -1,35 +1,44 @@
 """Masks of pictures of any size, from a trained network: written as they are made, and kept on resume."""
 
-import io
 import json
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from orbitconv._support.appending import AppendedFile, whole_lines
+from orbitconv._support.checks import check_positive
 from orbitconv._support.devices import find_device
-from orbitconv._support.files import write_atomically
-from orbitconv._support.optional import import_optional
+from orbitconv._support.files import check_writable, write_atomically
 from orbitconv._support.progress import ProgressCallback, silent
-from orbitconv.data.channels import with_channels
-from orbitconv.data.formats import Region, open_picture, regions
-from orbitconv.data.reading import scaling_of_one
-from orbitconv.data.tiles import Tiling, blended
-from orbitconv.prediction.preparing import find_pictures
+from orbitconv.data import DataError
+from orbitconv.data.formats import Opened, Pages, regions
+from orbitconv.data.tiles import Tiling, blended, least_side
+from orbitconv.metrics.splitting import Splitting, objects_of
+from orbitconv.prediction.mask_files import SUFFIX, MaskFormat, chosen_format, encoded
+from orbitconv.prediction.overlay import overlay
+from orbitconv.prediction.preparing import Unreadable, digest_of, find_pictures, header_of, pages_for, printable
+from orbitconv.prediction.reach import Reach, reach_of
+from orbitconv.prediction.scaled_regions import ScaledRegions
+from orbitconv.prediction.views import turned_answers
 from orbitconv.train.networks import TrainedNetwork
-from orbitconv.train.segmentation import objects_of
+from orbitconv.train.segmentation import Segmentation
 
-MaskFormat = Literal["png", "tiff"]
-
-_COLOURS = ((230, 60, 60), (60, 120, 230), (60, 180, 90), (240, 180, 40), (160, 80, 200), (40, 190, 200))
 TABLE = "masks.jsonl"
 """Name of the file with one line for each picture that is done."""
+SETTINGS = "settings.json"
+"""Name of the file that says what the masks of a folder have in common."""
+_TILE = 1024
+_MULTIPLE = 32
+"""What tiles begin at multiples of where the margin is given: the stride of a U-Net of up to five scales."""
+_OVERLAID = 1 << 24
+"""Pixels of the largest picture that gets an overlay."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,48 +46,35 @@ class Masks:
     """How masks are made.
 
     Args:
-        turns: Average so many copies of each picture, turned by quarter turns: 1, 2 or 4.
+        turns: Average so many views of each picture, turned in equal steps of a full circle.
         tile: Largest side that the network sees at once, in pixels; larger pictures are seen in tiles that overlap.
-        margin: Pixels at inner sides of tiles that do not count: at least the radius of the receptive field.
-        objects: Number the connected parts of the foreground, in place of classes.
-        format: Format of the masks.
-        overlays: Write each picture with its mask laid over it too.
+            None takes 1024, or more where the margin needs it.
+        margin: Pixels at inner sides of tiles that do not count. None measures how far the answers of the network
+            depend on their surroundings, so that tiles give the answer of the whole picture.
+        objects: Number the objects of the foreground, in place of classes: its connected parts, or these cut by a
+            watershed where objects touch. None for classes.
+        format: Format of the masks; `"auto"` takes TIFF for pictures with a place on earth, which the masks then have
+            too, and for more than 65,535 objects, and PNG for all others.
+        overlays: Write each picture with its mask laid over it too, of up to 16 million pixels.
+        pages: What the pages of stacks are; None takes what the network was trained with, else each page is a picture.
+        max_unreadable: Share of the pictures that may be unreadable; one may always be.
         device: Where to compute.
-
-    Raises:
-        ValueError: If turns are not quarter turns.
     """
 
     turns: int = 1
-    tile: int = 1024
-    margin: int = 64
-    objects: bool = False
-    format: MaskFormat = "png"
+    tile: int | None = None
+    margin: int | None = None
+    objects: Splitting | None = None
+    format: MaskFormat = "auto"
     overlays: bool = True
+    pages: Pages = None
+    max_unreadable: float = 0.01
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     def __post_init__(self) -> None:
-        if self.turns not in {1, 2, 4}:
-            raise ValueError(f"predict turns pictures for masks by quarter turns: 1, 2 or 4 copies, got {self.turns}.")
-
-
-@torch.no_grad()
-def turned_answers(trained: TrainedNetwork, images: Float[Tensor, "b c h w"], turns: int) -> Float[Tensor, "b k h w"]:
-    """Probabilities of the classes of every pixel, the mean over turned copies that are turned back.
-
-    Args:
-        trained: The network, with a score for every pixel.
-        images: Images of any size, scaled.
-        turns: 1, 2 or 4 copies.
-
-    Returns:
-        Probabilities.
-    """
-    total = torch.zeros(())
-    for quarters in range(0, 4, 4 // turns):
-        said = trained(torch.rot90(images, quarters, (-2, -1)))
-        total = total.to(said) + torch.rot90(said, -quarters, (-2, -1))
-    return total / turns
+        check_positive("predict", turns=self.turns, **({} if self.tile is None else {"tile": self.tile}))
+        if self.margin is not None and self.margin < 0:
+            raise ValueError(f"predict expects a margin of 0 pixels or more, got {self.margin}.")
 
 
 def predict_masks(
@@ -101,135 +97,162 @@ def predict_masks(
         progress: Called after each picture.
 
     Returns:
-        A line for each picture: file, mask, height, width, share of the pixels of each class, number of objects; or the
-        error, for one that cannot be read.
+        A line for each picture: file, page, mask, height, width, share of the pixels of each class, number of objects;
+        or the error, for one that cannot be read.
 
     Raises:
+        DataError: If more pictures are unreadable than may be; what is done is kept.
         FileExistsError: If the folder is not empty and `resume` is false.
+        OSError: If the folder cannot be written, or the disk is full; what is done is kept.
         ValueError: If there is no picture.
     """
     files = find_pictures(paths)
-    names = _names(files)
-    table = out / TABLE
-    done = {row["file"]: row for row in _lines(table)} if resume else {}
     if not resume and out.is_dir() and any(out.iterdir()):
         raise FileExistsError(f"{out} is not empty. Go on with --resume, or choose another folder with --out.")
-    out.mkdir(parents=True, exist_ok=True)
-    trained.network.to(find_device("orbitconv predict", config.device))
-    rows = []
-    with table.open("a" if resume else "w", encoding="utf-8") as lines:
-        for number, (path, name) in enumerate(zip(files, names, strict=True), start=1):
-            key = os.fsencode(path).decode("utf-8", "backslashreplace")
-            row = done.get(key)
-            if row is None or "error" in row or not (out / row["mask"]).exists():
-                try:
-                    row = {"file": key, **_one(trained, path, out, name, config)}
-                except (ValueError, OSError) as error:  # a picture that cannot be read does not stop the others
-                    if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
-                        raise
-                    row = {"file": key, "error": str(error).encode("utf-8", "backslashreplace").decode()}
-                lines.write(json.dumps(row) + "\n")
-                lines.flush()
-            rows.append(row)
-            progress("predict", number, len(files))
+    check_writable(out / TABLE, "--out")
+    work = _Work(trained, config, out)
+    known = _rows(out / TABLE) if resume else []
+    if known and (found := _settings(out / SETTINGS)) != work.settings:
+        raise ValueError(
+            f"{out} holds masks of other settings: {found}, got {work.settings}. Choose another folder with --out."
+        )
+    done = {(row["file"], row["page"]): row for row in known if "error" not in row and (out / row["mask"]).exists()}
+    lines = AppendedFile(out / TABLE, "".join(json.dumps(row) + "\n" for row in done.values()))
+    taken = {Path(row["mask"]).stem for row in done.values()}
+    rows, unreadable, fresh = [], Unreadable(config.max_unreadable), not known
+    for number, path in enumerate(files, start=1):
+        key = printable(path)
+        try:
+            head = header_of(path, work.pages)
+            for page in range(head.pages):
+                row = done.get((key, page))
+                if row is None:
+                    name = _free(path.stem if head.pages == 1 else f"{path.stem}.{page:04d}", taken)
+                    row = {"file": key, "page": page, **work.write(path, page, head, name)}
+                    taken.add(name)
+                    if fresh:
+                        write_atomically(out / SETTINGS, json.dumps(work.settings))
+                        fresh = False
+                    lines.add(json.dumps(row) + "\n")
+                rows.append(row)
+        except ValueError as error:  # a picture that cannot be read, or is too small, does not stop the others
+            unreadable.add(path, error)
+            rows.append({"file": key, "error": printable(error)})
+        progress("predict", number, len(files))
+    unreadable.check(len(files))
     return rows
 
 
-def _one(trained: TrainedNetwork, path: Path, out: Path, name: str, config: Masks) -> dict[str, Any]:
-    """The mask of one picture, as files and as a line."""
-    with open_picture(path) as opened:
-        height, width = opened.height, opened.width
-    classes = np.zeros((height, width), np.uint8)
-    device = next(iter(trained.network.parameters()), torch.empty(0)).device
-
-    def answer(images: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 k h w"]:
-        return turned_answers(trained, images.to(device), config.turns).cpu()
-
-    with regions(path) as read:
-
-        def scaled(region: Region | None) -> Float[Tensor, "c h w"]:
-            picture = with_channels(read(region), trained.in_channels, path)
-            return (trained.scaling or scaling_of_one(picture)).floats(picture)
-
-        for rows, said in _answers(answer, scaled, height, width, config):
-            classes[rows] = said.argmax(0).to(torch.uint8).numpy()
-        shares = np.bincount(classes.ravel(), minlength=len(trained.classes)) / classes.size
-        row: dict[str, Any] = {"height": height, "width": width}
-        row["share"] = {one: float(share) for one, share in zip(trained.classes, shares, strict=False)}
-        mask: np.ndarray = classes
-        if config.objects:
-            numbered = objects_of(torch.from_numpy(classes).long()).numpy()
-            row["objects"] = int(numbered.max())
-            mask = numbered.astype(np.uint16 if numbered.max() < 1 << 16 else np.int32)
-        row["mask"] = f"{name}.{'png' if config.format == 'png' else 'tif'}"
-        write_atomically(out / row["mask"], _encoded(mask, config.format))
-        if config.overlays and height * width <= 1 << 24:
-            row["overlay"] = f"{name}.overlay.png"
-            write_atomically(
-                out / row["overlay"], _encoded(overlay(scaled(None), torch.from_numpy(mask).long()), "png")
-            )
-    return row
-
-
-def _answers(
-    answer: Callable[[Tensor], Tensor], scaled: Callable[[Region | None], Tensor], height: int, width: int,
-    config: Masks,
-) -> Iterator[tuple[slice, Float[Tensor, "k h w"]]]:  # fmt: skip
-    """Rows and what the network says about them: at once, or in tiles."""
-    if max(height, width) <= config.tile:
-        yield slice(0, height), answer(scaled(None)[None])[0]
-        return
-    tiling = Tiling(height=height, width=width, side=config.tile, margin=config.margin)
-    yield from blended(answer, scaled, tiling)
-
-
-def overlay(image: Float[Tensor, "c h w"], mask: Int64[Tensor, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
-    """A picture with its mask laid over it in colours.
+class _Work:
+    """What makes the masks of pictures, one after another.
 
     Args:
-        image: Scaled picture; of channels other than three the first is shown.
-        mask: 0 where nothing is laid over it.
-
-    Returns:
-        A picture in red, green and blue.
+        trained: The network.
+        config: How masks are made.
+        out: Folder for them.
     """
-    seen = (image if image.shape[0] == 3 else image[:1].expand(3, -1, -1)).clamp(0, 1).movedim(0, -1)
-    colours = torch.tensor(_COLOURS)[(mask - 1).clamp(min=0) % len(_COLOURS)] / 255
-    shown = torch.where(mask[..., None] > 0, 0.55 * seen + 0.45 * colours, seen)
-    return (255 * shown).round().to(torch.uint8).numpy()
+
+    def __init__(self, trained: TrainedNetwork, config: Masks, out: Path) -> None:
+        self._trained, self._config, self._out = trained, config, out
+        self._device = find_device("orbitconv predict", config.device)
+        self._reach: Reach | None = None
+        trained.network.to(self._device)
+        self.pages: Pages = pages_for(trained, config.pages)
+        self.settings = {
+            "network": digest_of(trained.network),
+            "turns": config.turns,
+            "objects": config.objects,
+            "pages": self.pages,
+        }
+        """What the masks of one folder have in common."""
+
+    def write(self, path: Path, page: int, head: Opened, name: str) -> dict[str, Any]:
+        """The mask of one page, as files and as a line."""
+        trained, config = self._trained, self._config
+        count = len(trained.classes)
+        classes = np.zeros((head.height, head.width), np.uint8 if count < 256 else np.uint16)
+        pixels = np.zeros(count, np.int64)
+        with regions(path, pages=self.pages, page=page) as read:
+            picture = ScaledRegions(read, trained, path, (head.height, head.width))
+            for rows, said in self._answers(picture, head):
+                classes[rows] = said.argmax(0).numpy()
+                pixels += np.bincount(classes[rows][picture.valid[rows]], minlength=count)[:count]
+            row: dict[str, Any] = {"height": head.height, "width": head.width}
+            shares = pixels / max(int(pixels.sum()), 1)
+            row["share"] = dict(zip(trained.classes, shares.tolist(), strict=True))
+            mask: Shaped[np.ndarray, "h w"] = classes
+            if config.objects is not None:
+                mask = objects_of(np.where(picture.valid, classes, 0), config.objects)
+                row["objects"] = int(mask.max())
+                mask = mask.astype(np.uint16) if row["objects"] < 1 << 16 else mask
+            missing = None
+            if not picture.valid.all():
+                missing = 0 if config.objects else self._missing(mask.dtype)
+                mask[~picture.valid] = missing
+            file_format = chosen_format(config.format, head.place, row.get("objects", 0))
+            row["mask"] = f"{name}{SUFFIX[file_format]}"
+            write_atomically(self._out / row["mask"], encoded(mask, file_format, head.place, missing))
+            if config.overlays and mask.size <= _OVERLAID:
+                row["overlay"] = f"{name}.overlay.png"
+                laid = torch.from_numpy(np.where(picture.valid, mask, 0).astype(np.int64))
+                write_atomically(self._out / row["overlay"], encoded(overlay(picture.scaled(None), laid), "png"))
+        return row
+
+    def _answers(self, picture: ScaledRegions, head: Opened) -> Iterator[tuple[slice, Float[Tensor, "k h w"]]]:
+        """Rows and what the network says about them: at once, or in tiles."""
+        side = max(self._config.tile or _TILE, 1)
+        if max(head.height, head.width) <= side:
+            yield slice(0, head.height), self._answer(picture.scaled(None)[None])[0]
+            return
+        reach = self._measured()
+        if self._config.tile is None:
+            side = max(side, least_side(reach.radius, reach.stride))
+        tiling = Tiling(
+            height=head.height, width=head.width, side=side, margin=reach.radius, multiple=reach.stride
+        )  # fmt: skip
+        picture.fix_scaling(tiling)
+        yield from blended(partial(self._answer, margin=reach.radius), picture.scaled, tiling)
+
+    def _answer(self, images: Float[Tensor, "1 c h w"], margin: int = 0) -> Float[Tensor, "1 k h w"]:
+        return turned_answers(self._trained, images.to(self._device), self._config.turns, margin).cpu()
+
+    def _missing(self, dtype: np.dtype) -> int:
+        """The number in masks that stands for no data: the one that training ignores, if the type holds it."""
+        task = self._trained.task
+        ignored = task.ignore_index if isinstance(task, Segmentation) else 255
+        return ignored if 0 <= ignored <= np.iinfo(dtype).max else int(np.iinfo(dtype).max)
+
+    def _measured(self) -> Reach:
+        """Margin and stride of tiles, measured once, as far as they are not given."""
+        if self._reach is None:
+            given = self._config.margin
+            self._reach = (
+                reach_of(self._trained.network, self._trained.in_channels) if given is None else Reach(given, 32)
+            )
+        return self._reach
 
 
-def _encoded(pixels: np.ndarray, file_format: MaskFormat) -> bytes:
-    """Pixels as a file."""
-    content = io.BytesIO()
-    if file_format == "tiff":
-        import_optional("tifffile", "train", "Writing TIFF").imwrite(content, pixels)
-    else:
-        if pixels.dtype == np.int32:
-            raise ValueError(f"A mask of {int(pixels.max())} objects is more than PNG holds (65,535). Choose tiff.")
-        import_optional("PIL.Image", "train", "Writing PNG").fromarray(pixels).save(content, "PNG")
-    return content.getvalue()
+def _free(stem: str, taken: set[str]) -> str:
+    """A name for a mask: the stem of its picture, with a number where another mask has it."""
+    names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, len(taken) + 2))
+    return next(name for name in names if name not in taken)
 
 
-def _names(files: Sequence[Path]) -> list[str]:
-    """A name for the mask of each picture: its stem, with a number where several have the same."""
-    seen: dict[str, int] = {}
-    names = []
-    for path in files:
-        stem = path.stem
-        seen[stem] = seen.get(stem, 0) + 1
-        names.append(stem if seen[stem] == 1 else f"{stem}-{seen[stem]}")
-    return names
+def _settings(path: Path) -> dict[str, Any]:
+    """What an earlier call wrote down; nothing if that is lost."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """Lines that were written whole."""
-    if not path.exists():
-        return []
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """What the table of an earlier call says."""
     rows = []
-    for line in path.read_text("utf-8").splitlines():
+    for line in whole_lines(path):
         try:
-            rows.append(json.loads(line))
-        except ValueError:  # cut off when the process was killed
-            continue
+            row = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{path} is damaged ({error}). Remove it to make all masks anew.") from error
+        rows.append(row)
     return rows

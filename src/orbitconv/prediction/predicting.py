@@ -1,6 +1,7 @@
 """Classes of pictures, from a trained network and turned copies of each picture."""
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,18 @@ from orbitconv._support.checks import check_positive
 from orbitconv._support.devices import Device, find_device
 from orbitconv._support.explained import explained_memory
 from orbitconv._support.progress import ProgressCallback, silent
+from orbitconv.data import DataError
+from orbitconv.data.formats import Pages
 from orbitconv.groups import Cyclic, act_image
-from orbitconv.prediction.preparing import ImageForm, find_pictures, prepare
+from orbitconv.prediction.preparing import (
+    ImageForm,
+    Unreadable,
+    find_pictures,
+    header_of,
+    pages_for,
+    prepare,
+    printable,
+)
 from orbitconv.train import TrainedNetwork
 
 # Pictures that are held in memory at a time.
@@ -32,6 +43,11 @@ class Predict:
     """Show the negative: for dark strokes on a light ground where the network knows light ones on black, as MNIST's."""
     turns: int = 1
     """Show each picture so many times, turned in equal steps of a full circle, and average the probabilities."""
+    pages: Pages = None
+    """What the pages of stacks are: pictures of their own, or the channels of one; by default what the network was
+    trained with, else pictures."""
+    max_unreadable: float = 0.01
+    """Share of the pictures that may be unreadable; they are named and left out. One may always be."""
     device: Device = "auto"
     """Where to compute; "auto" takes a GPU where there is one."""
 
@@ -45,12 +61,15 @@ class Predict:
             trained: The network.
 
         Returns:
-            Channels, size, and whether pictures are negatives.
+            Channels, size, and whether pictures are negatives; a network that was trained on windows takes pictures of
+            any size as they are.
 
         Raises:
             ValueError: If neither the file of the network nor `size` tells the size.
         """
         height_and_width = trained.image_size if self.size is None else (self.size, self.size)
+        if self.size is None and trained.config.pictures.window is not None and trained.scaling is not None:
+            height_and_width = (None, None)
         if height_and_width is None:
             raise ValueError(
                 "The file of this network does not tell the size of its images, as it was written by an older version. "
@@ -58,8 +77,9 @@ class Predict:
             )
         height, width = height_and_width
         return ImageForm(
-            channels=trained.in_channels, height=height, width=width, invert=self.invert, scaling=trained.scaling
-        )
+            channels=trained.in_channels, height=height, width=width, invert=self.invert, scaling=trained.scaling,
+            pages=pages_for(trained, self.pages),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -71,12 +91,14 @@ class Prediction:
         picture_size: Height and width in the file.
         classes: Names of the classes.
         turned: Probability of each class for each turned copy, the upright one first.
+        page: Page of the file, from 0.
     """
 
     path: Path
     picture_size: tuple[int, int]
     classes: tuple[str, ...]
     turned: Float[Tensor, "turns classes"]
+    page: int = 0
 
     @property
     def probabilities(self) -> Float[Tensor, " classes"]:
@@ -105,6 +127,9 @@ def predict_pictures(
     config: Predict,
     progress: ProgressCallback = silent,
     on_batch: Callable[[Sequence[Prediction]], None] | None = None,
+    *,
+    done: Collection[tuple[str, int]] = (),
+    on_unreadable: Callable[[str], None] = warnings.warn,
 ) -> list[Prediction]:
     """Predict the class of pictures.
 
@@ -114,44 +139,96 @@ def predict_pictures(
         config: How the pictures are shown.
         progress: Called after every batch of pictures.
         on_batch: Called with the predictions of every batch, to keep them.
+        done: Printable names and pages of pictures that are left out, as they were predicted before.
+        on_unreadable: Called with the reason why a picture is left out.
 
     Returns:
-        A prediction for each picture, in the order of the paths.
+        A prediction for each page of each picture, in the order of the paths.
 
     Raises:
+        DataError: If more pictures are unreadable than may be.
         MemoryError: If the memory does not suffice; says what to lower.
-        ValueError: If a file is no picture, a folder holds none, or the network does not take such images.
+        ValueError: If a folder holds no picture, or the network does not take such images.
     """
     files, form = find_pictures(paths), config.form(trained)
     if trained.task.name == "segmentation":
         raise ValueError("predict_pictures tells classes of pictures; this network labels pixels. Use predict_masks.")
     device = find_device("orbitconv predict", config.device)
     with explained_memory("the network", "Choose another --device."):
-        network = trained.network.to(device)
-    shape = f"{form.height}x{form.width} pixels"
-    predictions: list[Prediction] = []
-    for start in range(0, len(files), _BATCH):
-        batch = files[start : start + _BATCH]
-        images, sizes = zip(*(prepare(path, form) for path in batch), strict=True)
-        try:
-            with explained_memory(f"{len(batch)} images of {shape}", _SMALLER):
-                turned = turned_probabilities(
-                    network,
-                    torch.stack(images).to(device),
-                    config.turns,
-                    trained.task.probabilities,
-                    clamp=trained.scaling is None,
-                ).cpu()
-        except RuntimeError as error:
-            raise ValueError(f"This network takes no images of {shape}: {error}. Choose another --size.") from error
-        predictions.extend(
-            Prediction(path=path, picture_size=size, classes=trained.classes, turned=each)
-            for path, size, each in zip(batch, sizes, turned, strict=True)
-        )
-        if on_batch is not None:
-            on_batch(predictions[start:])
-        progress("predict", len(predictions), len(files))
+        trained.network.to(device)
+    unreadable, predictions = Unreadable(config.max_unreadable), []
+    for batch in _batches(files, form, set(done), unreadable):
+        predicted = _predicted(trained, batch.pictures, config, device)
+        predictions.extend(predicted)
+        if on_batch is not None and predicted:
+            on_batch(predicted)
+        progress("predict", batch.files, len(files))
+    unreadable.check(len(files))
+    for reason in unreadable.reasons.values():
+        on_unreadable(reason)
     return predictions
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """One page as the network takes it."""
+
+    path: Path
+    page: int
+    image: Float[Tensor, "c h w"]
+    picture_size: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Pages of one size, and how many files are through with them."""
+
+    pictures: Sequence[_Shown]
+    files: int
+
+
+def _batches(
+    files: Sequence[Path], form: ImageForm, done: Collection[tuple[str, int]], unreadable: Unreadable
+) -> Iterator[_Batch]:
+    """The pages of all files that can be read and are not done, some at a time."""
+    shown: list[_Shown] = []
+    for number, path in enumerate(files):
+        try:
+            for page in range(header_of(path, form.pages).pages):
+                if (printable(path), page) in done:
+                    continue
+                image, size = prepare(path, form, page)
+                if shown and (len(shown) == _BATCH or shown[0].image.shape != image.shape):
+                    yield _Batch(shown, number)
+                    shown = []
+                shown.append(_Shown(path, page, image, size))
+        except DataError as error:
+            unreadable.add(path, error)
+    yield _Batch(shown, len(files))
+
+
+def _predicted(
+    trained: TrainedNetwork, shown: Sequence[_Shown], config: Predict, device: torch.device
+) -> list[Prediction]:
+    """Predictions of pages of one size."""
+    if not shown:
+        return []
+    images = torch.stack([one.image for one in shown])
+    shape = f"{images.shape[2]}x{images.shape[3]} pixels"
+    try:
+        with explained_memory(f"{len(images)} images of {shape}", _SMALLER):
+            turned = turned_probabilities(
+                trained.network, images.to(device), config.turns, trained.task.probabilities,
+                clamp=trained.scaling is None,
+            ).cpu()  # fmt: skip
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"This network takes no images of {shape}: {error}. Choose another --size.") from error
+    return [
+        Prediction(
+            path=one.path, picture_size=one.picture_size, classes=trained.classes, turned=each, page=one.page
+        )
+        for one, each in zip(shown, turned, strict=True)
+    ]  # fmt: skip
 
 
 def _softmax(scores: Tensor) -> Tensor:

@@ -1,18 +1,26 @@
 """Picture files as a network was trained on: as many channels, of the same size."""
 
+import hashlib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import final
 
-import torch.nn.functional as F
+import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from orbitconv.data import Scaling, pictures_in
+from orbitconv._support.checks import check_share
+from orbitconv.data import DataError, Scaling, pictures_in
 from orbitconv.data.channels import with_channels
 from orbitconv.data.folders.picture_dataset import fitted
-from orbitconv.data.formats import read
+from orbitconv.data.formats import Opened, Pages, open_picture, read
+from orbitconv.data.formats.picture import as_asked
 from orbitconv.data.reading import read_picture
+from orbitconv.train.networks import TrainedNetwork
+
+_SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,17 +29,116 @@ class ImageForm:
 
     Args:
         channels: 1 for grey, 3 for red, green and blue.
-        height: Height in pixels.
-        width: Width in pixels.
+        height: Height in pixels; None for that of each picture.
+        width: Width in pixels; None for that of each picture.
         invert: Whether pictures are negatives of what the network was trained on, such as ink on paper.
         scaling: How numbers become floats; None for a range of 0 to 1 as a person sees it.
+        pages: What the pages of stacks are.
     """
 
     channels: int
-    height: int
-    width: int
+    height: int | None
+    width: int | None
     invert: bool = False
     scaling: Scaling | None = None
+    pages: Pages = "pictures"
+
+
+@final
+class Unreadable:
+    """Pictures that cannot be read: named, counted, and refused where they are too many.
+
+    Args:
+        most: Share of the pictures that may be unreadable; one picture may always be.
+    """
+
+    def __init__(self, most: float) -> None:
+        check_share("predict", max_unreadable=most)
+        self._most = most
+        self.reasons: dict[Path, str] = {}
+        """Why each picture cannot be read."""
+
+    def add(self, path: Path, error: Exception) -> None:
+        """Note a picture.
+
+        Args:
+            path: Its file.
+            error: Why it cannot be read.
+        """
+        self.reasons[path] = printable(error)
+
+    def check(self, total: int) -> None:
+        """Refuse too many.
+
+        Args:
+            total: How many pictures there are.
+
+        Raises:
+            DataError: If more than the limit, or all of them, cannot be read.
+        """
+        count = len(self.reasons)
+        if count and (count == total or count > max(1, self._most * total)):
+            lines = "\n".join(f"  - {reason}" for reason in list(self.reasons.values())[:_SHOWN])
+            more = f"\n  ... and {count - _SHOWN} more" if count > _SHOWN else ""
+            raise DataError(
+                f"predict cannot use {count} of {total} pictures, more than max_unreadable={self._most:g} lets pass:\n"
+                f"{lines}{more}"
+            )
+
+
+def printable(name: object) -> str:
+    """A file name, or an error that names one, as text that every file and terminal takes.
+
+    Args:
+        name: Its text may hold bytes that are no UTF-8.
+
+    Returns:
+        The text, with such bytes as escapes.
+    """
+    return os.fsencode(str(name)).decode("utf-8", "backslashreplace")
+
+
+def pages_for(trained: TrainedNetwork, asked: Pages) -> Pages:
+    """What the pages of stacks are for a network.
+
+    Args:
+        trained: The network.
+        asked: What the user says.
+
+    Returns:
+        That, else what it was trained with, else pictures.
+    """
+    return asked or trained.config.pictures.pages or "pictures"
+
+
+def header_of(path: Path, pages: Pages) -> Opened:
+    """What a picture file says of its pages, without their pixels.
+
+    Args:
+        path: Picture file.
+        pages: What its pages are.
+
+    Returns:
+        Size, channels and number of pages.
+    """
+    with open_picture(path) as opened:
+        return as_asked(opened, path, pages)
+
+
+def digest_of(network: nn.Module) -> str:
+    """What tells a network from others: a checksum of its weights.
+
+    Args:
+        network: The network.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def find_pictures(paths: Iterable[Path]) -> list[Path]:
@@ -57,12 +164,13 @@ def find_pictures(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
-def prepare(path: Path, form: ImageForm) -> tuple[Float[Tensor, "c h w"], tuple[int, int]]:
+def prepare(path: Path, form: ImageForm, page: int = 0) -> tuple[Float[Tensor, "c h w"], tuple[int, int]]:
     """Read a picture and give it the form of a network's images.
 
     Args:
         path: Picture file.
         form: The form.
+        page: Page of the file.
 
     Returns:
         Numbers from 0 to 1, and the height and width of the picture in its file.
@@ -71,32 +179,26 @@ def prepare(path: Path, form: ImageForm) -> tuple[Float[Tensor, "c h w"], tuple[
         ValueError: If the network takes neither one channel nor three.
     """
     if form.scaling is not None:
-        picture = form.scaling.floats(with_channels(read(path), form.channels, path))
-        image = fitted(picture, (form.height, form.width))
+        picture = with_channels(read(path, pages=form.pages, page=page), form.channels, path)
+        image, resize = form.scaling.floats(picture), fitted
     else:
         if form.channels not in {1, 3}:
             raise ValueError(f"Pictures have one channel or three; this network takes images of {form.channels}.")
-        picture = read_picture(path, 3 if form.channels == 3 else 1)
-        image = fit(picture, form.height, form.width)
-    return 1 - image if form.invert else image, (picture.shape[1], picture.shape[2])
+        image, resize = read_picture(path, 3 if form.channels == 3 else 1, pages=form.pages, page=page), fit
+    size = (image.shape[1], image.shape[2])
+    if form.height is not None and form.width is not None:
+        image = resize(image, (form.height, form.width))
+    return 1 - image if form.invert else image, size
 
 
-def fit(picture: Float[Tensor, "c h w"], height: int, width: int) -> Float[Tensor, "c h2 w2"]:
-    """Cut the largest middle part of the wanted proportions out of a picture, and resize it.
+def fit(picture: Float[Tensor, "c h w"], size: tuple[int, int]) -> Float[Tensor, "c h2 w2"]:
+    """What `fitted` gives, within 0 and 1.
 
     Args:
         picture: Numbers from 0 to 1.
-        height: Wanted height in pixels.
-        width: Wanted width in pixels.
+        size: Wanted height and width in pixels.
 
     Returns:
-        The part at the wanted size: as it is where that is its size already, else by bicubic interpolation, low-passed
-        when it shrinks.
+        The largest middle part of the wanted proportions, at the wanted size.
     """
-    rows = min(picture.shape[1], max(1, round(picture.shape[2] * height / width)))
-    cols = min(picture.shape[2], max(1, round(picture.shape[1] * width / height)))
-    top, left = (picture.shape[1] - rows) // 2, (picture.shape[2] - cols) // 2
-    part = picture[:, top : top + rows, left : left + cols]
-    if (rows, cols) == (height, width):
-        return part
-    return F.interpolate(part[None], (height, width), mode="bicubic", antialias=True)[0].clamp(0, 1)
+    return fitted(picture, size).clamp(0, 1)

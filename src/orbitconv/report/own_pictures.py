@@ -15,7 +15,7 @@ from orbitconv._support.optional import import_optional
 from orbitconv._support.progress import ProgressCallback
 from orbitconv.data import ImageSet
 from orbitconv.evaluation.tested import evaluate_prepared
-from orbitconv.prediction.masks import overlay
+from orbitconv.prediction.overlay import overlay
 from orbitconv.report.html import document, image, number, table
 from orbitconv.report.runs import Run
 from orbitconv.train.examples import as_numbers

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import final
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
@@ -86,18 +85,3 @@ class Segmentation(Task):
     ) -> tuple[Float[Tensor, "b c h w"], Int64[Tensor, "b h w"]]:
         """Masks are altered as their images are; each of their pixels stays the label of one pixel."""
         return augment(images, config, draws), augment_masks(labels, config, draws, self.ignore_index)
-
-
-def objects_of(classes: Int64[Tensor, "h w"]) -> Int64[Tensor, "h w"]:
-    """Number the connected parts of the foreground.
-
-    Args:
-        classes: Class of every pixel, 0 for background.
-
-    Returns:
-        0 for background, 1, 2, ... for the objects; pixels that touch at a corner are of one object.
-    """
-    from orbitconv._support.optional import import_optional
-
-    measure = import_optional("skimage.measure", "train", "Counting objects")
-    return torch.from_numpy(measure.label(classes.numpy() > 0, connectivity=2)).long()

@@ -70,5 +70,16 @@ def _opened(source: Any, rasterio: Any, *, labels: bool) -> Opened:
 
     channels = 3 if palette is not None else len(bands)
     return Opened(
-        pages=1, channels=channels, height=source.height, width=source.width, kind=kind, limits=limits, page=page
-    )
+        pages=1, channels=channels, height=source.height, width=source.width, kind=kind, limits=limits, page=page,
+        place=_place(source),
+    )  # fmt: skip
+
+
+def _place(source: Any) -> dict[str, Any] | None:
+    """Where on earth a raster lies; None if it does not say."""
+    points, system = source.gcps
+    if points:
+        return {"gcps": points, "crs": system}
+    if source.crs is None and source.transform.is_identity:
+        return None
+    return {"transform": source.transform, "crs": source.crs}

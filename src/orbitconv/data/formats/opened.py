@@ -1,7 +1,8 @@
 """What a reader of a format hands over: the head of a file, and its pages on demand."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Shaped
@@ -26,6 +27,7 @@ class Opened:
         page: Read one page, or a region of it.
         alpha: Whether the last channel is declared to be opacity.
         colours: Colour space where it is neither grey nor RGB, such as `"CMYK"`.
+        place: Where on earth it lies, as rasterio takes it: coordinate system, and transform or control points.
     """
 
     pages: int
@@ -37,6 +39,7 @@ class Opened:
     page: Callable[[int, Region | None], Page] = field(repr=False)
     alpha: bool = False
     colours: str = ""
+    place: Mapping[str, Any] | None = None
 
     def joined(self) -> "Opened":
         """Take the pages for channels of one picture.

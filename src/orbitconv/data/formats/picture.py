@@ -1,8 +1,8 @@
 """One picture of a file, as the numbers that the file states."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +11,7 @@ from jaxtyping import Bool, Shaped
 
 from orbitconv._support.optional import install_hint
 from orbitconv.data.errors import DamagedError, DataError, UnsupportedError
-from orbitconv.data.formats.opened import Opened, Region
+from orbitconv.data.formats.opened import Opened, Page, Region
 from orbitconv.data.formats.recognised import reader_of
 
 Pages = Literal["pictures", "channels"] | None
@@ -56,9 +56,22 @@ def open_picture(path: Path, *, labels: bool = False) -> Iterator[Opened]:
         DataError: If it may not be read, or is too large.
     """
     reader = reader_of(path)
+    with ExitStack() as stack:
+        with _explained(path):
+            opened = stack.enter_context(reader(path, labels=labels))
+
+        def page(index: int, region: Region | None) -> Page:
+            with _explained(path):
+                return opened.page(index, region)
+
+        yield replace(opened, page=page)  # errors of those who use it are none of the file
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Say what is wrong with a file that a library cannot read."""
     try:
-        with reader(path, labels=labels) as opened:
-            yield opened
+        yield
     except (DataError, ModuleNotFoundError):
         raise
     except NotImplementedError as error:

@@ -1,0 +1,58 @@
+"""Files that grow record by record, and hold whole records only, also where a write fails."""
+
+from pathlib import Path
+
+from orbitconv._support.files import write_atomically
+
+
+class AppendedFile:
+    """A text file that gets records at its end. It is made, or changed, with the first record.
+
+    Args:
+        path: The file.
+        kept: What it begins with, in place of what is there.
+    """
+
+    def __init__(self, path: Path, kept: str = "") -> None:
+        self._path, self._kept, self._begun = path, kept, False
+
+    def add(self, text: str) -> None:
+        """Write records, so that another process that reads the file sees them.
+
+        Args:
+            text: Whole records, each with what ends it.
+
+        Raises:
+            OSError: If the file cannot be written, or the disk is full; the file is then as it was before.
+        """
+        if not self._begun:
+            write_atomically(self._path, _encoded(self._kept + text))
+            self._begun = True
+            return
+        with self._path.open("ab") as file:
+            before = file.tell()
+            try:
+                file.write(_encoded(text))
+                file.flush()
+            except OSError:
+                file.truncate(before)
+                raise
+
+
+def whole_lines(path: Path) -> list[str]:
+    """The lines of a file that are whole: without the last one if nothing ends it.
+
+    Args:
+        path: The file; one that is not there has none.
+
+    Returns:
+        Lines, each with its end.
+    """
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    return [line + "\n" for line in text.split("\n")[:-1]]
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

@@ -1,0 +1,75 @@
+"""One large picture, region by region, as a network takes it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import final
+
+import numpy as np
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from orbitconv.data import Scaling
+from orbitconv.data.channels import with_channels
+from orbitconv.data.formats import Picture, Region
+from orbitconv.data.reading import scaling_of_one
+from orbitconv.data.tiles import Tiling
+from orbitconv.train.networks import TrainedNetwork
+
+
+@final
+class ScaledRegions:
+    """A picture whose regions are scaled alike.
+
+    Args:
+        read: Reads a region, or everything if given None.
+        trained: The network that takes them.
+        path: File of the picture, for the errors.
+        size: Height and width of the picture.
+    """
+
+    def __init__(
+        self, read: Callable[[Region | None], Picture], trained: TrainedNetwork, path: Path, size: tuple[int, int]
+    ) -> None:
+        self._read, self._trained, self._path, self._scaling = read, trained, path, trained.scaling
+        self.valid: Bool[np.ndarray, "h w"] = np.broadcast_to(np.True_, size)
+        """Which pixels hold data, as far as they were read."""
+
+    def scaled(self, region: Region | None) -> Float[Tensor, "c h w"]:
+        """A region as numbers that the network takes.
+
+        Args:
+            region: Rows and columns; None for all.
+
+        Returns:
+            Scaled numbers.
+        """
+        picture = self._picture(region)
+        return (self._scaling or scaling_of_one(picture)).floats(picture)
+
+    def _picture(self, region: Region | None) -> Picture:
+        picture = with_channels(self._read(region), self._trained.in_channels, self._path)
+        if picture.valid is not None:
+            if not self.valid.flags.writeable:
+                self.valid = self.valid.copy()
+            self.valid[... if region is None else region] = picture.valid
+        return picture
+
+    def fix_scaling(self, tiling: Tiling) -> None:
+        """Where the numbers of a file are scaled by its own range, find that of the whole file before any tile.
+
+        Args:
+            tiling: Tiles that cover the picture.
+        """
+        first = self._picture(next(iter(tiling)))
+        scaling = self._scaling or scaling_of_one(first)
+        if scaling.rule != "file":
+            return
+        black, white = np.inf, -np.inf
+        for tile in tiling:
+            picture = self._picture(tile)
+            known = picture.pixels if picture.valid is None else picture.pixels[:, picture.valid]
+            if known.size:
+                black, white = min(black, float(known.min())), max(white, float(known.max()))
+        black, white = (black, white) if black <= white else (0.0, 1.0)
+        channels = self._trained.in_channels
+        self._scaling = Scaling.fixed(first.kind, (black,) * channels, (1 / ((white - black) or 1),) * channels)
