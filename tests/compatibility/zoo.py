@@ -41,7 +41,13 @@ def _cellpose() -> nn.Module:
 
 
 def _stardist() -> nn.Module:
-    return import_module("cistardist_pytorch.net").StarDist2D()
+    facts = {
+        "n_dim": 2, "axes": "YXC", "n_channel_in": 1, "n_channel_out": 33, "n_rays": 32, "grid": (2, 2),
+        "backbone": "unet", "unet_n_depth": 3, "unet_kernel_size": (3, 3), "unet_n_filter_base": 8,
+        "unet_n_conv_per_depth": 2, "unet_pool": (2, 2), "net_conv_after_unet": 32, "train_checkpoint": "",
+    }  # fmt: skip
+    config = import_module("cistardist_pytorch.config").StarDist2DConfig.from_dict(facts)
+    return import_module("cistardist_pytorch.net").StarDist2DNet(config)
 
 
 _IMAGE = {"spatial_dims": 2, "in_channels": 1, "out_channels": 2}
@@ -71,7 +77,7 @@ ZOO: dict[str, Entry] = {
     "pytorchcv fdmobilenet_wd4": _pcv("fdmobilenet", "fdmobilenet_wd4", 224),
     "pytorchcv hardnet39ds": _pcv("hardnet", "hardnet39ds", 224),
     "pytorchcv nin_cifar10": _pcv("nin_cifar", "nin_cifar10", 32, num_classes=10),
-    "pytorchcv resnext20_1x64d_cifar10": _pcv("resnext_cifar", "resnext20_1x64d_cifar10", 32, num_classes=10),
+    "pytorchcv resnext29_32x4d_cifar10": _pcv("resnext_cifar", "resnext29_32x4d_cifar10", 32, num_classes=10),
     "pytorchcv pyramidnet110_a48_cifar10": _pcv("pyramidnet_cifar", "pyramidnet110_a48_cifar10", 32, num_classes=10),
     "pytorchcv diracnet18v2": _pcv("diracnetv2", "diracnet18v2", 224),
     "pytorchcv darknet_tiny": _pcv("darknet", "darknet_tiny", 224),
@@ -104,7 +110,7 @@ ZOO: dict[str, Entry] = {
     "transformers Swin": _transformers("Swin", 64, image_size=64, patch_size=2, embed_dim=24, depths=[2, 2],
                                        num_heads=[2, 4], window_size=4),
     "cellpose CPnet": (_cellpose, (2, 64, 64)),
-    "cistardist StarDist2D": (_stardist, (1, 64, 64)),
+    "cistardist StarDist2DNet": (_stardist, (1, 64, 64)),
 }  # fmt: skip
 """Every network by package and name."""
 

@@ -55,6 +55,12 @@ class KernelSizes:
                 f"basis, got {type(basis).__name__}."
             )
 
+    def __str__(self) -> str:
+        if isinstance(self._given, FilterBasis):
+            return f"{type(self._given).__name__}({self._given.extra_repr()})"
+        family = getattr(self._given, "family", None)
+        return "bases of a function" if family is None else f"{family} bases"
+
     def of(self, kernel_size: tuple[int, int]) -> FilterBasis:
         """The basis of a kernel size.
 

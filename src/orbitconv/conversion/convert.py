@@ -4,17 +4,24 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
+from orbitconv.conversion.axes import AxesMode, Disorder, disorder
 from orbitconv.conversion.bases import BasisChoice, KernelSizes
 from orbitconv.conversion.converted import Converted
-from orbitconv.conversion.exchange import exchange
-from orbitconv.conversion.observation import Example, FailedRun, observe
+from orbitconv.conversion.exchange import exchange, find_losses
+from orbitconv.conversion.measuring import exact_sizes, multiply_adds_of
+from orbitconv.conversion.observation import Example, FailedRun, Observation, as_arguments, observe, tensors_in
 from orbitconv.conversion.outputs import OutputChoice, Outputs
-from orbitconv.conversion.report import ConversionReport
-from orbitconv.conversion.rules import RULES, Rule
+from orbitconv.conversion.refusals import check_convolutions, check_example, check_model, reason_of, refusal
+from orbitconv.conversion.report import ConversionReport, LostTurn
+from orbitconv.conversion.rules import Refusal
 from orbitconv.conversion.surgery import Entry, Plan, operate
 from orbitconv.groups import Group, parse_group
+from orbitconv.models.counting import count_parameters
+
+Replacement = Callable[[Any], nn.Module]
+"""From a module with a forward of its own to plain layers of torch that compute the same, or nearly."""
 
 
 def convert(
@@ -22,27 +29,170 @@ def convert(
     group: Group | str,
     basis: BasisChoice = "spectral",
     *,
-    example: Example,
+    example: Example | None = None,
     output: OutputChoice = "invariant",
     pool: Literal["max", "mean"] = "max",
     exact: bool = False,
     strict: bool = True,
+    replace: Mapping[type[nn.Module], Replacement] | None = None,
 ) -> Converted:
-    """Make a network equivariant: exchange its layers, keep its forwards."""
+    """Make a network equivariant to turns (and mirrors) of its images.
+
+    Layers are exchanged in place, and the network's own forwards stay: convolutions become lifting and group
+    convolutions, linear layers and norms their twins on the group. Features keep their rank, with |G| times as many
+    channels, and the group is pooled at the output. Which layer becomes what shows in a run on the example.
+
+    Args:
+        model: A plain network of any classes; it is left as it is.
+        group: The group, or its name: "c4", "d4", "c8".
+        basis: Family of filter bases, such as "spectral" or "exact"; a basis or the file of one; or a function from the
+            kernel size to one. Families serve every kernel size (`orbitconv.conversion.bases`).
+        example: What the network is called with: one tensor, a tuple of positional arguments, or a dict of keyword
+            arguments. Its images should have the size of those to come.
+        output: How the channels of the output turn: `"invariant"`, `"vector"`, `"regular"` or `"equivariant"`
+            (`orbitconv.conversion.outputs`), for all tensors or by place, as in `{"[0]": ("vector", "invariant")}`.
+        pool: How invariant channels are pooled over the group, `"max"` or `"mean"`.
+        exact: Whether to exchange layers that lose quarter turns at the size of the example: strides for blur pooling,
+            fixed heads for means of all pixels, output padding and padding on one side for symmetric layers.
+        strict: Whether to refuse a network with a module that cannot be converted. If not, the module stays plain, its
+            input is pooled over the group, and equivariance ends there; the report names it.
+        replace: For classes with a forward of their own: a function from the module to plain layers of torch, which are
+            then converted in its place.
+
+    Returns:
+        A module that is called as the model is, with a `report` of what became of it.
+
+    Raises:
+        TypeError: If the model is no module, there is no example, or the basis is of another type.
+        ValueError: If a module cannot be converted: names it by its path, and says what to do. If the network has no
+            convolution of planes, shares parameters between modules, or is equivariant already.
+
+    Example:
+        >>> import torch
+        >>> import orbitconv
+        >>> from torch import Tensor, nn
+        >>> plain = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2))
+        >>> network = orbitconv.convert(plain, "c4", example=torch.randn(1, 3, 32, 32))
+        >>> image = torch.randn(1, 3, 32, 32)
+        >>> torch.allclose(network(image), network(image.rot90(1, (2, 3))), atol=1e-5)
+        True
+    """
     group = parse_group(group) if isinstance(group, str) else group
-    plain = copy.deepcopy(model)
-    bases = KernelSizes(group, basis)
+    if pool not in {"max", "mean"}:
+        raise ValueError(f"convert expects pool 'max' or 'mean', got {pool!r}.")
+    check_model(model)
+    example = check_example(example, model)
+    plain = _replaced(copy.deepcopy(model), replace or {})
+    _observe_plain(plain, example)
+    exchanged: dict[str, str] = {}
     if exact:
         plain, exchanged = exchange(plain, example)
+    bases = KernelSizes(group, basis)
+    axes = AxesMode()
+    disordered: dict[str, Disorder] = {}
+
+    def watch(path: str, _module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        known = [found for x in inputs if isinstance(x, Tensor) and (found := axes.of(x)) is not None]
+        reasons = [reason for one in known if (reason := disorder(one)) is not None]
+        if reasons:
+            disordered.setdefault(path, reasons[0])
+
+    seen = _observe_plain(plain, example, lambda _: axes, watch)
+    check_convolutions(seen, plain)
+    found = _operate(plain, example, bases, seen, disordered, output, pool, strict=strict)
+    network, outputs, entries = found
+    report = _report(model, plain, network, example, bases, entries, exchanged)
+    return Converted(network.train(model.training), outputs, group, report).train(model.training)
+
+
+def _replaced(model: nn.Module, replace: Mapping[type[nn.Module], Replacement]) -> nn.Module:
+    """Put the user's plain layers in place of modules of his classes."""
+    for path, module in list(model.named_modules()):
+        if type(module) in replace:
+            new = replace[type(module)](module)
+            if not isinstance(new, nn.Module):
+                raise TypeError(
+                    f"convert expects the function for {type(module).__name__} to return a module, got "
+                    f"{type(new).__name__}."
+                )
+            if not path:
+                return new
+            model.set_submodule(path, new)
+    return model
+
+
+def _observe_plain(plain: nn.Module, example: Example, mode: Any = None, watch: Any = None) -> Observation:
+    """One run of the plain network."""
+    try:
+        return observe(plain, example, mode, watch)
+    except FailedRun as error:
+        where = f" (at {error.path})" if error.path else ""
+        raise ValueError(
+            f"convert expects an example that the network takes, but it fails on this one{where}: {error}."
+        ) from error
+
+
+def _operate(
+    plain: nn.Module,
+    example: Example,
+    bases: KernelSizes,
+    seen: Observation,
+    disordered: Mapping[str, Disorder],
+    output: OutputChoice,
+    pool: str,
+    *,
+    strict: bool,
+) -> tuple[nn.Module, Outputs, list[Entry]]:
+    """Exchange the layers of a copy; modules that refuse stay plain, one after the other, if that is allowed."""
     kept: dict[str, str] = {}
     while True:
-        working = copy.deepcopy(plain)
-        seen = observe(working, example)
-        plan = Plan(bases, seen, {}, kept, pool)
+        plan = Plan(bases, seen, kept, pool, disordered)
         try:
-            network, found, entries = operate(working, example, plan)
-            break
+            network, found, entries = operate(copy.deepcopy(plain), example, plan)
+            outputs = _outputs(seen, found, output, bases.group, pool)
         except FailedRun as error:
-            raise ValueError(f"convert cannot convert {error.path!r}: {error}") from error
-    outputs = Outputs(seen.output, found.output, output, group, pool)
-    return Converted(network, outputs, group, ConversionReport(group.name, tuple(entries)))
+            if strict or not error.path or error.path in kept:
+                raise refusal(error, plain) from error
+            kept[error.path] = reason_of(error)
+        else:
+            return network, outputs, entries
+
+
+def _outputs(seen: Observation, found: Observation, output: OutputChoice, group: Group, pool: str) -> Outputs:
+    """What pools the output; the last module that is called is to blame where its shape does not fit."""
+    try:
+        return Outputs(seen.output, found.output, output, group, pool)
+    except Refusal as error:
+        raise FailedRun("", error) from error
+
+
+def _report(
+    model: nn.Module,
+    plain: nn.Module,
+    network: nn.Module,
+    example: Example,
+    bases: KernelSizes,
+    entries: list[Entry],
+    exchanged: dict[str, str],
+) -> ConversionReport:
+    """What became of the network."""
+    losses, seen = find_losses(plain, example)
+    order = {call.path: index for index, call in reversed(list(enumerate(seen.calls)))}
+    lost = [LostTurn(loss.path, loss.reason) for loss in losses]
+    lost += [LostTurn(one.line.path, one.line.note) for one in entries if one.line.kind == "plain"]
+    lost.sort(key=lambda one: order.get(one.path, len(order)))
+    kept = any(one.line.kind == "plain" for one in entries)
+    sizes, tried = exact_sizes(plain, example)
+    images = [x for x in tensors_in(as_arguments(example)) if x.ndim == 4]
+    return ConversionReport(
+        group=bases.group.name,
+        basis=str(bases),
+        size=(images[0].shape[2], images[0].shape[3]) if images else None,
+        lines=tuple(one.line for one in entries),
+        exchanged=exchanged,
+        lost=tuple(lost),
+        exact_sizes=() if kept else sizes,
+        tried_sizes=tried,
+        parameters=(count_parameters(model), count_parameters(network)),
+        multiply_adds=(multiply_adds_of(model, example), multiply_adds_of(network, example)),
+    )

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from orbitconv.conversion.grid import GridMode, Loss
 from orbitconv.conversion.observation import Example, Observation, observe, replace_modules
+from orbitconv.conversion.rules import base_rule
 from orbitconv.nn import BlurPool2d
 
 _PASSES = 6
@@ -61,7 +62,7 @@ def exchange(model: nn.Module, example: Example) -> tuple[nn.Module, dict[str, s
         modules, done = dict(model.named_modules()), {}
         for path in _candidates(losses, modules):
             sizes = [call for call in seen.of(path) if call.inputs and call.inputs[0] is not None]
-            made = _EXCHANGES[type(modules[path])](modules[path], sizes[0]) if sizes else None
+            made = _EXCHANGES[base_rule(modules[path])](modules[path], sizes[0]) if sizes else None
             if made is not None:
                 new, told[path] = made
                 done[modules[path]] = new.train(modules[path].training)
@@ -98,11 +99,11 @@ def _candidates(losses: list[Loss], modules: Mapping[str, nn.Module]) -> list[st
     """Layers to exchange: those that lose the turn, and strided ones after padding that a forward does for them."""
     paths = []
     for loss in losses:
-        if type(modules[loss.path]) in _EXCHANGES:
+        if base_rule(modules[loss.path]) in _EXCHANGES:
             paths.append(loss.path)
         elif "pad" in loss.operation:
             for name, child in modules[loss.path].named_children():
-                if type(child) is nn.Conv2d and max(child.stride) > 1:
+                if base_rule(child) is nn.Conv2d and max(child.stride) > 1:
                     paths.append(f"{loss.path}.{name}" if loss.path else name)
     return paths
 
@@ -133,15 +134,16 @@ def _after_window(size: tuple[int, int], sides: Any, padding: Any, dilation: Any
 
 def _conv(conv: nn.Conv2d, call: Any) -> tuple[nn.Module, str] | None:
     """Stride one, then blur pools; before a kernel of one pixel, where that is cheaper."""
-    if isinstance(conv.padding, str):
+    padding = (0, 0) if conv.padding == "valid" else conv.padding
+    if isinstance(padding, str):
         return None
     size = call.inputs[0][-2:]
-    blurs = _blurs(conv.stride, _after_window(size, conv.kernel_size, conv.padding, conv.dilation))
+    blurs = _blurs(conv.stride, _after_window(size, conv.kernel_size, padding, conv.dilation))
     if blurs is None:
         return None
     main = copy.deepcopy(conv)
     main.stride, told = (1, 1), f"stride {conv.stride[0]} by blur pooling"
-    if conv.kernel_size == (1, 1) and max(conv.padding) == 0:
+    if conv.kernel_size == (1, 1) and max(padding) == 0:
         return Exchanged(main, before=blurs), told
     return Exchanged(main, after=blurs), told
 
@@ -210,7 +212,7 @@ def _upsample(up: nn.Upsample, call: Any) -> tuple[nn.Module, str] | None:  # no
     return nn.Upsample(up.size, up.scale_factor, "bilinear", align_corners=False), "nearest pixels by linear up-sampling"  # pyright: ignore[reportArgumentType]
 
 
-_EXCHANGES: Mapping[type[nn.Module], Callable[[Any, Any], tuple[nn.Module, str] | None]] = {
+_EXCHANGES: Mapping[type[nn.Module] | None, Callable[[Any, Any], tuple[nn.Module, str] | None]] = {
     nn.Conv2d: _conv,
     nn.MaxPool2d: _max_pool,
     nn.AvgPool2d: _avg_pool,

@@ -127,6 +127,10 @@ def _roll(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG001
     return "pixels rolled along an axis" if y.ndim == 4 and any(args[1]) else None
 
 
+def _shuffle(args: Any, kwargs: Any, y: Tensor) -> str:  # noqa: ARG001
+    return "channels in a fixed order as pixels, or pixels as channels"
+
+
 _LOOKS: Mapping[Any, Callable[[Any, Any, Any], str | None]] = {
     aten.convolution: _convolution,
     aten.max_pool2d_with_indices: _max_pool,
@@ -138,6 +142,8 @@ _LOOKS: Mapping[Any, Callable[[Any, Any, Any], str | None]] = {
     aten.replication_pad2d: _pad,
     aten.upsample_nearest2d: _nearest,
     aten._upsample_nearest_exact2d: _nearest,  # noqa: SLF001
+    aten.pixel_shuffle: _shuffle,
+    aten.pixel_unshuffle: _shuffle,
     aten.slice: _slice,
     aten.roll: _roll,
 }

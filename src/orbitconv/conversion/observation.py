@@ -101,7 +101,7 @@ def observe(
     model: nn.Module,
     example: Example,
     mode: Callable[[list[str]], AbstractContextManager[Any]] | None = None,
-    watch: Callable[[str, nn.Module, tuple[Any, ...], Any], None] | None = None,
+    watch: Callable[[str, nn.Module, tuple[Any, ...]], None] | None = None,
 ) -> Observation:
     """Run a network once, in eval mode, and note what every module is given.
 
@@ -109,7 +109,7 @@ def observe(
         model: The network.
         example: What it is called with.
         mode: Makes a context for the run from the paths of the modules that are being called, outermost first.
-        watch: Called after each module with its path, itself, its arguments and what it returned.
+        watch: Called before each module with its path, itself and its arguments.
 
     Returns:
         What was seen.
@@ -121,15 +121,15 @@ def observe(
     handles = []
     for path, module in model.named_modules():
 
-        def before(_module: nn.Module, _inputs: Any, path: str = path) -> None:
+        def before(module: nn.Module, inputs: Any, path: str = path) -> None:
             inside.append(path)
+            if watch is not None:
+                watch(path, module, inputs)
 
-        def after(module: nn.Module, inputs: Any, output: Any, path: str = path) -> None:
+        def after(_module: nn.Module, inputs: Any, output: Any, path: str = path) -> None:
             inside.pop()
             shapes = tuple(shape_of(one) for one in inputs)
             seen.calls.append(Call(path, shapes, tuple(tuple(one.shape) for one in tensors_in(output))))
-            if watch is not None:
-                watch(path, module, inputs, output)
 
         handles += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
     positional, named = as_arguments(example)

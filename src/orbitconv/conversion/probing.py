@@ -25,6 +25,9 @@ def keeps_turns(module: nn.Module, shapes: tuple[Shape | None, ...], *, channels
     if not shapes or any(shape is None for shape in shapes):
         return False
     trial, draw = copy.deepcopy(module).double().eval(), torch.Generator().manual_seed(0)
+    for one in trial.modules():  # of whoever watches the network
+        one._forward_hooks.clear()  # noqa: SLF001
+        one._forward_pre_hooks.clear()  # noqa: SLF001
     inputs = [torch.randn(2, *shape[1:], generator=draw, dtype=torch.float64) for shape in shapes if shape is not None]
     moves: list[Callable[[Tensor], Tensor]] = [lambda x: x.flip(0)]
     moves += [lambda x, k=k: _turn(x, k, channels_last=channels_last) for k in range(1, 4)]

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor, nn
 
 from orbitconv.conversion.bases import KernelSizes
+from orbitconv.conversion.report import Kind
 from orbitconv.nn import BlurPool2d, DepthwiseGroupConv2d, GroupBatchNorm2d, GroupConv2d, GroupConvTranspose2d, GroupDropout2d, LiftingConv2d
 from orbitconv.nn.flat import EachElement, FlatLayer, FlatLinear, Repeat
-
-Kind = Literal["lifting", "group", "linear", "norm", "each element", "unchanged", "repeated", "plain"]
 
 
 class Refusal(Exception):
@@ -176,7 +175,10 @@ UNCHANGED: tuple[type[nn.Module], ...] = (
 """Layers of torch that treat every plane by itself."""
 
 REFUSED: Mapping[type[nn.Module], tuple[str, str]] = {
-    nn.modules.conv._ConvNd: ("convolves along one or three axes.", "Equivariance here is that of the plane."),  # noqa: SLF001
+    **dict.fromkeys(
+        (nn.Conv1d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose3d),
+        ("it convolves along one or three axes.", "Equivariance here is that of the plane."),
+    ),
     nn.MultiheadAttention: (
         "it holds its projections in one parameter.", "Write attention with torch.nn.Linear layers, which are converted.",
     ),

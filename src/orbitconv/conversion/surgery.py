@@ -11,14 +11,15 @@ from typing import Any
 from torch import nn
 from torch.nn.utils import parametrize
 
+from orbitconv.conversion.axes import Disorder
 from orbitconv.conversion.bases import KernelSizes
 from orbitconv.conversion.observation import Example, FailedRun, Observation, Shape, observe, replace_modules, shape_of
 from orbitconv.conversion.probing import keeps_turns
+from orbitconv.conversion.report import ReportLine
 from orbitconv.conversion.rules import (
     REFUSED,
     RULES,
     UNCHANGED,
-    Kind,
     Made,
     Refusal,
     Rule,
@@ -32,21 +33,15 @@ from orbitconv.nn.flat import PooledBefore, RepeatElements
 
 @dataclass(frozen=True)
 class Entry:
-    """What one module became.
+    """What one module became, and both modules.
 
     Args:
-        path: Where it is.
-        was: Class of the plain module.
-        kind: What it is now.
-        note: What else there is to say.
+        line: What the report says.
         before: The plain module.
         now: The module in its place.
     """
 
-    path: str
-    was: str
-    kind: Kind
-    note: str
+    line: ReportLine
     before: nn.Module
     now: nn.Module
 
@@ -58,19 +53,17 @@ class Plan:
     Args:
         bases: Bases by kernel size.
         plain: What the plain network was given.
-        rules: Rules by class, the user's among them.
         kept: Paths of the modules that stay plain, with the reason.
         reduction: How what goes into a module that stays plain is pooled.
-        axes_lost: Paths of the modules whose input has channels in an order that mixes them with other axes, with the
+        disordered: Paths of the modules whose input has channels in an order that takes the group apart, with the
             reason.
     """
 
     bases: KernelSizes
     plain: Observation
-    rules: Mapping[type[nn.Module], Rule]
     kept: Mapping[str, str]
     reduction: str
-    axes_lost: Mapping[str, str] = field(default_factory=dict)
+    disordered: Mapping[str, Disorder] = field(default_factory=dict)
 
 
 class _Pending(nn.Module):
@@ -96,8 +89,7 @@ class _Pending(nn.Module):
         self.calls += 1
         if self.made is None:
             self.axes = axes
-            if self.path in self.plan.axes_lost and any(axis is not None for axis in axes):
-                raise Refusal(self.plan.axes_lost[self.path], "")
+            self._check_order(axes)
             self.made = self._make(axes)
             self.made.module.train(self.training)
         elif axes != self.axes:
@@ -106,10 +98,20 @@ class _Pending(nn.Module):
             )
         return self.made.module(*inputs, **named)
 
+    def _check_order(self, axes: tuple[int | None, ...]) -> None:
+        """Refuse channels in an order that takes the group apart."""
+        found = self.plan.disordered.get(self.path)
+        if found is not None and self.path not in self.plan.kept and any(axis is not None for axis in axes):
+            raise Refusal(
+                found.reason,
+                "Put a global pool (torch.nn.AdaptiveAvgPool2d(1)) before a linear layer, and a module of its own "
+                "(torch.nn.ChannelShuffle) around a shuffle.",
+            )
+
     def _make(self, axes: tuple[int | None, ...]) -> Made:
         if self.path in self.plan.kept:
-            order = self.plan.bases.group.order
-            pooled = PooledBefore(self.plain, order, axes, self.plan.reduction)
+            order, found = self.plan.bases.group.order, self.plan.disordered.get(self.path)
+            pooled = PooledBefore(self.plain, order, axes, self.plan.reduction, found.inner if found else 1)
             return Made(pooled, "plain", self.plan.kept[self.path])
         different = {axis for axis in axes if axis is not None}
         if len(different) > 1:
@@ -155,9 +157,10 @@ def operate(model: nn.Module, example: Example, plan: Plan) -> tuple[nn.Module, 
         made = waiting.made or Made(waiting.plain, "unchanged", "never called")
         finished[waiting] = made.module
         was = type(waiting.plain).__name__
-        entries.append(Entry(waiting.path, was, made.kind, made.note, waiting.plain, made.module))
+        line = ReportLine(waiting.path, was, made.kind, made.note)
+        entries.append(Entry(line, waiting.plain, made.module))
     order = {call.path: index for index, call in reversed(list(enumerate(plan.plain.calls)))}
-    entries.sort(key=lambda entry: order.get(entry.path, len(order)))
+    entries.sort(key=lambda entry: order.get(entry.line.path, len(order)))
     return replace_modules(model, finished), seen, entries
 
 
@@ -182,18 +185,28 @@ def _prepare(
 
 def _rule_of(module: nn.Module, path: str, plan: Plan, called: set[str]) -> Rule | None:
     """The rule of a module that is exchanged as a whole; None for what stays, or is looked into."""
-    if type(module) in plan.rules:
-        return plan.rules[type(module)]
     cls = base_rule(module)
     if cls is not None:
+        if path in called and cls in RULES:
+            _check_ordinary(module, path)
         return RULES.get(cls)
     for refused, (reason, advice) in REFUSED.items():
         if isinstance(module, refused) and path in called:
             raise FailedRun(path, Refusal(reason, advice))
     known = next((c for c in type(module).__mro__ if c in RULES or c in UNCHANGED), None)
-    if path in called and (known or is_leaf(module)):
+    if path in called and (known or is_leaf(module)) and not isinstance(module, nn.Sequential):
         return _rule_by_trial(known, plan.plain.of(path)[0].inputs)
     return None
+
+
+def _check_ordinary(module: nn.Module, path: str) -> None:
+    """Refuse layers whose weights are computed, or that call functions of others: an exchange would drop these."""
+    if parametrize.is_parametrized(module):
+        reason = "its parameters are computed by a parametrization."
+        raise FailedRun(path, Refusal(reason, "Remove it first: torch.nn.utils.parametrize.remove_parametrizations."))
+    if module._forward_hooks or module._forward_pre_hooks:  # noqa: SLF001
+        reason = "it has forward hooks (weight norm, pruning, ...), which an exchange would drop."
+        raise FailedRun(path, Refusal(reason, "Remove them first."))
 
 
 def _rule_by_trial(known: type[nn.Module] | None, shapes: tuple[Shape | None, ...]) -> Rule:
@@ -206,8 +219,9 @@ def _rule_by_trial(known: type[nn.Module] | None, shapes: tuple[Shape | None, ..
             name, kind = type(plain).__name__, f"a {known.__name__} with" if known else "a module with"
             raise Refusal(
                 f"{name} is {kind} a forward of its own, which does not commute with turns of the image.",
-                f"Say what it is: convert(..., rules={{{name}: function}}), where function(module) returns a plain layer "
-                "of torch to convert in its place.",
+                f"Say what it is: convert(..., replace={{{name}: function}}), where function(module) returns plain layers "
+                "of torch to convert in its place. Position embeddings and relative position tables fix positions: leave them "
+                "out.",
             )
         made = convert_each(plain, axis, bases)
         return Made(made.module, made.kind, made.note or "own forward, which commutes with turns")
@@ -232,5 +246,6 @@ def _repeat_parameters(module: nn.Module, path: str, plan: Plan) -> list[Entry]:
             )
         if long:
             parametrize.register_parametrization(module, name, RepeatElements(long[0], order), unsafe=True)
-            entries.append(Entry(where, "Parameter", "repeated", f"axis {long[0]}", module, module))
+            line = ReportLine(where, "Parameter", "repeated", f"on axis {long[0]}")
+            entries.append(Entry(line, module, module))
     return entries

@@ -18,7 +18,7 @@ from orbitconv.nn.pooling import largest
 _READ_BY_OTHERS = ("stride", "padding", "dilation", "groups", "kernel_size", "output_padding", "padding_mode")
 
 
-def pool_elements(x: Tensor, axis: int, order: int, reduction: str) -> Tensor:
+def pool_elements(x: Tensor, axis: int, order: int, reduction: str, inner: int = 1) -> Tensor:
     """Pool a flattened group axis.
 
     Args:
@@ -26,10 +26,16 @@ def pool_elements(x: Tensor, axis: int, order: int, reduction: str) -> Tensor:
         axis: That axis.
         order: |G|.
         reduction: `"max"` or `"mean"`.
+        inner: Numbers in a row for each channel and element, where a plane was flattened behind them.
 
     Returns:
         A tensor with as many channels at that axis as the plain network has.
     """
+    if inner > 1:
+        apart = x.unflatten(axis, (-1, order, inner))
+        place = axis + 1 if axis >= 0 else -2
+        pooled = largest(apart, place) if reduction == "max" else apart.mean(place)
+        return pooled.flatten(axis, axis + 1) if axis >= 0 else pooled.flatten(-2)
     apart = x.unflatten(axis, (-1, order))
     return largest(apart, group_axis(axis)) if reduction == "max" else apart.mean(group_axis(axis))
 
@@ -158,17 +164,20 @@ class PooledBefore(nn.Module):
         order: |G|.
         axes: Axis of every input at which channels and group are flattened; None where there is none.
         reduction: `"max"` or `"mean"`.
+        inner: Numbers in a row for each channel and element.
     """
 
-    def __init__(self, module: nn.Module, order: int, axes: tuple[int | None, ...], reduction: str = "max") -> None:
+    def __init__(
+        self, module: nn.Module, order: int, axes: tuple[int | None, ...], reduction: str = "max", inner: int = 1
+    ) -> None:
         super().__init__()
-        self.module, self.order, self.axes, self.reduction = module, order, axes, reduction
+        self.module, self.order, self.axes, self.reduction, self.inner = module, order, axes, reduction, inner
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """Pool, then apply the module."""
         axes = (*self.axes, *[None] * (len(inputs) - len(self.axes)))
         pooled = [
-            x if axis is None else pool_elements(x, axis, self.order, self.reduction)
+            x if axis is None else pool_elements(x, axis, self.order, self.reduction, self.inner)
             for x, axis in zip(inputs, axes, strict=False)
         ]
         return self.module(*pooled, **named)

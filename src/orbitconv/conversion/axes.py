@@ -1,0 +1,178 @@
+"""Which axes of a tensor hold channels, and whether a group axis behind every channel would stay behind it.
+
+A converted network holds |G| planes for every channel, one after the other: channels stand outside, the group inside.
+A `view` that puts pixels behind channels (a flattened plane in front of a linear layer), or a shuffle that puts outer
+channels behind inner ones, makes another order, in which a turn no longer permutes the group. Shapes do not show it, so
+the axes of the plain network are followed through every operation, as products of factors.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+aten = torch.ops.aten
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A part of an axis.
+
+    Args:
+        size: Its length.
+        channels: Whether it counts channels.
+        last: Whether the group would stand behind it: for channels that were divided, only for the inner part.
+    """
+
+    size: int
+    channels: bool = False
+    last: bool = False
+
+
+Axes = tuple[tuple[Factor, ...], ...]
+"""For every axis of a tensor, the factors that it is a product of, the outer ones first."""
+
+
+def planes(x: Tensor) -> Axes:
+    """The axes of planes: batch, channels, height, width."""
+    b, c, *sides = x.shape
+    return ((Factor(b),), (Factor(c, channels=True, last=True),), *((Factor(side),) for side in sides))
+
+
+@dataclass(frozen=True)
+class Disorder:
+    """Channels in an order that takes the group apart.
+
+    Args:
+        reason: What is wrong, as a sentence.
+        inner: How many numbers there are for each channel and element in a row.
+    """
+
+    reason: str
+    inner: int
+
+
+def disorder(axes: Axes) -> Disorder | None:
+    """What is wrong with the order of channels, if a group axis stood behind them.
+
+    Args:
+        axes: The axes of a tensor.
+
+    Returns:
+        What is wrong; None if the group stays behind every channel.
+    """
+    for factors in axes:
+        long = [factor for factor in factors if factor.size > 1]
+        if not any(factor.channels for factor in long):
+            continue
+        places = [index for index, factor in enumerate(long) if factor.last]
+        inner = math.prod(factor.size for factor in long[places[-1] + 1 :]) if places else 1
+        if not long[-1].channels:
+            return Disorder(f"it gets {inner} pixels of every channel in a row, which fixes positions.", inner)
+        if not long[-1].last:
+            return Disorder("it gets channels that a view has shuffled, in an order that takes the group apart.", inner)
+    return None
+
+
+class AxesMode(TorchDispatchMode):
+    """Follows the axes of feature maps while it is the active mode; what it does not know, it forgets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: dict[int, tuple[Tensor, Axes]] = {}  # the tensors are kept, so that no other takes their place
+
+    def of(self, x: Tensor) -> Axes | None:
+        """The axes of a tensor, if they are known."""
+        found = self._known.get(id(x))
+        return None if found is None else found[1]
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        known = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor) and id(x) in self._known]
+        operation = func.overloadpacket
+        for y in tree_leaves(output):
+            if isinstance(y, Tensor) and y.is_floating_point():
+                axes = self._after(operation, args, known, y)
+                if axes is not None:
+                    self._known[id(y)] = y, axes
+                else:
+                    self._known.pop(id(y), None)
+        return output
+
+    def _after(self, operation: Any, args: Any, known: list[Tensor], y: Tensor) -> Axes | None:
+        """The axes of a result."""
+        if operation is aten.convolution and y.ndim == 4:
+            return planes(y)
+        if not known:
+            return None
+        axes = self._known[id(known[0])][1]
+        if operation in _VIEWS:
+            return regroup(axes, tuple(y.shape))
+        if operation is aten.permute:
+            return tuple(axes[dim] for dim in args[1])
+        if operation in {aten.transpose, aten.t}:
+            first, second = args[1:3] if len(args) > 2 else (0, 1)
+            order = list(range(len(axes)))
+            order[first], order[second] = order[second], order[first]
+            return tuple(axes[dim] for dim in order)
+        for x in known:
+            if x.shape == y.shape:
+                return self._known[id(x)][1]
+        if operation in _PLANEWISE and y.ndim == len(axes):
+            return (*axes[:2], *((Factor(side),) for side in y.shape[2:]))
+        return None
+
+
+_VIEWS = {aten.view, aten._unsafe_view, aten.reshape, aten._reshape_alias, aten.unsqueeze, aten.squeeze}  # noqa: SLF001
+_PLANEWISE = {
+    aten.max_pool2d_with_indices, aten.avg_pool2d, aten._adaptive_avg_pool2d, aten.upsample_nearest2d,  # noqa: SLF001
+    aten.upsample_bilinear2d, aten.mean, aten.constant_pad_nd,
+}  # fmt: skip
+
+
+def regroup(axes: Axes, shape: tuple[int, ...]) -> Axes | None:
+    """The axes after a view.
+
+    Args:
+        axes: Axes before.
+        shape: Shape after.
+
+    Returns:
+        The axes; None if a factor is cut where it cannot be followed.
+    """
+    waiting = [factor for factors in axes for factor in factors if factor.size > 1]
+    made = []
+    for side in shape:
+        own: list[Factor] = []
+        rest = side
+        while rest > 1:
+            if not waiting:
+                return None
+            factor = waiting.pop(0)
+            if rest % factor.size == 0:
+                own.append(factor)
+                rest //= factor.size
+            elif factor.size % rest == 0:
+                own.append(Factor(rest, factor.channels))
+                waiting.insert(0, Factor(factor.size // rest, factor.channels, factor.last))
+                rest = 1
+            else:
+                return None
+        made.append(tuple(_joined(own)) or (Factor(side),))
+    return tuple(made)
+
+
+def _joined(factors: list[Factor]) -> list[Factor]:
+    """Outer and inner part of channels, side by side again, are one."""
+    joined: list[Factor] = []
+    for factor in factors:
+        before = joined[-1] if joined else None
+        if before is not None and before.channels and not before.last and factor.channels and factor.last:
+            joined[-1] = Factor(before.size * factor.size, channels=True, last=True)
+        else:
+            joined.append(factor)
+    return joined

@@ -1,0 +1,77 @@
+"""What a report says in numbers: multiply-adds, and the sizes at which no quarter turn is lost."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from orbitconv.conversion.exchange import find_losses
+from orbitconv.conversion.observation import Example, FailedRun, as_arguments, tensors_in
+from orbitconv.conversion.refusals import is_image
+from orbitconv.models.tracing import Tracer
+
+_AROUND = range(-2, 3)
+
+
+def multiply_adds_of(network: nn.Module, example: Example) -> int | None:
+    """Products of features with weights for an example, counted on the meta device.
+
+    Args:
+        network: Any network.
+        example: What it is called with.
+
+    Returns:
+        The count; None if the network does not run without numbers.
+    """
+    ghost = copy.deepcopy(network).to("meta").eval()
+    positional, named = as_arguments(_on_meta(example))
+    images = [x for x in tensors_in((positional, named)) if x.is_floating_point()]
+    if not images:
+        return None
+    tracer = Tracer(images[0])
+    try:
+        with torch.no_grad(), tracer:
+            ghost(*positional, **named)
+    except Exception:  # noqa: BLE001  # forwards that look at numbers
+        return None
+    return tracer.multiply_adds
+
+
+def exact_sizes(plain: nn.Module, example: Example) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Sides of square images, about that of the example, at which a plain network keeps quarter turns.
+
+    Args:
+        plain: The network before its layers are converted; the conversion moves no pixels.
+        example: What it is called with.
+
+    Returns:
+        The sides at which it does, and those that were tried; none if the example holds no square images.
+    """
+    sides = {x.shape[2] for x in tensors_in(as_arguments(example)) if is_image(x)}
+    if len(sides) != 1:
+        return (), ()
+    side = sides.pop()
+    ghost = copy.deepcopy(plain).to("meta")
+    tried = tuple(side + step for step in _AROUND if side + step > 0)
+    return tuple(one for one in tried if _keeps_turns(ghost, _on_meta(example, one))), tried
+
+
+def _keeps_turns(ghost: nn.Module, example: Example) -> bool:
+    try:
+        return not find_losses(ghost, example)[0]
+    except FailedRun:
+        return False
+
+
+def _on_meta(example: Any, side: int | None = None) -> Any:
+    """An example without numbers, its images of another side."""
+    if isinstance(example, Tensor):
+        shape = (*example.shape[:2], side, side) if side is not None and is_image(example) else example.shape
+        return torch.empty(shape, dtype=example.dtype, device="meta")
+    if isinstance(example, Mapping):
+        return {key: _on_meta(value, side) for key, value in example.items()}
+    if isinstance(example, tuple | list):
+        return tuple(_on_meta(value, side) for value in example)
+    return example

@@ -1,0 +1,118 @@
+"""What convert refuses before it begins, and how it says so."""
+
+from collections import defaultdict
+from typing import Any
+
+from torch import Tensor, nn
+
+from orbitconv.conversion.observation import Example, FailedRun, Observation
+from orbitconv.conversion.rules import Refusal
+from orbitconv.nn import BasisConv2d
+from orbitconv.nn.flat import GroupNetwork
+
+
+def check_model(model: Any) -> None:
+    """Refuse what is no plain network.
+
+    Args:
+        model: What the user gave.
+
+    Raises:
+        TypeError: If it is no module.
+        ValueError: If it holds layers of this library, or two modules share a parameter; names them.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"convert expects a network (torch.nn.Module), got {type(model).__name__}.")
+    for path, module in model.named_modules():
+        if isinstance(module, BasisConv2d | GroupNetwork):
+            raise ValueError(
+                f"convert expects a plain network, got one that is equivariant already: {path or 'the network'} is "
+                f"{type(module).__name__}. Convert the network that it was made of."
+            )
+    owners: dict[int, list[str]] = defaultdict(list)
+    for path, module in model.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            owners[id(parameter)].append(f"{path}.{name}" if path else name)
+    for shared in owners.values():
+        if len(shared) > 1:
+            raise ValueError(
+                f"convert expects every parameter in one place, got one that {' and '.join(shared)} share: converted, "
+                "they would train apart. Call one module in both places instead."
+            )
+
+
+def check_example(example: Example | None, model: nn.Module) -> Example:
+    """Refuse a missing example.
+
+    Args:
+        example: What the user gave.
+        model: The network.
+
+    Returns:
+        The example.
+
+    Raises:
+        TypeError: If there is none.
+    """
+    if example is None:
+        first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
+        channels = 3 if first is None else first.in_channels
+        raise TypeError(
+            "convert expects an example that the network is called with: one image, or the arguments of its forward, "
+            f"such as example=torch.randn(1, {channels}, 64, 64)."
+        )
+    return example
+
+
+def check_convolutions(seen: Observation, model: nn.Module) -> None:
+    """Refuse a network without convolutions of planes.
+
+    Args:
+        seen: One run of it.
+        model: The network.
+
+    Raises:
+        ValueError: If it calls none; names convolutions of other dimensions if it calls such.
+    """
+    called = {call.path for call in seen.calls}
+    modules = [(path, module) for path, module in model.named_modules() if path in called]
+    if any(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for _, module in modules):
+        return
+    other = [path for path, module in modules if isinstance(module, nn.modules.conv._ConvNd)]  # noqa: SLF001
+    found = f"only {', '.join(other)}, of other dimensions" if other else "none"
+    raise ValueError(
+        f"convert expects a network that calls convolutions of planes (torch.nn.Conv2d), got one that calls {found}. "
+        "Equivariance to turns of the plane comes from their filters."
+    )
+
+
+def refusal(error: FailedRun, model: nn.Module) -> ValueError:
+    """The error that the user sees.
+
+    Args:
+        error: What ended the run.
+        model: The plain network.
+
+    Returns:
+        An error that names the module by its path, and says what to do.
+    """
+    module = dict(model.named_modules()).get(error.path, model)
+    where = f"{error.path!r} ({type(module).__name__})" if error.path else f"the network ({type(module).__name__})"
+    reason = reason_of(error)
+    keep = "" if not error.path else " Or keep it plain with strict=False: equivariance ends there."
+    return ValueError(f"convert cannot convert {where}: {reason}{keep}")
+
+
+def reason_of(error: FailedRun) -> str:
+    """Why a module cannot be converted, as a sentence."""
+    if isinstance(error.cause, Refusal):
+        return str(error.cause).strip()
+    return (
+        f"its forward does not take features with |G| times as many channels ({error}). Look for literal numbers of "
+        "channels in it (view, reshape, expand, pad)."
+    )
+
+
+def is_image(value: Any) -> bool:
+    """Whether a value is a batch of square images."""
+    return isinstance(value, Tensor) and value.ndim == 4 and value.shape[2] == value.shape[3]
