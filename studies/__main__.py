@@ -11,7 +11,7 @@ STUDIES: Mapping[str, tuple[str, str]] = {
     "compare-bases": ("bases.compare_bases:CompareBases", "Every family of bases on images none was fitted to."),
     "train-basis": ("bases.train_basis:TrainBasis", "Train a basis by gradient descent."),
     "train-basis-paper": ("bases.train_basis:TrainPaperBasis", "The same with the paper's settings."),
-    "learned-basis": ("bases.learned_basis_study:LearnedBasisStudy", "Trained bases, our settings and the paper's."),
+    "learned-basis": ("bases.train_basis:LearnedBasisStudy", "Trained bases, our settings and the paper's."),
     "bases-trained": ("bases.trained_bases:TrainedBases", "Networks on bases of one kernel and dimension."),
     "mnist": ("networks.settings:MnistStudy", "Every family of bases on upright digits."),
     "fashion-mnist": ("networks.settings:FashionMnistStudy", "Every family of bases on upright clothes."),
@@ -27,16 +27,17 @@ STUDIES: Mapping[str, tuple[str, str]] = {
     "learn-action": ("actions.learn_action:LearnAction", "Learn a transformation from pairs of images."),
     "explorer": ("explorer.scenes:Explorer", "The pictures that turn on the page of orbitconv explore."),
     "bench": ("speed.command:BenchCommand", "Speed and memory beside plain convolutions and the peers."),
+    "bench": ("speed.study:Bench", "Speed and memory beside plain convolutions and the peers."),
 }
 """Name of a study, the class of its settings below `studies`, and what it does in one line."""
 
 WORK: Mapping[str, tuple[str, str]] = {
     "CompareBases": ("bases.compare_bases:compare_bases", "bases.comparison:show"),
-    "TrainBasis": ("bases.train_basis:train_one", "bases.learned_curves:show"),
-    "LearnedBasisStudy": ("bases.learned_basis_study:study_learned_bases", "bases.learned_curves:show"),
-    "TrainedBases": ("bases.trained_bases:compare_trained_bases", "bases.trained_figure:show"),
+    "TrainBasis": ("bases.train_basis:train_one", "bases.basis_runs:show"),
+    "LearnedBasisStudy": ("bases.train_basis:study_learned_bases", "bases.basis_runs:show"),
+    "TrainedBases": ("bases.trained_bases:compare_trained_bases", "bases.trained_bases:show"),
     "StabilityStudy": ("networks.stability:study_stability", "networks.stability_figures:show"),
-    "SeparableStudy": ("networks.separable:study_separable", "networks.separable_figures:show"),
+    "SeparableStudy": ("networks.separable:study_separable", "networks.separable:show"),
     "NetworkStudy": ("networks.study:compare_networks", "networks.figures:show"),
     "SystemsStudy": ("systems.study:study_systems", "systems.show:show"),
     "EuroSat": ("pictures.eurosat:study_eurosat", "pictures.shown:show_eurosat"),

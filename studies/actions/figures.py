@@ -1,4 +1,4 @@
-"""The picture of a learned transformation: what it does to held-out images, its matrix, confidence, eigenvalues."""
+"""The picture of a learned transformation: what it does to held-out images, its matrix, its eigenvalues."""
 
 import textwrap
 from collections.abc import Sequence
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from jaxtyping import Complex, Float
 from torch import Tensor
 
 from orbitconv._support.progress import ProgressCallback
-from orbitconv.figures.basis_figures import INK, QUIET, figure_of, new_canvas
-from orbitconv.figures.drawing import write_figure
+from orbitconv.figures.basis_figures import FAINT, INK, QUIET, figure_of, new_canvas
+from orbitconv.figures.drawing import tile, write_figure
 from orbitconv.records.record import Record
 from studies.actions.learn_action import ActionResult, LearnAction, learn_action, write_action
-from studies.actions.panels import PANEL, draw_panels, frame, inset
 from studies.base.command import Shown, table
 
 if TYPE_CHECKING:
@@ -24,11 +24,15 @@ if TYPE_CHECKING:
 COLUMNS = 9
 """Images in a row."""
 
-_SIDE, _GAP, _LEFT = 0.86, 0.06, 1.75
+_SIDE, _GAP, _LEFT, _PANEL = 0.86, 0.06, 1.75, 2.05
 _AMPLIFIED = 10
 
 # Norm errors below are rounding.
 _KEPT = 1e-12
+# Side of the largest matrix that is written in numbers, and of the largest that is drawn entry by entry.
+_IN_NUMBERS, _ENTRIES = 4, 300
+# As many eigenvalues at most are drawn as large dots.
+_FEW = 40
 
 
 @dataclass(frozen=True)
@@ -53,13 +57,10 @@ def show(_config: object, record: Record) -> Shown:
     """The figures of a learned transformation."""
     facts: dict[str, Any] = record.rows[0]
     columns = {
-        "pairs": f"{facts['pairs']:,}",
-        "features": f"{facts['features']:,}",
-        "rank": f"{facts['rank']:,}",
-        "error, held out": f"{facts['error']:.2e}",
-        "doing nothing": f"{facts['error_of_doing_nothing']:.2g}",
+        "pairs": f"{facts['pairs']:,}", "features": f"{facts['features']:,}", "rank": f"{facts['rank']:,}",
+        "error, held out": f"{facts['error']:.2e}", "doing nothing": f"{facts['error_of_doing_nothing']:.2g}",
         "norm error": f"{facts['norm_error']:.1e}",
-    }
+    }  # fmt: skip
     if facts["order"] is not None:
         error = facts["closure_error"]
         columns[f"closure, order {facts['order']}"] = "n/a" if error is None else f"{error:.1e}"
@@ -73,7 +74,7 @@ def action_figure(result: ActionResult) -> "Figure":
     heights = [sum(_SIDE + _GAP + (0.18 if row.captions else 0) for row in rows) for rows in blocks]
     width = _LEFT + COLUMNS * (_SIDE + _GAP) + 0.15
     panels_top = 1.3 + sum(heights) + 0.5
-    canvas = new_canvas(width, panels_top + 0.62 + PANEL + 0.62)
+    canvas = new_canvas(width, panels_top + 0.62 + _PANEL + 0.62)
     _title(canvas, result)
     y = 1.3
     bright = bool(result.shown.median() > 0.1) or result.shown.shape[1] == 3
@@ -82,7 +83,7 @@ def action_figure(result: ActionResult) -> "Figure":
         canvas.text(0.15, y - 0.16, title, fontsize=10, color=INK, va="center", fontweight="bold")
         _draw_rows(canvas, rows, y, bright=bright)
         y += height + 0.42
-    draw_panels(canvas, result, panels_top)
+    _draw_panels(canvas, result, panels_top)
     return figure_of(canvas)
 
 
@@ -129,8 +130,7 @@ def _draw_rows(canvas: "Axes", rows: Sequence[_Row], y: float, *, bright: bool) 
         )
         for column, image in enumerate(row.images):
             x = _LEFT + column * (_SIDE + _GAP)
-            axes = inset(canvas, x, y, _SIDE, _SIDE)
-            _show(axes, image, signed=row.signed, bright=bright)
+            _show(tile(figure_of(canvas), x, y, _SIDE), image, signed=row.signed, bright=bright)
             if row.captions:
                 canvas.text(
                     x + _SIDE / 2, y + _SIDE + 0.1, row.captions[column], fontsize=8, color=QUIET, ha="center",
@@ -149,7 +149,6 @@ def _show(axes: "Axes", image: Tensor, *, signed: bool, bright: bool) -> None:
         axes.imshow(pixels.transpose(1, 2, 0).clip(0, 1), interpolation="nearest")
     else:
         axes.imshow(pixels[0], cmap="gray" if bright else "gray_r", vmin=0, vmax=1, interpolation="nearest")
-    frame(axes)
 
 
 def _title(canvas: "Axes", result: ActionResult) -> None:
@@ -175,3 +174,64 @@ def _title(canvas: "Axes", result: ActionResult) -> None:
             f"\nApplied {facts['order']} times, what was learned is the identity up to {facts['closure_error']:.2g}."
         )
     canvas.text(0.15, 0.46, words, fontsize=9, color=QUIET, va="top", linespacing=1.5)
+
+
+def _draw_panels(canvas: "Axes", result: ActionResult, top: float) -> None:
+    """Draw the matrix, as the learner sees it and in order again, and its eigenvalues."""
+    matrix, size = result.matrix().cpu(), len(result.pixel_order)
+    panels = [("the matrix", f"{size} x {size}", matrix)]
+    if not torch.equal(result.pixel_order, torch.arange(size)):
+        panels = [("the matrix", "as the learner sees it", result.action.matrix.cpu())]
+        panels.append(("put in order", "rows and columns unscrambled", matrix))
+    x = 0.35
+    for title, words, values in panels:
+        _panel_title(canvas, x, top, title, words)
+        _draw_matrix(tile(figure_of(canvas), x, top + 0.62, _PANEL), values)
+        x += _PANEL + 0.8
+    eigenvalues = torch.linalg.eigvals(matrix).numpy()
+    lost = int((np.abs(eigenvalues) < 0.01).sum())
+    _panel_title(canvas, x, top, "eigenvalues", f"on the circle: norm kept{f'; {lost} at 0' if lost else ''}")
+    _draw_eigenvalues(tile(figure_of(canvas), x, top + 0.62, _PANEL), eigenvalues, result.facts["order"])
+
+
+def _draw_matrix(axes: "Axes", matrix: Tensor) -> None:
+    """A matrix as colours; of large ones, the entry of largest magnitude of every block."""
+    values = _largest_of_blocks(matrix.numpy())
+    limit = float(np.abs(matrix.numpy()).max()) or 1.0
+    axes.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    if len(values) <= _IN_NUMBERS:
+        for (row, column), value in np.ndenumerate(values):
+            ink = "white" if abs(value) > 0.6 * limit else INK
+            axes.text(column, row, f"{value:.2f}", fontsize=9, color=ink, ha="center", va="center")
+
+
+def _largest_of_blocks(matrix: Float[np.ndarray, "m n"]) -> Float[np.ndarray, "r s"]:
+    """The entry of largest magnitude of every block of a matrix that has too many entries to see."""
+    step = -(-len(matrix) // _ENTRIES)
+    padded = np.pad(matrix, [(0, -length % step) for length in matrix.shape])
+    rows, cols = (length // step for length in padded.shape)
+    blocks = padded.reshape(rows, step, cols, step).transpose(0, 2, 1, 3).reshape(rows, cols, -1)
+    return np.take_along_axis(blocks, np.abs(blocks).argmax(-1)[..., None], -1)[..., 0]
+
+
+def _draw_eigenvalues(axes: "Axes", values: Complex[np.ndarray, " p"], order: int | None) -> None:
+    """Eigenvalues in the complex plane, with the circle that keeps norms."""
+    axes.set_xlim(-1.2, 1.2)
+    axes.set_ylim(-1.2, 1.2)
+    axes.axis("off")
+    around = 2 * np.pi * np.arange(361) / 360
+    axes.fill(np.cos(around), np.sin(around), color="#f4f5f6", zorder=0)
+    axes.plot(np.cos(around), np.sin(around), color=QUIET, linewidth=0.9, zorder=1)
+    axes.plot([-1, 1], [0, 0], color=FAINT, linewidth=0.6, zorder=1)
+    axes.plot([0, 0], [-1, 1], color=FAINT, linewidth=0.6, zorder=1)
+    if order:
+        marks, ends = 2 * np.pi * np.arange(order) / order, np.array([[1.04], [1.12]])
+        axes.plot(ends * np.cos(marks), ends * np.sin(marks), color=QUIET, linewidth=0.8)
+    size = 34 if len(values) <= _FEW else 9
+    alpha = 0.9 if len(values) <= _FEW else 0.35
+    axes.scatter(np.real(values), np.imag(values), s=size, color="#0057b8", alpha=alpha, linewidths=0, zorder=3)
+
+
+def _panel_title(canvas: "Axes", x: float, y: float, title: str, words: str) -> None:
+    canvas.text(x, y + 0.18, title, fontsize=10, color=INK, va="center", fontweight="bold")
+    canvas.text(x, y + 0.4, words, fontsize=8.5, color=QUIET, va="center")

@@ -3,7 +3,7 @@
 import math
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from orbitconv._support.devices import Device, find_device
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data import SOURCES
 from orbitconv.learn import ClosedGroup, LearnedAction, PairMoments, close_group, fit_action, save_action
-from orbitconv.records.command import settings_of
+from orbitconv.records.command import command_of, settings_of
 from orbitconv.records.record import Record
 from studies.actions.pairs import TILE, action_images, shift_randomly, windows
 from studies.actions.pixels import pixel_order
@@ -172,48 +172,34 @@ def learn_action(config: LearnAction, progress: ProgressCallback = silent) -> Ac
         progress("learn", 1, 2)
         group, refusal = _close(action, config.order)
     facts = {
-        "transform": config.transform,
-        "data": data if data in SOURCES else "pictures",
-        "pairs": config.pairs,
-        "features": num_features,
-        "patch": patch,
-        "rank": action.rank,
+        "transform": config.transform, "data": data if data in SOURCES else "pictures", "pairs": config.pairs,
+        "features": num_features, "patch": patch, "rank": action.rank,
         "error": _error(action.apply(see(held_out)), see(held_out_moved)),
-        "error_of_doing_nothing": _error(held_out, held_out_moved),
-        "norm_error": action.norm_error,
+        "error_of_doing_nothing": _error(held_out, held_out_moved), "norm_error": action.norm_error,
         "order": config.order,
         "closure_error": None if group is None or math.isinf(group.closure_errors[0]) else group.closure_errors[0],
-        "change_to_close": None if group is None else group.changes[0],
-        "seconds": round(seconds, 2),
-    }
+        "change_to_close": None if group is None else group.changes[0], "seconds": round(seconds, 2),
+    }  # fmt: skip
     progress("learn", 2, 2)
     return ActionResult(
-        transformation=transformation,
-        action=action,
-        group=group,
-        pixel_order=order,
-        shown=shown,
-        facts=facts,
+        transformation=transformation, action=action, group=group, pixel_order=order, shown=shown, facts=facts,
         notes=tuple(str(warning.message) for warning in caught) + refusal,
-    )
+    )  # fmt: skip
 
 
 def write_action(result: ActionResult, config: LearnAction, folder: Path) -> Record:
     """Write what was learned and the record of it."""
-    settings = settings_of(config) | {"data": result.facts["data"]}
-    record = Record(study="learn-action", command=_command(config, result.facts["data"]), config=settings)
+    config = replace(config, data=result.facts["data"])  # without the folder of the user's pictures
+    command = command_of("python -m studies learn-action", config, "learn-action")
+    record = Record(study="learn-action", command=command, config=settings_of(config))
     record.rows.append(result.facts)
     record.extra["notes"] = list(result.notes)
     known = {k: v for k, v in result.facts.items() if k not in {"error", "norm_error", "rank", "seconds"}}
     save_action(
-        result.action,
-        folder / "action.safetensors",
-        closed=None if result.group is None else result.group.generators[0],
-        **known,
-        held_out_error=result.facts["error"],
-        permute=config.permute,
-        orbitconv_version=version("orbitconv"),
-    )
+        result.action, folder / "action.safetensors",
+        closed=None if result.group is None else result.group.generators[0], **known,
+        held_out_error=result.facts["error"], permute=config.permute, orbitconv_version=version("orbitconv"),
+    )  # fmt: skip
     return record
 
 
@@ -243,13 +229,3 @@ def _close(action: LearnedAction, order: int | None) -> tuple[ClosedGroup | None
         return close_group([action], [order]), ()
     except ValueError as error:
         return None, (f"not closed: {error}",)
-
-
-def _command(config: LearnAction, data: str) -> str:
-    """The command that does this again."""
-    words = [f"python -m studies learn-action --transform {config.transform} --data {data} --pairs {config.pairs}"]
-    defaults = LearnAction(transform=config.transform)
-    names = ("held_out", "permute", "constraint", "order", "prior", "pre_shift", "patch", "seed")
-    changed = [name for name in names if getattr(config, name) != getattr(defaults, name)]
-    words.extend(f"--{name.replace('_', '-')} {getattr(config, name)}" for name in changed)
-    return " ".join([*words, "--color"] if config.color else words)

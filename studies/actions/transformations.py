@@ -5,9 +5,9 @@ import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
-from types import MappingProxyType, ModuleType
-from typing import cast
+from types import MappingProxyType
 
 import torch
 from jaxtyping import Float
@@ -56,11 +56,8 @@ class Transformation:
                 f"{self.name} must return the shape that it gets, {tuple(images.shape)}, got {tuple(moved.shape)}. It "
                 "gets a batch (n, channels, height, width) and transforms every image of it in the same way."
             )
-        if moved.is_complex() or moved.dtype == torch.bool:
-            raise TypeError(f"{self.name} must return real numbers, got {moved.dtype}.")
-        bad = int((~torch.isfinite(moved)).sum())
-        if bad:
-            raise ValueError(f"{self.name} returned {bad} NaN or infinite values among {moved.numel()}. Mend it first.")
+        if moved.is_complex() or moved.dtype == torch.bool or not moved.isfinite().all():
+            raise ValueError(f"{self.name} must return finite real numbers, got {moved.dtype}, NaN or infinity.")
         return moved.detach().to(images)
 
     def check(self, images: Float[Tensor, "n c h w"]) -> None:
@@ -101,9 +98,7 @@ _BUILT_IN = (
     Transformation(name="shift-x", words="shifted right by a pixel", function=lambda x: shift(x, 1), pre_shift=True),
     Transformation(name="shift-y", words="shifted down by a pixel", function=lambda x: shift(x, 0), pre_shift=True),
     Transformation(
-        name="shift-x-zero",
-        words="shifted right, zeros come in",
-        function=lambda x: shift(x, 1, "zero"),
+        name="shift-x-zero", words="shifted right, zeros come in", function=lambda x: shift(x, 1, "zero"),
         pre_shift=True,
     ),
     Transformation(
@@ -113,53 +108,30 @@ _BUILT_IN = (
     Transformation(name="mirror", words="mirrored left to right", function=lambda x: x.flip(-1), pre_shift=True),
     Transformation(name="scale", words=f"enlarged {SCALE_STEP:.2f} times", function=scale_images),
     Transformation(name="hue", words="hue turned by 30°", function=rotate_hue, color=True, patch=1),
-)
+)  # fmt: skip
 
 TRANSFORMATIONS: Mapping[str, Transformation] = MappingProxyType({one.name: one for one in _BUILT_IN})
 """The transformations that have a name."""
 
 
 def find_transformation(name: str) -> Transformation:
-    """A transformation by its name, or a function as module:function."""
+    """A transformation by its name, or a function as module:function, of the current folder or the search path."""
     if name in TRANSFORMATIONS:
         return TRANSFORMATIONS[name]
-    module_name, colon, function_name = name.partition(":")
-    if not colon or not module_name or not function_name:
-        hint = did_you_mean(name, TRANSFORMATIONS)
+    module, _, function = name.partition(":")
+    if not module or not function:
         raise ValueError(
             f"--transform expects one of {', '.join(TRANSFORMATIONS)}, or a function of yours as module:function, got "
-            f"{name!r}.{hint}"
+            f"{name!r}.{did_you_mean(name, TRANSFORMATIONS)}"
         )
-    function = module = _import(module_name)
-    for part in function_name.split("."):
-        function = getattr(function, part, None)
-    if function is None:
-        own = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        hint = did_you_mean(function_name, own, prefix=f"{module_name}:")
-        raise ValueError(f"The module {module_name} has no function {function_name}.{hint}")
-    if not callable(function):
-        raise TypeError(f"--transform expects a function, but {name} is of type {type(function).__name__}.")
-    return Transformation(
-        name=name, words=f"after {function_name}", function=cast("Callable[[Tensor], Tensor]", function)
-    )
-
-
-def _import(name: str) -> ModuleType:
-    """A module of the current folder or of the search path."""
-    here = str(Path.cwd())
-    name = name.removesuffix(".py")
-    sys.path.insert(0, here)
+    sys.path.insert(0, here := str(Path.cwd()))
     try:
         importlib.invalidate_caches()
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            raise ValueError(
-                f"There is no module {name} in {here} or where Python looks for modules. Name a file {name}.py there "
-                "without its ending, as in --transform module:function."
-            ) from error
-        raise ValueError(f"The module {name} cannot be imported: it needs {error.name}, which is missing.") from error
+        found = attrgetter(function)(importlib.import_module(module.removesuffix(".py")))
     except (Exception, SystemExit) as error:
-        raise ValueError(f"The module {name} cannot be imported ({type(error).__name__}: {error}).") from error
+        raise ValueError(f"--transform found no {name} in {here} or on Python's path: {error}.") from error
     finally:
         sys.path.remove(here)
+    if not callable(found):
+        raise TypeError(f"--transform expects a function, but {name} is of type {type(found).__name__}.")
+    return Transformation(name=name, words=f"after {function}", function=found)

@@ -1,5 +1,6 @@
-"""Trainings of bases, each in a folder of its own: how they are configured, run, measured and recorded."""
+"""Trainings of bases, each in a folder of its own: how they are configured, run, measured, recorded and shown."""
 
+import itertools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,17 +14,31 @@ from torch import Tensor
 
 from orbitconv._support.checks import check_positive
 from orbitconv._support.progress import ProgressCallback
-from orbitconv.bases import BilinearBasis, FilterBasis, GaussianBasis, NearestBasis, OvercompleteBasis, UnitaryBasis
+from orbitconv.bases import (
+    BilinearBasis,
+    FilterBasis,
+    GaussianBasis,
+    LearnedBasis,
+    NearestBasis,
+    OvercompleteBasis,
+    UnitaryBasis,
+)  # fmt: skip
 from orbitconv.data import load
 from orbitconv.groups import Group, parse_group
 from orbitconv.learn import BasisTraining, Moments, TrainedBasis, measure_moments, train_basis
 from orbitconv.learn_basis import grey_images
+from orbitconv.metrics import basis_equivariance_error
 from orbitconv.records.command import settings_of
+from orbitconv.records.grouping import mean_and_spread
 from orbitconv.records.record import Record
 from orbitconv.records.run_folder import has_checkpoint
+from studies.base.command import Shown, table
+from studies.base.summary import grouped, values
 from studies.bases.compare_bases import measure_basis
-from studies.bases.learned_curves import brief, curve, mean_error
 
+LOSSES = ("equivariance", "reconstruction", "orthogonality")
+# Points that a curve has, but for its start.
+_POINTS = 20
 # Images that the unitary basis is fitted to, as in the comparison of bases.
 _FIT_IMAGES = 2000
 
@@ -169,13 +184,9 @@ def _variants(runs: Sequence[Run], copies: int) -> Iterator[tuple[str, FilterBas
 def _columns(basis: FilterBasis, moments: Moments) -> dict[str, Any]:
     """What a row says about a basis."""
     return {
-        "group": basis.group.name.lower(),
-        "kernel": basis.kernel_size[0],
-        "num_atoms": basis.num_atoms,
-        "test_error_percent": None,
-        "parameters": 0,
-        **measure_basis(basis, moments),
-    }
+        "group": basis.group.name.lower(), "kernel": basis.kernel_size[0], "num_atoms": basis.num_atoms,
+        "test_error_percent": None, "parameters": 0, **measure_basis(basis, moments),
+    }  # fmt: skip
 
 
 def training_images(config: TrainBases, pictures: Path | None, progress: ProgressCallback) -> Float[Tensor, "n 1 h w"]:
@@ -193,3 +204,53 @@ def moments_of_test_images(config: TrainBases, group: Group, progress: ProgressC
     """Moments of CIFAR-10's first test images, as in the comparison of bases."""
     test = load("cifar10", "test", data_dir=config.data_dir, progress=progress).take(config.test_images).grey()
     return measure_moments(test, group, config.kernel_size)
+
+
+def show(_config: object, record: Record) -> Shown:
+    """Errors at each angle: mean, and standard deviation over seeds, of every kind of basis."""
+    first = record.rows[0]
+    tested = "CIFAR-10's test images" if first["test"] == "cifar10-test" else "the pictures held out"
+    numbers = {name: f"{name[6:]}°" for name in first if name[6:].replace(".", "", 1).isdigit()}
+    numbers |= {"error_worst": "worst", "unitarity_error": "unitarity"}
+    several = len(grouped(record.rows, "settings").keys() - {"none"}) > 1
+    words = ("basis", "settings") if several else ("basis",)
+    rows = (
+        (
+            *(family, "" if settings == "none" else settings)[: len(words)], str(own[0]["num_atoms"]),
+            *(mean_and_spread(values(own, name), 3) for name in numbers),
+        )
+        for (settings, family), own in grouped(record.rows, "settings", "family").items()
+    )  # fmt: skip
+    title = f"Equivariance error, {str(first['group']).upper()}, {first['kernel']}x{first['kernel']}, on {tested}"
+    shown = table(title, rows, *words, "atoms", *numbers.values(), left=words)
+    return Shown([shown])
+
+
+def mean_error(basis: FilterBasis, moments: Moments) -> float:
+    """The figure that a training goes by: the equivariance error, a mean over all elements but the identity."""
+    errors = basis_equivariance_error(basis, moments)
+    return float((errors[1:] if len(errors) > 1 else errors).mean())
+
+
+def curve(settings: str, training: BasisTraining, trained: TrainedBasis) -> dict[str, Any]:
+    """How one training went, in about twenty points."""
+    basis = trained.basis
+    start = LearnedBasis(
+        basis.group, basis.kernel_size[0], training.num_atoms, start=training.start, orthogonal=training.orthogonal,
+        seed=training.seed,
+    )  # fmt: skip
+    measured = [int(row["step"]) for row in trained.metrics if "held_out_error" in row]
+    steps = [0, *measured[:: -max(1, round(len(measured) / _POINTS))][::-1]]  # the last one always
+    errors = [mean_error(start, trained.held_out)]
+    errors += [trained.metrics[step - 1]["held_out_error"] for step in steps[1:]]
+    columns: dict[str, list[float | None]] = {"held_out_error": [brief(error) for error in errors]}
+    for name in LOSSES:
+        stretches = itertools.pairwise(steps)
+        means = [brief(fmean(row[name] for row in trained.metrics[a:b])) for a, b in stretches]
+        columns[name] = [None, *means]
+    return {"settings": settings, "seed": training.seed, "step": steps, **columns}
+
+
+def brief(value: float) -> float:
+    """A number with the digits that a curve needs."""
+    return float(f"{value:.4g}")

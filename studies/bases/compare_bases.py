@@ -2,33 +2,62 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from orbitconv._support.checks import check_positive, check_sizes
 from orbitconv._support.progress import ProgressCallback, silent
-from orbitconv.bases import FilterBasis, TabulatedBasis, load_basis, parse_basis_name
+from orbitconv.bases import (
+    BilinearBasis,
+    ExactBasis,
+    FilterBasis,
+    FixedBasis,
+    GaussianBasis,
+    HarmonicBasis,
+    LeastSquaresBasis,
+    NearestBasis,
+    ProcrustesBasis,
+    SpectralBasis,
+    TabulatedBasis,
+    UnitaryBasis,
+    available_dimensions,
+    list_bases,
+    load_basis,
+    parse_basis_name,
+)  # fmt: skip  # fmt: skip
 from orbitconv.data import grey_tiles, load, sample_pictures
-from orbitconv.groups import Group, parse_group
+from orbitconv.groups import Cyclic, Group, exact_elements, grid_permutation, parse_group
 from orbitconv.learn import Moments, measure_moments
 from orbitconv.metrics import basis_equivariance_error, condition_number, group_law_error, unitarity_error
 from orbitconv.records.command import command_of, settings_of
 from orbitconv.records.record import Record
 from studies.base.peers import peer_bases
-from studies.bases.families import Built, families
-from studies.bases.unitary_orders import compare_orders
 
 _PICTURES = ("photographs", "textures")
+
+
+_Recipe = tuple[str, str, Any]
+
+
+class Built(NamedTuple):
+    """One basis."""
+
+    family: str
+    fit: str
+    basis: FilterBasis
+    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompareBases:
     """Compare all basis families on images that none of them was fitted to.
 
-    Prints a table, and writes it as JSON and CSV with a figure to runs/bases.
+    Prints a table, and writes the record and a figure to runs/bases.
     """
 
     group: str = "c8"
@@ -48,7 +77,7 @@ class CompareBases:
     photographs: bool = True
     """Measure on photographs and on pictures of textures of 96 pixels too (they come with scikit-image)."""
     out: Path = Path("runs/bases")
-    """Folder for bases.json, bases.csv and the figure."""
+    """Folder for bases.json and the figure."""
     overwrite: bool = False
     """Replace a result that is there."""
     data_dir: Path | None = None
@@ -96,21 +125,12 @@ def compare_bases(config: CompareBases, progress: ProgressCallback = silent) -> 
             for name, moments in tests.items():
                 learned = fit != "none"
                 record.add(
-                    family=family,
-                    group=group.name.lower(),
-                    kernel=k,
-                    num_atoms=basis.num_atoms,
-                    seed=0,
-                    train=fit,
-                    test=name,
-                    test_error_percent=None,
-                    parameters=0,
-                    seconds=round(fit_seconds + (seconds if learned else 0.0), 4),
-                    **measure_basis(basis, moments),
-                )
+                    family=family, group=group.name.lower(), kernel=k, num_atoms=basis.num_atoms, seed=0, train=fit,
+                    test=name, test_error_percent=None, parameters=0,
+                    seconds=round(fit_seconds + (seconds if learned else 0.0), 4), **measure_basis(basis, moments),
+                )  # fmt: skip
             progress(f"{k}x{k} bases", done, len(built))
-    small = train[: config.orders_images], test[: config.orders_images]
-    compare_orders(record, config.orders, config.kernel_sizes, *small, progress)
+    compare_orders(record, config, train[: config.orders_images], test[: config.orders_images], progress)
     return record
 
 
@@ -146,3 +166,85 @@ def measure_basis(basis: FilterBasis, moments: Moments) -> dict[str, float | Non
     condition = float(condition_number(basis).max())
     columns["condition_number"] = condition if condition < 1e6 else None  # atoms vanish at some element
     return columns
+
+
+def compare_orders(
+    record: Record, config: CompareBases, train: Tensor, test: Tensor, progress: ProgressCallback = silent
+) -> None:
+    """Add rows for both families, every cyclic group up to an order and every kernel."""
+    for n in range(1, config.orders + 1):
+        for kernel in config.kernel_sizes:
+            group = Cyclic(n)
+            moments, held_out = (measure_moments(images, group, kernel) for images in (train, test))
+            for basis in (UnitaryBasis(group, kernel, moments), ProcrustesBasis(group, kernel, moments)):
+                record.add(
+                    family=type(basis).__name__.removesuffix("Basis").lower(), group=group.name.lower(),
+                    kernel=kernel, num_atoms=basis.num_atoms, seed=0, train=f"cifar10, {len(train)} images",
+                    test=f"cifar10-test, {len(test)} images", test_error_percent=None, parameters=0, seconds=0.0,
+                    **_float32_errors(basis),
+                    error_rms=float(basis_equivariance_error(basis, held_out).square().mean().sqrt()),
+                )  # fmt: skip
+        progress("unitary, every order", n, config.orders)
+
+
+def _float32_errors(basis: FixedBasis) -> dict[str, float]:
+    """What rounding to float32 leaves of unitarity, the group law and the exact turns."""
+    rounded = TabulatedBasis(basis.group, basis.kernel_size, basis(torch.float32))
+    atoms = rounded(torch.float64).flatten(2)
+    turns = [
+        (atoms[g] - atoms[0][:, torch.from_numpy(grid_permutation(basis.group, g, *basis.kernel_size).copy())]).abs()
+        for g in exact_elements(basis.group, *basis.kernel_size)
+    ]
+    return {
+        "unitarity_error": float(unitarity_error(rounded).max()),
+        "group_law_error": float(group_law_error(rounded).max()),
+        "quarter_turn_error": float(torch.stack(turns).max()),
+    }
+
+
+def families(group: Group, kernel_size: int, natural: Moments, whitened: Moments) -> Iterator[Built]:
+    """Every family that this group and kernel allow."""
+    for family, fit, build in [
+        *_written_down(group, kernel_size),
+        *_fitted(group, kernel_size, "cifar10", natural),
+        *_fitted(group, kernel_size, "cifar10, whitened", whitened),
+        *_shipped(group, kernel_size),
+    ]:
+        start = time.perf_counter()
+        basis = build()
+        yield Built(family, fit, basis, time.perf_counter() - start)
+
+
+def _written_down(group: Group, kernel_size: int) -> Iterator[_Recipe]:
+    """Bases that need no images."""
+    if 4 % group.num_rotations == 0:
+        yield "exact", "none", lambda: ExactBasis(group, kernel_size)
+    yield "nearest", "none", lambda: NearestBasis(group, kernel_size)
+    yield "nearest, grid-constant", "none", lambda: NearestBasis(group, kernel_size, border="grid-constant")
+    yield "bilinear", "none", lambda: BilinearBasis(group, kernel_size)
+    yield "bilinear, grid-constant", "none", lambda: BilinearBasis(group, kernel_size, border="grid-constant")
+    for sigma in (0.3, 0.5):
+        yield f"gaussian, sigma {sigma}", "none", lambda s=sigma: GaussianBasis(group, kernel_size, s)
+    yield "harmonic", "none", lambda: HarmonicBasis(group, kernel_size)
+
+
+def _fitted(group: Group, kernel_size: int, fit: str, moments: Moments) -> Iterator[_Recipe]:
+    """Bases learned from images; the spectral ones and the unitary ones of every dimension they can have."""
+    yield "least squares", fit, lambda: LeastSquaresBasis(group, kernel_size, moments)
+    yield "procrustes", fit, lambda: ProcrustesBasis(group, kernel_size, moments)
+    yield "unitary", fit, lambda: UnitaryBasis(group, kernel_size, moments)
+    complete = UnitaryBasis(group, kernel_size, moments).num_atoms
+    dimensions = available_dimensions(group, kernel_size, moments)
+    for dimension in dimensions:
+        if dimension < complete:
+            yield "unitary, reduced", fit, lambda d=dimension: UnitaryBasis(group, kernel_size, moments, dimension=d)
+    for dimension in dimensions:
+        yield "spectral", fit, lambda d=dimension: SpectralBasis(group, kernel_size, moments, dimension=d)
+
+
+def _shipped(group: Group, kernel_size: int) -> Iterator[_Recipe]:
+    """Bases that come with the package."""
+    for family in ("spectral", "unitary"):
+        name = f"{family}-{group.name.lower()}-k{kernel_size}"
+        if name in list_bases():
+            yield family, "shipped", lambda n=name: load_basis(n)

@@ -1,17 +1,13 @@
-"""The comparison of bases as tables, on the terminal and for spreadsheets, and as a Pareto front."""
+"""The comparison of bases as tables and as a Pareto front."""
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from orbitconv._support.files import write_atomically
-from orbitconv.figures.drawing import import_plotting, new_figure
+from orbitconv.figures.drawing import import_plotting, new_figure, tidy_axes
 from orbitconv.records.record import Record
 from studies.base.command import Shown, table
 from studies.base.peers import describe_skipped
 from studies.base.summary import Rows, grouped, values, where
-from studies.bases.compare_bases import CompareBases
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,9 +24,8 @@ _MARKERS = {
 _LEAST = 3e-4
 
 
-def show(config: CompareBases, record: Record) -> Shown:
-    """Write bases.csv; show tables and the figure."""
-    write_atomically(config.out / "bases.csv", as_csv(record.rows))
+def show(_config: object, record: Record) -> Shown:
+    """Tables and the figure."""
     skipped = record.extra.get("skipped")
     notes = [describe_skipped(skipped)] if skipped else []
     return Shown([*_tables(record), *_orders_table(record)], [("bases", pareto(record.rows))], notes)
@@ -78,16 +73,6 @@ def _orders_table(record: Record) -> "Iterator[Table]":
         yield table(title, rows, "kernel", "unitarity", "group law", "quarter turn", "error over Procrustes")
 
 
-def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as comma-separated values, one header for all columns there are."""
-    buffer = io.StringIO()
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()
-
-
 def pareto(rows: Sequence[Mapping[str, Any]], test: str = "cifar10-test") -> "Figure":
     """Worst equivariance error against the number of atoms, one panel for each kernel size."""
     shown = [
@@ -114,8 +99,7 @@ def pareto(rows: Sequence[Mapping[str, Any]], test: str = "cifar10-test") -> "Fi
         axes.set_xlabel("atoms")
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(import_plotting("matplotlib.ticker").MaxNLocator(6, integer=True))
-        axes.grid(visible=True, which="major", color="#d0d4d9", linewidth=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
+        tidy_axes(axes, "both")
     panels[0].set_ylabel("worst equivariance error")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncols=5, frameon=False, fontsize=8.5, handlelength=1.8)

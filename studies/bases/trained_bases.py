@@ -16,8 +16,11 @@ from orbitconv.groups import Group, parse_group
 from orbitconv.learn import measure_moments
 from orbitconv.metrics import basis_equivariance_error
 from orbitconv.records.command import command_of
+from orbitconv.records.grouping import mean_and_spread
 from orbitconv.records.record import Record, Row
+from studies.base.command import Shown, table
 from studies.base.journal import Journal
+from studies.base.summary import errors, grouped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,3 +100,17 @@ def _train(
     """Build, train and measure one network."""
     network = build(family, basis, config.parameters, seed)
     return measure(family, basis, network, seed, digits, test, config, progress, part)
+
+
+def show(_config: object, record: Record) -> Shown:
+    """Errors by kernel and basis, mean and spread over seeds."""
+    rows = (
+        (
+            f"{kernel}x{kernel}", family, str(own[0]["num_atoms"]), f"{own[0]['basis_error_worst']:.3g}",
+            f"{own[0]['parameters']:,}", *(mean_and_spread(errors(own)[test]) for test in ("upright", "rotated")),
+        )
+        for (kernel, family), own in grouped(record.rows, "kernel", "family").items()
+    )  # fmt: skip
+    title = f"Test error after training on {record.config['train_images']:,} upright digits, in %"
+    header = ("kernel", "basis", "atoms", "basis error", "parameters", "upright", "at random angles")
+    return Shown([table(title, rows, *header, left=("basis",))])

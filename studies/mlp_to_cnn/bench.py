@@ -60,20 +60,13 @@ def measure(
     )
     kernel = bench.side if family == "mlp" else KERNEL
     row: Row = {
-        "family": family,
-        "group": "c1" if group is None else "t" + "x".join(map(str, group.orders)),
-        "kernel": kernel,
-        "num_atoms": kernel**2,
-        "seed": seed,
-        "train": "plain" if test == "plain" else "permuted",
-        "test": test,
-        "labels": len(chosen),
-        "epochs": training.epochs,
+        "family": family, "group": "c1" if group is None else "t" + "x".join(map(str, group.orders)),
+        "kernel": kernel, "num_atoms": kernel**2, "seed": seed, "train": "plain" if test == "plain" else "permuted",
+        "test": test, "labels": len(chosen), "epochs": training.epochs,
         "steps": training.epochs * (len(chosen) // training.batch_size),
         "test_error_percent": error_percent(network, reorder(bench.test.floats(), order), bench.test.labels),
-        "parameters": count_parameters(network),
-        "seconds": round(seconds, 2),
-    }
+        "parameters": count_parameters(network), "seconds": round(seconds, 2),
+    }  # fmt: skip
     return row, network
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from orbitconv._support.folders import read_arrays
-from orbitconv.figures.drawing import Look, import_plotting, new_figure
+from orbitconv.figures.basis_figures import INK
+from orbitconv.figures.drawing import Look, import_plotting, new_figure, tidy_axes
 from orbitconv.records.grouping import mean_and_spread
 from orbitconv.records.record import Record, Row
 from studies.base.command import Shown, table
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from rich.table import Table
-
-_INK, _FAINT = "#1f2328", "#d0d4d9"
 
 _LOOKS = {
     "mlp": Look("#b85c00", (0, (5, 2)), 2.0),
@@ -106,13 +105,13 @@ def error_bars(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     for family, name in _NAMES.items():
         axes.bar(0, 0, color=_LOOKS[family].color, alpha=0.35, label=name)
     axes.set_xticks(range(len(tests)), [_TESTS[test] for test in tests], fontsize=10)
-    axes.set_title("test error on MNIST", loc="left", fontsize=10, color=_INK)
+    axes.set_title("test error on MNIST", loc="left", fontsize=10, color=INK)
     axes.yaxis.set_major_formatter("{x:g} %")
     axes.set_xlim(-0.5, len(tests) - 0.55)
     axes.set_ylim(bottom=0)
     axes.margins(y=0.1)
     axes.legend(loc="lower right", bbox_to_anchor=(1.01, 1.0), ncols=3, frameon=False, fontsize=9.5)
-    _tidy(axes)
+    tidy_axes(axes)
     return figure
 
 
@@ -125,7 +124,7 @@ def _bar(axes: "Axes", x: float, errors: list[float], color: str) -> None:
         axes.errorbar(x, mean, spread, color=color, capsize=4, linewidth=1.4)
     axes.plot([x + 0.06] * len(errors), errors, ".", color=color, markersize=7, alpha=0.9)
     axes.annotate(f"{mean:.2f}", (x, max(*errors, mean + spread)), (0, 6), textcoords="offset points", ha="center",
-                  fontsize=9.5, color=_INK)  # fmt: skip
+                  fontsize=9.5, color=INK)  # fmt: skip
 
 
 def learning_curves(rows: Sequence[Mapping[str, Any]]) -> "Figure":
@@ -149,10 +148,10 @@ def learning_curves(rows: Sequence[Mapping[str, Any]]) -> "Figure":
         "test error\n",
     )
     for axes, title, words in zip(boxes, titles, ("pairs", "pairs", "labelled digits"), strict=True):
-        axes.set_title(title, loc="left", fontsize=10, color=_INK, pad=12)
-        axes.set_xlabel(words, color=_INK)
+        axes.set_title(title, loc="left", fontsize=10, color=INK, pad=12)
+        axes.set_xlabel(words, color=INK)
         axes.set_xscale("log")
-        _tidy(axes, both=True)
+        tidy_axes(axes, "both")
         _plain_numbers(axes)
     if pairs:
         _legend(figure, boxes[0], 0.035, "upper left")
@@ -222,12 +221,3 @@ def _draw_labels(axes: "Axes", rows: Sequence[Mapping[str, Any]]) -> None:
     axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda y, _: f"{y:g} %"))
     axes.yaxis.set_minor_locator(ticker.NullLocator())
-
-
-def _tidy(axes: "Axes", *, both: bool = False) -> None:
-    """Light lines, no frame."""
-    axes.grid(visible=True, axis="both" if both else "y", color=_FAINT, linewidth=0.5, alpha=0.7)
-    axes.set_axisbelow(True)
-    axes.tick_params(length=0, colors=_INK, pad=5, labelsize=9, which="both")
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(_FAINT)

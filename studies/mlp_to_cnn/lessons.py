@@ -22,7 +22,7 @@ from studies.mlp_to_cnn.translations import (
     learn_translations,
     order_for,
     shift_matrix,
-)
+)  # fmt: skip
 
 # Seed of the pairs.
 _PAIR_SEED = 0
@@ -95,15 +95,13 @@ def facts(learned: Translations, test: str, side: int) -> Row:
         commutator, closure = group.commutator_error, max(group.closure_errors)
         closed = _worst(list(group.generators), test, "cyclic", side)
     return {
-        "pairs": learned.actions[0].num_pairs,
-        "fit_seconds": round(learned.seconds, 2),
+        "pairs": learned.actions[0].num_pairs, "fit_seconds": round(learned.seconds, 2),
         "rank": min(action.rank for action in learned.actions),
         "fit_error": max(action.error for action in learned.actions),
-        "commutator_error": commutator,
-        "closure_error": None if closure == math.inf else closure,
+        "commutator_error": commutator, "closure_error": None if closure == math.inf else closure,
         "distance_learned": _worst([action.matrix for action in learned.actions], test, _fill(test), side),
         "distance_closed": closed,
-    }
+    }  # fmt: skip
 
 
 def _fill(test: str) -> Fill:

@@ -1,18 +1,20 @@
 """What the study `mlp_to_cnn` learned, as pictures: filters with their orbits, and the matrices of translations."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from orbitconv.figures.drawing import import_plotting, new_figure
+from orbitconv.figures.basis_figures import INK
+from orbitconv.figures.drawing import import_plotting, new_figure, tile, words_at
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_INK, _FAINT = "#1f2328", "#d0d4d9"
+_words = partial(words_at, ha="left", va="baseline")
 
 # Group elements of the shown orbit, as steps (down, right) from the middle of the image.
 _ELEMENTS = ((0, 0), (0, 6), (6, 0), (6, 6), (-8, -9))
@@ -41,7 +43,7 @@ def filters_and_orbit(
     _words(figure, left, top - 0.12, "learned first-layer filters,\nunpermuted for viewing")
     for index, image in enumerate(in_plain_order(filters, order)):
         y, x = divmod(index, 4)
-        axes = _tile(figure, left + x * (side + gap), top + y * (side + gap) * min(1, 4 / rows), side)
+        axes = tile(figure, left + x * (side + gap), top + y * (side + gap) * min(1, 4 / rows), side)
         _show(axes, _cut(image))
     best = filters[np.abs(filters).sum(1).argmax()]
     centred = _to_middle(best, generators, order)
@@ -50,7 +52,7 @@ def filters_and_orbit(
         moved = _apply(generators[1], right) @ (_apply(generators[0], down) @ centred)
         seen = moved.reshape(in_plain_order(moved, order).shape)
         for r, image in enumerate((in_plain_order(moved, order), seen)):
-            _show(_tile(figure, x, top + r * (picture + 0.1), picture), image)
+            _show(tile(figure, x, top + r * (picture + 0.1), picture), image)
         _words(figure, x + picture / 2, top - 0.12, _steps(down, right), ha="center")
     _words(figure, first + 0.75, top - 0.42, "the orbit of one of them under the learned group")
     for r, words in enumerate(("as we\nsee it", "as the\nnetwork\nsees it")):
@@ -66,7 +68,7 @@ def translation_matrices(
     words = {"plain": "learned in plain order", "permuted": "learned in one random order"}
     figure = new_figure(0.2 + (len(learned) + 2) * (width + gap) + 0.55, top + width + 0.35)
     for column, (name, matrix) in enumerate(learned.items()):
-        axes = _tile(figure, 0.15 + column * (width + gap), top, width)
+        axes = tile(figure, 0.15 + column * (width + gap), top, width)
         axes.imshow(_block_max(np.abs(matrix), 4), cmap="Blues", vmin=0, vmax=1)
         _words(figure, 0.15 + column * (width + gap), top - 0.12, f"{words.get(name, name)}\nall {len(matrix)} pixels")
     name, matrix = list(learned.items())[-1]
@@ -76,17 +78,17 @@ def translation_matrices(
     true = np.roll(np.eye(side * side).reshape(-1, side, side), 1, 1 + axis).reshape(side * side, -1).T
     cut = slice(0, _ROWS * side)
     x = 0.15 + len(learned) * (width + gap)
-    _tile(figure, x, top, width).imshow(np.abs(restored[cut, cut]), cmap="Blues", vmin=0, vmax=1)
+    tile(figure, x, top, width).imshow(np.abs(restored[cut, cut]), cmap="Blues", vmin=0, vmax=1)
     _words(figure, x, top - 0.12, f"the latter, put back in plain order\nthe first {_ROWS} rows of pixels")
     x += width + gap
-    axes = _tile(figure, x, top, width)
+    axes = tile(figure, x, top, width)
     off = np.log10(np.maximum(np.abs(restored - true)[cut, cut], 1e-17))
     image = axes.imshow(off, cmap="magma", vmin=-17, vmax=-11)
     _words(figure, x, top - 0.12, "distance of its entries\nfrom the true shift")
     total = figure.get_size_inches()
     bar = figure.add_axes(((x + width + 0.08) / total[0], 0.35 / total[1], 0.1 / total[0], width / total[1]))
     figure.colorbar(image, cax=bar, ticks=range(-17, -10, 2), format=lambda power, _: f"$10^{{{power:.0f}}}$")
-    bar.tick_params(length=0, labelsize=8, colors=_INK)
+    bar.tick_params(length=0, labelsize=8, colors=INK)
     import_plotting("matplotlib").artist.setp(bar.spines.values(), visible=False)
     return figure
 
@@ -136,19 +138,3 @@ def _show(axes: "Axes", image: Float[np.ndarray, "h w"]) -> None:
     """A filter on its own scale: red is positive, blue negative."""
     limit = float(np.abs(image).max())
     axes.imshow(image, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
-
-
-def _tile(figure: "Figure", x: float, y: float, side: float) -> "Axes":
-    """A square frame; x and y in inches from the upper left corner."""
-    width, height = figure.get_size_inches()
-    axes = figure.add_axes((x / width, 1 - (y + side) / height, side / width, side / height))
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set(color=_FAINT, linewidth=0.6)
-    return axes
-
-
-def _words(figure: "Figure", x: float, y: float, words: str, ha: str = "left", va: str = "baseline") -> None:
-    """Words at a place in inches from the upper left corner: their last line stands on it."""
-    width, height = figure.get_size_inches()
-    figure.text(x / width, 1 - y / height, words, ha=ha, va=va, fontsize=9, color=_INK, linespacing=1.25)

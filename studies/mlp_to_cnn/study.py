@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from torch import nn
-
 from orbitconv._support.checks import check_positive
 from orbitconv._support.devices import Device, find_device
 from orbitconv._support.folders import write_arrays
@@ -205,12 +203,8 @@ def _train(family: str, test: str, seed: int, config: MlpToCnn, bench: Bench, le
     group = lessons.group(test) if family == "learned" else None
     row, network = measure(family, test, group, bench, seed=seed, what=part)
     if family == "learned" and seed == 0:
-        _save_filters(network, config.out / f"filters-{test}.npz")
+        first = next(network.children())
+        assert isinstance(first, OrbitLinear)
+        filters = first.filters().detach()[:, 0].cpu().numpy()  # vectors of pixels in the order that it was given
+        write_arrays(config.out / f"filters-{test}.npz", filters=filters)
     return [row]
-
-
-def _save_filters(network: nn.Module, path: Path) -> None:
-    """Keep the first layer's filters, as vectors of pixels in the order that the network was given."""
-    first = next(network.children())
-    assert isinstance(first, OrbitLinear)
-    write_arrays(path, filters=first.filters().detach()[:, 0].cpu().numpy())

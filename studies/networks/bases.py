@@ -18,7 +18,7 @@ from orbitconv.bases import (
     TabulatedBasis,
     UnitaryBasis,
     build_basis,
-)
+)  # fmt: skip
 from orbitconv.groups import Group
 from orbitconv.learn import BasisTraining, Moments, measure_moments, train_basis
 

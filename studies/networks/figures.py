@@ -1,11 +1,10 @@
 """Test errors of a study of networks as a picture: one dot a seed, one line a mean."""
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from orbitconv.figures.drawing import import_plotting, new_figure
+from orbitconv.figures.drawing import import_plotting, new_figure, tidy_axes
 from orbitconv.records.grouping import mean_and_spread
 from orbitconv.records.record import Record
 from studies.base.command import Shown, table
@@ -17,12 +16,8 @@ if TYPE_CHECKING:
 
 _COLORS = {"upright": "#8a8f98", "rotated": "#0057b8"}
 _TITLES = {"upright": "upright test images", "rotated": "test images at random angles"}
-# Errors in percent that the axis names, as far as they are in its range.
-_MARKS = (0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100)
-_FINE = (0.4, 0.6, 0.8, 1.2, 2.5, 3.5, 6, 8, 9, 12, 25, 35, 40, 45, 55, 60, 65, 75, 80, 85, 90, 95)
-_FEW = 2
-# The least distance of two of them, as a part of the axis.
-_APART = 0.095
+# Errors in percent that the axis names, as far as they are in its range: the first of these of which three are.
+_MARKS = ((0.2, 0.5, 1, 2, 5, 10, 20, 50, 100), (0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100))
 # Inches for each kind of network.
 _ROW = 0.27
 
@@ -64,29 +59,14 @@ def errors_by_family(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     axes.set_xscale("log")
     axes.xaxis.set_minor_locator(import_plotting("matplotlib.ticker").NullLocator())
     low, high = axes.get_xlim()
-    marks = _marks(low, high)
+    usual, finer = ([mark for mark in marks if low <= mark <= high] for marks in _MARKS)
+    marks = usual if len(usual) > 2 else finer
     axes.set_xticks(marks, [f"{mark:g} %" for mark in marks])
-    axes.grid(visible=True, axis="x", color="#d0d4d9", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.tick_params(length=0)
+    tidy_axes(axes, "x")
     for test in tests:
         axes.plot([], [], "o", color=_COLORS[test], markersize=4.5, label=_TITLES[test])
     figure.legend(loc="lower left", ncols=2, frameon=False, fontsize=9)
     return figure
-
-
-def _marks(low: float, high: float) -> list[float]:
-    """The errors that an axis names: the usual ones, finer ones if those are too few, as far as they keep apart."""
-    marks: list[float] = []
-    for usual in (_MARKS, sorted((*_MARKS, *_FINE))):
-        marks = []
-        for mark in usual:
-            if low <= mark <= high and (not marks or math.log(mark / marks[-1]) > _APART * math.log(high / low)):
-                marks.append(mark)
-        if len(marks) > _FEW:
-            break
-    return marks
 
 
 def _label(kind: Kind) -> str:

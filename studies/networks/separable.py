@@ -14,10 +14,13 @@ from orbitconv.data import ImageSet
 from orbitconv.models import count_parameters, width_for
 from orbitconv.models.layers import Mixing
 from orbitconv.models.width import Width
+from orbitconv.records.grouping import mean_and_spread
 from orbitconv.records.record import Provenance, Record, Row
 from orbitconv.train import Examples, Plan, Trained, Training, build_network, load_trained, read_trained
 from orbitconv.train.datasets import load_split
+from studies.base.command import Shown, table
 from studies.base.journal import Journal
+from studies.base.summary import errors, grouped, values, where
 from studies.networks.bases import Family
 from studies.networks.going_on import fixed_settings, record_of
 from studies.networks.measurements import Measurement
@@ -153,3 +156,18 @@ def _with_width(measurement: Measurement) -> Measurement:
         return [{**row, "width": _width(network)} for row in measurement(network, trained, images)]
 
     return measure
+
+
+def show(_config: object, record: Record) -> Shown:
+    """Every network with its size, its errors and its time."""
+    tests, rows = list(grouped(record.rows, "test")), []
+    for step in record.extra["training_steps"]:
+        own = where(record.rows, network=step["network"])
+        rows.append((
+            step["network"], f"{own[0]['width']:g}", f"{own[0]['parameters']:,}",
+            f"{own[0]['multiply_adds'] / 1e6:.1f} M", *(mean_and_spread(errors(own)[test], 2) for test in tests),
+            mean_and_spread(values(where(own, test=tests[0]), "seconds"), 0), f"{step['step_ratio']:.2f}",
+        ))  # fmt: skip
+    header = ("network", "fields", "parameters", "multiply-adds", *tests, "training, s", "step, dense = 1")
+    shown = table("Group convolutions in cheaper steps: test error in %", rows, *header, left=("network",))
+    return Shown([shown])

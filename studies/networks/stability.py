@@ -22,34 +22,26 @@ from studies.networks.measurements import (
     layer_rows,
     own_error,
     untrained,
-)
+)  # fmt: skip
 from studies.networks.settings import NetworkStudy
 from studies.networks.study import Comparison
 from studies.networks.trials import ABLATIONS_FOLDER
 
 ABLATIONS: dict[str, dict[str, Any]] = {
-    "anti-aliased": {"downsample": "blur"},
-    "stride": {"downsample": "stride"},
-    "mean over the group": {"pool_group": "mean"},
-    "wide border": {"data": "padded"},
-    "disc images": {"data": "disc"},
-    "disc filters": {"families": ("spectral, disc",)},
-    "atoms normalized at the identity": {"families": ("spectral, identity",)},
-    "3x3": {"kernel_size": 3},
-    "7x7": {"kernel_size": 7},
-    "7 atoms": {"atoms": 7},
+    "anti-aliased": {"downsample": "blur"}, "stride": {"downsample": "stride"},
+    "mean over the group": {"pool_group": "mean"}, "wide border": {"data": "padded"},
+    "disc images": {"data": "disc"}, "disc filters": {"families": ("spectral, disc",)},
+    "atoms normalized at the identity": {"families": ("spectral, identity",)}, "3x3": {"kernel_size": 3},
+    "7x7": {"kernel_size": 7}, "7 atoms": {"atoms": 7},
     "7 atoms, anti-aliased, wide border": {"atoms": 7, "downsample": "blur", "data": "padded"},
-}
+}  # fmt: skip
 """One change each to the spectral network of the study, data by how they are changed; the last one is what helped,
 together."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StabilityStudy(NetworkStudy):
-    """Measure error against the test angle and the equivariance error of every layer, before and after training.
-
-    Families, groups and seeds can follow later; several processes may share the work.
-    """
+    """Measure error against the test angle and the equivariance error of every layer, before and after training."""
 
     study: ClassVar[str] = "stability"
     out: Path = Path("runs/stability")

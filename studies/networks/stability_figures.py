@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from orbitconv.figures.drawing import headroom, new_figure
+from orbitconv.figures.drawing import headroom, new_figure, tidy_axes
 from orbitconv.records.grouping import mean_and_spread
 from orbitconv.records.record import Record
 from studies.base.command import Shown, table
@@ -64,7 +64,8 @@ def error_by_angle(rows: Rows) -> "Figure":
         for kind in _kinds(own):
             at = means(where(own, family=kind[0], group=kind[1]), "degrees", "test_error_percent")
             axes.plot([*at, 360], [*at.values(), next(iter(at.values()))], **_style(*kind))
-        _tidy(axes, _TITLES[rotation])
+        axes.set_title(_TITLES[rotation], loc="left", fontsize=10)
+        tidy_axes(axes)
         axes.set_xticks(range(0, 361, 90), [f"{a}°" for a in range(0, 361, 90)])
         axes.set_ylim(0, headroom(axes))
         axes.yaxis.set_major_formatter("{x:g} %")
@@ -90,7 +91,8 @@ def error_by_layer(rows: Rows) -> "Figure":
             if max(at.values()) < _EXACT:
                 style["label"] += " (0 but for rounding)"
             axes.plot(list(at), list(at.values()), **style)
-        _tidy(axes, title)
+        axes.set_title(title, loc="left", fontsize=10)
+        tidy_axes(axes)
         names = {row["layer"]: _short(str(row["kind"])) for row in own}
         axes.set_xticks(sorted(names), [names[place] for place in sorted(names)], rotation=90, fontsize=7)
         axes.set_yscale("log")
@@ -124,14 +126,6 @@ def _short(kind: str) -> str:
         "BatchNorm2d": "norm", "MaxPool2d": "pool", "BlurPool2d": "blur",
     }  # fmt: skip
     return words.get(kind, kind)
-
-
-def _tidy(axes: "Axes", title: str) -> None:
-    axes.set_title(title, loc="left", fontsize=10)
-    axes.grid(visible=True, axis="y", color="#d0d4d9", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.tick_params(which="both", length=0)
 
 
 def _legend(figure: "Figure", panels: Sequence["Axes"], below: float, between: float) -> None:

@@ -6,29 +6,39 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from orbitconv._support.devices import find_device
 from orbitconv._support.locks import lock
 from orbitconv._support.progress import FIGURES, ProgressCallback, silent
-from orbitconv.bases import FixedBasis, LearnedBasis, load_basis, save_basis
+from orbitconv.bases import ExactBasis, FixedBasis, LearnedBasis, load_basis, save_basis
 from orbitconv.data import ImageSet, rotated
 from orbitconv.data.rotation import TEST_SEED
 from orbitconv.evaluation.network_facts import turned_copies
-from orbitconv.groups import parse_group
+from orbitconv.groups import Cyclic, parse_group
 from orbitconv.learn import FineTuning, fine_tune_basis, share_learned_basis
 from orbitconv.models import count_multiply_adds
 from orbitconv.records.record import Provenance, Record, Row
-from orbitconv.train import Trained, error_percent, load_trained, train_network
+from orbitconv.train import Trained, build_network, error_percent, load_trained, train_network
 from orbitconv.train.datasets import load_split
+from orbitconv.train.engine.processes import refuse_torchrun
 from orbitconv.train.examples import Pixels
 from studies.base.journal import Journal
-from studies.networks.bases import NetworkBases
-from studies.networks.checks import check_study
+from studies.networks.bases import WRITTEN_DOWN, NetworkBases
 from studies.networks.going_on import fixed_settings, known_rows, record_of
 from studies.networks.measurements import Measurement, error_at_random_angles, own_error
 from studies.networks.settings import NetworkStudy
-from studies.networks.trials import ABLATIONS_FOLDER, NETWORKS_FOLDER, Trial, copies_of, name_of, training_of, trials
+from studies.networks.trials import (
+    ABLATIONS_FOLDER,
+    NETWORKS_FOLDER,
+    Trial,
+    copies_of,
+    name_of,
+    network_of,
+    training_of,
+    trials,
+)  # fmt: skip
 
 _FINE_TUNING_IMAGES = 2000
 # Folders of a study beside that of its networks.
@@ -112,19 +122,13 @@ class Comparison:
         config, basis, trained = self.config, self._basis(trial), self._train(trial)
         network, test = self._on_device(trial)
         columns: Row = {
-            "family": trial.family,
-            "group": trial.group,
-            "kernel": config.kernel_size,
+            "family": trial.family, "group": trial.group, "kernel": config.kernel_size,
             "num_atoms": self._side**2 if basis is None else load_basis(str(basis)).num_atoms,
-            "seed": trial.seed,
-            "train": config.data,
-            "rotation": trial.rotation,
-            "epochs": trial.epochs,
-            "precision": trained.config.hardware.precision,
-            "parameters": trained.parameters,
+            "seed": trial.seed, "train": config.data, "rotation": trial.rotation, "epochs": trial.epochs,
+            "precision": trained.config.hardware.precision, "parameters": trained.parameters,
             "multiply_adds": count_multiply_adds(network, tuple(self.train.images.shape[1:])),
             "seconds": round(sum(float(row["seconds"]) for row in trained.rows), 1),
-        }
+        }  # fmt: skip
         measured = [row for measure in self.measurements for row in measure(network, trained, test)]
         return [{**columns, **row} for row in measured]
 
@@ -191,3 +195,26 @@ class Comparison:
     @property
     def _side(self) -> int:
         return self.config.kernel_size
+
+
+def check_study(config: NetworkStudy, trials: Sequence[Trial], train: ImageSet, bases: NetworkBases) -> None:
+    """Refuse what could only fail later."""
+    refuse_torchrun(f"study {config.study}")
+    if not trials:
+        raise ValueError(
+            f"study {config.study} has nothing to compare: {', '.join(config.families)} on "
+            f"{', '.join(config.groups)}. Exact filters are compared on c4 and d4, which the grid allows, all "
+            "other families on the rest."
+        )
+    count = len(train if config.train_images is None else train.take(config.train_images))
+    if count < config.training.batch_size:
+        raise ValueError(
+            f"study {config.study} expects at least one batch of {config.training.batch_size} images, got {count}."
+        )
+    some_basis = ExactBasis(Cyclic(4), config.kernel_size)
+    for basis in {None if trial.family == "plain" else some_basis for trial in trials}:
+        with torch.device("meta"):
+            build_network(network_of(config, None), train.images.shape[1], len(train.classes), basis)
+    for trial in trials:
+        if trial.family in WRITTEN_DOWN or trial.family.startswith("spectral"):
+            bases.basis(trial.family, parse_group(trial.group), config.kernel_size)

@@ -75,19 +75,12 @@ def training_of(trial: Trial, config: NetworkStudy, basis: Path | None) -> Whole
     if begun.exists():  # a network is trained in one precision
         hardware = replace(hardware, precision=read_config(begun).hardware.precision)
     return WholeTraining(
-        out=folder,
-        resume=begun.exists(),
-        data_dir=config.data_dir,
-        data=config.data,
-        train_images=config.train_images,
-        test_every=trial.epochs,
-        seed=trial.seed,
-        network=network_of(config, basis),
-        training=replace(config.training, epochs=trial.epochs),
-        augmentation=replace(config.augmentation, rotation=trial.rotation),
-        hardware=hardware,
+        out=folder, resume=begun.exists(), data_dir=config.data_dir, data=config.data,
+        train_images=config.train_images, test_every=trial.epochs, seed=trial.seed,
+        network=network_of(config, basis), training=replace(config.training, epochs=trial.epochs),
+        augmentation=replace(config.augmentation, rotation=trial.rotation), hardware=hardware,
         tensorboard=config.tensorboard,
-    )
+    )  # fmt: skip
 
 
 def network_of(config: NetworkStudy, basis: Path | None) -> Network:

@@ -1,6 +1,6 @@
 """What a table in Markdown is made of."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from studies.networks.bases import LEARNED
 
@@ -11,8 +11,8 @@ def network_name(family: str, group: str) -> str:
     return f"**{name}**" if family in LEARNED else name
 
 
-def table(header: tuple[str, ...], align: str, rows: Iterable[Iterable[str]]) -> str:
+def table(header: Sequence[str], align: str, rows: Iterable[Iterable[str]]) -> str:
     """A table in Markdown; `align` has one of l and r for each column."""
     marks = {"l": "---", "r": "---:"}
-    lines = [header, tuple(marks[a] for a in align), *rows]
+    lines = [header, [marks[a] for a in align], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

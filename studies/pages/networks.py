@@ -18,13 +18,8 @@ def translations() -> str:
         plain = where(own, test="plain")
         lines.append((name, f"{plain[0]['parameters']:,}", *cells, f"{mean(plain, 'seconds'):.0f} s"))
     header = (
-        "network",
-        "parameters",
-        "plain pixels",
-        "one random order",
-        "the same, shifts with zero fill",
-        "training",
-    )
+        "network", "parameters", "plain pixels", "one random order", "the same, shifts with zero fill", "training",
+    )  # fmt: skip
     return table(header, "lrrrrr", lines)
 
 

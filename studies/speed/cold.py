@@ -112,12 +112,9 @@ _KITS: dict[str, Callable[[str], Callable[[int], _Kit]]] = {
 def _run(code: str, threads: int) -> float:
     """Run code in a new Python; the last word it prints is the reading."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
-        env={**os.environ, "OMP_NUM_THREADS": str(threads)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+        [sys.executable, "-W", "ignore", "-c", code], env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise ChildProcessError(lines[-1])

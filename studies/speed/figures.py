@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from orbitconv.figures.basis_figures import FAINT, INK
 from orbitconv.figures.drawing import Look, import_plotting, new_figure, tidy_axes
 from studies.speed.tables import describe, title
 
@@ -24,7 +25,6 @@ _OTHER = ("h", Look("#7a1f1f", (0, (8, 3))))
 _AXES = {"batch": "batch", "width": "channels of the plain convolution", "order": "order of the group",
          "size": "side of the feature maps, pixels"}  # fmt: skip
 _COLUMNS = {"batch": "batch", "width": "channels", "order": "channels", "size": "size"}
-_INK, _FAINT = "#1f2328", "#d0d4d9"
 
 
 def ratios_figure(record: Mapping[str, Any]) -> "Figure":
@@ -44,7 +44,7 @@ def ratios_figure(record: Mapping[str, Any]) -> "Figure":
         y -= step * count
         axes = figure.add_axes((0.33, (y - 0.1) / height, 0.64, step * count / height))
         _draw_cases(axes, own, record["goals"])
-        axes.set_title(title(*kind), loc="left", fontsize=10, color=_INK, pad=5)
+        axes.set_title(title(*kind), loc="left", fontsize=10, color=INK, pad=5)
         y -= gap
     _legend(figure, [row["subject"] for row in rows], 1 - 0.08 / height)
     return figure
@@ -67,12 +67,11 @@ def _draw_cases(axes: "Axes", rows: Sequence[Mapping[str, Any]], goals: Sequence
     for goal in goals:
         if goal["case"] in places and goal["to"] == references[goal["case"]]:
             place = places[goal["case"]]
-            axes.plot([goal["most"]] * 2, [place - 0.42, place + 0.42], color=_INK, linewidth=1.4, zorder=2)
-    axes.axvline(1, color=_FAINT, linewidth=1, zorder=0)
+            axes.plot([goal["most"]] * 2, [place - 0.42, place + 0.42], color=INK, linewidth=1.4, zorder=2)
+    axes.axvline(1, color=FAINT, linewidth=1, zorder=0)
     axes.set_ylim(-len(cases) + 0.4, 0.6)
     axes.set_yticks(list(places.values()), list(cases.values()), fontsize=8.5)
-    tidy_axes(axes)
-    axes.grid(visible=False, axis="y")
+    tidy_axes(axes, "x")
     _ratio_axis(axes, "x", [row[end] for row in rows for end in ("ratio_low", "ratio_high")])
 
 
@@ -99,16 +98,16 @@ def scaling_figure(record: Mapping[str, Any]) -> "Figure | None":
                       linewidth=look.width, marker=marker, markersize=4)  # fmt: skip
             drawn.append(subject)
             ends += low + high
-        axes.axhline(1, color=_FAINT, linewidth=1, zorder=0)
+        axes.axhline(1, color=FAINT, linewidth=1, zorder=0)
         tidy_axes(axes)
         axes.set_xscale("log", base=2)
         ticks = sorted({row["channels"] // row["fields"] if axis == "order" else row[_COLUMNS[axis]] for row in rows})
         axes.tick_params(labelsize=8.5)
         axes.set_xticks(ticks, [str(tick) for tick in ticks])
         axes.minorticks_off()
-        axes.set_xlabel(_AXES[axis], color=_INK, fontsize=9)
+        axes.set_xlabel(_AXES[axis], color=INK, fontsize=9)
     _ratio_axis(panels[0], "y", ends)
-    panels[0].set_title(title("training", "conv2d"), loc="left", fontsize=10, color=_INK)
+    panels[0].set_title(title("training", "conv2d"), loc="left", fontsize=10, color=INK)
     _legend(figure, drawn, 0.985)
     figure.subplots_adjust(left=0.55 / figure.get_figwidth(), right=0.985, top=0.8, bottom=0.16, wspace=0.1)
     return figure

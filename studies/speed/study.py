@@ -1,32 +1,45 @@
-"""The benchmark as a study: settings, all cases, one record."""
+"""The benchmark, `python -m studies bench`: settings, all cases, one record."""
 
-from collections.abc import Collection
+import os
+import re
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
 from orbitconv._support.checks import check_positive
 from orbitconv._support.devices import Device, find_device
+from orbitconv._support.files import check_replaceable, check_writable, write_atomically
 from orbitconv._support.progress import ProgressCallback, silent
+from orbitconv.cli.terminal import Terminal
+from orbitconv.figures.drawing import check_libraries, render
 from orbitconv.nn.products.kernel import is_built, switched_off
 from orbitconv.records.command import command_of, settings_of
 from orbitconv.records.record import Record, machine
-from studies.base.peers import PEERS, import_peer, quiet, reason_of
+from studies.base.command import table
+from studies.base.peers import PEERS, describe_skipped, import_peer, quiet, reason_of
 from studies.base.timing import Pace
 from studies.speed.cases import COLD, CURVES, DEFINITIONS, Case, select
-from studies.speed.machine import load, machine_name
+from studies.speed.figures import ratios_figure, scaling_figure
 from studies.speed.measure import measure
 from studies.speed.subjects import Setting
+from studies.speed.tables import grids, markdown
 
 STUDY = "bench"
+
+# Processes that want to run beside the benchmark, above which its ratios are noisy.
+_BUSY = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """Time layers beside nn.Conv2d of the same expanded shape, escnn and e2cnn; each is checked in float64 first."""
+    """Time layers beside nn.Conv2d of the same expanded shape, escnn and e2cnn; each is checked in float64 first.
+
+    Writes a record, a page of tables and figures to runs/bench.
+    """
 
     cases: tuple[str, ...] = ("*",)
     """Names of cases, with * and ?: "expansion*"."""
@@ -50,6 +63,33 @@ class Bench:
     """JSON file; a table and figures come beside it. runs/bench/MACHINE.json by default."""
     overwrite: bool = False
     """Replace a result that is there."""
+    list: bool = False
+    """Measure nothing: list the cases."""
+
+    def run(self) -> None:
+        """Measure, write, show."""
+        terminal = Terminal()
+        if self.list:
+            terminal.say("\n".join(case.name for case in self.chosen()))
+            return
+        settings = self.resolved()
+        settings.chosen()
+        path = settings.place()
+        check_libraries()
+        check_place(path, overwrite=self.overwrite)
+        if (busy := load() or 0.0) > _BUSY:
+            terminal.say(f"Note: the machine is busy (load {busy:g}); ratios will be noisy.")
+        with terminal.progress() as progress:
+            record = run_bench(settings, progress)
+        record.write(path)
+        write_report(record.as_dict(), path)
+        for grid in grids(record.as_dict()):
+            terminal.show(table(grid.title, grid.rows, *grid.header, left=grid.header[:1]))
+        if skipped := record.extra["skipped"]:
+            terminal.say(describe_skipped(skipped))
+        terminal.say(
+            f"Record: {path}   Page: {path.with_suffix('.md')}   Figures: {path.with_suffix('.png')} (and .svg)"
+        )
 
     def resolved(self) -> "Bench":
         """These settings, checked, with the device that "auto" stands for."""
@@ -64,7 +104,7 @@ class Bench:
             raise ValueError("The kernel is for CPUs, in float32 and float64. Leave out --kernel.")
         return replace(self, device="cuda" if device.type == "cuda" else "cpu")
 
-    def chosen(self) -> list[Case]:
+    def chosen(self) -> Sequence[Case]:
         """The cases that fit the settings."""
         found = select(self.cases, quick=self.quick)
         if (self.device, self.dtype) == ("cpu", "float32"):
@@ -145,3 +185,51 @@ def _curves(cases: Collection[Case]) -> dict[str, list[str]]:
     names = {case.name for case in cases}
     points = {axis: [case.name for case in curve if case.name in names] for axis, curve in CURVES.items()}
     return {axis: found for axis, found in points.items() if len(found) > 1}
+
+
+def machine_name(device: torch.device) -> str:
+    """A name for the machine that results can be filed under."""
+    facts = machine()
+    if device.type == "cuda":
+        return slug(str(facts["gpu"]))
+    return f"{slug(str(facts['processor']))}-{facts['cores']}-cores"
+
+
+def slug(name: str) -> str:
+    """A name in small letters, digits and hyphens."""
+    plain = re.sub(r"\(R\)|\(TM\)|\bCPU\b|\bProcessor\b|@.*", " ", name, flags=re.IGNORECASE)
+    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-") or "unknown"
+
+
+def load() -> float | None:
+    """How busy the machine is."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+def check_place(path: Path, *, overwrite: bool) -> None:
+    """Fail now rather than after the work, if a record could not be written."""
+    if path.suffix != ".json" or path.is_dir():
+        raise ValueError(f"--out expects a file ending in .json, got {path}{', a folder' * path.is_dir()}.")
+    for file in (path, *_beside(path)):
+        check_replaceable(file, overwrite=overwrite)
+    check_writable(path, "--out")
+
+
+def write_report(record: Mapping[str, Any], path: Path) -> None:
+    """Write the page and the figures of a record, each in one step, after all of them are drawn."""
+    page, *pictures = _beside(path)
+    files: dict[Path, str | bytes] = {page: markdown(record)}
+    figures = [ratios_figure(record)] * 2 + [scaling_figure(record)] * 2
+    for file, figure in zip(pictures, figures, strict=True):
+        if figure is None:
+            file.unlink(missing_ok=True)  # of a result that this one replaces
+        else:
+            files[file] = render(figure, file.suffix[1:])
+    for file, content in files.items():
+        write_atomically(file, content)
+
+
+def _beside(path: Path) -> list[Path]:
+    """Page, figure of ratios twice, figure of curves twice."""
+    names = (".md", ".png", ".svg", "-scaling.png", "-scaling.svg")
+    return [path.with_name(f"{path.stem}{name}") for name in names]

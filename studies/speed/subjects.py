@@ -70,12 +70,9 @@ def own(case: Case, setting: Setting, *, fourier: bool | Literal["auto"] = "auto
     layer.to(setting.device, setting.dtype)
     atoms = layer.basis(torch.float64).detach()
     return Subject(
-        module=layer,
-        weights=(layer.coefficients,),
-        run=_on_group(layer, case),
-        reference=lambda coefficients: naive_weight(coefficients, atoms, layer.group),
-        expand=layer.filters,
-    )
+        module=layer, weights=(layer.coefficients,), run=_on_group(layer, case),
+        reference=lambda coefficients: naive_weight(coefficients, atoms, layer.group), expand=layer.filters,
+    )  # fmt: skip
 
 
 def separable(case: Case, setting: Setting) -> Subject:

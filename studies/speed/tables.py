@@ -4,17 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from studies.speed.compare import ALLOWED, Change
+from studies.pages.markdown import table
 
 _TITLES = {
-    "expansion": "Weight from coefficients and back",
-    "forward": "Forward while autograd records",
-    "training": "Training step",
-    "inference": "Inference",
-    "memory": "Peak memory of a training step",
-    "construction": "Building layers, in a new process",
-    "import": "Import, in a new process",
-}
+    "expansion": "Weight from coefficients and back", "forward": "Forward while autograd records",
+    "training": "Training step", "inference": "Inference", "memory": "Peak memory of a training step",
+    "construction": "Building layers, in a new process", "import": "Import, in a new process",
+}  # fmt: skip
 _REFERENCES = {"pass": "one pass over the weight", "conv2d": "nn.Conv2d", "torch": "torch alone"}
 
 
@@ -39,12 +35,8 @@ def grids(record: Mapping[str, Any]) -> Iterator[Grid]:
             by = {row["subject"]: row for row in own if row["case"] == case}
             cells = [interval(by[s], "ratio", "ratio_low", "ratio_high") if s in by else "-" for s in subjects]
             body.append([describe(by[reference]), amount(by[reference]["median"], by[reference]["unit"]), *cells])
-        yield Grid(
-            title=title(task, reference),
-            note=record["definitions"][task],
-            header=["case", reference, *subjects],
-            rows=body,
-        )
+        header = ["case", reference, *subjects]
+        yield Grid(title=title(task, reference), note=record["definitions"][task], header=header, rows=body)
     yield from _crossover_grids(rows)
     described = {row["case"]: f"{row['task']}: {describe(row)}".removesuffix(": ") for row in rows}
     if record["goals"]:
@@ -80,17 +72,6 @@ def _crossover_grids(rows: Sequence[Mapping[str, Any]]) -> Iterator[Grid]:
         )
 
 
-def changes_grid(changes: Sequence[Change], path: str) -> Grid:
-    """Ratios now and in an earlier record."""
-    rows = [
-        [c.case, f"{c.subject} / {c.reference}", _digits(c.before), _digits(c.now), f"{100 * (c.factor - 1):+.1f} %",
-         "worse" if c.is_worse else ""]
-        for c in changes
-    ]  # fmt: skip
-    title = f"Ratios beside {path}; worse if grown by more than {100 * (ALLOWED - 1):.0f} %"
-    return Grid(title=title, header=["case", "ratio", "earlier", "now", "change", ""], rows=rows)
-
-
 def markdown(record: Mapping[str, Any]) -> str:
     """A page with all tables."""
     config, machine = record["config"], record["machine"]
@@ -109,9 +90,8 @@ def markdown(record: Mapping[str, Any]) -> str:
     if config["quick"]:
         lines += ["", "A quick run: it shows that all works, not how fast it is."]
     for grid in grids(record):
-        marks = ["---", *["---:"] * (len(grid.header) - 1)]
         lines += ["", f"## {grid.title}", "", *([grid.note, ""] if grid.note else [])]
-        lines += [f"| {' | '.join(row)} |" for row in (grid.header, marks, *grid.rows)]
+        lines.append(table(grid.header, "l" + "r" * (len(grid.header) - 1), grid.rows))
     if record["skipped"]:
         lines += ["", "## Skipped", "", *(f"- {name}: {reason}" for name, reason in record["skipped"].items())]
     return "\n".join(lines) + "\n"

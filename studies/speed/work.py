@@ -101,10 +101,6 @@ def _train(work: Work) -> Tensor:
 
 
 _STEPS: Mapping[Task, Callable[[Work], Tensor]] = {
-    "expansion": _expand,
-    "forward": _forward,
-    "training": _train,
-    "inference": _infer,
-    "memory": _train,
-}
+    "expansion": _expand, "forward": _forward, "training": _train, "inference": _infer, "memory": _train,
+}  # fmt: skip
 _BACKWARD = ("expansion", "training", "memory")

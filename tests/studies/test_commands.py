@@ -13,7 +13,6 @@ from orbitconv.train.datasets import LOADERS
 from orbitconv.train.engine import loop
 from studies.__main__ import STUDIES, WORK, _load, main
 from studies.mlp_to_cnn import study as mlp_to_cnn
-from studies.speed.compare import _COLUMNS, _PARTS
 
 pytest.importorskip("matplotlib")
 IMAGE = pytest.importorskip("PIL.Image")
@@ -77,8 +76,8 @@ REFUSED = [
     (["train-basis", "--images", "pictures", "--training.held-out", "2"], "held_out between 0 and 1"),
     (["train-basis", "--training.learning-rate", "fast"], "fast"),
     (["learn-action", "--transform", "quater-turn"], "Did you mean 'quarter-turn'?"),
-    (["learn-action", "--transform", "mover:negative"], "There is no module mover"),
-    (["learn-action", "--transform", "moves:positive"], "no function positive"),
+    (["learn-action", "--transform", "mover:negative"], "No module named 'mover'"),
+    (["learn-action", "--transform", "moves:positive"], "has no attribute 'positive'"),
     (["learn-action", "--transform", "moves:number"], "of type int"),
     (["learn-action", "--transform", "moves:crop", *ACTION], "must return the shape that it gets"),
     (["learn-action", "--transform", "mirror", "--data", "nowhere"], "got 'nowhere', neither"),
@@ -88,9 +87,6 @@ REFUSED = [
     (["bench", "--peers", "nobody"], "nobody"),
     (["bench", "--kernel"], "Run orbitconv build-kernel first"),
     (["bench", "--out", "x.txt"], "ending in .json"),
-    (["bench", "--check", "missing.json"], "missing.json"),
-    (["bench", "--draw", "list.json"], "not the record of a benchmark"),
-    (["bench", "--draw", "deep.json"], "is not JSON, or damaged"),
 ]
 
 
@@ -142,7 +138,7 @@ def test_a_study_of_real_images_is_one_command(tmp_path, monkeypatch, data_dir, 
     monkeypatch.chdir(tmp_path)
     words, shown = REAL[name]
     if name == "learned-basis":
-        monkeypatch.setattr("studies.bases.learned_basis_study.training_of", lambda _: _short())
+        monkeypatch.setattr("studies.bases.train_basis.training_of", lambda _: _short())
     smoke(tmp_path, capsys, name, [*words, "--data-dir", str(data_dir)], shown)
 
 
@@ -152,22 +148,13 @@ def _short():
     return BasisTraining(steps=6, batch_size=8, check_every=3)
 
 
-def test_a_benchmark_is_one_command_that_fails_if_a_ratio_got_worse(folder, capsys):
-    quick = ["bench", "--quick", "--threads", "1", "--cases", CASE, "--peers"]
-    main([*quick, "--out", "results/m.json"])
+def test_a_benchmark_writes_a_record_a_page_and_figures(folder, capsys):
+    main(["bench", "--quick", "--threads", "1", "--cases", CASE, "--peers", "--out", "results/m.json"])
     assert sorted(path.name for path in (folder / "results").iterdir()) == ["m.json", "m.md", "m.png", "m.svg"]
-    (folder / "results" / "m.md").unlink()
-    main(["bench", "--draw", "results/m.json"])
-    assert "C8" in (folder / "results" / "m.md").read_text()
-    rows = [dict.fromkeys(_COLUMNS) | {"case": CASE, "subject": "orbitconv", "reference": "pass", "ratio": 0.01}]
-    config = {"device": "cpu", "dtype": "float32", "threads": 1}
-    earlier = dict.fromkeys(_PARTS) | {"study": "bench", "config": config, "rows": rows}
-    (folder / "earlier.json").write_text(json.dumps(earlier))
-    with pytest.raises(SystemExit) as ended:
-        main([*quick, "--check", "earlier.json", "--out", "now.json"])
-    assert ended.value.code == 1
-    assert (folder / "now.json").exists()
-    assert "1 of 1 ratios got worse" in capsys.readouterr().out
+    assert "| C8 3x3" in (folder / "results" / "m.md").read_text()
+    assert "Weight from coefficients and back, over one pass over the weight" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 @pytest.mark.parametrize(("words", "message"), REFUSED, ids=lambda value: " ".join(value) if value else None)

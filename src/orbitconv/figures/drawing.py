@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -227,15 +227,16 @@ def headroom(axes: "Axes") -> float:
     return 1.06 * axes.dataLim.ymax or 1.0
 
 
-def tidy_axes(axes: "Axes") -> None:
-    """Give axes level lines in place of a frame.
+def tidy_axes(axes: "Axes", grid: Literal["x", "y", "both"] = "y") -> None:
+    """Give axes thin lines in place of a frame.
 
     Args:
         axes: The axes.
+        grid: Lines at the marks of which axis.
     """
-    axes.grid(visible=True, axis="y", color=_FAINT, linewidth=0.5, alpha=0.6)
+    axes.grid(visible=True, axis=grid, color=_FAINT, linewidth=0.5, alpha=0.6)
     axes.set_axisbelow(True)
-    axes.tick_params(length=0, colors=_INK, pad=6)
+    axes.tick_params(which="both", length=0, colors=_INK, pad=6)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(_FAINT)
@@ -276,21 +277,31 @@ def film(strips: Sequence[Strip], degrees: Sequence[float | int]) -> "Figure":
     shades = import_plotting("matplotlib.colors").LinearSegmentedColormap
     y = top
     for strip, height in zip(strips, heights, strict=True):
-        _text(figure, left - 0.12, y + side / 2, strip.name, ha="right")
+        words_at(figure, left - 0.12, y + side / 2, strip.name, ha="right")
         for t in range(len(degrees)):
-            axes = _tile(figure, left + t * (side + gap), y, side)
+            axes = tile(figure, left + t * (side + gap), y, side)
             colors = shades.from_list("strip", ["white", strip.color])
             axes.imshow(strip.pictures[t], cmap=colors, vmin=0, vmax=strip.limit, interpolation="nearest")
             if strip.numbers is not None:
-                _text(figure, left + t * (side + gap) + side / 2, y + side + 0.1, f"{strip.numbers[t]:.2f}")
+                words_at(figure, left + t * (side + gap) + side / 2, y + side + 0.1, f"{strip.numbers[t]:.2f}")
         y += height
     for t, angle in enumerate(degrees):
-        _text(figure, left + t * (side + gap) + side / 2, 0.14, f"{angle:g}°")
+        words_at(figure, left + t * (side + gap) + side / 2, 0.14, f"{angle:g}°")
     return figure
 
 
-def _tile(figure: "Figure", x: float, y: float, side: float) -> "Axes":
-    """A square frame; x and y in inches from the upper left corner."""
+def tile(figure: "Figure", x: float, y: float, side: float) -> "Axes":
+    """Add a square frame for a small picture.
+
+    Args:
+        figure: The figure.
+        x: Place of its left side, in inches from that of the figure.
+        y: Place of its top, in inches from that of the figure.
+        side: Its side in inches.
+
+    Returns:
+        Its axes.
+    """
     width, height = figure.get_size_inches()
     axes = figure.add_axes((x / width, 1 - (y + side) / height, side / width, side / height))
     axes.set_xticks([])
@@ -300,7 +311,16 @@ def _tile(figure: "Figure", x: float, y: float, side: float) -> "Axes":
     return axes
 
 
-def _text(figure: "Figure", x: float, y: float, words: str, ha: str = "center") -> None:
-    """Words at a place in inches from the upper left corner."""
+def words_at(figure: "Figure", x: float, y: float, words: str, ha: str = "center", va: str = "center") -> None:
+    """Write words.
+
+    Args:
+        figure: The figure.
+        x: Their place, in inches from its left side.
+        y: Their place, in inches from its top.
+        words: The words.
+        ha: Which part of them stands there, as matplotlib says it.
+        va: The same, up and down.
+    """
     width, height = figure.get_size_inches()
-    figure.text(x / width, 1 - y / height, words, ha=ha, va="center", fontsize=9, color=_INK, linespacing=1.25)
+    figure.text(x / width, 1 - y / height, words, ha=ha, va=va, fontsize=9, color=_INK, linespacing=1.25)

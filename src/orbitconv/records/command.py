@@ -34,10 +34,7 @@ def command_as_run(program: str, config: Any, positional: Collection[str] = ()) 
         The command.
     """
     words = [shlex.quote(word) for name in positional for word in _words(getattr(config, name))]
-    defaults = {
-        one.name: one.default_factory() if one.default_factory is not MISSING else one.default for one in fields(config)
-    }
-    return " ".join([program, *words, *_options(config, SimpleNamespace(**defaults), "", positional)])
+    return " ".join([program, *words, *_options(config, _defaults(config), "", positional)])
 
 
 def command_of(words: str, config: Any, record: str) -> str:
@@ -52,11 +49,18 @@ def command_of(words: str, config: Any, record: str) -> str:
         The command with every option that is not at its default, and for a record of another name with a folder of
         that name, so that it does not get into the way of the usual one.
     """
-    plain, results = type(config)(), getattr(config, "results", None)
+    results = getattr(config, "results", None)
     places = [f"--results results/{record}.json"]
     if results is not None and results.stem != record:
         places = [f"--out runs/{results.stem.replace('_', '-')}", f"--results results/{results.stem}.json"]
-    return " ".join([words, *_options(config, plain, ""), *places])
+    return " ".join([words, *_options(config, _defaults(config), ""), *places])
+
+
+def _defaults(config: Any) -> SimpleNamespace:
+    """The defaults of settings; fields without one have MISSING."""
+    return SimpleNamespace(
+        **{one.name: one.default if one.default_factory is MISSING else one.default_factory() for one in fields(config)}
+    )
 
 
 def _options(config: Any, plain: Any, prefix: str, hidden: Collection[str] = PLACES) -> Iterator[str]:

@@ -64,7 +64,7 @@ def refused(function):
     [
         (lambda x: x[..., 1:], "must return the shape"),
         (lambda x: x.numpy(), "must return a tensor, got ndarray"),
-        (lambda x: x.log().log(), "NaN or infinite"),
+        (lambda x: x.log().log(), "finite real numbers"),
         (lambda x: x > 0.5, "real numbers"),
         (lambda x: x + torch.fft.fft2(x), "real numbers"),
         (lambda x: x.roll(1, 0), "written for one image"),

@@ -12,9 +12,8 @@ from orbitconv.learn import BasisTraining
 from orbitconv.nn import LiftingConv2d
 from orbitconv.records.checkpoint import read_checkpoint
 from references import smooth_images
-from studies.bases import learned_basis_study as study
-from studies.bases.learned_basis_study import LearnedBasisStudy, study_learned_bases
-from studies.bases.train_basis import TrainBasis, train_one
+from studies.bases import train_basis as study
+from studies.bases.train_basis import LearnedBasisStudy, TrainBasis, study_learned_bases, train_one
 
 image = pytest.importorskip("PIL.Image")
 

@@ -6,8 +6,7 @@ import shlex
 import pytest
 
 from studies.speed import study
-from studies.speed.machine import slug
-from studies.speed.study import Bench, find_peers, run_bench
+from studies.speed.study import Bench, find_peers, run_bench, slug
 
 QUICK = Bench(quick=True, cases=("expansion*", "inference*", "training*-b[12]"), peers=(), threads=1)
 
