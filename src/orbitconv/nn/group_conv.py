@@ -132,8 +132,8 @@ class GroupConv2d(TurnedConv2d):
         self.check_features(x)
         planes = x.flatten(1, 2)
         choice = choose(self, planes)
-        if choice.product == "fused":
-            y = fused.multiply(self, planes, self._expand)
+        if choice.structure is not None:
+            y = fused.multiply(self, planes, choice.structure, self._expand)
             return y.unflatten(1, (self.out_channels, self.group.order))
         if choice.product == "fourier":
             return self._correlate_in_fourier_space(planes, choice.together)

@@ -226,8 +226,9 @@ def test_a_small_layer_of_few_fields_stays_with_the_dense_product(built_kernel):
     few, many = (layer_of("unitary-c8-k5", (n, n), padding=2) for n in (1, 16))
     for layer, is_faster in ((few, False), (many, True)):
         planes = input_of(layer, 16, 28, 28)
-        assert fused_layer.is_usable(layer, planes)
-        assert fused_layer.pays_off(layer, planes, learns=True) is is_faster
+        known = fused_layer.offer(layer, planes)
+        assert known is fused_layer.structure(layer.basis)
+        assert fused_layer.pays_off(layer, planes, known, learns=True) is is_faster
 
 
 def test_packed_coefficients_serve_many_calls(built_kernel):

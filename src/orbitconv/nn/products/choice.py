@@ -18,6 +18,7 @@ from orbitconv.nn.products.cached import is_kept
 from orbitconv.nn.products.calibration import shares_of_this_machine
 from orbitconv.nn.products.fourier import Work, held, images_at_a_time
 from orbitconv.nn.products.kernel import layer as fused
+from orbitconv.nn.products.kernel.structure import Structure
 from orbitconv.nn.products.recompute import is_recorded
 
 ALL = sys.maxsize
@@ -54,11 +55,13 @@ class Choice(NamedTuple):
             `"fused"`: the same in one compiled function, filters first.
         together: How many images the Fourier product takes at a time.
         reason: Why, as part of a sentence.
+        structure: What the fused product knows of the basis.
     """
 
     product: Literal["dense", "fourier", "fused"]
     together: int
     reason: str
+    structure: Structure | None = None
 
 
 def choose(layer: Any, planes: Float[Tensor, "b ih h w"]) -> Choice:
@@ -77,10 +80,11 @@ def choose(layer: Any, planes: Float[Tensor, "b ih h w"]) -> Choice:
         return Choice("fourier", ALL, "fourier=True asks for it") if layer.fourier is True else _RECORDED
     if layer.fourier == "auto" and (reason := reason_not_measured(layer, planes)):
         return _dense(reason)
-    may_fuse = layer.fourier == "auto" and fused.is_usable(layer, planes)
-    if may_fuse and fused.pays_off(layer, planes, learns=torch.is_grad_enabled()):
-        return _FUSED
-    key = planes.shape, is_channels_last(planes), torch.is_grad_enabled(), layer.fourier
+    learns = torch.is_grad_enabled()
+    known = fused.offer(layer, planes) if layer.fourier == "auto" else ""
+    if not isinstance(known, str) and fused.pays_off(layer, planes, known, learns=learns):
+        return Choice("fused", 0, _FUSED, known)
+    key = planes.shape, is_channels_last(planes), learns, layer.fourier
     plan = layer.plans.get(key)
     if plan is None:
         if len(layer.plans) >= _MOST_PLANS:
@@ -118,8 +122,8 @@ def explain(layer: BasisConv2d, x: Tensor) -> str:
     layer.check_features(x)
     planes = x.flatten(1, 2)
     choice = choose(layer, planes)
-    against = fused.reason_against(layer, planes) if choice.product == "dense" and layer.fourier == "auto" else None
-    other = f"; the fused product is not taken: {against}" if against else ""
+    against = fused.offer(layer, planes) if choice.product == "dense" and layer.fourier == "auto" else None
+    other = f"; the fused product is not taken: {against}" if isinstance(against, str) else ""
     return f"{type(layer).__name__} takes the {choice.product} product: {choice.reason}{other}."
 
 
@@ -127,7 +131,7 @@ def _dense(reason: str) -> Choice:
     return Choice("dense", 0, reason)
 
 
-_FUSED = Choice("fused", 0, "the compiled product is expected to be faster than the others")
+_FUSED = "the compiled product is expected to be faster than the others"
 _RECORDED = _dense("torch records the call, for other sizes too")
 
 

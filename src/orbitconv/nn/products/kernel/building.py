@@ -79,7 +79,7 @@ def remove() -> list[Path]:
 def _compile(path: Path) -> None:
     """Compile with threads, or without where the compiler has none."""
     sources = map(str, (SOURCE, FUSED_SOURCE, PLANES_SOURCE))
-    command = [*_compiler(), *_OPTIONS, *instructions(), *sources, "-o", str(path)]
+    command = [*_compiler(), *_OPTIONS, *instructions(), f"-I{SOURCE.parent}", *sources, "-o", str(path)]
     if _run([*command, _THREADS]).returncode == 0:
         return
     done = _run(command)

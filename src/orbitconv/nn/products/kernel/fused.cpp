@@ -23,6 +23,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 #include <vector>
 
 #include "vectors.hpp"
@@ -276,7 +277,7 @@ struct Term {
 
 // What does not change from tile to tile.
 struct Plan {
-    const Problem& p;
+    const Problem p;
     int64_t products, area, orbits, reach, columns, column_blocks, rows, line, plane, pixels, b_step, y_step, band, tiles;
     std::vector<std::vector<Term>> terms;
     std::vector<int64_t> taps;       // orbits of four, then the centre
@@ -604,8 +605,8 @@ void transform_gradient(const Plan& plan, const std::vector<Run>& runs, int64_t 
 }
 
 template <int order>
-int correlate_tiles(const Problem& problem, const float* x, const float* packed, const Finish& finish, float* y) {
-    const Plan plan(problem);
+int correlate_tiles(const Plan& plan, const float* x, const float* packed, const Finish& finish, float* y) {
+    const Problem& problem = plan.p;
     const Blocks blocks(problem.outputs);
     int failed = 0;
 #pragma omp parallel num_threads(problem.threads) reduction(max : failed)
@@ -613,7 +614,6 @@ int correlate_tiles(const Problem& problem, const float* x, const float* packed,
         float *planes = planes_memory.of(plan.planes_size()), *filtered = filtered_memory.of(plan.filtered_size());
         float *mixed = mixed_memory.of(plan.mixed_size()), *scratch = scratch_memory.of(plan.scratch_size());
         failed = !planes || !filtered || !mixed || !scratch;
-        if (!failed) std::memset(planes, 0, plan.planes_size() * sizeof(float));
         Tile tile;
         std::vector<Run> runs;
 #pragma omp for schedule(dynamic)
@@ -646,8 +646,8 @@ int correlate_tiles(const Problem& problem, const float* x, const float* packed,
 }
 
 template <int order>
-int differentiate_tiles(const Problem& problem, const float* x, const float* gradient, float* raw, float* bias) {
-    const Plan plan(problem);
+int differentiate_tiles(const Plan& plan, const float* x, const float* gradient, float* raw, float* bias) {
+    const Problem& problem = plan.p;
     const int64_t most = problem.fields_at_a_time, blocks = (problem.inputs + most - 1) / most;
     const int64_t row_blocks = (problem.outputs + kOuterRows - 1) / kOuterRows;
     const int64_t column_blocks = (most * problem.rank + kOuterColumns - 1) / kOuterColumns;
@@ -663,7 +663,6 @@ int differentiate_tiles(const Problem& problem, const float* x, const float* gra
         float *mixed = mixed_memory.of(plan.mixed_size()), *scratch = scratch_memory.of(plan.scratch_size());
         failed = !planes || !filtered || !mixed || !scratch;
         if (failed) continue;
-        std::memset(planes, 0, plan.planes_size() * sizeof(float));
         Tile tile;
         std::vector<Run> runs;
         for (int64_t index = part * plan.tiles / threads; index < (part + 1) * plan.tiles / threads; index++) {
@@ -738,28 +737,40 @@ extern "C" void pack(const float* raw, float* packed, int64_t output_step, int64
                             *packed++ = raw[(o + r) * output_step + i * input_step + n * rank + slot];
 }
 
+// What calls of one size have in common, until it is dropped; 0 if there is no memory. Tables need not live on.
+extern "C" const void* make_plan(const Problem* problem) {
+    try {
+        return new Plan(*problem);
+    } catch (const std::bad_alloc&) {
+        return nullptr;
+    }
+}
+extern "C" void drop_plan(const void* plan) { delete static_cast<const Plan*>(plan); }
+
 // y = x correlated, plus the bias of every output and planes like y if there are any; negative numbers become 0 if
 // `rectify` is not 0. Returns what is not 0 if there is no memory.
-extern "C" int correlate(const Problem* problem, const float* x, const float* packed, const float* bias, const float* added,
+extern "C" int correlate(const void* made, const float* x, const float* packed, const float* bias, const float* added,
                          int64_t rectify, float* y) {
+    const Plan& plan = *static_cast<const Plan*>(made);
     const Finish finish{bias, added, rectify != 0};
-    switch (problem->order) {
-        case 4: return correlate_tiles<4>(*problem, x, packed, finish, y);
-        case 8: return correlate_tiles<8>(*problem, x, packed, finish, y);
-        case 12: return correlate_tiles<12>(*problem, x, packed, finish, y);
-        case 16: return correlate_tiles<16>(*problem, x, packed, finish, y);
+    switch (plan.p.order) {
+        case 4: return correlate_tiles<4>(plan, x, packed, finish, y);
+        case 8: return correlate_tiles<8>(plan, x, packed, finish, y);
+        case 12: return correlate_tiles<12>(plan, x, packed, finish, y);
+        case 16: return correlate_tiles<16>(plan, x, packed, finish, y);
     }
     return 1;
 }
 
 // raw[o, i, product, slot] = sum over pixels of the gradient of that product, times the filtered input; the gradient of
 // the bias too, if it is wanted.
-extern "C" int differentiate(const Problem* problem, const float* x, const float* gradient, float* raw, float* bias) {
-    switch (problem->order) {
-        case 4: return differentiate_tiles<4>(*problem, x, gradient, raw, bias);
-        case 8: return differentiate_tiles<8>(*problem, x, gradient, raw, bias);
-        case 12: return differentiate_tiles<12>(*problem, x, gradient, raw, bias);
-        case 16: return differentiate_tiles<16>(*problem, x, gradient, raw, bias);
+extern "C" int differentiate(const void* made, const float* x, const float* gradient, float* raw, float* bias) {
+    const Plan& plan = *static_cast<const Plan*>(made);
+    switch (plan.p.order) {
+        case 4: return differentiate_tiles<4>(plan, x, gradient, raw, bias);
+        case 8: return differentiate_tiles<8>(plan, x, gradient, raw, bias);
+        case 12: return differentiate_tiles<12>(plan, x, gradient, raw, bias);
+        case 16: return differentiate_tiles<16>(plan, x, gradient, raw, bias);
     }
     return 1;
 }

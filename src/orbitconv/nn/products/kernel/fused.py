@@ -8,6 +8,7 @@ Sizes: o and i count channels, g, h and m group elements, d atoms.
 
 import ctypes
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -70,13 +71,15 @@ def declare(library: ctypes.CDLL) -> ctypes.CDLL:
         AttributeError: If it lacks a function.
     """
     pointer = ctypes.c_void_p
-    correlate = library.correlate
-    correlate.argtypes = [ctypes.POINTER(Problem), *[pointer] * 4, ctypes.c_int64, pointer]
-    correlate.restype = ctypes.c_int
-    library.differentiate.argtypes = [ctypes.POINTER(Problem), *[pointer] * 4]
-    library.differentiate.restype = ctypes.c_int
+    library.make_plan.argtypes, library.make_plan.restype = [ctypes.POINTER(Problem)], pointer
+    library.drop_plan.argtypes, library.drop_plan.restype = [pointer], None
+    library.correlate.argtypes, library.correlate.restype = [*[pointer] * 5, ctypes.c_int64, pointer], ctypes.c_int
+    library.differentiate.argtypes, library.differentiate.restype = [pointer] * 5, ctypes.c_int
     library.pack.argtypes, library.pack.restype = [pointer, pointer, *[ctypes.c_int64] * 7], None
     return library
+
+
+_KINDS = (Tensor, torch.nn.Parameter)
 
 
 def is_plain(*tensors: Tensor) -> bool:
@@ -90,14 +93,13 @@ def is_plain(*tensors: Tensor) -> bool:
     """
     if torch._C._len_torch_dispatch_stack():  # noqa: SLF001  # something wants to see every operation
         return False
-    return all(
-        type(t) in {Tensor, torch.nn.Parameter}
-        and t.device.type == "cpu"
-        and t.dtype == torch.float32
-        and not is_functorch_wrapped_tensor(t)
-        and forward_ad.unpack_dual(t).tangent is None
-        for t in tensors
-    )
+    is_forward = forward_ad._current_level >= 0  # noqa: SLF001
+    for t in tensors:
+        if type(t) not in _KINDS or not t.is_cpu or t.dtype != torch.float32 or is_functorch_wrapped_tensor(t):
+            return False
+        if is_forward and forward_ad.unpack_dual(t).tangent is not None:
+            return False
+    return True
 
 
 class Packed(NamedTuple):
@@ -131,7 +133,7 @@ def pack(
     outputs, inputs = coefficients.shape[:2]
     matrix = structure.pack_transposed if transposed else structure.pack
     raw = coefficients.reshape(outputs * inputs, -1) @ matrix
-    numbers = torch.empty_like(raw).flatten()
+    numbers = torch.empty(raw.numel(), device="cpu")
     steps = raw.shape[1] * inputs, raw.shape[1]
     if transposed:
         (outputs, inputs), steps = (inputs, outputs), steps[::-1]
@@ -224,15 +226,16 @@ def _correlate(
     added: Tensor | None = None,
     rectify: bool = False,
 ) -> Tensor:
-    x, outputs = _whole(x), packed.sizes[0]
-    memory_format = _memory_format(x)
+    (x, memory_format), outputs = _whole(x), packed.sizes[0]
     y = torch.empty((len(x), outputs * structure.order, *size), device="cpu", memory_format=memory_format)
     if added is not None:
         added = added.contiguous(memory_format=memory_format)
     if y.numel():
-        problem = _problem(structure, x, y, packed.sizes, moved, packed.fields)
-        extra = (None if tensor is None else tensor.data_ptr() for tensor in (bias, added))
-        _refuse(library.correlate(problem, x.data_ptr(), packed.numbers.data_ptr(), *extra, rectify, y.data_ptr()))
+        plan = _plan_of(library, structure, x, y, packed.sizes, moved, packed.fields)
+        shift = None if bias is None else bias.data_ptr()
+        more = None if added is None else added.data_ptr()
+        numbers = packed.numbers.data_ptr()
+        _refuse(library.correlate(plan.address, x.data_ptr(), numbers, shift, more, rectify, y.data_ptr()))
     return y
 
 
@@ -258,7 +261,7 @@ def gradient_of_coefficients(
     Returns:
         Gradient of the coefficients, and of the bias or None.
     """
-    x, gradient = _whole(x), _whole(gradient)
+    x, gradient = _whole(x)[0], _whole(gradient)[0]
     order = structure.order
     outputs, inputs = gradient.shape[1] // order, x.shape[1] // order
     raw = torch.zeros(outputs * inputs, structure.pack.shape[1], device="cpu")
@@ -266,9 +269,9 @@ def gradient_of_coefficients(
     if gradient.numel() and raw.numel():
         fields = _fields(structure, inputs)
         moved = options.stride, 1, *options.padding, options.threads
-        problem = _problem(structure, x, gradient, (outputs, inputs), moved, fields)
+        plan = _plan_of(library, structure, x, gradient, (outputs, inputs), moved, fields)
         for_bias = None if bias is None else bias.data_ptr()
-        _refuse(library.differentiate(problem, x.data_ptr(), gradient.data_ptr(), raw.data_ptr(), for_bias))
+        _refuse(library.differentiate(plan.address, x.data_ptr(), gradient.data_ptr(), raw.data_ptr(), for_bias))
     return (raw @ structure.pack.T).view(outputs, inputs, order, -1), bias
 
 
@@ -278,41 +281,76 @@ def _fields(structure: Structure, inputs: int) -> int:
     return max(1, min(inputs, _FIELDS, most))
 
 
-def _problem(
+class _Plan:
+    """What calls of one size have in common, in memory of the compiled functions.
+
+    Args:
+        library: The compiled functions.
+        problem: What they are told.
+
+    Raises:
+        MemoryError: If there is none.
+    """
+
+    def __init__(self, library: ctypes.CDLL, problem: Problem) -> None:
+        self.address = library.make_plan(problem)
+        self._drop = library.drop_plan
+        _refuse(not self.address)
+
+    def __del__(self) -> None:
+        if getattr(self, "address", None):
+            self._drop(self.address)
+
+
+def _plan_of(
+    library: ctypes.CDLL,
     structure: Structure,
     x: Tensor,
     y: Tensor,
     sizes: tuple[int, int],
     moved: tuple[int, int, int, int, int],
     fields: int,
-) -> Problem:
-    """Fill it in; `moved` holds the steps of output and input pixels, zeros above and left, and threads."""
-    *placed, threads = moved
-    work = structure.products * structure.rank * sizes[1] * (sizes[0] + _FIELDS) * len(x) * y.shape[2] * y.shape[3]
-    pixels = _CACHE // (4 * structure.products * structure.rank * fields)
-    return Problem(
-        *(tensor.data_ptr() for tensor in (structure.matrices, structure.signs, structure.terms)),
-        *(structure.order, structure.side, structure.rank, len(structure.terms), structure.classes),
-        *(len(x), sizes[1], sizes[0], *x.shape[2:], *y.shape[2:], *placed),
-        *(_steps(x, structure.order), _steps(y, structure.order)),
-        *(min(256, max(64, pixels // 16 * 16)), fields, threads or (torch.get_num_threads() if work > _ALONE else 1)),
+) -> _Plan:
+    """The plan of a call; `moved` holds the steps of output and input pixels, zeros above and left, and threads."""
+    threads = moved[4] or torch.get_num_threads()
+    return _plan(library, structure, (*x.shape, *y.shape), (*x.stride(), *y.stride()), sizes, moved, fields, threads)
+
+
+@lru_cache(maxsize=512)
+def _plan(
+    library: ctypes.CDLL,
+    structure: Structure,
+    shapes: tuple[int, ...],
+    strides: tuple[int, ...],
+    sizes: tuple[int, int],
+    moved: tuple[int, int, int, int, int],
+    fields: int,
+    threads: int,
+) -> _Plan:
+    (batch, _, *before), (*_, height, width) = shapes[:4], shapes[4:]
+    order, (outputs, inputs) = structure.order, sizes
+    planes = structure.products * structure.rank
+    is_small = planes * inputs * (outputs + _FIELDS) * batch * height * width <= _ALONE and not moved[4]
+    pixels = min(256, max(64, _CACHE // (4 * planes * fields) // 16 * 16))
+    steps = (
+        (image, channel * order, channel, row, column) for image, channel, row, column in (strides[:4], strides[4:])
     )
+    problem = Problem(
+        *(tensor.data_ptr() for tensor in (structure.matrices, structure.signs, structure.terms)),
+        *(order, structure.side, structure.rank, len(structure.terms), structure.classes),
+        *(batch, inputs, outputs, *before, height, width, *moved[:4], *steps),
+        *(pixels, fields, 1 if is_small else threads),
+    )
+    return _Plan(library, problem)
 
 
-def _steps(planes: Tensor, order: int) -> tuple[int, int, int, int, int]:
-    """Distance in memory from one image, field, element, row and column to the next."""
-    image, channel, row, column = planes.stride()
-    return image, channel * order, channel, row, column
-
-
-def _whole(planes: Tensor) -> Tensor:
+def _whole(planes: Tensor) -> tuple[Tensor, torch.memory_format]:
     """Planes that are contiguous, or channels last as they came."""
-    return planes.contiguous(memory_format=_memory_format(planes))
-
-
-def _memory_format(planes: Tensor) -> torch.memory_format:
-    is_last = planes.is_contiguous(memory_format=torch.channels_last) and not planes.is_contiguous()
-    return torch.channels_last if is_last else torch.contiguous_format
+    if planes.is_contiguous():
+        return planes, torch.contiguous_format
+    if planes.is_contiguous(memory_format=torch.channels_last):
+        return planes, torch.channels_last
+    return planes.contiguous(), torch.contiguous_format
 
 
 def _refuse(failed: int) -> None:

@@ -19,31 +19,7 @@ from orbitconv.nn.products.kernel.structure import Structure, structure_of
 _STRUCTURES: WeakKeyDictionary[Any, tuple[Tensor, int, Structure | None]] = WeakKeyDictionary()
 
 
-def reason_against(layer: Any, x: Float[Tensor, "b ih h w"]) -> str | None:
-    """Why the fused product does not take a call.
-
-    Args:
-        layer: A `GroupConv2d`.
-        x: Its input, channels and group flattened.
-
-    Returns:
-        The reason, as part of a sentence; None if it takes the call.
-    """
-    tensors = (x, layer.coefficients) if layer.bias is None else (x, layer.coefficients, layer.bias)
-    if not is_plain(*tensors) or torch.is_autocast_enabled("cpu"):
-        return "it takes float32 tensors on the CPU, outside autocast and torch.func"
-    if layer.groups != 1 or layer.dilation != (1, 1) or layer.stride not in {(1, 1), (2, 2)}:
-        return "it takes strides 1 and 2, without dilation or groups of channels"
-    if not isinstance(layer.group, Cyclic) or layer.group.order not in {4, 8, 12, 16}:
-        return "it takes C4, C8, C12 and C16"
-    if max(layer.padding) >= min(layer.kernel_size):
-        return "it takes padding that is smaller than the kernel"
-    if not is_built():
-        return "it is not built on this machine (orbitconv build-kernel)"
-    return None if structure(layer.basis) else "the basis is not steerable, or its kernel not of 3, 5 or 7 pixels"
-
-
-def is_usable(layer: Any, x: Float[Tensor, "b ih h w"]) -> bool:
+def offer(layer: Any, x: Float[Tensor, "b ih h w"]) -> Structure | str:
     """Whether the fused product takes a call.
 
     Args:
@@ -51,30 +27,43 @@ def is_usable(layer: Any, x: Float[Tensor, "b ih h w"]) -> bool:
         x: Its input, channels and group flattened.
 
     Returns:
-        True if it does.
+        The structure of the basis, with which to `multiply`; or why it does not take the call, as part of a sentence.
     """
-    return reason_against(layer, x) is None
+    coefficients, bias = layer.coefficients, layer.bias
+    tensors = (x, coefficients) if bias is None else (x, coefficients, bias)
+    if not is_plain(*tensors) or torch.is_autocast_enabled("cpu"):
+        return "it takes float32 tensors on the CPU, outside autocast and torch.func"
+    if layer.groups != 1 or layer.dilation != (1, 1) or layer.stride not in {(1, 1), (2, 2)}:
+        return "it takes strides 1 and 2, without dilation or groups of channels"
+    if type(layer.group) is not Cyclic or layer.group.order not in {4, 8, 12, 16}:
+        return "it takes C4, C8, C12 and C16"
+    if max(layer.padding) >= min(layer.kernel_size):
+        return "it takes padding that is smaller than the kernel"
+    if not is_built():
+        return "it is not built on this machine (orbitconv build-kernel)"
+    return structure(layer.basis) or "the basis is not steerable, or its kernel not of 3, 5 or 7 pixels"
 
 
 def multiply(
-    layer: Any, x: Float[Tensor, "b ih h w"], expand: Callable[[Tensor, Tensor], Tensor]
+    layer: Any, x: Float[Tensor, "b ih h w"], known: Structure, expand: Callable[[Tensor, Tensor], Tensor]
 ) -> Float[Tensor, "b og h2 w2"]:
     """What a layer computes, by the fused product.
 
     Args:
         layer: A `GroupConv2d`.
-        x: Its input, for which `is_usable` is true.
+        x: Its input, for which the product is on offer.
+        known: What `offer` returned.
         expand: The weight of a convolution from coefficients and atoms, for gradients of gradients.
 
     Returns:
         Output planes, with the bias.
 
     Raises:
-        RuntimeError: If there is no kernel, or the basis is not for it.
+        RuntimeError: If there is no kernel.
     """
-    functions, known = library(), structure(layer.basis)
-    if functions is None or known is None:
-        raise RuntimeError("The fused product expects a kernel and a steerable basis; ask is_usable first.")
+    functions = library()
+    if functions is None:
+        raise RuntimeError("The fused product expects a kernel, found none: ask for an offer first.")
     x, padding = layer.pad(x)
 
     def dense(planes: Tensor, coefficients: Tensor, bias: Tensor | None) -> Tensor:
@@ -139,21 +128,19 @@ def packed_pays_off(known: Structure, channels: tuple[int, int], stride: int, x:
     return _pays_off(known, _PACKED, channels, stride, tuple(x.shape))
 
 
-def pays_off(layer: Any, x: Float[Tensor, "b ih h w"], *, learns: bool) -> bool:
+def pays_off(layer: Any, x: Float[Tensor, "b ih h w"], known: Structure, *, learns: bool) -> bool:
     """Whether the fused product is expected to be faster than the dense one.
 
     Args:
         layer: A `GroupConv2d`.
-        x: Its input, for which `is_usable` is true.
+        x: Its input, for which the product is on offer.
+        known: What `offer` returned.
         learns: Whether gradients are wanted.
 
     Returns:
         The expectation.
     """
-    known = structure(layer.basis)
-    return known is not None and _pays_off(
-        known, PRICES[learns], (layer.out_channels, layer.in_channels), layer.stride[0], tuple(x.shape)
-    )
+    return _pays_off(known, PRICES[learns], (layer.out_channels, layer.in_channels), layer.stride[0], x.shape)
 
 
 @lru_cache(maxsize=1024)
@@ -186,14 +173,16 @@ def structure(basis: Any) -> Structure | None:
     Returns:
         The structure; None if the fused product does not take the basis.
     """
-    if not isinstance(basis, FixedBasis) or basis.atoms.device.type != "cpu":
+    if not isinstance(basis, FixedBasis):
         return None
-    known = _STRUCTURES.get(basis)
-    atoms = basis.atoms
-    if known is None or known[0] is not atoms or known[1] != _version(atoms):
-        found = _structure_of(tuple(atoms.shape), atoms.detach().double().contiguous().numpy().tobytes())
-        known = _STRUCTURES[basis] = atoms, _version(atoms), found
-    return known[2]
+    atoms, known = basis.atoms, _STRUCTURES.get(basis)
+    if known is not None and known[0] is atoms and known[1] == _version(atoms):
+        return known[2]
+    if atoms.device.type != "cpu":
+        return None
+    found = _structure_of(tuple(atoms.shape), atoms.detach().double().contiguous().numpy().tobytes())
+    _STRUCTURES[basis] = atoms, _version(atoms), found
+    return found
 
 
 def _version(tensor: Tensor) -> int:
