@@ -8,7 +8,6 @@ and `HexagonalPool` do. Without them the symmetry holds only away from the borde
 from typing import Any, Literal, final
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -16,6 +15,7 @@ from orbitconv._support.precision import at_least_float32
 from orbitconv.groups import Group
 from orbitconv.hexagonal import HexagonalGrid, HexagonalImage, to_hexagonal
 from orbitconv.hexagonal.grid import Shape, check_shape, grid_mask, radius_of, taken_radius
+from orbitconv.nn.folding.parts import HexagonalPoints, HexagonalWindows
 from orbitconv.nn.norm import GroupBatchNorm2d, follow_statistics
 
 
@@ -66,11 +66,12 @@ class HexagonalMask(nn.Module):
         super().__init__()
         check_shape("HexagonalMask", shape)
         self.shape: Shape = shape
+        self.points = HexagonalPoints(shape)
 
     def forward(self, x: Float[Tensor, "*b i j"]) -> Float[Tensor, "*b i j"]:
         """Mask `x`."""
         radius_of("HexagonalMask", x)
-        return x * grid_mask(x.shape[-1], self.shape, x.device).to(x.dtype)
+        return self.points(x)
 
     def extra_repr(self) -> str:
         """The shape, for `print`."""
@@ -157,57 +158,28 @@ class HexagonalPool(nn.Module):
         self.sublattice: Literal[3, 4] = sublattice
         self.reduction, self.group = reduction, group
         self.shape: Shape = shape
-        self.half_turn = 0
+        half_turn = 0
         if sublattice == 3 and group is not None and group.mirrors.any():
-            self.half_turn, odd = divmod(group.num_rotations, 2)
+            half_turn, odd = divmod(group.num_rotations, 2)
             if odd:
                 raise ValueError(
                     "HexagonalPool with sublattice 3 expects a group whose mirrors stay in it when the axes make a "
                     f"quarter turn (D2, D4, D6, ...), got {group}. Use sublattice 4."
                 )
+        self.windows = HexagonalWindows(sublattice, reduction, shape, half_turn)
 
     def forward(self, x: Float[Tensor, "b c *g i j"]) -> Float[Tensor, "b c *g i2 j2"]:
         """Pool `x`."""
         radius = radius_of("HexagonalPool", x)
         taken_radius("HexagonalPool", radius, self.sublattice, self.shape)
-        if self.sublattice == 3 and x.ndim == 5 and (self.group is None or x.shape[2] != self.group.order):
+        length = x.shape[2] if x.ndim == 5 else None
+        expected = self.group.order if self.group is not None else None
+        if length != expected and (self.sublattice == 3 or expected is not None):
             raise ValueError(
-                f"HexagonalPool with sublattice 3 expects the group of its feature maps, whose group axis has length "
-                f"{x.shape[2]}, got group={self.group}: mirrors must follow the turned axes. Pass group=..."
+                f"HexagonalPool of one point in {self.sublattice} expects the group of its feature maps, whose mirrors "
+                f"follow the turned axes, got group={self.group} and input of shape {tuple(x.shape)}. Pass group=..."
             )
-        inside = grid_mask(x.shape[-1], self.shape, x.device)
-        if self.reduction == "max":
-            windows = self._windows(x.masked_fill(~inside, -torch.inf))
-            y = torch.stack(windows).amax(0)
-        else:
-            counts = torch.stack(self._windows(inside.to(x.dtype))).sum(0)
-            y = torch.stack(self._windows(x * inside)).sum(0) / counts.clamp(min=1)
-        y = y.masked_fill(~grid_mask(y.shape[-1], self.shape, x.device), 0)
-        if not self.half_turn or x.ndim != 5:
-            return y
-        turns, mirrors = y.chunk(2, dim=2)
-        return torch.cat([turns, mirrors.roll(self.half_turn, dims=2)], dim=2)
-
-    def _windows(self, x: Float[Tensor, "*b i j"]) -> list[Float[Tensor, "*b i2 j2"]]:
-        """For each of seven offsets the points at this offset from those that stay."""
-        radius = x.shape[-1] // 2
-        fits = taken_radius("HexagonalPool", radius, self.sublattice, self.shape)
-        padded = F.pad(x, (1, 1, 1, 1), value=-torch.inf if self.reduction == "max" else 0.0)
-        offsets = [(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0), (1, -1), (-1, 1)]
-        centre, side = radius + 1, padded.shape[-1]
-        if self.sublattice == 4:
-            first, last = centre - 2 * fits, centre + 2 * fits + 1
-            return [padded[..., first + a : last + a : 2, first + b : last + b : 2] for a, b in offsets]
-        axis = torch.arange(-fits, fits + 1, device=x.device)
-        i, j = axis[:, None], axis[None, :]
-        rows, cols = -i - 2 * j + centre, 2 * i + j + centre  # the new axes are the old ones after a quarter turn
-        kept = grid_mask(2 * fits + 1, "hexagon", x.device)
-        flat = torch.where(kept, rows * side + cols, 0).flatten()
-        return [
-            padded.flatten(-2).index_select(-1, torch.where(kept.flatten(), flat + a * side + b, 0))
-            .unflatten(-1, kept.shape)
-            for a, b in offsets
-        ]  # fmt: skip
+        return self.windows(x)
 
     def extra_repr(self) -> str:
         """Options, for `print`."""

@@ -3,11 +3,12 @@
 Folding looks inside these modules, so that only torch's own operations remain.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from orbitconv.nn.flat import at_each_element, pool_elements
@@ -179,3 +180,66 @@ def _upsample_axis(x: Tensor, dim: int, side: int) -> Tensor:
     after = x.index_select(dim, (lower + 1).clamp(max=x.shape[dim] - 1).long())
     share = (places - lower).to(x.dtype)
     return before + (after - before) * (share if dim == -1 else share.unsqueeze(-1))
+
+
+class HexagonalPoints(nn.Module):
+    """Axial arrays, zero outside a hexagon or the disc inside it."""
+
+    def __init__(self, shape: str) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x: Float[Tensor, "*lead i j"]) -> Float[Tensor, "*lead i j"]:
+        """Mask `x`."""
+        return x * _points_in_use(x, x.shape[-1], self.shape).to(x.dtype)
+
+
+class HexagonalWindows(nn.Module):
+    """Maximum or mean over a point and its neighbours, where one point in four, or one in three, stays."""
+
+    def __init__(self, sublattice: int, reduction: str, shape: str, half_turn: int) -> None:
+        super().__init__()
+        self.sublattice, self.reduction, self.shape, self.half_turn = sublattice, reduction, shape, half_turn
+
+    def forward(self, x: Float[Tensor, "*lead i j"]) -> Float[Tensor, "*lead i2 j2"]:
+        """Pool `x`."""
+        inside = _points_in_use(x, x.shape[-1], self.shape)
+        if self.reduction == "max":
+            y = torch.stack(self._windows(x.masked_fill(~inside, -math.inf), -math.inf)).amax(0)
+        else:
+            points = inside.to(x.dtype)
+            counts = torch.stack(self._windows(points, 0.0)).sum(0).clamp(min=1)
+            y = torch.stack(self._windows(x * points, 0.0)).sum(0) / counts
+        y = y.masked_fill(~_points_in_use(y, y.shape[-1], self.shape), 0)
+        if not self.half_turn:
+            return y
+        turns, mirrors = y.chunk(2, 2)  # of a group with mirrors, whose axes have made a quarter turn
+        return torch.cat([turns, mirrors.roll(self.half_turn, 2)], 2)
+
+    def _windows(self, x: Float[Tensor, "*lead i j"], outside: float) -> list[Float[Tensor, "*lead i2 j2"]]:
+        """For each of seven offsets the points at this offset from those that stay."""
+        centre = x.shape[-1] // 2 + 1
+        # The hexagon of every third point is turned: its corners are the middles of the sides. 1 / sqrt(3) in integers.
+        third_of_disc = self.sublattice == 3 and self.shape == "disc"
+        fits = (centre - 1) * 577350269 // 1000000000 if third_of_disc else (centre - 1) // 2
+        padded = F.pad(x, (1, 1, 1, 1), value=outside)
+        offsets = ((0, 0), (0, 1), (0, -1), (1, 0), (-1, 0), (1, -1), (-1, 1))
+        if self.sublattice == 4:
+            first, last = centre - 2 * fits, centre + 2 * fits + 1
+            return [padded[..., first + a : last + a : 2, first + b : last + b : 2] for a, b in offsets]
+        side = 2 * fits + 1
+        axis = x.new_ones([side], dtype=torch.int64).cumsum(0) - fits - 1
+        i, j = axis.unsqueeze(1), axis.unsqueeze(0)
+        kept = _points_in_use(x, side, self.shape)
+        rows, cols = centre - i - 2 * j, centre + 2 * i + j  # the new axes are the old ones after a quarter turn
+        flat, width = padded.flatten(-2), x.shape[-1] + 2
+        places = (((rows + a) * width + cols + b) * kept for a, b in offsets)
+        return [flat.index_select(-1, index.flatten()).unflatten(-1, (side, side)) for index in places]
+
+
+def _points_in_use(x: Tensor, side: int, shape: str) -> Bool[Tensor, "i j"]:
+    """The points of an axial array of this side that are in use."""
+    axis = x.new_ones([side], dtype=torch.float32).cumsum(0) - (side + 1) / 2
+    i, j, radius = axis.unsqueeze(1), axis.unsqueeze(0), side // 2
+    inside = (i + j).abs() <= radius
+    return inside if shape == "hexagon" else inside & (4 * (i * i + i * j + j * j) <= 3 * radius * radius)

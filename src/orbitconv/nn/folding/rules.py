@@ -26,6 +26,7 @@ from orbitconv.nn.folding.parts import (
 )
 from orbitconv.nn.group_conv import GroupConv2d
 from orbitconv.nn.group_conv_transpose import GroupConvTranspose2d
+from orbitconv.nn.hexagonal import HexagonalBatchNorm2d, HexagonalMask, HexagonalPool, ToHexagonal
 from orbitconv.nn.lifting import LiftingConv2d
 from orbitconv.nn.norm import GroupBatchNorm2d, GroupGroupNorm2d, GroupInstanceNorm2d, GroupLayerNorm2d
 from orbitconv.nn.orbit_layout import OrbitLayout
@@ -89,6 +90,23 @@ def plain_group_norm(layer: GroupGroupNorm2d) -> nn.Module:
 def plain_layer_norm(layer: GroupLayerNorm2d) -> nn.Module:
     """The layer norm of pixels, written out."""
     return PixelNorm(layer.weight, layer.bias, layer.eps)
+
+
+def plain_hexagonal_norm(layer: HexagonalBatchNorm2d) -> nn.Module:
+    """The batch norm, and the mask behind it."""
+    return nn.Sequential(plain_batch_norm(layer.norm), layer.mask.points)
+
+
+def refuse_resampling(layer: ToHexagonal) -> nn.Module:
+    """How pictures become axial arrays depends on their size.
+
+    Raises:
+        TypeError: Always.
+    """
+    raise TypeError(
+        f"fold has no plain module for {type(layer).__name__}, whose arithmetic depends on the size of the pictures. "
+        "Fold the layers behind it, and give them to_hexagonal(pictures).planes()."
+    )
 
 
 def plain_restriction(layer: GroupRestriction) -> nn.Module:
@@ -167,6 +185,10 @@ RULES: Mapping[type[nn.Module], Rule] = {
     GroupAvgPool2d: _plane_rule(nn.AvgPool2d),
     GroupBlurPool2d: lambda _: OnPlanes(Blur()),
     BlurPool2d: lambda _: Blur(),
+    HexagonalMask: lambda layer: layer.points,
+    HexagonalBatchNorm2d: plain_hexagonal_norm,
+    HexagonalPool: lambda layer: layer.windows,
+    ToHexagonal: refuse_resampling,
     GroupPool: lambda layer: OverGroup(layer.reduction),
     GroupDropout: lambda _: Unchanged(),
     GroupDropout2d: lambda _: Unchanged(),
