@@ -26,7 +26,6 @@ STUDIES: Mapping[str, tuple[str, str]] = {
     "mlp-to-cnn": ("mlp_to_cnn.study:MlpToCnn", "Networks that ignore, learn or know translation."),
     "learn-action": ("actions.learn_action:LearnAction", "Learn a transformation from pairs of images."),
     "explorer": ("explorer.scenes:Explorer", "The pictures that turn on the page of orbitconv explore."),
-    "bench": ("speed.command:BenchCommand", "Speed and memory beside plain convolutions and the peers."),
     "bench": ("speed.study:Bench", "Speed and memory beside plain convolutions and the peers."),
 }
 """Name of a study, the class of its settings below `studies`, and what it does in one line."""

@@ -79,7 +79,7 @@ def test_steps_are_timed_in_turns_without_the_first_and_compared_round_by_round(
     paths = {name: config.out / FOLDERS[name] / f"{PLACE}0" for name in ("dense", "full, as many fields")}
     turns = [(0, 2), (100, 101), (100, 104), (0, 4), (0, 6), (100, 109)]  # the second round runs backwards
     clock = iter([0, 50, 0, 70, *(t for start_and_end in turns for t in start_and_end)])
-    monkeypatch.setattr("studies.networks.separable.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("studies.networks.step_times.time.perf_counter", lambda: next(clock))
     examples = Examples.of(load_split("rotated-mnist", "train", None, lambda *_: None))
     before = {name: path.joinpath("model.safetensors").read_bytes() for name, path in paths.items()}
     dense, full = step_times(paths, examples, Plan(training=config.training), 3)
