@@ -39,14 +39,14 @@ class Nuclei(PictureStudy):
     out: Path = Path("runs/nuclei")
     bases: tuple[str, ...] = ("exact-d4-k3", "spectral-c8-k3")
     """Bases of 3x3 kernels; the plain network is trained in any case."""
-    plain_width: int = 8
+    plain_width: int = 6
     """Channels of the finest scale of the plain network; all others get widths that make them as large."""
     depth: int = 3
     """How often the planes are halved."""
-    window: int = 96
+    window: int = 64
     """Side of the windows that training pictures are cut to, in pixels."""
     training: Training = field(
-        default_factory=lambda: Training(epochs=40, batch_size=16, learning_rate=1e-2, weight_decay=1e-2)
+        default_factory=lambda: Training(epochs=30, batch_size=8, learning_rate=1e-2, weight_decay=1e-2)
     )
     timed_side: int = 256
     """Side of the pictures that are timed, in pixels."""
