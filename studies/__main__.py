@@ -23,6 +23,10 @@ STUDIES: Mapping[str, tuple[str, str]] = {
     "systems": ("systems.study:SystemsStudy", "One table over the systems that the paper stands among."),
     "eurosat": ("pictures.eurosat:EuroSat", "Satellite pictures by class, at equal parameters and at equal time."),
     "nuclei": ("pictures.nuclei:Nuclei", "Masks of nuclei in one pass, beside eight turned and mirrored ones."),
+    "streaming": (
+        "pictures.streaming:Streaming",
+        "Memory and speed of training on more pictures than fit into memory.",
+    ),
     "mlp-to-cnn": ("mlp_to_cnn.study:MlpToCnn", "Networks that ignore, learn or know translation."),
     "learn-action": ("actions.learn_action:LearnAction", "Learn a transformation from pairs of images."),
     "explorer": ("explorer.scenes:Explorer", "The pictures that turn on the page of orbitconv explore."),
