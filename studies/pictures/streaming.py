@@ -1,4 +1,4 @@
-"""Training on more pictures than fit into memory: how much memory it takes, and how fast it is beside data in memory."""
+"""Training on more pictures than fit into memory: what memory it takes, and how fast it is beside data in memory."""
 
 import json
 import os
@@ -84,7 +84,7 @@ class Streaming:
         }
         if self.results is not None:
             write_atomically(self.results, to_json(figures))
-        print(to_json(figures))
+        sys.stdout.write(to_json(figures))
 
 
 def generate(root: Path, config: Streaming) -> None:
@@ -182,4 +182,4 @@ def _in_a_process(kind: str, root: Path, config: Streaming) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(train_one_epoch(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))))
+    sys.stdout.write(json.dumps(train_one_epoch(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))))
