@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -14,7 +14,7 @@ from orbitconv import Builder
 from orbitconv._support.checks import check_positive
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.models import count_multiply_adds, count_parameters
-from orbitconv.records.command import command_of
+from orbitconv.records.command import command_of, settings_of
 from orbitconv.records.record import Record, Row
 from orbitconv.train import Classification, Plan, Training
 from studies.base.journal import Journal
@@ -32,8 +32,8 @@ _STEPS = "time of a training step"
 class EuroSat(PictureStudy):
     """Train a plain network and networks on groups to tell ten kinds of land from above, and count their errors.
 
-    Plain networks of `equal_time` widths are trained for as many epochs as take the time of the slowest network on a
-    group. A study that was stopped goes on; more seeds can follow later.
+    Plain networks of `equal_time` widths are also trained for as many epochs as take the time of a network on a group.
+    A study that was stopped goes on; more seeds, and comparisons at equal time, can follow later.
     """
 
     study: ClassVar[str] = "eurosat"
@@ -42,8 +42,8 @@ class EuroSat(PictureStudy):
     """Channels of the first stage of the plain network; all others get widths that make them as large."""
     equal_time: tuple[int, ...] = (12,)
     """Channels of the first stage of the plain networks that get as much time as a network on a group."""
-    time_of: str = "spectral-d8-k3"
-    """The basis whose network sets that time."""
+    time_of: tuple[str, ...] = ("spectral-c8-k3", "spectral-d8-k3")
+    """The bases whose networks set that time, each one."""
     training: Training = field(
         default_factory=lambda: Training(epochs=8, batch_size=32, learning_rate=1e-2, weight_decay=1e-2)
     )
@@ -54,8 +54,13 @@ class EuroSat(PictureStudy):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive("study eurosat", **{f"equal_time[{i}]": width for i, width in enumerate(self.equal_time)})
-        if self.equal_time and self.time_of not in self.bases:
-            raise ValueError(f"study eurosat expects time_of out of {', '.join(self.bases)}, got {self.time_of!r}.")
+        if not set(self.time_of) <= set(self.bases):
+            raise ValueError(f"study eurosat expects time_of out of {', '.join(self.bases)}, got {self.time_of}.")
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """The settings that all networks have in common."""
+        return {name: value for name, value in super().fixed.items() if name not in {"equal_time", "time_of"}}
 
 
 def study_eurosat(config: EuroSat, progress: ProgressCallback = silent) -> Record:
@@ -63,13 +68,21 @@ def study_eurosat(config: EuroSat, progress: ProgressCallback = silent) -> Recor
     journal = Journal(config.out, config.fixed, overwrite=config.overwrite, also=("networks",))
     train, test = pictures(config, progress)
     equal = compared(config)
-    wider = [Subject(f"plain, {width} channels", None, width, config.training.epochs) for width in config.equal_time]
+    widths = sorted({config.plain_width, *config.equal_time})
+    plain = [Subject(f"plain, {width} channels", None, width, config.training.epochs) for width in widths]
     steps = {
         str(row["network"]): float(row["step_ms"] or 0)
-        for row in journal.rows(_STEPS, partial(_steps, config, [*equal, *wider], train, progress))
+        for row in journal.rows(f"{_STEPS}, {widths}", partial(_steps, config, [*equal, *plain], train, progress))
     }
-    slowest = steps[next(one.name for one in equal if one.basis == config.time_of)] if wider else 0.0
-    longer = [replace(one, epochs=max(1, round(one.epochs * slowest / steps[one.name]))) for one in wider]
+    longer = [
+        replace(
+            one, name=f"{one.name}, as long as {other.name}",
+            epochs=max(1, round(one.epochs * steps[other.name] / steps[one.name])),
+        )
+        for other in equal if other.basis in config.time_of
+        for one in plain if one.plain_width in config.equal_time
+    ]  # fmt: skip
+    steps |= {one.name: steps[one.name.partition(", as long as ")[0]] for one in longer}
     tables = {"equal parameters": equal, "equal time": longer}
     parts = {
         f"{table}: {one.name}, seed {seed}": partial(
@@ -79,7 +92,7 @@ def study_eurosat(config: EuroSat, progress: ProgressCallback = silent) -> Recor
     }  # fmt: skip
     record = Record(
         study="eurosat", command=command_of("python -m studies eurosat", config, "eurosat"),
-        config={**config.fixed, "seeds": config.seeds}, source=journal.source,
+        config=settings_of(config), source=journal.source,
     )  # fmt: skip
     for rows in journal.collect(parts).values():
         for row in rows:

@@ -17,7 +17,7 @@ from orbitconv._support.checks import check_positive
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data import PictureFolder
 from orbitconv.models import count_multiply_adds, count_parameters
-from orbitconv.records.command import command_of
+from orbitconv.records.command import command_of, settings_of
 from orbitconv.records.record import Record, Row
 from orbitconv.train import TrainedNetwork, Training
 from studies.base.journal import Journal
@@ -96,7 +96,7 @@ def study_nuclei(config: Nuclei, progress: ProgressCallback = silent) -> Record:
     }  # fmt: skip
     record = Record(
         study="nuclei", command=command_of("python -m studies nuclei", config, "nuclei"),
-        config={**config.fixed, "seeds": config.seeds}, source=journal.source,
+        config=settings_of(config), source=journal.source,
     )  # fmt: skip
     for rows in journal.collect(parts).values():
         for row in rows:
