@@ -29,12 +29,13 @@ class AppendedFile:
             write_atomically(self._path, _encoded(self._kept + text))
             self._begun = True
             return
-        with self._path.open("ab") as file:
+        content = _encoded(text)
+        with self._path.open("ab", buffering=0) as file:
             before = file.tell()
             try:
-                file.write(_encoded(text))
-                file.flush()
-            except OSError:
+                while content:
+                    content = content[file.write(content) :]
+            except BaseException:
                 file.truncate(before)
                 raise
 

@@ -37,8 +37,8 @@ SETTINGS = "settings.json"
 _TILE = 1024
 _MULTIPLE = 32
 """What tiles begin at multiples of where the margin is given: the stride of a U-Net of up to five scales."""
-_OVERLAID = 1 << 24
-"""Pixels of the largest picture that gets an overlay."""
+_OVERLAID, _BAND = 1 << 24, 256
+"""Pixels of the largest picture that gets an overlay, and rows of it that are made at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,8 +194,15 @@ class _Work:
             write_atomically(self._out / row["mask"], encoded(mask, file_format, head.place, missing))
             if config.overlays and mask.size <= _OVERLAID:
                 row["overlay"] = f"{name}.overlay.png"
-                laid = torch.from_numpy(np.where(picture.valid, mask, 0).astype(np.int64))
-                write_atomically(self._out / row["overlay"], encoded(overlay(picture.scaled(None), laid), "png"))
+                picture.fix_scaling([(rows, slice(0, head.width)) for rows in _bands(head.height)])
+                laid = np.concatenate([
+                    overlay(
+                        picture.scaled((rows, slice(0, head.width))),
+                        torch.from_numpy(np.where(picture.valid[rows], mask[rows], 0).astype(np.int64)),
+                    )
+                    for rows in _bands(head.height)
+                ])  # fmt: skip
+                write_atomically(self._out / row["overlay"], encoded(laid, "png"))
         return row
 
     def _answers(self, picture: ScaledRegions, head: Opened) -> Iterator[tuple[slice, Float[Tensor, "k h w"]]]:
@@ -230,6 +237,11 @@ class _Work:
                 reach_of(self._trained.network, self._trained.in_channels) if given is None else Reach(given, 32)
             )
         return self._reach
+
+
+def _bands(height: int) -> list[slice]:
+    """Rows, some at a time."""
+    return [slice(start, min(start + _BAND, height)) for start in range(0, height, _BAND)]
 
 
 def _free(stem: str, taken: set[str]) -> str:

@@ -1,6 +1,6 @@
 """One large picture, region by region, as a network takes it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import final
 
@@ -12,7 +12,6 @@ from orbitconv.data import Scaling
 from orbitconv.data.channels import with_channels
 from orbitconv.data.formats import Picture, Region
 from orbitconv.data.reading import scaling_of_one
-from orbitconv.data.tiles import Tiling
 from orbitconv.train.networks import TrainedNetwork
 
 
@@ -54,22 +53,25 @@ class ScaledRegions:
             self.valid[... if region is None else region] = picture.valid
         return picture
 
-    def fix_scaling(self, tiling: Tiling) -> None:
-        """Where the numbers of a file are scaled by its own range, find that of the whole file before any tile.
+    def fix_scaling(self, parts: Iterable[Region]) -> None:
+        """Where the numbers of a file are scaled by its own range, find that of the whole file before any part.
 
         Args:
-            tiling: Tiles that cover the picture.
+            parts: Regions that cover the picture.
         """
-        first = self._picture(next(iter(tiling)))
-        scaling = self._scaling or scaling_of_one(first)
-        if scaling.rule != "file":
+        if self._trained.scaling is not None and self._trained.scaling.rule != "file":
             return
-        black, white = np.inf, -np.inf
-        for tile in tiling:
-            picture = self._picture(tile)
+        black, white, kind = np.inf, -np.inf, ""
+        for part in parts:
+            picture = self._picture(part)
+            if self._scaling is None:
+                self._scaling = scaling_of_one(picture)
+            if self._scaling.rule != "file":
+                return
             known = picture.pixels if picture.valid is None else picture.pixels[:, picture.valid]
+            kind = picture.kind
             if known.size:
                 black, white = min(black, float(known.min())), max(white, float(known.max()))
         black, white = (black, white) if black <= white else (0.0, 1.0)
         channels = self._trained.in_channels
-        self._scaling = Scaling.fixed(first.kind, (black,) * channels, (1 / ((white - black) or 1),) * channels)
+        self._scaling = Scaling.fixed(kind, (black,) * channels, (1 / ((white - black) or 1),) * channels)
