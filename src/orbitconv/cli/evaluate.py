@@ -44,19 +44,25 @@ def _errors(record: Record) -> Table:
     copies = record.config["copies"]
     mean = "" if copies == 1 else f", mean over {copies} copies of each image"
     table = Table(title=f"Test error on {record.config['data']}{mean}, in %")
-    for column in ("images", "error", ""):
-        table.add_column(column, justify="right" if column == "error" else "left")
+    changed = any("changed_percent" in row for row in record.rows)
+    for column in ("images", "error", *(["changed"] if changed else []), ""):
+        table.add_column(column, justify="right" if column in {"error", "changed"} else "left")
     errors = [float(row["test_error_percent"] or 0) for row in record.rows]
     names = {"upright": "as they are", "rotated": "each at its own angle"}
     for row, error in zip(record.rows, errors, strict=True):
         name = names.get(str(row["test"]), f"turned by {row['degrees']:g} degrees" if row["test"] == "angle" else "")
-        table.add_row(name, f"{error:.2f}", "█" * round(_BAR * error / (max(errors) or 1)))
+        cells = [f"{error:.2f}"]
+        if changed:
+            cells.append(f"{float(row.get('changed_percent') or 0):.2f}" if "changed_percent" in row else "")
+        table.add_row(name, *cells, "█" * round(_BAR * error / (max(errors) or 1)))
         if row["test"] == "rotated":
             table.add_section()
     at_angles = [error for row, error in zip(record.rows, errors, strict=True) if row["test"] == "angle"]
     if at_angles:
         table.add_section()
-        table.add_row("mean over the angles", f"{sum(at_angles) / len(at_angles):.2f}", "")
+        table.add_row("mean over the angles", f"{sum(at_angles) / len(at_angles):.2f}", *([""] if changed else []), "")
+    if changed:
+        table.caption = "changed: error against the answer before the turn, turned; 0 where it turns with the picture"
     return table
 
 

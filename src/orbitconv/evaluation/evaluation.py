@@ -1,6 +1,5 @@
 """A trained network on a data set: its error upright and at every angle, and how equivariant each layer is."""
 
-import copy
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -8,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from orbitconv._support.checks import check_positive
@@ -16,7 +16,7 @@ from orbitconv._support.files import check_writable
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data import ImageSet, rotated
 from orbitconv.data.rotation import TEST_SEED
-from orbitconv.evaluation.network_facts import errors_of_layers, group_of, measured_group, network_facts, turned_copies
+from orbitconv.evaluation.network_facts import layers_record, network_facts, turned_copies
 from orbitconv.evaluation.tested import evaluate_prepared
 from orbitconv.records.command import command_of, settings_of
 from orbitconv.records.record import Record
@@ -25,6 +25,9 @@ from orbitconv.train.datasets import is_path, is_turned, load_split
 from orbitconv.train.examples import Pixels
 from orbitconv.train.prepared import from_folder, open_folder
 from orbitconv.train.settings import Device
+
+_IN_ROWS = {"error_at", "error_random", "changed_at", "changed_random", "equivariance"}
+"""Figures of pictures of one's own that have a place of their own in a record."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +42,7 @@ class Evaluation:
     """Test on so many images, the first; all by default."""
     angles: tuple[float, ...] | None = None
     """Angles in degrees, counter-clockwise, by which all images are turned: by default every 15 degrees, and none for a
-    data set that is turned already."""
+    data set that is turned already; 0, 45 and 90 for pictures of one's own."""
     copies: int = 1
     """Ask about so many copies of each image, turned within one step of the network's group, and take the mean."""
     layers: bool = False
@@ -70,7 +73,8 @@ def evaluate_network(checkpoint: Path, config: Evaluation, progress: ProgressCal
 
     Returns:
         A row for each test: upright, each image at its own random angle, and at each angle; for a data set that is
-        turned already its images as they are, which are rotated. With `layers`, also
+        turned already its images as they are, which are rotated. Of pictures of one's own also `changed_percent`: how
+        far the answer is another one than that before the turn. With `layers`, also
         `extra["equivariance"]`: the errors of each layer for every turn of the network's group, of C8 if it has none.
 
     Raises:
@@ -131,7 +135,10 @@ def _evaluate_pictures(
             part.scaling = trained.scaling  # that of training
     data = from_folder(pictures, train_images=trained.config.train_images, test_images=config.test_images)
     angles = (0, 45, 90) if config.angles is None else config.angles
-    found = evaluate_prepared(trained, data, angles=angles, device=config.device, progress=progress)
+    layers = config.layer_images if config.layers else 0
+    found = evaluate_prepared(
+        trained, data, angles=angles, layers=layers, device=config.device, progress=progress
+    )  # fmt: skip
     made = Record(
         study="evaluation",
         command=command_of(f"orbitconv evaluate {checkpoint}", config, "evaluation"),
@@ -144,11 +151,21 @@ def _evaluate_pictures(
         "data": name,
     }
     made.add(**columns, test="upright", degrees=None, test_error_percent=found["error_percent"], seconds=0.0)
+    if angles:
+        made.add(
+            **columns, test="rotated", degrees=None, test_error_percent=found["error_random"], seconds=0.0,
+            changed_percent=found["changed_random"],
+        )  # fmt: skip
     for degrees in angles:
-        error = found["error_at"][f"{degrees:g}"]
-        made.add(**columns, test="angle", degrees=degrees, test_error_percent=error, seconds=0.0)
+        name = f"{degrees:g}"
+        made.add(
+            **columns, test="angle", degrees=degrees, test_error_percent=found["error_at"][name], seconds=0.0,
+            changed_percent=found["changed_at"][name],
+        )  # fmt: skip
+    if "equivariance" in found:
+        made.extra["equivariance"] = found["equivariance"]
     made.extra["figures"] = {
-        key: value for key, value in found.items() if isinstance(value, int | float | dict) and key != "error_at"
+        key: value for key, value in found.items() if isinstance(value, int | float | dict) and key not in _IN_ROWS
     }
     made.extra["classes"] = {
         key: dict(zip(trained.classes, value, strict=True))
@@ -193,13 +210,7 @@ def measure_layers(network: nn.Module, images: ImageSet) -> dict[str, Any]:
         The group, how many images, and for each layer its mean and worst error over the turns but the identity, and the
         errors at every element.
     """
-    exact = copy.deepcopy(network).double()
-    errors = errors_of_layers(exact, images.floats(next(exact.parameters()).dtype))
-    rows = [
-        {"layer": name or "whole network", "mean": float(e[1:].mean()), "worst": float(e.max()), "errors": e.tolist()}
-        for name, e in errors.items()
-    ]
-    return {"group": measured_group(group_of(network)).name.lower(), "images": len(images), "layers": rows}
+    return layers_record(network, images.floats(torch.float64))
 
 
 def _check_fit(trained: TrainedNetwork, images: ImageSet) -> None:

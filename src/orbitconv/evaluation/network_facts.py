@@ -1,8 +1,10 @@
 """What a record says about a network: its family, group, kernel and size, and how its layers turn."""
 
+import copy
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -94,3 +96,23 @@ def errors_of_layers(
     """
     found = equivariance_error(network, images, measured_group(group_of(network)), layers=layers)
     return {name: error.nan_to_num(nan=0.0, posinf=1.0) for name, error in found.items()}
+
+
+def layers_record(network: nn.Module, images: Float[Tensor, "b c h w"]) -> dict[str, Any]:
+    """Equivariance error of every layer, in float64, as a record holds it.
+
+    Args:
+        network: The network; it is left as it is.
+        images: Images to turn.
+
+    Returns:
+        The group, how many images, and for each layer its mean and worst error over the turns but the identity, and the
+        errors at every element.
+    """
+    exact = copy.deepcopy(network).double()
+    errors = errors_of_layers(exact, images.to(next(exact.parameters()).dtype))
+    rows = [
+        {"layer": name or "whole network", "mean": float(e[1:].mean()), "worst": float(e.max()), "errors": e.tolist()}
+        for name, e in errors.items()
+    ]
+    return {"group": measured_group(group_of(network)).name.lower(), "images": len(images), "layers": rows}

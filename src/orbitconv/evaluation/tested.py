@@ -1,29 +1,31 @@
 """A network on images with labels of any task: its figures as they are, and turned by any angle."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from orbitconv._support.devices import Device, find_device
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data import PictureDataset
+from orbitconv.evaluation.network_facts import layers_record
+from orbitconv.evaluation.turning import RANDOM, by_angle, middle_square, turned_figures
 from orbitconv.metrics.objects import THRESHOLDS, match_objects, object_f1
-from orbitconv.metrics.splitting import objects_of
-from orbitconv.train.augmentation import Draws
+from orbitconv.metrics.splitting import Splitting, objects_of
 from orbitconv.train.evaluation import count
-from orbitconv.train.examples import Batch, Source, as_numbers
+from orbitconv.train.examples import Source, as_numbers
 from orbitconv.train.fitting import Data, prepared
 from orbitconv.train.networks import TrainedNetwork, read_trained
 from orbitconv.train.prepared import Prepared
 from orbitconv.train.segmentation import Segmentation
-from orbitconv.train.settings import Augmentation
-from orbitconv.train.task import Task
 
-_TURNING = Augmentation(rotation="circle")
+_LAYER_SIDE, _LAYER_PIXELS = 128, 1 << 18
+"""Longest side, and pixels of all images together, that layers are measured on."""
 
 
 def evaluate(
@@ -31,6 +33,7 @@ def evaluate(
     data: Data,
     *,
     angles: Sequence[float] = (),
+    layers: int = 0,
     device: Device = "auto",
     progress: ProgressCallback = silent,
 ) -> dict[str, Any]:
@@ -41,19 +44,24 @@ def evaluate(
         data: As for `orbitconv.fit`; of a folder its test split, else its validation split, else all.
         angles: Angles in degrees, counter-clockwise, by which images (and masks) are turned too: about the centre of
             their largest middle square, with zeros from outside, which count in no mask.
+        layers: Measure the equivariance error of every layer on so many images, the first.
         device: Where to compute.
         progress: Called after each test.
 
     Returns:
-        All figures of the task by name: `error_percent` first, those of each class as lists; with `angles` also
-        `error_at`, the error by angle; for masks that number objects `object_f1`, by IoU threshold.
+        All figures of the task by name: `error_percent` first, those of each class as lists. With `angles` also
+        `error_at`, the error by angle, and `changed_at`: the error against the network's own answer for the image
+        before it is turned, turned, which is 0 where the answer turns with the image; `error_random` and
+        `changed_random` are those of an angle of its own for each image. With `layers` also `equivariance`. For masks
+        that number objects `object_f1`, by IoU threshold, of the connected parts of the foreground, and
+        `object_f1_watershed` of these cut where objects touch.
 
     Raises:
         ValueError: If the images or classes are not those of the network.
     """
     trained = network if isinstance(network, TrainedNetwork) else read_trained(network)
     ready = prepared(data, trained.task)
-    return evaluate_prepared(trained, ready, angles=angles, device=device, progress=progress)
+    return evaluate_prepared(trained, ready, angles=angles, layers=layers, device=device, progress=progress)
 
 
 def evaluate_prepared(
@@ -61,6 +69,7 @@ def evaluate_prepared(
     data: Prepared,
     *,
     angles: Sequence[float] = (),
+    layers: int = 0,
     device: Device = "auto",
     progress: ProgressCallback = silent,
 ) -> dict[str, Any]:
@@ -70,6 +79,7 @@ def evaluate_prepared(
         trained: The network.
         data: The data.
         angles: Angles in degrees.
+        layers: Images that layers are measured on.
         device: Where to compute.
         progress: Called after each test.
 
@@ -91,63 +101,51 @@ def evaluate_prepared(
     where = find_device("orbitconv evaluate", device)
     module = trained.network.to(where)
     source = data.tests.get("test", data.tests.get("validation", data.train)).to(where)
-    total = 1 + len(angles)
     counts = count(module, source.batches(0, 1), trained.task)
     if counts is None:
         raise ValueError("evaluate expects one image or more, got none.")
     found: dict[str, Any] = trained.task.details(counts.cpu())
-    progress("evaluate", 1, total)
+    progress("evaluate", 1, 1)
     if angles:
-        found["error_at"] = {}
-    for done, degrees in enumerate(angles, start=2):
-        at_angle = count(module, turned(source, trained.task, degrees), trained.task)
-        assert at_angle is not None
-        found["error_at"][f"{degrees:g}"] = trained.task.figures(at_angle.cpu())["error_percent"]
-        progress("evaluate", done, total)
+        figures = turned_figures(module, source, trained.task, angles, progress)
+        found["error_at"], found["changed_at"] = (
+            by_angle(figures, name) for name in ("error_percent", "changed_percent")
+        )
+        found["error_random"], found["changed_random"] = astuple(figures[RANDOM])
+    if layers:
+        found["equivariance"] = layers_record(module, _few(source, layers))
     pictures = getattr(source, "data", None)
     if isinstance(trained.task, Segmentation) and isinstance(pictures, PictureDataset) and pictures.objects:
-        found["object_f1"] = {
-            f"{threshold:g}": value
-            for threshold, value in zip(THRESHOLDS, _objects(trained, source, pictures), strict=True)
-        }
+        for name, values in zip(("object_f1", "object_f1_watershed"), _objects(trained, source, pictures), strict=True):
+            found[name] = {f"{threshold:g}": value for threshold, value in zip(THRESHOLDS, values, strict=True)}
     return found
 
 
-def turned(source: Source, task: Task, degrees: float) -> Iterator[Batch]:
-    """Images and labels, turned about the centre of the largest middle square.
-
-    Args:
-        source: Images and labels.
-        task: Knows what turning does to labels.
-        degrees: Angle, counter-clockwise.
-
-    Yields:
-        Turned batches.
-    """
-    for images, labels in source.batches(0, 1):
-        numbers = as_numbers(images)
-        n, height, width = len(numbers), *numbers.shape[-2:]
-        side = min(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        window = (..., slice(top, top + side), slice(left, left + side))
-        masks = labels[window] if labels.ndim > 2 else labels
-        quarters, rest = divmod(degrees % 360, 90)
-        none = torch.zeros(n, dtype=torch.int64)
-        draws = Draws(
-            flip=none.bool(), down=none, right=none, quarters=none + int(quarters),
-            degrees=torch.full((n,), rest, dtype=torch.float32), pull=torch.zeros(n, 2, 4, 4),
-        )  # fmt: skip
-        yield task.augment(numbers[window], masks, _TURNING, draws.part(slice(None), numbers.device))
+def _few(source: Source, wanted: int) -> Float[Tensor, "n c s s"]:
+    """The middle of the first images: squares of one size, and few enough for their features to fit in memory."""
+    images: list[Tensor] = []
+    for batch, _ in source.batches(0, 1):
+        images += as_numbers(batch)
+        if len(images) >= wanted:
+            break
+    side = min(_LAYER_SIDE, *(min(one.shape[-2:]) for one in images))
+    number = max(1, min(wanted, _LAYER_PIXELS // side**2))
+    squares = [one[(..., *middle_square((one.shape[-2], one.shape[-1]), side))] for one in images[:number]]
+    return torch.stack(squares)
 
 
 @torch.no_grad()
-def _objects(trained: TrainedNetwork, source: Source, pictures: PictureDataset) -> list[float]:
-    """F1 of objects, which are connected parts of what is not background."""
-    total = torch.zeros(len(THRESHOLDS), 3, dtype=torch.int64)
+def _objects(trained: TrainedNetwork, source: Source, pictures: PictureDataset) -> tuple[list[float], list[float]]:
+    """F1 of objects: of the connected parts of what is not background, and of these cut by a watershed."""
+    ways = get_args(Splitting)
+    totals = {way: torch.zeros(len(THRESHOLDS), 3, dtype=torch.int64) for way in ways}
     number = 0
     for images, _ in source.batches(0, 1):
         said: Tensor = trained(as_numbers(images)).argmax(1).cpu()
         for one in said:
-            total += match_objects(torch.from_numpy(objects_of(one.numpy())).long(), pictures.numbered(number))
+            true = pictures.numbered(number)
+            for way in ways:
+                totals[way] += match_objects(torch.from_numpy(objects_of(one.numpy(), way)).long(), true)
             number += 1
-    return object_f1(total).tolist()
+    first, second = (object_f1(totals[way]).tolist() for way in ways)
+    return first, second

@@ -93,6 +93,17 @@ class Task(ABC):
             Numbers from 0 to 1.
         """
 
+    def answer(self, scores: Float[Tensor, "b k *hw"]) -> Tensor:
+        """What the network says, as a label.
+
+        Args:
+            scores: Output of the network.
+
+        Returns:
+            The class of the highest score.
+        """
+        return scores.argmax(1)
+
     def augment(
         self, images: Float[Tensor, "b c h w"], labels: Tensor, config: Augmentation, draws: Draws
     ) -> tuple[Float[Tensor, "b c h w"], Tensor]:
@@ -197,6 +208,10 @@ class MultiLabel(Task):
     def details(self, counts: Int64[Tensor, "k 2 2"]) -> dict[str, float | list[float] | list[list[int]]]:
         """The same, and F1 of each class."""
         return {**self.figures(counts), "f1": class_f1(counts).tolist()}
+
+    def answer(self, scores: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
+        """1 for each class whose probability is above one half, 0 for the others."""
+        return (scores > 0).to(scores.dtype)
 
     def probabilities(self, scores: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
         """Sigmoid."""
