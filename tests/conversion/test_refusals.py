@@ -53,8 +53,8 @@ TWIN.weight = SHARED.weight
 
 CASES = {
     "own forward": (chain(Standardized(4, 4, 3, padding=1)), "'1' (Standardized)", "replace={Standardized"),
-    "positions": (chain(Positions()), "'1' (Positions)", "position embeddings"),
-    "literal": (chain(Literal()), "'1' (Literal)", "literal numbers of channels"),
+    "positions": (chain(Positions()), "'1' (Positions)", "Position embeddings"),
+    "literal": (chain(Literal()), "'1' (Literal)", "commute with turns"),
     "shuffle": (chain(Shuffled()), "'1.conv' (Conv2d)", "shuffled"),
     "flatten": (
         nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(200, 2)), "'3' (Linear)", "100 pixels",

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping
+from dataclasses import replace as replace_fields
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from orbitconv.conversion.axes import AxesMode, Disorder, disorder
 from orbitconv.conversion.bases import BasisChoice, KernelSizes
 from orbitconv.conversion.converted import Converted
 from orbitconv.conversion.exchange import exchange, find_losses
+from orbitconv.conversion.inherit import forget_statistics, inherit_weights, input_moments
 from orbitconv.conversion.measuring import exact_sizes, multiply_adds_of
 from orbitconv.conversion.observation import Example, FailedRun, Observation, as_arguments, observe, tensors_in
 from orbitconv.conversion.outputs import OutputChoice, Outputs
@@ -33,6 +35,7 @@ def convert(
     output: OutputChoice = "invariant",
     pool: Literal["max", "mean"] = "max",
     exact: bool = False,
+    weights: Literal["inherit"] | None = None,
     strict: bool = True,
     replace: Mapping[type[nn.Module], Replacement] | None = None,
 ) -> Converted:
@@ -54,6 +57,9 @@ def convert(
         pool: How invariant channels are pooled over the group, `"max"` or `"mean"`.
         exact: Whether to exchange layers that lose quarter turns at the size of the example: strides for blur pooling,
             fixed heads for means of all pixels, output padding and padding on one side for symmetric layers.
+        weights: None for fresh filters; `"inherit"` to start from those of the model (`orbitconv.conversion.inherit`),
+            as the mean or maximum over turned copies of it. The projection on the basis is made on the example, which
+            should then be a batch of real images.
         strict: Whether to refuse a network with a module that cannot be converted. If not, the module stays plain, its
             input is pooled over the group, and equivariance ends there; the report names it.
         replace: For classes with a forward of their own: a function from the module to plain layers of torch, which are
@@ -78,6 +84,8 @@ def convert(
         True
     """
     group = parse_group(group) if isinstance(group, str) else group
+    if weights not in {None, "inherit"}:
+        raise ValueError(f"convert expects weights None or 'inherit', got {weights!r}.")
     if pool not in {"max", "mean"}:
         raise ValueError(f"convert expects pool 'max' or 'mean', got {pool!r}.")
     check_model(model)
@@ -101,7 +109,13 @@ def convert(
     check_convolutions(seen, plain)
     found = _operate(plain, example, bases, seen, disordered, output, pool, strict=strict)
     network, outputs, entries = found
+    shares: dict[str, float] = {}
+    if weights == "inherit":
+        shares = inherit_weights(entries, input_moments(plain, example))
+    else:
+        forget_statistics(network)
     report = _report(model, plain, network, example, bases, entries, exchanged)
+    report = replace_fields(report, inherited=shares)
     return Converted(network.train(model.training), outputs, group, report).train(model.training)
 
 

@@ -66,6 +66,7 @@ class ConversionReport:
         lost: Modules that lose a quarter turn on the example, in the order of execution.
         exact_sizes: Sides of square images, of those tried, at which no module loses it.
         tried_sizes: Sides that were tried.
+        inherited: Share of the squared plain filters that the basis holds, by path, where weights were inherited.
         width: Channels of the hidden layers, relative to the plain network.
         parameters: Trainable parameters before and after.
         multiply_adds: Products of features with weights on the example, before and after; None if not countable.
@@ -79,6 +80,7 @@ class ConversionReport:
     lost: tuple[LostTurn, ...] = ()
     exact_sizes: tuple[int, ...] = ()
     tried_sizes: tuple[int, ...] = ()
+    inherited: dict[str, float] = field(default_factory=dict)
     width: float = 1.0
     parameters: tuple[int, int] = (0, 0)
     multiply_adds: tuple[int | None, int | None] = (None, None)
@@ -125,6 +127,13 @@ class ConversionReport:
             sizes = ", ".join(map(str, self.exact_sizes)) or "none"
             text.append(f"Exact on squares of {sizes} pixels, of {self.tried_sizes[0]} to {self.tried_sizes[-1]}.")
         text += [f"Exchanged at {path}: {told}." for path, told in self.exchanged.items()]
+        if self.inherited:
+            least = min(self.inherited, key=lambda path: self.inherited[path])
+            mean = sum(self.inherited.values()) / len(self.inherited)
+            text.append(
+                f"The basis holds {100 * mean:.1f} % of the squared filters, least at {least}: "
+                f"{100 * self.inherited[least]:.1f} %."
+            )
         text.append(f"Parameters {self.parameters[0]:,} -> {self.parameters[1]:,}, widths times {self.width:.3g}.")
         if None not in self.multiply_adds:
             text.append(f"Multiply-adds {self.multiply_adds[0]:,} -> {self.multiply_adds[1]:,}.")
