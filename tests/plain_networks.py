@@ -23,13 +23,14 @@ class Block(nn.Module):
 
 
 class TinyResNet(nn.Module):
-    """A residual network for small images, with the head of pytorchcv: a fixed pool, and a view."""
+    """A residual network for small images, with a view in its head."""
 
-    def __init__(self, classes=5, head=nn.AdaptiveAvgPool2d(1), in_channels=3):
+    def __init__(self, classes=5, in_channels=3, wide=1):
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(in_channels, 4, 3, 1, 1), nn.BatchNorm2d(4), nn.ReLU(True))
-        self.blocks = nn.Sequential(Block(4, 4, 1), Block(4, 8, 2), Block(8, 8, 2))
-        self.pool, self.score = head, nn.Linear(8, classes)
+        fine, coarse = 4 * wide, 8 * wide
+        self.stem = nn.Sequential(nn.Conv2d(in_channels, fine, 3, 1, 1), nn.BatchNorm2d(fine), nn.ReLU(True))
+        self.blocks = nn.Sequential(Block(fine, fine, 1), Block(fine, coarse, 2), Block(coarse, coarse, 2))
+        self.pool, self.score = nn.AdaptiveAvgPool2d(1), nn.Linear(coarse, classes)
 
     def forward(self, x):
         x = self.pool(self.blocks(self.stem(x)))

@@ -25,6 +25,7 @@ class Command(Protocol):
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("demo:DemoCommand", "Learn from digits how filters turn, and show what it gives."),
     "train": ("train:TrainCommand", "Train a network."),
+    "convert": ("convert:ConvertCommand", "Make a plain network equivariant."),
     "evaluate": ("evaluate:EvaluateCommand", "Measure the errors of a trained network at every angle."),
     "predict": ("predict:PredictCommand", "Apply a trained network to pictures."),
     "report": ("report:ReportCommand", "Write one page about trained networks."),

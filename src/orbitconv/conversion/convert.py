@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from dataclasses import replace as replace_fields
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ from orbitconv.conversion.refusals import check_convolutions, check_example, che
 from orbitconv.conversion.report import ConversionReport, LostTurn
 from orbitconv.conversion.rules import Refusal
 from orbitconv.conversion.surgery import Entry, Plan, operate
+from orbitconv.conversion.width import Width, choose_factor, narrowed
 from orbitconv.groups import Group, parse_group
 from orbitconv.models.counting import count_parameters
 
@@ -32,6 +34,7 @@ def convert(
     basis: BasisChoice = "spectral",
     *,
     example: Example | None = None,
+    width: Width = "channels",
     output: OutputChoice = "invariant",
     pool: Literal["max", "mean"] = "max",
     exact: bool = False,
@@ -52,6 +55,9 @@ def convert(
             kernel size to one. Families serve every kernel size (`orbitconv.conversion.bases`).
         example: What the network is called with: one tensor, a tuple of positional arguments, or a dict of keyword
             arguments. Its images should have the size of those to come.
+        width: How wide hidden layers are: `"channels"` for as many channels as in the model, at every group element;
+            `"params"` or `"compute"` for about as many parameters or multiply-adds as the model; or a number to multiply
+            widths with.
         output: How the channels of the output turn: `"invariant"`, `"vector"`, `"regular"` or `"equivariant"`
             (`orbitconv.conversion.outputs`), for all tensors or by place, as in `{"[0]": ("vector", "invariant")}`.
         pool: How invariant channels are pooled over the group, `"max"` or `"mean"`.
@@ -84,39 +90,60 @@ def convert(
         True
     """
     group = parse_group(group) if isinstance(group, str) else group
-    if weights not in {None, "inherit"}:
-        raise ValueError(f"convert expects weights None or 'inherit', got {weights!r}.")
-    if pool not in {"max", "mean"}:
-        raise ValueError(f"convert expects pool 'max' or 'mean', got {pool!r}.")
+    _check_options(pool, weights, width)
     check_model(model)
     example = check_example(example, model)
     plain = _replaced(copy.deepcopy(model), replace or {})
-    _observe_plain(plain, example)
+    check_convolutions(_observe_plain(plain, example), plain)
     exchanged: dict[str, str] = {}
     if exact:
         plain, exchanged = exchange(plain, example)
     bases = KernelSizes(group, basis)
-    axes = AxesMode()
-    disordered: dict[str, Disorder] = {}
 
-    def watch(path: str, _module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        known = [found for x in inputs if isinstance(x, Tensor) and (found := axes.of(x)) is not None]
-        reasons = [reason for one in known if (reason := disorder(one)) is not None]
-        if reasons:
-            disordered.setdefault(path, reasons[0])
+    def operate_on(network: nn.Module) -> Operated:
+        return _operate(network, example, bases, output, pool, strict=strict)
 
-    seen = _observe_plain(plain, example, lambda _: axes, watch)
-    check_convolutions(seen, plain)
-    found = _operate(plain, example, bases, seen, disordered, output, pool, strict=strict)
-    network, outputs, entries = found
+    def size_of(network: nn.Module) -> int:
+        return count_parameters(network) if width == "params" else multiply_adds_of(network, example) or 1
+
+    factor = choose_factor(
+        width, size_of(model), lambda one: size_of(operate_on(narrowed(plain, example, one)).network)
+    )  # fmt: skip
+    plain = narrowed(plain, example, factor)
+    made = operate_on(plain)
     shares: dict[str, float] = {}
     if weights == "inherit":
-        shares = inherit_weights(entries, input_moments(plain, example))
+        shares = inherit_weights(made.entries, input_moments(plain, example))
     else:
-        forget_statistics(network)
-    report = _report(model, plain, network, example, bases, entries, exchanged)
-    report = replace_fields(report, inherited=shares)
-    return Converted(network.train(model.training), outputs, group, report).train(model.training)
+        forget_statistics(made.network)
+    report = replace_fields(
+        _report(model, plain, made, example, bases), exchanged=exchanged, inherited=shares, width=factor
+    )
+    return Converted(made.network, made.outputs, group, report).train(model.training)
+
+
+def _check_options(pool: str, weights: str | None, width: Width) -> None:
+    """Refuse words that are none, and filters of other widths than there are."""
+    if pool not in {"max", "mean"}:
+        raise ValueError(f"convert expects pool 'max' or 'mean', got {pool!r}.")
+    if weights not in {None, "inherit"}:
+        raise ValueError(f"convert expects weights None or 'inherit', got {weights!r}.")
+    if isinstance(width, str) and width not in {"channels", "params", "compute"}:
+        raise ValueError(f"convert expects width 'channels', 'params', 'compute' or a number > 0, got {width!r}.")
+    if weights == "inherit" and width not in {"channels", 1}:
+        raise ValueError(
+            f"convert expects width='channels' to inherit weights, got {width!r}: a narrower network has no place for all "
+            "filters."
+        )
+
+
+@dataclass(frozen=True)
+class Operated:
+    """A network with its layers exchanged, what pools its output, and what each module became."""
+
+    network: nn.Module
+    outputs: Outputs
+    entries: list[Entry]
 
 
 def _replaced(model: nn.Module, replace: Mapping[type[nn.Module], Replacement]) -> nn.Module:
@@ -147,29 +174,27 @@ def _observe_plain(plain: nn.Module, example: Example, mode: Any = None, watch: 
 
 
 def _operate(
-    plain: nn.Module,
-    example: Example,
-    bases: KernelSizes,
-    seen: Observation,
-    disordered: Mapping[str, Disorder],
-    output: OutputChoice,
-    pool: str,
-    *,
-    strict: bool,
-) -> tuple[nn.Module, Outputs, list[Entry]]:
+    plain: nn.Module, example: Example, bases: KernelSizes, output: OutputChoice, pool: str, *, strict: bool
+) -> Operated:
     """Exchange the layers of a copy; modules that refuse stay plain, one after the other, if that is allowed."""
-    kept: dict[str, str] = {}
+    axes, disordered, kept = AxesMode(), dict[str, Disorder](), dict[str, str]()
+
+    def watch(path: str, _module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        known = [found for x in inputs if isinstance(x, Tensor) and (found := axes.of(x)) is not None]
+        found = [wrong for one in known if (wrong := disorder(one)) is not None]
+        if found:
+            disordered.setdefault(path, found[0])
+
+    seen = _observe_plain(plain, example, lambda _: axes, watch)
     while True:
-        plan = Plan(bases, seen, kept, pool, disordered)
         try:
+            plan = Plan(bases, seen, kept, pool, disordered)
             network, found, entries = operate(copy.deepcopy(plain), example, plan)
-            outputs = _outputs(seen, found, output, bases.group, pool)
+            return Operated(network, _outputs(seen, found, output, bases.group, pool), entries)
         except FailedRun as error:
             if strict or not error.path or error.path in kept:
                 raise refusal(error, plain) from error
             kept[error.path] = reason_of(error)
-        else:
-            return network, outputs, entries
 
 
 def _outputs(seen: Observation, found: Observation, output: OutputChoice, group: Group, pool: str) -> Outputs:
@@ -181,15 +206,10 @@ def _outputs(seen: Observation, found: Observation, output: OutputChoice, group:
 
 
 def _report(
-    model: nn.Module,
-    plain: nn.Module,
-    network: nn.Module,
-    example: Example,
-    bases: KernelSizes,
-    entries: list[Entry],
-    exchanged: dict[str, str],
+    model: nn.Module, plain: nn.Module, made: Operated, example: Example, bases: KernelSizes
 ) -> ConversionReport:
     """What became of the network."""
+    entries, network = made.entries, made.network
     losses, seen = find_losses(plain, example)
     order = {call.path: index for index, call in reversed(list(enumerate(seen.calls)))}
     lost = [LostTurn(loss.path, loss.reason) for loss in losses]
@@ -203,7 +223,6 @@ def _report(
         basis=str(bases),
         size=(images[0].shape[2], images[0].shape[3]) if images else None,
         lines=tuple(one.line for one in entries),
-        exchanged=exchanged,
         lost=tuple(lost),
         exact_sizes=() if kept else sizes,
         tried_sizes=tried,

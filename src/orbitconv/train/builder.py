@@ -1,4 +1,4 @@
-"""Networks that a file can name: a function by its module and name, and its arguments as JSON."""
+"""Networks that a file can name: a function by its module and name, its arguments as JSON, and perhaps a conversion."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
+import torch
 from torch import nn
 
 TRUSTED = ("orbitconv.models",)
@@ -19,6 +20,9 @@ class Builder:
     Args:
         function: Module and function, such as `"timm:create_model"`.
         arguments: Its keyword arguments, such as JSON can hold.
+        conversion: Arguments of `orbitconv.convert` for the network that the function makes, such as JSON can hold, with
+            `"image"` (channels, height, width) in place of the example: `{"group": "c8", "image": [3, 32, 32]}`. None
+            for the network as it is.
 
     Raises:
         ValueError: If the function is not named so, or the arguments are more than JSON can hold.
@@ -26,16 +30,22 @@ class Builder:
 
     function: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    conversion: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         module, _, name = self.function.partition(":")
         if not all(part.isidentifier() for part in (*module.split("."), *name.split("."))):
             raise ValueError(f"Builder expects a function as 'module:function', got {self.function!r}.")
-        try:
-            same = json.loads(json.dumps(dict(self.arguments), allow_nan=False))
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"Builder expects arguments that JSON can hold: {error}.") from error
-        object.__setattr__(self, "arguments", same)
+        object.__setattr__(self, "arguments", _in_json(self.arguments))
+        if self.conversion is not None:
+            conversion = _in_json(self.conversion)
+            image = conversion.get("image")
+            if "group" not in conversion or not isinstance(image, list) or len(image) != 3:
+                raise ValueError(
+                    "Builder expects a conversion with a group and an image (channels, height, width), got "
+                    f"{conversion}."
+                )
+            object.__setattr__(self, "conversion", conversion)
 
     def trusted_by(self, packages: Collection[str]) -> bool:
         """Whether the function is of one of some modules and packages.
@@ -81,4 +91,39 @@ class Builder:
             raise ValueError(f"{self.function} does not build the network: {error}.") from error
         if not isinstance(network, nn.Module):
             raise TypeError(f"Builder expects a function that returns a network, got {type(network).__name__}.")
-        return network
+        return network if self.conversion is None else converted(network, self.conversion)
+
+
+def converted(network: nn.Module, conversion: Mapping[str, Any]) -> nn.Module:
+    """Convert a plain network as a builder says.
+
+    Args:
+        network: The plain network.
+        conversion: As for `Builder`.
+
+    Returns:
+        The converted network.
+    """
+    from orbitconv.conversion import convert  # it imports the fits of bases, which few need
+
+    options = {name: _frozen(value) for name, value in conversion.items() if name != "image"}
+    dtype = next((p.dtype for p in network.parameters()), torch.get_default_dtype())
+    draw = torch.Generator().manual_seed(0)
+    example = torch.randn(1, *conversion["image"], generator=draw).to(dtype)
+    with torch.random.fork_rng(devices=[]):
+        return convert(network, example=example, **options)
+
+
+def _in_json(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What comes back from JSON."""
+    try:
+        return json.loads(json.dumps(dict(values), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Builder expects arguments that JSON can hold: {error}.") from error
+
+
+def _frozen(value: Any) -> Any:
+    """Tuples for the lists of JSON."""
+    if isinstance(value, dict):
+        return {key: _frozen(one) for key, one in value.items()}
+    return tuple(_frozen(one) for one in value) if isinstance(value, list) else value

@@ -21,7 +21,8 @@ class Network:
     """Which network to train."""
 
     model: str = "small"
-    """Name of the network: small, p4cnn, all-cnn-c, resnet, wide-resnet; unet for masks, which take it by default."""
+    """Name of the network: small, p4cnn, all-cnn-c, resnet, wide-resnet; unet for masks, which take it by default. Or a
+    file of a network to begin with, such as convert writes, which then brings its own basis and options."""
     basis: str = "spectral-c8-k5"
     """Basis of its filters: the name of one that comes with the package, the path of a .safetensors file, a family
     with a group such as exact-c4 or harmonic-d8, or none for the plain twin."""

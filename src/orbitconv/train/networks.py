@@ -114,6 +114,34 @@ def initial_network(config: TrainConfig, in_channels: int, num_classes: int) -> 
         return build_network(config.network, in_channels, num_classes)
 
 
+def starting_network(
+    config: TrainConfig, in_channels: int, num_classes: int, trusted: Collection[str] = ()
+) -> tuple[nn.Module, Builder | None]:
+    """The network that a training begins with, which may be one of a file, such as `orbitconv convert` writes.
+
+    Args:
+        config: Settings of the training; the name of the network may be the path of a safetensors file.
+        in_channels: Channels of the images.
+        num_classes: Number of classes.
+        trusted: Packages, beside this one, whose functions a file may name to build the network.
+
+    Returns:
+        The network in training mode, and what builds it, if that is in a file.
+
+    Raises:
+        ValueError: If the network of the file is for other images or classes.
+    """
+    if not config.network.model.endswith(".safetensors"):
+        return initial_network(config, in_channels, num_classes), None
+    start = read_trained(config.network.model, trusted)
+    if (start.in_channels, len(start.classes)) != (in_channels, num_classes):
+        raise ValueError(
+            f"{config.network.model} holds a network for images of {start.in_channels} channels and "
+            f"{len(start.classes)} classes, got data with {in_channels} and {num_classes}. Build it for these."
+        )
+    return start.network.train(), start.builder
+
+
 def write_trained(
     path: Path,
     weights: Weights,

@@ -218,6 +218,8 @@ def as_unet(config: TrainConfig, task: Task) -> TrainConfig:
     Raises:
         ValueError: If the network is of another task.
     """
+    if config.network.model.endswith(".safetensors"):
+        return config
     masks = isinstance(task, Segmentation)
     if masks and config.network.model == "small":
         return replace(config, network=replace(config.network, model="unet"))

@@ -16,7 +16,7 @@ from orbitconv.train.engine.loop import Loop
 from orbitconv.train.engine.processes import launched
 from orbitconv.train.engine.state import Weights, tested_weights, weights_of
 from orbitconv.train.examples import Examples
-from orbitconv.train.networks import initial_network, write_trained
+from orbitconv.train.networks import starting_network, write_trained
 from orbitconv.train.prepared import Prepared, as_unet, from_folder, from_image_sets, open_folder, record_split
 from orbitconv.train.task import Classification
 
@@ -41,6 +41,8 @@ class TrainNetwork(TrainConfig):
     """Steps between two checkpoints, beside the one after each epoch."""
     tensorboard: bool = False
     """Write TensorBoard event files too."""
+    trust: tuple[str, ...] = ()
+    """Packages that the file of a network to begin with may call to build it."""
 
     def __post_init__(self) -> None:
         if self.checkpoint_every is not None:
@@ -135,7 +137,7 @@ def train_network(settings: TrainNetwork, progress: ProgressCallback = silent) -
     data = prepare(config, settings, progress)
     config = as_unet(config, data.task)
     with launched(config.hardware) as fabric:
-        network = initial_network(config, data.channels, len(data.classes))
+        network, builder = starting_network(config, data.channels, len(data.classes), settings.trust)
         plan = config.plan(settings.checkpoint_every)
         what = f"train {config.network.model}"
         loop = Loop(fabric, network, data.train, data.tests, plan, task=data.task, what=what, progress=progress)
@@ -158,6 +160,7 @@ def train_network(settings: TrainNetwork, progress: ProgressCallback = silent) -
                     data.image_size,
                     task=data.task,
                     scaling=data.scaling,
+                    builder=builder,
                 )
 
         def keep() -> None:
@@ -184,8 +187,8 @@ def train_network(settings: TrainNetwork, progress: ProgressCallback = silent) -
 
 def _files(config: TrainConfig) -> dict[str, Path]:
     """Files that a training reads again when it is resumed."""
-    basis = config.network.basis
-    return {"network.basis": Path(basis)} if basis.endswith(".safetensors") else {}
+    named = {"network.basis": config.network.basis, "network.model": config.network.model}
+    return {name: Path(value) for name, value in named.items() if value.endswith(".safetensors")}
 
 
 def prepare(config: TrainConfig, settings: TrainNetwork, progress: ProgressCallback) -> Prepared:
