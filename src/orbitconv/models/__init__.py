@@ -1,6 +1,14 @@
 """Networks for any basis and group, and their plain twins; what they cost, and how wide they shall be."""
 
 from orbitconv.models.all_cnn_c import AllCNNC as AllCNNC
+from orbitconv.models.backbones import BACKBONES as BACKBONES
+from orbitconv.models.backbones import convnext_tiny as convnext_tiny
+from orbitconv.models.backbones import efficientnet_b0 as efficientnet_b0
+from orbitconv.models.backbones import encoder_unet as encoder_unet
+from orbitconv.models.backbones import resnet18 as resnet18
+from orbitconv.models.backbones import resnet34 as resnet34
+from orbitconv.models.backbones import resnet50 as resnet50
+from orbitconv.models.backbones import vgg11_bn as vgg11_bn
 from orbitconv.models.classifier import Classifier as Classifier
 from orbitconv.models.counting import count_multiply_adds as count_multiply_adds
 from orbitconv.models.counting import count_parameters as count_parameters
