@@ -269,6 +269,17 @@ def test_a_loss_hides_no_later_one():
     assert max(report.layers[-1].errors) < 1e-13
 
 
+def test_group_axes_are_not_taken_for_planes_behind_a_loss():
+    basis = ExactBasis(C4, 3)
+    net = nn.Sequential(
+        LiftingConv2d(1, 3, basis, 2, 1), nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)), GroupConv2d(3, 4, basis, 1, 1),
+        nn.Flatten(1, 2), nn.MaxPool2d(3, 2, 1), nn.Unflatten(1, (4, 4)), GroupConv2d(4, 2, basis, 1, 1), GroupPool(),
+    ).double()  # fmt: skip
+    report = check(net, noise(32), C4)
+    assert [loss.path for loss in report.losses] == ["0", "1", "4"]
+    assert report.layers[4].output == "planes, (c g) at axis 1"
+
+
 def test_turns_and_mirrors_are_told_apart():
     net = nn.Sequential(LiftingConv2d(1, 3, ExactBasis(C4, 3), padding=1), GroupPool()).double()
     assert check(net, noise(), C4).is_exact

@@ -52,6 +52,33 @@ class Field:
         }[self.kind]  # fmt: skip
         return how if how and places == "invariant" else ", ".join(part for part in (places, how) if part)
 
+    def is_like(self, rank: int, other: "Field", other_rank: int) -> bool:
+        """Whether two fields have places on the same axes, counted from the last, and a group of the same kind.
+
+        Args:
+            rank: Rank of the tensor that is this field.
+            other: Another field.
+            other_rank: Rank of its tensor.
+
+        Returns:
+            True for planes and planes, for example.
+        """
+        mine, its = (r - one.planes if one.planes is not None else 0 for one, r in ((self, rank), (other, other_rank)))
+        return mine == its and self.has_kind_of(rank, other, other_rank)
+
+    def has_kind_of(self, rank: int, other: "Field", other_rank: int) -> bool:  # noqa: ARG002
+        """Whether two fields have as many axes of tokens, and a group of the same kind.
+
+        Args:
+            rank: Rank of the tensor that is this field.
+            other: Another field.
+            other_rank: Rank of its tensor.
+
+        Returns:
+            True for planes and channels last, for example.
+        """
+        return self.kind == other.kind and len(self.tokens) == len(other.tokens)
+
     def turn(self, x: Tensor, group: Group, g: int) -> Tensor:
         """Transform a tensor that is such a field.
 

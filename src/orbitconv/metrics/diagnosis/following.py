@@ -20,6 +20,7 @@ from orbitconv.bases import FilterBasis
 from orbitconv.groups import Group
 from orbitconv.metrics.diagnosis.fields import Field, possible_fields
 from orbitconv.metrics.outputs import select
+from orbitconv.nn import BasisConv2d
 
 _CONTAINERS = (
     nn.Sequential,
@@ -209,8 +210,8 @@ class Follower(TorchFunctionMode):
         corrected: dict[int, Tensor] = {}
         for slot, (tensor, before) in enumerate(zip(outputs, step.outputs, strict=True)):
             if len(step.fields) <= slot:
-                step.fields.append(list(possible_fields(tuple(before.shape), self.group, square=self.square)))
-            right = self._judge(step, slot, tensor, states, call)
+                step.fields.append(self._possible(before, owner))
+            right = self._judge(step, slot, tensor, inputs, call)
             if right is not None:
                 if any(tensor is one for one in inputs) or name == "__setitem__":
                     tensor.copy_(right)
@@ -218,8 +219,15 @@ class Follower(TorchFunctionMode):
                     corrected[id(tensor)] = right
         return _exchanged(output, corrected) if corrected else None
 
-    def _judge(self, step: Step, slot: int, after: Tensor, states: list[State], call: Any) -> Tensor | None:
+    def _possible(self, output: Tensor, owner: nn.Module | None) -> list[Field]:
+        """Ways in which an output may turn; of our convolutions it is known."""
+        if isinstance(owner, BasisConv2d) and self.group.order > 1 and output.shape[2] == self.group.order:
+            return [Field(3, (), "axis", 2)]
+        return list(possible_fields(tuple(output.shape), self.group, square=self.square))
+
+    def _judge(self, step: Step, slot: int, after: Tensor, inputs: list[Tensor], call: Any) -> Tensor | None:
         """Compare one output with the first run's; returns what to go on with where that is not what came out."""
+        states = step.states
         element, before = self._element, step.outputs[slot]
         assert element is not None
         step.errors.setdefault(element, 0.0)
@@ -241,7 +249,7 @@ class Follower(TorchFunctionMode):
             self._known[after], step.is_open = State([], origin or step), True
             self._remember(step, call)
             return None
-        guess = self._guess(possible, errors, states)
+        guess = self._guess(possible, errors, after, inputs)
         step.errors[element] = max(step.errors[element], min(errors.values(), default=float("inf")))
         self._remember(step, call)
         if guess is None:
@@ -272,18 +280,17 @@ class Follower(TorchFunctionMode):
         """Whether a tensor of unknown turning must be known behind this operation."""
         return isinstance(step.owner, _WEIGHTED) or step.name in {"linear", "conv2d", "conv_transpose2d"}
 
-    def _guess(self, possible: list[Field], errors: dict[Field, float], states: list[State]) -> Field | None:
+    def _guess(
+        self, possible: list[Field], errors: dict[Field, float], after: Tensor, inputs: list[Tensor]
+    ) -> Field | None:
         """How the output would turn: as the input does, where it has such axes; else the way of the least error."""
-        wanted = [one for state in states for one in state.fields[:1]]
-        alike = [one for one in possible if one in wanted]
-        if not alike:
-            alike = [
-                one
-                for one in possible
-                if any(one.kind == w.kind and bool(one.tokens) == bool(w.tokens) for w in wanted)
-            ]
+        known = [(one, x.ndim) for x in inputs for one in self._known[x].fields[:1]]
+        for alike in (Field.is_like, Field.has_kind_of):
+            found = [w for w in possible if any(alike(w, after.ndim, one, rank) for one, rank in known)]
+            if found:
+                return found[0]
         usual = [one for one in possible if one.kind not in {"directions", "vector"}]
-        return alike[0] if alike else min(usual, key=lambda one: errors[one], default=None)
+        return min(usual, key=lambda one: errors[one], default=None)
 
 
 def is_layer(module: nn.Module) -> bool:
