@@ -93,7 +93,7 @@ def learn_basis(
 
     Args:
         config: Settings.
-        progress: Called as the work goes on.
+        progress: Progress callback.
         skipped: Gets the pictures that were left out, and why.
 
     Returns:

@@ -107,7 +107,7 @@ def _first_layer(module: nn.Module, x: Tensor, group: Group, g: int, rtol: float
 
 
 def assert_unitary(basis: FilterBasis, *, atol: float = 1e-12) -> None:
-    """Assert that every element keeps the inner products of filters.
+    """Assert that every element preserves the inner products of filters.
 
     Args:
         basis: The basis.

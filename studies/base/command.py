@@ -56,7 +56,7 @@ def _do(settings: Any, work: Work, show: Callable[[Any, Record], Shown], termina
             record = work(settings, progress)
     except KeyboardInterrupt:
         if getattr(settings, "resume", None) is False:
-            terminal.say(f"{settings.out} keeps the training up to its last checkpoint; go on with --resume.")
+            terminal.say(f"{settings.out} keeps the training up to its last checkpoint; resume with --resume.")
         raise
     record.write(settings.out / f"{record.study}.json")
     shown = show(settings, record)

@@ -1,4 +1,4 @@
-"""Long studies, part by part: what is done is kept, what was stopped goes on, several processes share the work."""
+"""Long studies, part by part: finished parts are stored, stopped studies resume, several processes share the work."""
 
 import json
 import os
@@ -13,14 +13,14 @@ from typing import Any
 
 from orbitconv._support.files import write_atomically
 from orbitconv._support.json_text import parse_json
-from orbitconv._support.locks import alone, lock
+from orbitconv._support.locks import exclusive, lock
 from orbitconv.records.lines import checked_line, parse_line
 from orbitconv.records.record import Provenance, Row
 from orbitconv.records.settings import file_digest
 
 NAME = "journal.jsonl"
 
-# A lock that processes share while they work, and that who forgets what is there must have alone.
+# A lock that processes share while they work, and that whoever deletes what is there must hold exclusively.
 _AT_WORK = "at-work"
 # Seconds between two looks at the parts that other processes are at.
 _PATIENCE = 2.0
@@ -105,7 +105,7 @@ class Journal:
 
     def _forget(self, also: Collection[str]) -> None:
         """Remove what is there, unless a process is at it."""
-        with alone(self._locks / _AT_WORK, self.path.parent):
+        with exclusive(self._locks / _AT_WORK, self.path.parent):
             self.path.unlink(missing_ok=True)
             for folder in (self.path.parent / name for name in also):
                 if folder.exists():

@@ -95,7 +95,7 @@ def check_out(out: Path, *, resume: bool) -> None:
         raise NotADirectoryError(f"{nearest} is a file; name another folder for the result with --out.")
     if nearest == out and not resume and any(out.iterdir()):
         raise FileExistsError(
-            f"{out} holds something already. Go on with the training in it with --resume, or choose another folder "
+            f"{out} holds something already. Resume the training in it with --resume, or choose another folder "
             "with --out."
         )
 
@@ -126,7 +126,7 @@ def train_run(
     resume: bool,
     tensorboard: bool = False,
 ) -> Run:
-    """One training, in a folder of its own, which a later run can go on from."""
+    """One training, in a folder of its own, which a later run can resume."""
     out = folder / f"seed-{training.seed}"
     begun = has_checkpoint(out)
 

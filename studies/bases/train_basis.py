@@ -112,11 +112,11 @@ Variant = Literal["default", "l2", "paper", "paper-standardized", "paper-interpo
 class LearnedBasisStudy(TrainBases):
     """Train filter bases by gradient descent with our settings and the paper's, and compare them on held-out images.
 
-    A study that was stopped goes on.
+    A stopped study resumes.
     """
 
     out: Path = Path("runs/learned-basis")
-    """Folder of the result; a study that was stopped goes on from what is in it."""
+    """Folder of the result; a stopped study resumes from what is in it."""
     seeds: int = 3
     """Bases of each kind, from different seeds; tables show their mean."""
     copies: int = 3
@@ -144,7 +144,7 @@ def training_of(variant: Variant) -> BasisTraining:
 
 
 def study_learned_bases(config: LearnedBasisStudy, progress: ProgressCallback = silent) -> Record:
-    """Train with every variant's settings; trainings that were stopped go on."""
+    """Train with every variant's settings; stopped trainings resume."""
     check_out(config.out, resume=True)
     images = training_images(config, None, progress)
     test = moments_of_test_images(config, parse_group(config.group), progress)

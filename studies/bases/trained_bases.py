@@ -27,11 +27,11 @@ from studies.base.summary import errors, grouped
 class TrainedBases(UprightStudy):
     """Train networks on learned and on hand-made bases of one kernel and dimension; test them on turned digits.
 
-    Takes about half an hour on two cores for three seeds; a study that was stopped goes on.
+    Takes about half an hour on two cores for three seeds; a stopped study resumes.
     """
 
     out: Path = Path("runs/bases-trained")
-    """Folder of the result; a study that was stopped goes on from what is in it."""
+    """Folder of the result; a stopped study resumes from what is in it."""
     seeds: int = 3
     """Networks of each kind, from different seeds; the table shows their mean."""
     group: str = "c8"

@@ -53,11 +53,11 @@ _GROWS = {"parts", "seeds", "curve_seeds", "device"}
 class MlpToCnn:
     """Learn from pairs how translations act on digits, in plain and in random pixel order; compare MLP, ours and CNN.
 
-    Takes about an hour and a half on one core; a study that was stopped goes on.
+    Takes about an hour and a half on one core; a stopped study resumes.
     """
 
     out: Path = Path("runs/mlp-to-cnn")
-    """Folder of the result; a study that was stopped goes on from what is in it."""
+    """Folder of the result; a stopped study resumes from what is in it."""
     overwrite: bool = False
     """Begin anew."""
     data_dir: Path | None = None
@@ -126,7 +126,7 @@ class MlpToCnn:
         return settings_of(self)
 
     def fixed(self) -> dict[str, Any]:
-        """The settings that a study goes on with; parts, seeds and the device may change on the way."""
+        """The settings that a resumed study must share; parts, seeds and the device may change on the way."""
         return {k: v for k, v in self.settings().items() if k not in _GROWS}
 
 

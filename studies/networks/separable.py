@@ -22,8 +22,8 @@ from studies.base.command import Shown, table
 from studies.base.journal import Journal
 from studies.base.summary import errors, grouped, values, where
 from studies.networks.bases import Family
-from studies.networks.going_on import fixed_settings, record_of
 from studies.networks.measurements import Measurement
+from studies.networks.resuming import fixed_settings, record_of
 from studies.networks.settings import NetworkStudy
 from studies.networks.step_times import step_times
 from studies.networks.study import Comparison, usual_measurements
@@ -71,7 +71,7 @@ class SeparableStudy(NetworkStudy):
             )
         if self.mixing != "dense" or self.width != "params" or self.known is not None:
             raise ValueError(
-                "study separable chooses mixing and width itself and goes on from its folder only, got "
+                "study separable chooses mixing and width itself and resumes from its folder only, got "
                 f"mixing={self.mixing!r}, width={self.width!r} and known={self.known}. Leave all three out."
             )
 

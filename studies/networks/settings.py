@@ -23,7 +23,7 @@ class NetworkStudy:
     study: ClassVar[str]
 
     out: Path = Path("runs/study")
-    """Folder of the study. It goes on from what is in it; several processes may work in it at once."""
+    """Folder of the study. It resumes from what is in it; several processes may work in it at once."""
     data: str = "mnist"
     """Name of the data set."""
     overwrite: bool = False

@@ -14,7 +14,6 @@ from orbitconv.data import ImageSet
 from orbitconv.records.record import Provenance, Record, Row
 from orbitconv.train import Trained, Training
 from orbitconv.train.settings import Rotation
-from studies.networks.going_on import known_rows, record_of
 from studies.networks.measurements import (
     Measurement,
     error_at_random_angles,
@@ -23,6 +22,7 @@ from studies.networks.measurements import (
     own_error,
     untrained,
 )  # fmt: skip
+from studies.networks.resuming import known_rows, record_of
 from studies.networks.settings import NetworkStudy
 from studies.networks.study import Comparison
 from studies.networks.trials import ABLATIONS_FOLDER

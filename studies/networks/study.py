@@ -26,8 +26,8 @@ from orbitconv.train.engine.processes import refuse_torchrun
 from orbitconv.train.examples import Pixels
 from studies.base.journal import Journal
 from studies.networks.bases import WRITTEN_DOWN, NetworkBases
-from studies.networks.going_on import fixed_settings, known_rows, record_of
 from studies.networks.measurements import Measurement, error_at_random_angles, own_error
+from studies.networks.resuming import fixed_settings, known_rows, record_of
 from studies.networks.settings import NetworkStudy
 from studies.networks.trials import (
     ABLATIONS_FOLDER,

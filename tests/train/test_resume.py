@@ -117,7 +117,7 @@ def test_a_request_to_stop_ends_with_130_and_keeps_the_last_step_while_others_ar
         process.kill()
         process.wait()
     assert process.returncode == 130, complained
-    assert "go on with --resume" in said
+    assert "resume with --resume" in said
     assert "Traceback" not in said + complained
     checkpoint = read_checkpoint(tmp_path / "run" / "checkpoints")
     assert len(lines.read_text().splitlines()) == checkpoint.step // 4

@@ -1,4 +1,4 @@
-"""The folder of the user for what can be made or fetched again."""
+"""The cache folder of the user."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Argument checks shared by the whole library, so that every refusal reads alike."""
+"""Argument checks shared by the whole library, with uniform messages."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -29,7 +29,7 @@ def check_positive(owner: str, **values: int) -> None:
 
 
 def check_seed(owner: str, seed: int) -> None:
-    """Refuse seeds that a generator of torch does not take.
+    """Refuse seeds outside the range of torch's generators.
 
     Args:
         owner: Who refuses.
@@ -119,7 +119,7 @@ def check_finite(owner: str, name: str, values: Tensor) -> None:
 
 
 def did_you_mean(name: str, known: Iterable[str], most: int = 1, prefix: str = "") -> str:
-    """What a refusal of an unknown name adds where it is nearly a known one.
+    """The suggestion that an error about an unknown name adds.
 
     Args:
         name: The unknown name; case does not count, nor `_` in place of `-`.

@@ -1,4 +1,4 @@
-"""Where studies compute."""
+"""Devices by name."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ Device = Literal["auto", "cpu", "cuda"]
 
 
 def find_device(owner: str, device: Device) -> torch.device:
-    """The device that a word stands for.
+    """The device of a name.
 
     Args:
         owner: Who asks, for error messages.

@@ -1,4 +1,4 @@
-"""What to do when the memory does not suffice, or the compiler fails: errors of torch that say what to change."""
+"""Errors of torch for too little memory or a failed compiler, with what to change."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ _TOO_LARGE = ("can't allocate memory", "Storage size calculation overflowed")
 
 
 def is_lack_of_memory(error: RuntimeError) -> bool:
-    """Whether an error of torch says that memory does not suffice.
+    """Whether an error of torch means out of memory.
 
     Args:
         error: The error.
@@ -24,7 +24,7 @@ def is_lack_of_memory(error: RuntimeError) -> bool:
 
 @contextmanager
 def explained_memory(what: str, advice: str) -> Iterator[None]:
-    """Turn torch's errors for lack of memory into one that says what to lower.
+    """Turn out-of-memory errors into one that says what to lower.
 
     Args:
         what: What it does not suffice for.

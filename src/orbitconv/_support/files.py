@@ -1,4 +1,4 @@
-"""Files that are never half-written."""
+"""Atomic writing of files."""
 
 import contextlib
 import glob
@@ -16,7 +16,7 @@ _YOUNG = 60.0
 
 
 def check_writable(path: Path | None, option: str) -> None:
-    """Fail now rather than after the work, if a file could not be written.
+    """Check before the work that a file can be written.
 
     Args:
         path: File to be written later; its folder need not be there, and is not made. None if none shall be.
@@ -89,7 +89,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def temporary_beside(path: Path) -> Path:
-    """A new name beside a file or folder, for its content until it is whole.
+    """A temporary name beside a file or folder, for its content until it is complete.
 
     Args:
         path: The file or folder.

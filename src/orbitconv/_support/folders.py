@@ -1,4 +1,4 @@
-"""Writing results so that nothing half-written is ever taken for a whole one."""
+"""Atomic writing of folders of results."""
 
 import contextlib
 import glob
@@ -64,7 +64,7 @@ def read_arrays(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
 
 
 def check_free(folder: Path, *, overwrite: bool) -> None:
-    """Refuse to write where a result lies already.
+    """Refuse to overwrite a result.
 
     Args:
         folder: Folder that shall hold the result.
@@ -85,7 +85,7 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
 
 
 def recover(folder: Path) -> None:
-    """Put in place what a process that was killed while it replaced a folder left beside it.
+    """Finish the replacement of a folder whose process was killed on the way.
 
     The new result was whole before the old one made room for it, so the new one takes the name.
 
@@ -121,7 +121,7 @@ def _held_folder(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def whole_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Fill a folder in one step: work goes to a folder beside it, which takes its place at the end.
+    """Write a folder atomically: into a temporary folder beside it, which is renamed at the end.
 
     An error or Ctrl-C on the way leaves what was there before, and nothing else. A process that is killed while an old
     folder makes room for the new one leaves both under other names; `recover` puts the new one in place.

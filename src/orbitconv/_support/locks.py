@@ -1,4 +1,4 @@
-"""Files that keep other processes out, until their holder ends, however it ends."""
+"""Lock files: released when their process ends, however it ends."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @contextmanager
 def lock(path: Path, *, wait: bool, shared: bool = False) -> Iterator[bool]:
-    """Hold a lock while the context lasts; a process that is killed lets go of it.
+    """Hold a lock within the context; a killed process releases it.
 
     Where there are no such locks (Windows, some network file systems) every process gets it.
 
@@ -38,7 +38,7 @@ def lock(path: Path, *, wait: bool, shared: bool = False) -> Iterator[bool]:
 
 @contextmanager
 def held(descriptor: int) -> Iterator[None]:
-    """Hold the lock of an open file or folder, so that others see that its process lives.
+    """Hold the lock of an open file or folder, as a sign that its process is alive.
 
     Args:
         descriptor: Number of the open file.
@@ -79,8 +79,8 @@ def is_held(path: Path) -> bool:
 
 
 @contextmanager
-def alone(path: Path, folder: Path) -> Iterator[None]:
-    """Have a folder to oneself while the context lasts.
+def exclusive(path: Path, folder: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a folder within the context.
 
     Args:
         path: File of the lock, as of `lock`.

@@ -1,11 +1,11 @@
-"""Libraries that an extra brings: imported on first use, with an error that says which extra."""
+"""Optional libraries: imported on first use, with an error that names the extra."""
 
 import importlib
 from types import ModuleType
 
 
 def install_hint(extra: str) -> str:
-    """What to run for the libraries of an extra; no release is in a package index yet.
+    """The command that installs the libraries of an extra.
 
     Args:
         extra: Extra of orbitconv.

@@ -1,4 +1,4 @@
-"""Arithmetic that must not be rounded to 16 bits: no autocast, and at least float32."""
+"""Arithmetic in at least float32, without autocast."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,7 +22,7 @@ def no_autocast() -> Iterator[None]:
 
 
 def without_autocast(function: Callable[P, R]) -> Callable[P, R]:
-    """A function that gives the same numbers inside `torch.autocast` as outside.
+    """Decorate a function so that autocast does not change its results.
 
     Args:
         function: The function.

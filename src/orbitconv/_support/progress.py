@@ -10,7 +10,7 @@ ProgressCallback = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and the total (0 when unknown)."""
 
 FIGURES = " | "
-"""Comes between what is being done and figures that change as it goes on, such as the loss of a training."""
+"""Comes between what is being done and figures that change meanwhile, such as the loss of a training."""
 
 PATIENCE = 2.0
 """Seconds before a bar appears."""

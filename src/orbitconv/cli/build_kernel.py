@@ -17,7 +17,7 @@ class BuildKernelCommand:
     """Delete what was built before instead; layers go back to operations of torch."""
 
     def run(self) -> None:
-        """Build or delete, and say what."""
+        """Build or delete the kernel, and report it."""
         terminal = Terminal()
         if self.remove:
             found = kernel.remove()

@@ -1,4 +1,4 @@
-"""From words to a command: a frozen dataclass whose docstrings are the help text, imported when it is called."""
+"""From arguments to a command: a frozen dataclass whose docstrings are the help text, imported when it is called."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ class Command(Protocol):
     """What the command line can run."""
 
     def run(self) -> None:
-        """Do the job; errors are exceptions."""
+        """Run the command; errors are exceptions."""
         ...
 
 
@@ -40,7 +40,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 
 
 def parse(arguments: Sequence[str]) -> Command:
-    """Turn words into a command; wrong words end the process with exit code 2 and a message, `--help` with 0.
+    """Parse arguments into a command; invalid ones exit with code 2 and a message, `--help` with 0.
 
     Args:
         arguments: Words after the program's name.
@@ -69,7 +69,7 @@ def parse(arguments: Sequence[str]) -> Command:
 def named(
     arguments: Sequence[str], program: str, summary: str, commands: Mapping[str, tuple[str, str]]
 ) -> tuple[str, list[str]]:
-    """The command that the first word names, and the other words.
+    """The command that the first argument names, and the other arguments.
 
     Without a word, or with `--help`, the commands are listed and the process ends with exit code 0; `--version` prints
     the version.
@@ -117,7 +117,7 @@ def load_class(package: str, place: str) -> Any:
 
 
 def _over_saved(command: Any, saved: "TrainConfig", options: Sequence[str]) -> Any:
-    """A command with saved settings, but for what is typed."""
+    """A command with saved settings where no option is typed."""
     import tyro
 
     settings = {one.name: getattr(saved, one.name) for one in fields(saved)}

@@ -25,7 +25,7 @@ class DemoCommand(Demo):
     """
 
     def run(self) -> None:
-        """Run the main job and show what came of it."""
+        """Run the demo and show its results."""
         networks: list[Tested] = []
 
         def work(folder: Path, progress: ProgressCallback) -> Record:
@@ -42,7 +42,7 @@ class DemoCommand(Demo):
 
 
 def _bases_table(record: Record) -> Table:
-    """What was learned about how filters turn."""
+    """The table of learned bases."""
     table = Table(title=f"How filters turn, learned from {record.extra['fit_images']} digits "
                   f"in {record.extra['fit_seconds']:.1f} s")  # fmt: skip
     for column in ("basis", "atoms", "error at 45°", "error at 90°", "unitarity error", "group-law error"):
@@ -61,7 +61,7 @@ def _bases_table(record: Record) -> Table:
 
 
 def _networks_table(networks: Sequence[Tested], train_images: int) -> Table:
-    """What the networks make of it."""
+    """The table of networks."""
     table = Table(title=f"Test error after training on {train_images:,} upright digits, in %")
     for column in ("network", "upright", "at random angles", "parameters", "multiply-adds", "training, s"):
         table.add_column(column, justify="left" if column == "network" else "right")

@@ -67,7 +67,7 @@ def _errors(record: Record) -> Table:
 
 
 def _shown(value: float | dict[str, float]) -> str:
-    """A figure, or one for each threshold."""
+    """One number, or one for each threshold."""
     if isinstance(value, dict):
         return ", ".join(f"{one:.4f} at {name}" for name, one in value.items())
     return f"{value:.4f}"

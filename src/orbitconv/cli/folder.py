@@ -1,4 +1,4 @@
-"""The frame of every command that fills a folder with a study: nothing half-written, a bar, the record."""
+"""The frame of every command that writes a folder: atomic, with a progress bar and a record."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,17 +23,17 @@ class Settings(Protocol):
 
     @property
     def overwrite(self) -> bool:
-        """Whether a result that is there may be replaced."""
+        """Whether an existing result may be replaced."""
         ...
 
     @property
     def results(self) -> Path | None:
-        """JSON file that gets the record too."""
+        """JSON file that also receives the record."""
         ...
 
 
 def fill_folder(settings: Settings, terminal: Terminal, work: Callable[[Path, ProgressCallback], Record]) -> Record:
-    """Run a study into its folder, which appears when all of it is done.
+    """Run a study into a folder that appears when it is complete.
 
     Args:
         settings: Where it goes.

@@ -1,4 +1,4 @@
-"""From the words on the command line to a job, and from an error to one clear line."""
+"""The entry point of the command line; errors become one line."""
 
 import importlib.util
 import os
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run_safely(program: str, work: Callable[[], None]) -> None:
-    """Do the work of a command line.
+    """Run a command; errors become one line and an exit code.
 
     Exits with 2 after a wrong argument or bad input (one message, no traceback; set ORBITCONV_DEBUG=1 to see where it
     came from), and with 130 after Ctrl-C.

@@ -20,7 +20,7 @@ from orbitconv.train import TrainedNetwork, read_trained
 
 @dataclass(frozen=True, kw_only=True)
 class PredictCommand(Predict):
-    """Tell what a trained network sees in picture files of any size and mode, and how sure it is.
+    """Classify picture files of any size and mode with a trained network.
 
     Pictures become grey or coloured as the network was trained; transparent ones are put on white; of those that have
     another size the largest middle part of the right proportions is resized, without aliasing.
@@ -102,7 +102,7 @@ class PredictCommand(Predict):
         _name_left_out(terminal, left_out)
 
     def _summary(self, trained: TrainedNetwork, predictions: list[Prediction]) -> str:
-        """What was done to the pictures before the network saw them."""
+        """How pictures were prepared for the network."""
         form = self.form(trained)
         done = [{1: "grey", 3: "coloured"}.get(form.channels, f"{form.channels} channels")]
         if form.height is None:

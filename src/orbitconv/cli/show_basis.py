@@ -20,7 +20,7 @@ class ShowBasisCommand(ShowBasis):
     """
 
     def run(self) -> None:
-        """Draw, and say where."""
+        """Draw, and report the files."""
         check_free(self.out, overwrite=self.overwrite)
         check_libraries()
         terminal = Terminal()

@@ -18,7 +18,7 @@ _SHOWN = 10
 class SweepCommand(Sweep):
     """Search for the settings of a training with the smallest error on images held out of the training set.
 
-    Stop it at any moment: the same command goes on. To share the work, start the same command several times, on one
+    Stop it at any moment: the same command resumes it. To share the work, start the same command several times, on one
     machine or on several that see the folder; choose the GPU of each with CUDA_VISIBLE_DEVICES.
     """
 
@@ -31,7 +31,7 @@ class SweepCommand(Sweep):
                 outcome = run_sweep(self, progress)
         except KeyboardInterrupt:
             if (self.out / JOURNAL).exists():
-                terminal.say(f"{self.out} keeps all trials that ended; the same command goes on.")
+                terminal.say(f"{self.out} keeps all trials that ended; the same command resumes it.")
             raise
         if self.results is not None:
             outcome.record.write(self.results)
@@ -55,5 +55,5 @@ def _table(record: Record, names: list[str]) -> Table:
 
 
 def _word(value: str | float | None) -> str:
-    """A value of a setting."""
+    """A setting as text."""
     return f"{value:.4g}" if isinstance(value, float) else str(value).lower()

@@ -1,4 +1,4 @@
-"""What a person sees while a command works, and when it is done."""
+"""Terminal output of commands: progress and results."""
 
 import time
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ class Terminal:
         self.console.print(table)
 
     def show_facts(self, title: str, facts: dict[str, object]) -> None:
-        """Print what is known about something, one fact a line.
+        """Print facts, one a line.
 
         Args:
             title: What it is.
@@ -89,7 +89,7 @@ class _Lines:
         self._printed = time.monotonic()
 
     def update(self, what: str, done: int, total: int) -> None:
-        """Print a line where it is time for one.
+        """Print a line if enough time has passed.
 
         Args:
             what: What is being done.

@@ -14,14 +14,14 @@ from orbitconv.train import Pictures, Trained, TrainNetwork, WholeTraining, trai
 
 @dataclass(frozen=True, kw_only=True)
 class TrainCommand(TrainNetwork):
-    """Train one network on a data set, or on pictures of your own; stop it at any moment, and go on with --resume.
+    """Train one network on a data set, or on pictures of your own; stop it at any moment, and resume with --resume.
 
     For two processes: torchrun --nproc-per-node 2 -m orbitconv train ...; add torchrun's --nnodes for more machines.
     The batch size is that of all processes together, so that their number does not change the result.
     """
 
     def show(self, words: str) -> None:
-        """Print what was found."""
+        """Print what a folder holds."""
         if os.environ.get("RANK", "0") == "0":
             Terminal().console.print(words, soft_wrap=True, markup=False, highlight=False)
 
@@ -40,7 +40,7 @@ class TrainCommand(TrainNetwork):
             if (self.out / "model.safetensors").exists():
                 terminal.say(f"{self.out} keeps the training, which is done; --resume shows what came of it.")
             elif any(self.out.glob("checkpoints/step-*")):
-                terminal.say(f"{self.out} keeps the training up to here; go on with --resume.")
+                terminal.say(f"{self.out} keeps the training up to here; resume with --resume.")
             raise
         terminal.show(_table(trained))
         terminal.say(f"Network: {trained.path}")
@@ -48,17 +48,17 @@ class TrainCommand(TrainNetwork):
 
 @final
 class TypedTrainCommand(TrainCommand, WholeTraining):
-    """The same after a file of settings took the place of the defaults: all that it holds is meant."""
+    """The same with a file of settings as defaults; everything in the file counts as given."""
 
 
 def _with_options(words: str) -> str:
-    """A refusal of the library, with the options of the command line in place of its arguments."""
+    """An error of the library, with command-line options in place of arguments."""
     names = "|".join(one.name for one in fields(Pictures))
     return re.sub(rf"\b({names})=(?=\S)", lambda found: f"--pictures.{found[1].replace('_', '-')} ", words)
 
 
 def _table(trained: Trained) -> Table:
-    """What came of it."""
+    """The result as a table."""
     last, config = trained.rows[-1], trained.config
     title = f"{config.network.model} on {config.data}, basis {config.network.basis}"
     table = Table(title=title, show_header=False, min_width=len(title) + 2)

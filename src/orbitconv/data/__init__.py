@@ -1,4 +1,4 @@
-"""Pictures of one's own, in folders and tables; MNIST, Fashion-MNIST and CIFAR-10 from their upstream files."""
+"""User pictures, in folders and tables; MNIST, Fashion-MNIST and CIFAR-10 from their upstream files."""
 
 from orbitconv._support.progress import silent as silent
 from orbitconv._support.progress import terminal_progress as terminal_progress

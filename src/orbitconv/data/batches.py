@@ -1,4 +1,4 @@
-"""Batches as a function of seed, epoch and step: shuffled, shared by processes, resumable at any step."""
+"""Batches as a function of seed, epoch and step: shuffled, distributed over processes, resumable at any step."""
 
 import itertools
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _WINDOWS, _BALANCE = 3, 4  # purposes of the draws, unlike those of training
 
 
 def epoch_orders(n: int, seed: int, first_epoch: int = 0) -> Iterator[Int64[Tensor, " n"]]:
-    """The order of the images in each epoch, without end.
+    """The order of the images in each epoch; an infinite iterator.
 
     Args:
         n: Number of images.
@@ -33,7 +33,7 @@ def epoch_orders(n: int, seed: int, first_epoch: int = 0) -> Iterator[Int64[Tens
 
 
 def share(n: int, rank: int, world_size: int) -> slice:
-    """Part of `n` images that one of several processes takes.
+    """The share of `n` images of one process.
 
     Args:
         n: Number of images.
@@ -87,7 +87,7 @@ class TrainBatches(Sampler[list[Draw]]):
         self.start(epoch, first_step)
 
     def start(self, epoch: int, first_step: int = 0) -> None:
-        """Say where the next iteration begins.
+        """Set the step where the next iteration begins.
 
         Args:
             epoch: Epoch, from 0.

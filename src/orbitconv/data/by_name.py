@@ -1,4 +1,4 @@
-"""Where data is looked for: a folder of the user, the cache, the public mirrors, the package index."""
+"""Data sets by name, from a user folder, the cache, public mirrors or a package index."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""How fetched files get into the cache folder whole or not at all."""
+"""Atomic installation of downloaded files into the cache folder."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ from orbitconv._support.locks import lock
 
 @contextmanager
 def locked(root: Path, name: str) -> Iterator[None]:
-    """Let one process at a time fetch a data set; where there are no locks, two may both download.
+    """Let one process at a time download a data set; without lock support two may both download.
 
     Args:
         root: Cache folder, created if needed.

@@ -1,4 +1,4 @@
-"""What goes wrong with data: one error the user sees, one that lets the next route be tried."""
+"""Errors about data: one for the user, one that lets the next source be tried."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ class UnsupportedError(DataError):
 
 
 class RouteError(Exception):
-    """One way to the data is closed; the next one may be open."""
+    """One source of the data failed; the next may work."""
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def check_regular(path: Path) -> None:
-    """Refuse pipes and devices, which would be waited on without end.
+    """Refuse pipes and devices, which would block.
 
     Args:
         path: File that is about to be read; what is not there, or a folder, passes.

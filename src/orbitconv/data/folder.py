@@ -1,4 +1,4 @@
-"""Pictures of one's own: a folder or a table of them, as data sets to train, validate and test on."""
+"""User pictures: a folder or a table of them, as data sets to train, validate and test on."""
 
 import warnings
 from collections import Counter
@@ -18,7 +18,7 @@ from orbitconv.data.folders.mask_classes import MaskClasses, mask_classes
 from orbitconv.data.folders.picture_dataset import Item, PictureDataset, decode_all
 from orbitconv.data.folders.picture_folder import PictureFolder
 from orbitconv.data.folders.splitting import FILE, reused, stratified_split, write_split
-from orbitconv.data.folders.survey import Head, same_files, survey
+from orbitconv.data.folders.survey import Header, same_files, survey
 from orbitconv.data.folders.table import list_table
 from orbitconv.data.formats import Pages
 from orbitconv.data.scaling import Rule, Scaling, rule_for
@@ -80,7 +80,7 @@ def folder(
         record: Folder for split.csv; None writes nothing.
         max_unreadable: Share of the pictures that may be unreadable; they are left out, and named in `found`. One
             picture may always be.
-        check: Whether to read every pixel beforehand, or headers alone; `"auto"` reads pixels of up to 2 GiB of files.
+        check: Whether to read every pixel beforehand, or only headers; `"auto"` reads pixels of up to 2 GiB of files.
         cache: Folder into which all pictures are decoded, once, as large as all their pixels; None reads the files each
             time.
         progress: Called after each file.
@@ -103,20 +103,20 @@ def folder(
     listing = list_table(path) if path.is_file() else list_folder(path)
     if size is not None and listing.task == "segmentation":
         raise ValueError("folder does not resize masks. Give a window in place of a size.")
-    entries, heads, left_out = _usable(listing, pages, max_unreadable, check, progress)
+    entries, headers, left_out = _usable(listing, pages, max_unreadable, check, progress)
     entries, note = _divided(listing, entries, val_share, test_share, seed, None if record is None else Path(record))
     notes = [note] if note else []
 
     masks: MaskClasses | None = None
     if listing.task == "segmentation":
-        values = {value for head in heads for value in head.values}
+        values = {value for header in headers for value in header.values}
         masks = mask_classes(values, classes, objects, ignore_index)
         names = masks.names
         notes += [masks.note] if masks.note else []
     else:
         names = _class_names(listing, entries, classes)
-    items = _items(entries, heads, names, multi=listing.task == "multilabel")
-    channels = channels or _one_number_of_channels(heads)
+    items = _items(entries, headers, names, multi=listing.task == "multilabel")
+    channels = channels or _one_number_of_channels(headers)
     pair = (size, size) if isinstance(size, int) else size
     train_sizes = {(item.height, item.width) for item in items["train"]}
     if window is None and pair is None and len(train_sizes) > 1:
@@ -128,7 +128,7 @@ def folder(
         common |= {"codes": masks.codes, "objects": masks.objects}
     placeholder = Scaling.by_file("", channels)
     data = {split: PictureDataset(part, scaling=placeholder, **common) for split, part in items.items()}
-    scale = _scaling(scaling, data["train"], heads, channels)
+    scale = _scaling(scaling, data["train"], headers, channels)
     notes.append(_scaling_words(scale))
     for split, part in data.items():
         part.scaling = scale
@@ -139,9 +139,9 @@ def folder(
         notes.append(f"decoded pictures: {cache}")
     found = Found(
         root=path, task=listing.task, classes=names, pictures={split: len(part) for split, part in items.items()},
-        counts=_counts(entries, heads, names, masks), smallest=min(_sizes(heads), key=np.prod),
-        largest=max(_sizes(heads), key=np.prod), channels=dict(Counter(head.channels for head in heads)),
-        kinds=dict(Counter(head.kind for head in heads)), left_out=left_out, notes=tuple(notes),
+        counts=_counts(entries, headers, names, masks), smallest=min(_sizes(headers), key=np.prod),
+        largest=max(_sizes(headers), key=np.prod), channels=dict(Counter(header.channels for header in headers)),
+        kinds=dict(Counter(header.kind for header in headers)), left_out=left_out, notes=tuple(notes),
     )  # fmt: skip
     return PictureFolder(
         task=listing.task, classes=names, channels=channels, scaling=scale, train=data["train"], val=data.get("val"),
@@ -151,26 +151,30 @@ def folder(
 
 def _usable(
     listing: Listing, pages: Pages, max_unreadable: float, check: str, progress: ProgressCallback
-) -> tuple[list[Entry], list[Head], dict[str, list[str]]]:
+) -> tuple[list[Entry], list[Header], dict[str, list[str]]]:
     """Pictures that can be read, what they hold, and names of what was left out."""
     if check not in {"auto", "pixels", "headers"}:
         raise ValueError(f"folder expects check to be 'auto', 'pixels' or 'headers', got {check!r}.")
     total = sum(entry.path.stat().st_size for entry in listing.entries)
     decode = check == "pixels" or (check == "auto" and total <= _DECODED)
-    heads = survey([(one.path, one.mask) for one in listing.entries], pages=pages, decode=decode, progress=progress)
-    failed = [(entry, head) for entry, head in zip(listing.entries, heads, strict=True) if isinstance(head, DataError)]
-    if len(failed) > max(1, max_unreadable * len(heads)) or len(failed) == len(heads):
+    headers = survey([(one.path, one.mask) for one in listing.entries], pages=pages, decode=decode, progress=progress)
+    failed = [
+        (entry, header) for entry, header in zip(listing.entries, headers, strict=True) if isinstance(header, DataError)
+    ]
+    if len(failed) > max(1, max_unreadable * len(headers)) or len(failed) == len(headers):
         reasons = "\n".join(f"  - {error}" for _, error in failed[:_SHOWN])
         more = f"\n  ... and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
         raise DataError(
-            f"folder cannot use {len(failed)} of {len(heads)} pictures in {listing.root}, more than max_unreadable="
+            f"folder cannot use {len(failed)} of {len(headers)} pictures in {listing.root}, more than max_unreadable="
             f"{max_unreadable:g} lets pass:\n{reasons}{more}"
         )
     left_out = dict(listing.left_out)
     for entry, error in failed:
         left_out.setdefault(f"unreadable: {error}", []).append(_name(entry.path, listing.root))
-    good = [(entry, head) for entry, head in zip(listing.entries, heads, strict=True) if isinstance(head, Head)]
-    return [entry for entry, _ in good], [head for _, head in good], left_out
+    good = [
+        (entry, header) for entry, header in zip(listing.entries, headers, strict=True) if isinstance(header, Header)
+    ]
+    return [entry for entry, _ in good], [header for _, header in good], left_out
 
 
 def _divided(
@@ -236,13 +240,15 @@ def _class_names(
     return names
 
 
-def _items(entries: list[Entry], heads: list[Head], names: tuple[str, ...], *, multi: bool) -> dict[Split, list[Item]]:
+def _items(
+    entries: list[Entry], headers: list[Header], names: tuple[str, ...], *, multi: bool
+) -> dict[Split, list[Item]]:
     """The pictures of each split, a page each."""
     number = {name: i for i, name in enumerate(names)}
     parts: dict[Split, list[Item]] = {}
     for split in SPLITS:
         part = []
-        for entry, head in zip(entries, heads, strict=True):
+        for entry, header in zip(entries, headers, strict=True):
             if entry.split != split:
                 continue
             label: int | tuple[int, ...] = ()
@@ -252,19 +258,19 @@ def _items(entries: list[Entry], heads: list[Head], names: tuple[str, ...], *, m
                 label = number[entry.labels[0]]
             part += [
                 Item(
-                    path=entry.path, page=page, height=head.height, width=head.width, stamp=head.stamp, label=label,
-                    mask=entry.mask,
+                    path=entry.path, page=page, height=header.height, width=header.width, stamp=header.stamp,
+                    label=label, mask=entry.mask,
                 )
-                for page in range(head.pages)
+                for page in range(header.pages)
             ]  # fmt: skip
         if part:
             parts[split] = part
     return parts
 
 
-def _one_number_of_channels(heads: list[Head]) -> int:
+def _one_number_of_channels(headers: list[Header]) -> int:
     """The number of channels that all pictures have."""
-    counts = Counter(head.channels for head in heads)
+    counts = Counter(header.channels for header in headers)
     if len(counts) > 1:
         found = ", ".join(f"{n} of {c} channel{'s' * (c > 1)}" for c, n in sorted(counts.items()))
         raise DataError(
@@ -288,14 +294,14 @@ def _window_for(task: Task, sizes: set[tuple[int, int]]) -> tuple[int, str]:
 
 
 def _scaling(
-    scaling: Scaling | Rule | Literal["auto"], train: PictureDataset, heads: list[Head], channels: int
+    scaling: Scaling | Rule | Literal["auto"], train: PictureDataset, headers: list[Header], channels: int
 ) -> Scaling:
     """The scaling that was asked for, measured from training pictures where it must be."""
     if isinstance(scaling, Scaling):
         if scaling.channels != channels:
             raise ValueError(f"folder expects a scaling of {channels} channels, got one of {scaling.channels}.")
         return scaling
-    kinds = Counter(head.kind for head in heads)
+    kinds = Counter(header.kind for header in headers)
     kind = kinds.most_common(1)[0][0]
     rule = rule_for(kind) if scaling == "auto" else scaling
     if rule == "percentiles" and len(kinds) > 1:
@@ -304,7 +310,7 @@ def _scaling(
             "scaling='type' or scaling='file', or convert the pictures."
         )
     if rule == "type":
-        return Scaling.by_type(kind, next(head.limits for head in heads if head.kind == kind), channels)
+        return Scaling.by_type(kind, next(header.limits for header in headers if header.kind == kind), channels)
     if rule == "file":
         return Scaling.by_file(kind, channels)
     if rule != "percentiles":
@@ -342,23 +348,23 @@ def _twins(items: dict[Split, list[Item]]) -> list[str]:
 
 
 def _counts(
-    entries: list[Entry], heads: list[Head], names: tuple[str, ...], masks: MaskClasses | None
+    entries: list[Entry], headers: list[Header], names: tuple[str, ...], masks: MaskClasses | None
 ) -> dict[str, tuple[int, ...]]:
     """Pictures of each class in each split; of masks, pixels."""
     counts: dict[str, Counter[int]] = {}
     number = {name: i for i, name in enumerate(names)}
-    for entry, head in zip(entries, heads, strict=True):
+    for entry, header in zip(entries, headers, strict=True):
         counter = counts.setdefault(str(entry.split), Counter())
         for label in entry.labels:
-            counter[number[label]] += head.pages
+            counter[number[label]] += header.pages
         if masks is not None:
-            for value, n in head.values.items():
+            for value, n in header.values.items():
                 counter[int(value > 0) if masks.objects else masks.codes[value]] += n
     return {split: tuple(counts[split][i] for i in range(len(names))) for split in SPLITS if split in counts}
 
 
-def _sizes(heads: list[Head]) -> list[tuple[int, int]]:
-    return [(head.height, head.width) for head in heads]
+def _sizes(headers: list[Header]) -> list[tuple[int, int]]:
+    return [(header.height, header.width) for header in headers]
 
 
 def _name(path: Path, root: Path) -> str:

@@ -1,4 +1,4 @@
-"""A labelled set of images that fits in memory, as bytes, on whatever device it is moved to."""
+"""A labelled set of images in memory, as bytes, on any device."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ LUMINANCE = (0.299, 0.587, 0.114)
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ImageSet:
-    """Images and labels, kept as bytes so that a whole set is resident on the device.
+    """Images and labels, stored as bytes so that a whole set is resident on the device.
 
     Args:
         images: Pixels from 0 to 255.
@@ -154,7 +154,7 @@ class ImageSet:
         return self._pick(_order(len(self), seed)[:n])
 
     def hold_out(self, validation: int, seed: int) -> "tuple[ImageSet, ImageSet]":
-        """Part the set at random into one to train on and one to validate on.
+        """Split the set at random into training and validation.
 
         Args:
             validation: How many images to hold out.
@@ -199,5 +199,5 @@ class ImageSet:
 
 
 def _order(n: int, seed: int) -> Int64[Tensor, " n"]:
-    """Return the numbers below `n` in random order, drawn on the CPU to be equal on every device."""
+    """A random permutation of `n`, drawn on the CPU so that it is equal on every device."""
     return torch.randperm(n, generator=torch.Generator().manual_seed(seed))

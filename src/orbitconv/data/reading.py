@@ -1,4 +1,4 @@
-"""One picture file as a person sees it: grey or coloured, from 0 to 1."""
+"""One picture file as a viewer shows it: grey or coloured, from 0 to 1."""
 
 from pathlib import Path
 from typing import Literal
@@ -12,7 +12,7 @@ from orbitconv.data.scaling import Scaling
 
 
 def read_picture(path: Path, channels: Literal[1, 3], *, pages: Pages = None, page: int = 0) -> Float[Tensor, "c h w"]:
-    """Read a picture as a person sees it: upright as its camera says, and on white where it is transparent.
+    """Read a picture as a viewer shows it: upright by its orientation tag, transparency on white.
 
     Where nothing is known of other pictures: see `scaling_of_one`.
 
@@ -35,7 +35,7 @@ def read_picture(path: Path, channels: Literal[1, 3], *, pages: Pages = None, pa
 
 
 def scaling_of_one(picture: Picture) -> Scaling:
-    """How to scale a picture of which nothing but itself is known.
+    """The scaling of a single picture without others to compare.
 
     Args:
         picture: The picture.

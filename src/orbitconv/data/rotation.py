@@ -72,7 +72,7 @@ def rotated(image_set: ImageSet, seed: int = 0, *, degrees: float | int | None =
 
 
 def rotated_set(image_set: ImageSet, seed: int = 0) -> ImageSet:
-    """Turn every image by its own random angle and keep them as a data set, rounded to bytes.
+    """Rotate every image by its own random angle, as a data set rounded to bytes.
 
     Args:
         image_set: Upright images.

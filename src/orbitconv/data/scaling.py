@@ -1,4 +1,4 @@
-"""How the numbers of picture files become floats: the one place that states it.
+"""How pixel values of files become floats.
 
 y = (x - offset) * scale for each channel. Offset and scale are fixed once, from the type of the numbers or from the
 training pictures, kept with the network, and applied alike in training, prediction and the exported file.
@@ -58,7 +58,7 @@ class Scaling:
 
     @classmethod
     def by_type(cls, kind: str, limits: tuple[float, float], channels: int) -> "Scaling":
-        """Let the range of a type become 0 to 1.
+        """Scale the range of a type to 0 to 1.
 
         Args:
             kind: Name of the type.
@@ -73,7 +73,7 @@ class Scaling:
 
     @classmethod
     def by_file(cls, kind: str, channels: int) -> "Scaling":
-        """Let the smallest and the largest number of each file become 0 and 1, whatever they are.
+        """Scale the minimum and maximum of each file to 0 and 1.
 
         Args:
             kind: Name of the type.
@@ -86,7 +86,7 @@ class Scaling:
 
     @classmethod
     def by_percentiles(cls, pictures: Iterable[Picture], low: float = LOW, high: float = HIGH) -> "Scaling":
-        """Let two percentiles of each channel, over all pictures, become 0 and 1; nothing is clipped.
+        """Scale two percentiles of each channel, over all pictures, to 0 and 1, without clipping.
 
         Args:
             pictures: Training pictures, of as many channels each.
@@ -180,7 +180,7 @@ class Scaling:
         return (x - offset) * scale
 
     def to_json(self) -> dict[str, Any]:
-        """Everything as plain values for a JSON file.
+        """The fields as plain values for JSON.
 
         Returns:
             Rule, kind, offsets and scales.

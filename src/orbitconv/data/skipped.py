@@ -1,4 +1,4 @@
-"""Pictures that were left out, counted by reason, so that none is dropped silently."""
+"""Skipped pictures, counted by reason."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ class Skipped:
     by_reason: dict[str, list[Path]] = field(default_factory=dict)
 
     def add(self, path: Path, reason: str) -> None:
-        """Note a picture.
+        """Record a picture.
 
         Args:
             path: Its file.

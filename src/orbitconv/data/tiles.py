@@ -1,4 +1,4 @@
-"""Pictures larger than memory: overlapping tiles, and one answer blended from theirs."""
+"""Pictures larger than memory: overlapping tiles whose predictions are blended."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -86,7 +86,7 @@ class Tiling:
         return itertools.product(self.rows, self.columns)
 
     def weights(self, tile: Region) -> Float[Tensor, "h w"]:
-        """What each pixel of a tile counts.
+        """The weight of each pixel of a tile.
 
         Args:
             tile: One of the tiles.
@@ -118,7 +118,7 @@ def blended(
     read: Callable[[Region], Float[Tensor, "c h w"]],
     tiling: Tiling,
 ) -> Iterator[tuple[slice, Float[Tensor, "k h w"]]]:
-    """Answer for a large picture tile by tile; in memory is one row of tiles.
+    """Predict a large picture tile by tile, with one row of tiles in memory.
 
     Args:
         answer: What a network says of a tile, at its size, such as probabilities of classes.

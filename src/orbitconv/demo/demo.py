@@ -1,4 +1,4 @@
-"""The main job: learn how filters turn, build a CNN from them, recognize digits at angles it was never trained on."""
+"""The demo: learn how filters turn, build a CNN from them, recognize digits at angles it was never trained on."""
 
 import time
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Demo(UprightStudy):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the demo leaves for the report.
+    """The results of the demo, for its report.
 
     Args:
         record: Every number.
@@ -48,11 +48,11 @@ class Outcome:
 
 
 def run_demo(config: Demo, progress: ProgressCallback = silent) -> Outcome:
-    """Run the main job.
+    """Run the demo.
 
     Args:
         config: Settings.
-        progress: Called as the work goes on.
+        progress: Progress callback.
 
     Returns:
         Numbers, bases and networks.
@@ -98,7 +98,7 @@ def _part_of(progress: ProgressCallback, place: int, parts: int) -> ProgressCall
 
 
 def learn_bases(digits: ImageSet, test: ImageSet, count: int) -> tuple[dict[str, FilterBasis], dict[str, Any]]:
-    """The bases of the demo and what is wrong with each of them, measured on the test digits.
+    """The bases of the demo and their errors, measured on the test digits.
 
     Args:
         digits: Images to learn from.

@@ -91,7 +91,7 @@ def write_report(outcome: Outcome, folder: Path, progress: ProgressCallback = si
     Args:
         outcome: What the demo left: a plain family, and at least one with a basis.
         folder: Folder to write into, which exists.
-        progress: Called as the work goes on.
+        progress: Progress callback.
 
     Returns:
         The report.

@@ -55,7 +55,7 @@ class UprightStudy:
         self.training.check()
 
     def settings(self) -> dict[str, Any]:
-        """Everything that a result depends on, for the record.
+        """The settings that a result depends on, for the record.
 
         Returns:
             Names and values.
@@ -107,7 +107,7 @@ def measure(
         digits: Training digits.
         test: Test digits.
         config: Settings.
-        progress: Called as the work goes on.
+        progress: Progress callback.
         what: What the progress bar shall say; the family by default.
 
     Returns:

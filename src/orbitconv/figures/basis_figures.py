@@ -230,7 +230,7 @@ def new_canvas(width: float, height: float) -> "Axes":
 
 
 def figure_of(axes: "Axes") -> "Figure":
-    """The figure that a canvas fills.
+    """The figure of a canvas.
 
     Args:
         axes: The canvas.

@@ -91,7 +91,7 @@ def import_plotting(module: str) -> ModuleType:
 
 
 def check_libraries() -> None:
-    """Fail now rather than after the work, if pictures could not be drawn.
+    """Check before the work that pictures can be drawn.
 
     Raises:
         ModuleNotFoundError: If matplotlib or Pillow is missing; says which extra brings it.
@@ -312,7 +312,7 @@ def tile(figure: "Figure", x: float, y: float, side: float) -> "Axes":
 
 
 def words_at(figure: "Figure", x: float, y: float, words: str, ha: str = "center", va: str = "center") -> None:
-    """Write words.
+    """Write text.
 
     Args:
         figure: The figure.

@@ -1,4 +1,4 @@
-"""What every finite group of rotations and mirrors of the plane offers."""
+"""The interface of finite groups of rotations and mirrors of the plane."""
 
 import math
 from abc import ABC, abstractmethod
@@ -86,7 +86,7 @@ class Group(ABC):
         return rotation @ np.diag([1.0, -1.0 if self.mirrors[g] else 1.0])
 
     def check_element(self, g: int) -> None:
-        """Refuse anything that is not an element of this group.
+        """Refuse a number that is not an element of this group.
 
         Args:
             g: Candidate element.

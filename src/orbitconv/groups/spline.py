@@ -99,7 +99,7 @@ def _known_angle(angle: float | Float[Tensor, ""]) -> float | None:
 
 
 def _are_finite(angles: Float[Tensor, " b"]) -> bool:
-    """Whether no angle is known to be NaN or infinite: nothing can be read inside `vmap` or on meta."""
+    """Whether no angle is known to be NaN or infinite; values cannot be read inside `vmap` or on meta."""
     try:
         return angles.is_meta or bool(torch.isfinite(angles).all())
     except RuntimeError:

@@ -178,7 +178,7 @@ class PairMoments:
         return math.sqrt(float(self.norm_change) / self.num_pairs / energy)
 
     def residual(self, matrix: Float[Tensor, "p p"]) -> float:
-        """How much of T f a matrix leaves unexplained.
+        """The part of T f that a matrix leaves unexplained.
 
         Args:
             matrix: M.

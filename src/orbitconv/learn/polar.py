@@ -29,7 +29,7 @@ def singular_vectors(matrix: Float[Tensor, "m n"]) -> tuple[Tensor, Tensor, Tens
 
 
 def kept_directions(matrix: Float[Tensor, "p p"], threshold: float) -> tuple[Tensor, Tensor]:
-    """Where a square matrix keeps norms from shrinking below a threshold.
+    """Directions that a square matrix does not shrink below a threshold.
 
     Args:
         matrix: A.

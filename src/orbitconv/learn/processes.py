@@ -12,7 +12,7 @@ def sum_over_processes(
     values: Float[Tensor, " n"],
     process_group: "dist.ProcessGroup | None" = None,
 ) -> Float[Tensor, " n"]:
-    """Add up a tensor over processes, once they agree on what they add.
+    """Sum a tensor over processes, after checking that they agree on its meaning.
 
     Every process of the group must call this. The settings travel first, so that processes that disagree refuse
     together and none waits for the others.

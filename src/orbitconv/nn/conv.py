@@ -1,4 +1,4 @@
-"""What lifting and group convolutions share: the arguments of `torch.nn.Conv2d` around an expanded weight."""
+"""The base of lifting and group convolutions: the arguments of `torch.nn.Conv2d` around an expanded weight."""
 
 import copy
 import math
@@ -24,7 +24,7 @@ Padding = Size2 | Literal["same", "valid"]
 
 
 def is_channels_last(planes: Float[Tensor, "b c h w"]) -> bool:
-    """Whether the numbers of a pixel lie side by side, and `conv2d` would so lay its output and wants its weight.
+    """Whether planes are stored channels last, so that `conv2d` gives its output, and wants its weight, in that layout.
 
     Args:
         planes: Planes, in any layout.
@@ -144,13 +144,13 @@ class BasisConv2d(nn.Module, ABC):
     def _expand(
         self, coefficients: Float[Tensor, "o i *m d"], atoms: Float[Tensor, "g d ky kx"], channels_last: bool = False
     ) -> Float[Tensor, "og i2 ky kx"]:
-        """The weight of the one `conv2d` this layer is, as a function of what it is made of.
+        """The weight of the equivalent `conv2d`, as a function of coefficients and atoms.
 
         Where it is cheap, `channels_last` puts it in memory as `conv2d` wants it beside such input.
         """
 
     def filters(self) -> Float[Tensor, "og i ky kx"]:
-        """The expanded filters: the weight of the one `conv2d` this layer is.
+        """The expanded filters: the weight of the equivalent `conv2d`.
 
         Returns:
             Weight of shape (out_channels * |G|, input planes / groups, height, width).
@@ -208,7 +208,7 @@ class BasisConv2d(nn.Module, ABC):
         return F.conv2d(x, made, bias, *options)
 
     def pad(self, x: Float[Tensor, "b i h w"]) -> tuple[Float[Tensor, "b i h2 w2"], tuple[int, int]]:
-        """Pad planes where `conv2d` cannot do it: beyond the border stands something else than zeros on both sides.
+        """Pad planes where `conv2d` cannot: uneven padding, or another mode than zeros.
 
         Args:
             x: Input planes.
@@ -224,7 +224,7 @@ class BasisConv2d(nn.Module, ABC):
 
     @torch.no_grad()
     def to_conv2d(self) -> nn.Conv2d:
-        """This layer as a plain convolution, with the filters of now, which it no longer shares with this layer.
+        """This layer as a plain convolution with a copy of the current filters.
 
         It takes and returns planes: `layer.to_conv2d()(x.flatten(1, 2))` equals `layer(x).flatten(1, 2)`, where planar
         input needs no flattening.
@@ -253,7 +253,7 @@ class BasisConv2d(nn.Module, ABC):
         return plain.train(self.training)
 
     def check_features(self, x: Tensor) -> None:
-        """Refuse what is no feature map on the group of this layer, with its channels and dtype.
+        """Refuse input that is not a feature map on the group of this layer, with its channels and dtype.
 
         Args:
             x: Input.

@@ -1,4 +1,4 @@
-"""Dropout that treats a field, the responses at all group elements, as one."""
+"""Dropout of whole fields, the responses at all group elements."""
 
 from typing import final
 

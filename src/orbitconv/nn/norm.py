@@ -1,4 +1,4 @@
-"""Normalization that treats all group elements alike."""
+"""Normalization with statistics shared by all group elements."""
 
 from typing import final
 

@@ -12,7 +12,7 @@ from orbitconv.nn.products.kernel import planes as compiled
 
 
 def check_on_group(owner: str, x: Tensor) -> None:
-    """Refuse what is no feature map on a group.
+    """Refuse input that is not a feature map on a group.
 
     Args:
         owner: Who refuses.
@@ -170,7 +170,7 @@ def _binomial(size: int) -> tuple[int, list[float]]:
 
 @final
 class GroupPool(nn.Module):
-    """Pool over the group axis: what remains is planar, and invariant but for the turn of the plane.
+    """Pool over the group axis: the result is planar and rotates with the image.
 
     Args:
         reduction: `"max"` or `"mean"`.

@@ -1,4 +1,4 @@
-"""Forget a part of the symmetry half-way through a network."""
+"""Restriction to a subgroup within a network."""
 
 from collections.abc import Callable
 from typing import final

@@ -1,4 +1,4 @@
-"""Checkpoints: a folder each, of a safetensors file, a file of plain state, and a list of both with checksums.
+"""Checkpoints: a folder with a safetensors file, a JSON file of plain state, and a list of both with checksums.
 
 A checkpoint appears under its name in one step, when all of it is on the disk; then the older one is removed.
 """
@@ -27,7 +27,7 @@ _AGAIN = "Start again in another folder."
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Checkpoint:
-    """A training between two steps.
+    """The state of a training between two steps.
 
     Args:
         step: Steps done.
@@ -119,7 +119,7 @@ def _digest(content: bytes) -> str:
 
 
 def _sync(folder: Path) -> None:
-    """Let the names in a folder reach the disk, where the system can do that."""
+    """Sync a folder to disk, where the system supports it."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:

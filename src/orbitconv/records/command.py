@@ -11,7 +11,7 @@ PLACES = frozenset({"out", "overwrite", "data_dir", "results", "resume", "tensor
 
 
 def settings_of(config: Any) -> dict[str, Any]:
-    """Everything that a result depends on, for its record.
+    """The settings that a result depends on, for its record.
 
     Args:
         config: Settings, a dataclass.
@@ -23,7 +23,7 @@ def settings_of(config: Any) -> dict[str, Any]:
 
 
 def command_as_run(program: str, config: Any, positional: Collection[str] = ()) -> str:
-    """The command line that made a result, files and folders included; options at their defaults are left out.
+    """The command line that made a result, with files and folders; options at their defaults are left out.
 
     Args:
         program: The program and its command, such as "orbitconv demo".
@@ -78,7 +78,7 @@ def _options(config: Any, plain: Any, prefix: str, hidden: Collection[str] = PLA
 
 
 def _words(value: Any) -> list[str]:
-    """A value as the command line takes it: a dictionary as a key, its value, the next key, and so on."""
+    """A value as command-line words: a dictionary as key, value, key, value."""
     if isinstance(value, dict):
         return [str(word) for pair in value.items() for word in pair]
     return [str(word) for word in (value if isinstance(value, tuple) else (value,))]

@@ -1,4 +1,4 @@
-"""Files of JSON lines, each with a checksum: what was damaged is refused, what was cut off is told apart from it."""
+"""JSON lines with checksums: damaged lines are refused, a truncated last line is told apart."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ def checked_line(row: Mapping[str, Any]) -> str:
 
 
 def parse_line(line: str, where: str) -> dict[str, Any]:
-    """What `checked_line` wrote.
+    """Parse a line that `checked_line` wrote.
 
     Args:
         line: The line.

@@ -1,4 +1,4 @@
-"""The metrics of a run: one line for each step or epoch, and TensorBoard event files beside it if they are wanted."""
+"""The metrics of a run: one line for each step or epoch, and TensorBoard event files on request."""
 
 from pathlib import Path
 from typing import IO, Any
@@ -14,7 +14,7 @@ METRICS = "metrics.jsonl"
 
 
 class MetricLines:
-    """The file of metrics while a run writes it.
+    """The metrics file of a run, open for writing.
 
     Args:
         folder: Folder for the file and the TensorBoard event files.
@@ -69,7 +69,7 @@ class MetricLines:
                     self._writer.add_scalar(name, value, int(row["step"]))
 
     def flush(self) -> None:
-        """Let all lines reach the file."""
+        """Flush all lines to the file."""
         if self._file is not None:
             self._file.flush()
 

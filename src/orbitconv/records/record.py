@@ -25,7 +25,7 @@ _REQUIRED = (
 
 @dataclass(frozen=True)
 class Provenance:
-    """Which code made the rows of a record, and where: both may have changed on the way.
+    """Commits and machines that made the rows of a record.
 
     Args:
         commits: Commits of the code.
@@ -47,7 +47,7 @@ class Provenance:
 
     @staticmethod
     def of(record: Mapping[str, Any]) -> "Provenance":
-        """What a record says.
+        """The provenance in a record.
 
         Args:
             record: The record as it was read from its file, or anything with its commit and machines.
@@ -61,7 +61,7 @@ class Provenance:
         )
 
     def __or__(self, other: "Provenance") -> "Provenance":
-        """Both, everything once."""
+        """Merge two, without duplicates."""
         commits = dict.fromkeys(self.commits + other.commits)
         new = [one for one in other.machines if one not in self.machines]
         return Provenance(tuple(commits), (*self.machines, *new))
@@ -177,7 +177,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> Machine:
-    """What the study ran on, without a name that belongs to anyone.
+    """The machine, without host or user names.
 
     Returns:
         System, processor, cores and threads, and the GPU if torch sees one.
@@ -194,7 +194,7 @@ def machine() -> Machine:
 
 
 def _processor() -> str:
-    """Name of the processor, as the system gives it."""
+    """Name of the processor, as the system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -9,7 +9,7 @@ from typing import Any
 
 from orbitconv._support.files import write_atomically
 from orbitconv._support.json_text import read_json
-from orbitconv._support.locks import alone
+from orbitconv._support.locks import exclusive
 from orbitconv.records.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from orbitconv.records.metric_lines import METRICS as METRICS
 from orbitconv.records.metric_lines import MetricLines
@@ -23,14 +23,14 @@ _LOCK = ".lock"
 
 
 class RunFolder:
-    """A folder that one run at a time writes to, and that a later one can resume; use it as a context.
+    """A folder that one run at a time writes to, and that a later run can resume; use it as a context.
 
     Args:
         folder: The folder; it is made if needed.
-        settings: The settings, as JSON can hold them; kept in `config.json`.
+        settings: The settings, as JSON can hold them; stored in `config.json`.
         resume: Resume the run in the folder, if there is one.
         changeable: Names of settings that may differ when a run is resumed.
-        inputs: Files that the run reads, by name; their SHA-256 is kept in `inputs.json`.
+        inputs: Files that the run reads, by name; their SHA-256 is stored in `inputs.json`.
         tensorboard: Write TensorBoard event files too.
 
     Raises:
@@ -55,11 +55,11 @@ class RunFolder:
         if folder.exists() and not folder.is_dir():
             raise NotADirectoryError(f"{folder} is a file; name a folder for the training with --out.")
         if (folder / _LOCK).exists():
-            with alone(folder / _LOCK, folder):  # in use says more than not empty
+            with exclusive(folder / _LOCK, folder):  # in use says more than not empty
                 pass
         if not resume and folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
             raise FileExistsError(
-                f"{folder} is not empty. Go on with the training in it with --resume (resume=True), or choose another "
+                f"{folder} is not empty. Resume the training in it with --resume (resume=True), or choose another "
                 "folder with --out."
             )
         wanted = json.loads(json.dumps(dict(settings), allow_nan=False))
@@ -67,7 +67,7 @@ class RunFolder:
         self._lines = MetricLines(folder, tensorboard=tensorboard)
         with ExitStack() as stack:
             folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(alone(folder / _LOCK, folder))
+            stack.enter_context(exclusive(folder / _LOCK, folder))
             stack.callback(self._lines.close)
             for cut_off in folder.glob(".*.tmp"):
                 cut_off.unlink()
@@ -80,7 +80,7 @@ class RunFolder:
         self.path = folder
 
     def load(self, steps_per_line: int = 1) -> tuple[Checkpoint | None, list[Row]]:
-        """The last checkpoint and the lines up to it; lines beyond it, of a run that was killed, are dropped.
+        """The last checkpoint and the lines up to it; later lines, of a killed run, are dropped.
 
         Args:
             steps_per_line: Steps between two lines, which tells how many lines belong to a checkpoint.
@@ -104,7 +104,7 @@ class RunFolder:
 
     @property
     def has_checkpoint(self) -> bool:
-        """Whether there is one to resume from."""
+        """Whether there is a checkpoint to resume from."""
         return has_checkpoint(self.path)
 
     def add(self, row: Row) -> None:
@@ -131,7 +131,7 @@ class RunFolder:
             before = "; the one before it is whole" if self.has_checkpoint else ""
             raise OSError(
                 f"The checkpoint of step {checkpoint.step} could not be written to {self.path} "
-                f"({error.strerror or error}){before}. Free some space, then go on with --resume."
+                f"({error.strerror or error}){before}. Free some space, then resume with --resume."
             ) from error
 
     def __enter__(self) -> "RunFolder":

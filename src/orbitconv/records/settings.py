@@ -1,4 +1,4 @@
-"""Settings of a run as its folder keeps them: compared before it is resumed, with fingerprints of what it reads."""
+"""Settings of a run, compared before it is resumed, and checksums of its input files."""
 
 import hashlib
 from pathlib import Path
@@ -54,7 +54,7 @@ def flat_settings(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def check_same(found: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
-    """Refuse to resume another run.
+    """Refuse to resume a run with other settings.
 
     Args:
         found: Settings of the run in the folder, with those under "config" as if beside it.

@@ -72,11 +72,11 @@ class ShowBasis:
 
 
 def choose_bases(config: ShowBasis, progress: ProgressCallback = silent) -> list[Shown]:
-    """The bases that settings ask for.
+    """The bases named in the settings.
 
     Args:
         config: Settings.
-        progress: Called as the work goes on.
+        progress: Progress callback.
 
     Returns:
         Bases of one group and kernel size, in the order named.
@@ -108,12 +108,12 @@ def choose_bases(config: ShowBasis, progress: ProgressCallback = silent) -> list
 
 
 def show_basis(config: ShowBasis, folder: Path, progress: ProgressCallback = silent) -> list[dict[str, Any]]:
-    """Draw everything there is to see of some bases.
+    """Draw every picture of some bases.
 
     Args:
         config: Settings.
         folder: Folder to write into, which exists.
-        progress: Called as the work goes on.
+        progress: Progress callback.
 
     Returns:
         For each basis its name, size and errors.
@@ -141,7 +141,7 @@ def show_basis(config: ShowBasis, folder: Path, progress: ProgressCallback = sil
 
 
 def measure(shown: Shown) -> dict[str, Any]:
-    """The size of a basis and those of its errors that need no images.
+    """The size of a basis and its errors that need no images.
 
     Args:
         shown: The basis.
@@ -253,13 +253,13 @@ def element_in(part: Group, group: Group, g: int) -> int | None:
 
 
 def _eigenvalues(shown: Shown) -> figures.Eigenvalues:
-    """What the picture of eigenvalues needs of a basis."""
+    """Eigenvalues of a basis, for the picture."""
     n = shown.basis.group.num_rotations
     return figures.Eigenvalues(shown.name, shown.family, 360 / n, n, one_step_eigenvalues(shown.basis))
 
 
 def _inner(shown: Shown) -> figures.Inner:
-    """What the picture of inner products needs of a basis."""
+    """Inner products of a basis, for the picture."""
     basis = shown.basis
     g = eighth(basis.group)
     degrees = math.degrees(basis.group.angles[g])

@@ -31,7 +31,7 @@ _FIT_IMAGES = 2000
 
 @dataclass(frozen=True)
 class Shown:
-    """A basis among others.
+    """A basis to draw.
 
     Args:
         key: What files about it are called.
@@ -90,7 +90,7 @@ def family_bases(
         group: The group; `ExactBasis` takes the part of it that the grid allows.
         kernel_size: Side of the kernel, in pixels.
         data_dir: Folder with the data sets.
-        progress: Called as the work goes on.
+        progress: Progress callback.
 
     Returns:
         The bases, in the order asked for.
@@ -129,7 +129,7 @@ def _fitted(family: str, moments: Moments) -> Shown:
 
 
 def _spectrum(whole: TabulatedBasis, kept: int) -> Spectrum | None:
-    """What a file says about its orbits."""
+    """The orbits that a file describes."""
     if not {"errors", "frequencies"} <= set(whole.metadata):
         return None
     return Spectrum(tuple(whole.metadata["errors"]), tuple(whole.metadata["frequencies"]), kept)

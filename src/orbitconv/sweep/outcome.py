@@ -1,4 +1,4 @@
-"""What came of a sweep: its trials as rows of a record, and the best settings as a file."""
+"""The result of a sweep: its trials as rows of a record, and the best settings as a file."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ BEST = "best.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of a sweep.
+    """The result of a sweep.
 
     Args:
         record: A row for each trial that ended, the best first, then those that were cut short, then those that failed.
@@ -30,7 +30,7 @@ class Outcome:
 
 
 def outcome_of(config: Sweep, base: TrainConfig, store: SweepStore) -> Outcome:
-    """Sum up a sweep, and write its best settings and its record to its folder.
+    """Summarize a sweep, and write its best settings and its record to its folder.
 
     Args:
         config: Settings of the sweep.
@@ -72,7 +72,7 @@ def _end_of(trial: Any) -> str:
 
 
 def _rank(trial: Any) -> tuple[int, float, int]:
-    """What trials are sorted by: those that were cut short have the value that they had come to."""
+    """The sort key of trials: pruned ones have their last value."""
     value = float("inf") if trial.value is None else trial.value
     return ("trained", "cut short", "failed").index(_end_of(trial)), value, trial.number
 

@@ -1,4 +1,4 @@
-"""A sweep at work: trial after trial, each a training in memory that may be cut short."""
+"""Running a sweep: trial after trial, each a training in memory that may be pruned."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,11 +23,11 @@ def run_sweep(config: Sweep, progress: ProgressCallback = silent) -> Outcome:
     """Search for the settings with the smallest validation error, together with all processes in the same folder.
 
     The test set is not even loaded. Each trial's error is that after its last epoch on images held out of the training
-    set; one whose loss is no number, or that needs too much memory, counts as cut short.
+    set; one whose loss is NaN or infinite, or that needs too much memory, counts as cut short.
 
     Args:
         config: Settings.
-        progress: Called as the work goes on.
+        progress: Progress callback.
 
     Returns:
         All trials that ended, and the best settings, which are also written to `best.json` in the folder.
@@ -67,7 +67,7 @@ def _run_trial(
     validation: Mapping[str, Examples],
     progress: ProgressCallback,
 ) -> None:
-    """Train one network; whatever happens, the journal tells how the trial ended."""
+    """Train one network; the journal records how the trial ended, whatever happens."""
     optuna = import_optional("optuna", "sweep", "orbitconv sweep")
     states, study, total = optuna.trial.TrialState, store.study, config.training.epochs
     done = len(store.ended)

@@ -1,4 +1,4 @@
-"""What a sweep may change, and within which bounds, from words such as training.learning_rate=log:1e-3:1e-1."""
+"""The search space of a sweep, from words such as training.learning_rate=log:1e-3:1e-1."""
 
 import json
 import math
@@ -36,7 +36,7 @@ class Dimension:
 
     @property
     def distribution(self) -> Any:
-        """Optuna's name for it."""
+        """The distribution for Optuna."""
         library = import_optional("optuna.distributions", "sweep", "orbitconv sweep")
         if self.kind == "choice":
             return library.CategoricalDistribution(self.values)
@@ -45,7 +45,7 @@ class Dimension:
 
 
 def parse_search(words: Iterable[str]) -> tuple[Dimension, ...]:
-    """What a sweep changes.
+    """The search space, from words.
 
     Args:
         words: A word for each setting.
@@ -67,7 +67,7 @@ def parse_search(words: Iterable[str]) -> tuple[Dimension, ...]:
 
 
 def with_values(config: TrainConfig, values: Mapping[str, Value], where: str = "--search") -> TrainConfig:
-    """Settings with some values in place of others.
+    """Settings with some values replaced.
 
     Args:
         config: Settings.
@@ -95,7 +95,7 @@ def with_values(config: TrainConfig, values: Mapping[str, Value], where: str = "
 
 
 def check_space(config: TrainConfig, space: Iterable[Dimension]) -> list[TrainConfig]:
-    """Refuse values that make no sense, before anything is trained.
+    """Refuse invalid values before anything is trained.
 
     Args:
         config: Settings of which the space changes some.

@@ -1,4 +1,4 @@
-"""The settings of a sweep."""
+"""Settings of a sweep."""
 
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -12,10 +12,10 @@ from orbitconv.train.config import merge
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep(TrainConfig):
-    """Settings of a training, what is searched for among them, and where it goes."""
+    """Settings of a training, the search space, and the folder of the sweep."""
 
     out: Path = Path("runs/sweep")
-    """Folder of the sweep. It goes on from what is in it; several processes may work in it at once."""
+    """Folder of the sweep. It resumes from what is in it; several processes may work in it at once."""
     search: tuple[str, ...] = ()
     """Settings to search, each with its bounds: training.learning_rate=log:1e-3:1e-1, training.warmup=float:0.1:0.5,
     network.options.width=int:4:32 (log-int: by the logarithm), training.batch_size=choice:32,64,128."""
@@ -37,7 +37,7 @@ class Sweep(TrainConfig):
         check_positive("sweep", trials=self.trials, startup=self.startup, prune_after=self.prune_after)
 
     def base(self) -> TrainConfig:
-        """The settings that the search changes some of.
+        """The settings that the search starts from.
 
         Returns:
             The settings, checked.

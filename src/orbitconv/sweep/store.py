@@ -1,4 +1,4 @@
-"""The folder of a sweep: its settings, Optuna's journal of all trials, and a lock for each trial at work.
+"""The folder of a sweep: its settings, Optuna's journal of all trials, and a lock for each running trial.
 
 Processes, on one machine or on several that see the folder, work on one sweep together. A process that is killed lets
 go of its lock, which is how the others know that its trial will never end.
@@ -58,7 +58,7 @@ class SweepStore:
 
     @contextmanager
     def claimed(self) -> Iterator[Any]:
-        """Begin a trial, which is this process' own while the context lasts.
+        """Begin a trial, which belongs to this process within the context.
 
         Yields:
             Optuna's trial, with its parameters; None if no more are needed.
@@ -75,17 +75,17 @@ class SweepStore:
 
     @property
     def finished(self) -> bool:
-        """Whether as many trials ended as were wanted."""
+        """Whether enough trials have finished."""
         return len(self.ended) >= self._total
 
     @property
     def ended(self) -> list[Any]:
-        """Trials that were trained to the end or cut short by a decision, whoever did it."""
+        """Trials that were completed or pruned, by any process."""
         states = self._optuna.trial.TrialState
         return self.study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
 
     def _begin(self, stack: ExitStack) -> Any:
-        """A new trial, unless those that ended and those that others are at are enough."""
+        """The next trial, or None once finished and running trials reach the limit."""
         running = self._optuna.trial.TrialState.RUNNING
         at_work = [t for t in self.study.get_trials(deepcopy=False, states=(running,)) if self._is_held(t.number)]
         if len(self.ended) + len(at_work) >= self._total:
@@ -100,7 +100,7 @@ class SweepStore:
         return trial
 
     def _is_held(self, number: int) -> bool:
-        """Whether a process is at a trial."""
+        """Whether a process is running a trial."""
         with lock(self._lock_of(number), wait=False) as free:
             return not free
 
@@ -123,7 +123,7 @@ class SweepStore:
             raise FileExistsError(f"{folder} holds something else already. Choose another folder with --out.")
 
     def _open(self) -> Any:
-        """Optuna's study, made or joined."""
+        """Optuna's study, created or loaded."""
         optuna, path = self._optuna, self._folder / JOURNAL
         journal = import_optional("optuna.storages.journal", "sweep", "orbitconv sweep")
         guard = journal.JournalFileOpenLock(str(path))  # works on network file systems too
@@ -145,7 +145,7 @@ class SweepStore:
 
 
 def _drop_cut_off_line(path: Path) -> None:
-    """Remove the end of a line whose writer was cut off, before others write behind it."""
+    """Remove a truncated last line before others append to the file."""
     with path.open("rb+") as file:
         content = file.read()
         file.truncate(content.rfind(b"\n") + 1)

@@ -1,4 +1,4 @@
-"""Random moves, mirrors, turns and bends of a batch of images, on the device where the images are."""
+"""Random shifts, flips, rotations and elastic deformations of a batch of images, on its device."""
 
 from dataclasses import dataclass, fields
 
@@ -16,7 +16,7 @@ _POINTS = 4
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Draws:
-    """What is done to each image: mirrored, then moved, then turned, then bent.
+    """Parameters for each image: flip, then shift, then rotation, then elastic deformation.
 
     Args:
         flip: Whether it is mirrored left to right.
@@ -48,7 +48,7 @@ class Draws:
 
 
 def draw(config: Augmentation, n: int, generator: torch.Generator) -> Draws:
-    """Draw what is done to each image of a batch.
+    """Draw the parameters for each image of a batch.
 
     Args:
         config: Settings.
@@ -151,7 +151,7 @@ def _move(images: Shaped[Tensor, "b c h w"], draws: Draws) -> Shaped[Tensor, "b 
 
 
 def _warp(images: Float[Tensor, "b c h w"], draws: Draws, mode: str = "bilinear") -> Float[Tensor, "b c h w"]:
-    """Turn each image counter-clockwise about its centre and bend it."""
+    """Rotate each image counter-clockwise about its centre and deform it."""
     kornia = import_optional("kornia.geometry.transform", "train", "orbitconv's augmentation")
     height, width = images.shape[-2:]
     # Where each pixel of the result comes from, as seen from the centre.

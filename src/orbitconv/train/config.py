@@ -32,18 +32,18 @@ class Network:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """What one training depends on."""
+    """The settings that determine a training."""
 
     data: str = "mnist"
-    """Path of pictures of one's own: class folders, images/ beside masks/, either below train/ and test/, or a CSV. Or
+    """Path of your own pictures: class folders, images/ beside masks/, either below train/ and test/, or a CSV. Or
     the name of a data set: mnist, fashion-mnist, cifar10, rotated-mnist, rotated-cifar10, or rotated-mnist-original,
     which is read from its .amat files; those that are not turned also inside a disc or padded, as mnist-disc."""
     train_images: int | None = None
     """Train on so many images, chosen at random; all by default."""
     test_images: int | None = None
-    """Test on so many images, the first, or of pictures of one's own evenly spread ones; all by default."""
+    """Test on so many images, the first, or evenly spaced ones of your own pictures; all by default."""
     validation_images: int = 0
-    """Images held out of training; the weights with the smallest error on them are kept as best.safetensors."""
+    """Images held out of training; the weights with the smallest error on them are saved as best.safetensors."""
     test_every: int = 1
     """Epochs between two tests; the last epoch is always followed by one."""
     seed: int = 0
@@ -55,12 +55,12 @@ class TrainConfig:
     augmentation: Augmentation = field(default_factory=Augmentation)
     """How images are altered."""
     pictures: Pictures = field(default_factory=Pictures)
-    """How pictures of one's own become images."""
+    """How user pictures become images."""
     hardware: Hardware = field(default_factory=Hardware)
     """What to compute on."""
 
     def check(self) -> None:
-        """Refuse settings that make no sense.
+        """Refuse invalid settings.
 
         Raises:
             ValueError: If a number is out of its range.
@@ -146,7 +146,7 @@ def parse_config(text: str | bytes, where: str) -> TrainConfig:
 
 
 def merge(given: Any, saved: Any, named: Mapping[str, Any] | None = None) -> Any:
-    """Settings that were given, and saved ones for the rest.
+    """Merge given settings with saved ones.
 
     Args:
         given: A dataclass.
@@ -168,7 +168,7 @@ def merge(given: Any, saved: Any, named: Mapping[str, Any] | None = None) -> Any
 
 
 def _explain(error: Any) -> str:
-    """Which fields are wrong, what was expected, and what arrived."""
+    """List the wrong fields, what was expected, and what arrived."""
     words = []
     for one in error.errors():
         place = ".".join(map(str, one["loc"])) or "the file"

@@ -1,4 +1,4 @@
-"""Data sets by name, as a training takes them."""
+"""Data sets by name, for training."""
 
 import os
 from collections.abc import Callable
@@ -55,7 +55,7 @@ LOADERS: dict[str, Callable[..., ImageSet]] = {
 
 
 def is_path(name: str) -> bool:
-    """Whether data are pictures of one's own rather than a data set with a name.
+    """Whether data are user pictures rather than a named data set.
 
     Args:
         name: Name or path.

@@ -1,4 +1,4 @@
-"""What the file of a trained network says beside its weights: how to build it, its task, and the images it takes."""
+"""The description in the file of a trained network: how to build it, its task, and the images it takes."""
 
 import json
 from collections.abc import Callable, Mapping

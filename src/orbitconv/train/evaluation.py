@@ -1,4 +1,4 @@
-"""How often a classifier is wrong."""
+"""Error rate of a classifier."""
 
 from collections.abc import Iterator
 
@@ -42,7 +42,7 @@ def predict(network: nn.Module, images: Pixels) -> Int64[Tensor, " n"]:
 
 
 def error_percent(network: nn.Module, images: Pixels, labels: Int64[Tensor, " n"]) -> float:
-    """Share of images that a network gets wrong.
+    """Share of misclassified images.
 
     Args:
         network: Classifier; it is put in eval mode.

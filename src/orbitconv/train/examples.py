@@ -20,7 +20,7 @@ _TEST_IMAGES, _TEST_PIXELS = 500, 1 << 22
 
 
 class Source(Protocol):
-    """What a training or a test takes its images from: memory, or files that are read as they are needed."""
+    """Where training and tests take images from: memory, or files that are read on demand."""
 
     def __len__(self) -> int:
         """Number of images."""
@@ -44,7 +44,7 @@ class Source(Protocol):
 @final
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Images and their labels.
+    """Images with labels.
 
     Args:
         images: Bytes, which stand for numbers from 0 to 1, or floating-point numbers as they are.

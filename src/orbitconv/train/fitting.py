@@ -168,7 +168,7 @@ def prepared(
 
 
 def _task_of(labels: Tensor, label_smoothing: float) -> Task:
-    """What labels of this shape and type are for."""
+    """The task that labels of this shape and type suggest."""
     if labels.ndim == 1 and not labels.is_floating_point():
         return Classification(label_smoothing)
     if labels.ndim == 2 and labels.is_floating_point():

@@ -1,4 +1,4 @@
-"""Training of a network that is at hand, on images that are at hand."""
+"""Train an existing module on tensors in memory."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ def train(
     what: str = "training",
     progress: ProgressCallback = silent,
 ) -> float:
-    """Train a network in place, where its images are, and keep nothing but its weights.
+    """Train a module in place on the device of its images; only the weights change.
 
     Args:
         network: Classifier.
@@ -66,7 +66,7 @@ def train_examples(
     progress: ProgressCallback = silent,
     on_epoch: Callable[[Row], bool] | None = None,
 ) -> list[Row]:
-    """Train any network in place, with all that the engine can do: augmentation, precision, processes, checkpoints.
+    """Train any module in place, with every feature of the loop: augmentation, precision, processes, checkpoints.
 
     Args:
         network: Classifier; on several processes, with the same weights in each.

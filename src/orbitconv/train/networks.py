@@ -1,4 +1,4 @@
-"""Networks from their settings, and trained ones as one file that holds all it takes to build them again."""
+"""Networks from settings, and trained networks as one self-contained file."""
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
@@ -26,7 +26,7 @@ from orbitconv.train.task import Classification, Task
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TrainedNetwork:
-    """What the file of a trained network holds.
+    """The content of the file of a trained network.
 
     Args:
         network: The network in eval mode, on the CPU.
@@ -52,7 +52,7 @@ class TrainedNetwork:
 
     @torch.no_grad()
     def __call__(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k *hw"]:
-        """Probabilities of the classes, of images that are scaled already."""
+        """Class probabilities of scaled images."""
         return self.task.probabilities(self.network.eval()(images))
 
     def save(self, path: Path | str) -> None:
@@ -216,7 +216,7 @@ def load_trained(path: Path | str) -> tuple[nn.Module, TrainConfig]:
 
 
 def read_trained(path: Path | str, trusted: Collection[str] = ()) -> TrainedNetwork:
-    """Load a trained network with all that its file tells.
+    """Load a trained network with everything in its file.
 
     Args:
         path: Folder of a training that is done, or a file that one wrote (`model.safetensors`, `best.safetensors`).
@@ -234,7 +234,7 @@ def read_trained(path: Path | str, trusted: Collection[str] = ()) -> TrainedNetw
     path = Path(path) / "model.safetensors" if is_folder else Path(path)
     if not path.exists():
         begun = is_folder or (path.parent / CONFIG).exists()
-        hint = " Is the training done? Go on with it with --resume." if begun else ""
+        hint = " Is the training done? Resume it with --resume." if begun else ""
         raise FileNotFoundError(f"{path} is not there.{hint}")
     saved = read_saved(path, "network")
     about = read_description(saved.description, path)

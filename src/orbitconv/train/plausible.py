@@ -1,4 +1,4 @@
-"""Whether a file can hold the network that it describes: decided before anything of the described size is built."""
+"""Checks that a file can hold the network it describes, before anything of the described size is built."""
 
 import math
 import threading
@@ -19,7 +19,7 @@ _WIDER = 10_000  # how much larger than the file a layer of such a candidate may
 
 
 def check_plausible(build: Callable[[], nn.Module], options: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Refuse a description of a network that the weights of the file cannot be those of.
+    """Refuse a description that the weights of the file do not fit.
 
     Numbers among the options are compared with the size of the file, then the network is built on the meta device,
     where it takes no memory, and its state dict is compared with that of the file.

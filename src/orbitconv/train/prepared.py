@@ -1,4 +1,4 @@
-"""Data as a training takes it: images to train and to test on, what is learned from them, and what is known of them."""
+"""Data prepared for training: images to train and test on, the task, and what is known about the images."""
 
 import copy
 from collections.abc import Mapping
@@ -81,7 +81,7 @@ def from_folder(
     seed: int = 0,
     progress: ProgressCallback = silent,
 ) -> Prepared:
-    """Pictures of one's own: in memory if they are small and of one size, else read as they are needed.
+    """User pictures: in memory if they are small and of one size, else read on demand.
 
     Args:
         pictures: The folder.
@@ -157,7 +157,7 @@ def open_folder(
 
 
 def record_split(pictures: PictureFolder, where: Path) -> None:
-    """Write down which picture is for what, if that was drawn.
+    """Record the split, if it was drawn.
 
     Args:
         pictures: The pictures.
@@ -173,7 +173,7 @@ def record_split(pictures: PictureFolder, where: Path) -> None:
 
 
 def _source(data: PictureDataset, workers: int, weights: torch.Tensor | None, progress: ProgressCallback) -> Source:
-    """Pictures in memory, or read as they are needed."""
+    """Pictures in memory, or read on demand."""
     shape = data.shape
     if data.window is not None or shape is None or 4 * len(data) * shape[0] * shape[1] * shape[2] > _IN_MEMORY:
         return Streamed(data=data, workers=workers, weights=weights)
@@ -184,7 +184,7 @@ def _source(data: PictureDataset, workers: int, weights: torch.Tensor | None, pr
 
 
 def evenly(n: int, wanted: int) -> list[int]:
-    """Places that are evenly spread, so that sorted classes all occur.
+    """Evenly spaced indices, so that every class of a sorted list occurs.
 
     Args:
         n: How many there are.

@@ -32,11 +32,11 @@ class TrainNetwork(TrainConfig):
     folder is begun."""
     config: Path | None = None
     """JSON file of settings, such as the config.json of another training; options of the command go before it. What it
-    names goes before the settings in the folder to go on with, which must be the same."""
+    names goes before the settings in the folder to resume, which must be the same."""
     data_dir: Path | None = None
     """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
     cache: Path | None = None
-    """Decode pictures of one's own once into this folder, for pictures that are slow to read or larger than memory."""
+    """Decode your pictures once into this folder, for pictures that are slow to read or larger than memory."""
     checkpoint_every: int | None = None
     """Steps between two checkpoints, beside the one after each epoch."""
     tensorboard: bool = False
@@ -49,14 +49,14 @@ class TrainNetwork(TrainConfig):
             check_positive("TrainNetwork", checkpoint_every=self.checkpoint_every)
 
     def show(self, words: str) -> None:
-        """Say what was found in a folder of pictures, before the training begins; here to nobody.
+        """Report what was found in a folder of pictures before training begins; ignored here.
 
         Args:
             words: What was found.
         """
 
     def complete(self) -> TrainConfig:
-        """What the result depends on: as given, else as in a file of settings or in the folder to go on with.
+        """The settings as given, else from a file of settings or from the folder to resume.
 
         Returns:
             The settings, checked.
@@ -72,10 +72,10 @@ class TrainNetwork(TrainConfig):
         return TrainConfig(**{one.name: getattr(self, one.name) for one in fields(TrainConfig)})
 
     def saved(self) -> TrainConfig | None:
-        """The settings that stand where a default was left as it is.
+        """Settings that replace fields left at their defaults.
 
         Returns:
-            What the file of settings names, and for the rest what the training to go on with began with; None if there
+            What the file of settings names, and for the rest what the training to resume began with; None if there
             is neither.
 
         Raises:
@@ -89,7 +89,7 @@ class TrainNetwork(TrainConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class WholeTraining(TrainNetwork):
-    """Settings of a training that are all meant, defaults too, also where it goes on."""
+    """Settings of a training in which defaults count as given, also on resume."""
 
     def complete(self) -> TrainConfig:
         """What the result depends on, checked."""
@@ -100,7 +100,7 @@ class WholeTraining(TrainNetwork):
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What came of a training.
+    """The result of a training.
 
     Args:
         config: Settings.
@@ -116,18 +116,19 @@ class Trained:
 
 
 def train_network(settings: TrainNetwork, progress: ProgressCallback = silent) -> Trained:
-    """Train one network into a folder, or go on with a training that was stopped.
+    """Train one network into a folder, or resume a stopped training.
 
     Args:
         settings: What to train, how, and where.
-        progress: Called as the work goes on, in process 0.
+        progress: Progress callback, in process 0.
 
     Returns:
         The lines of all epochs, and the file of the network.
 
     Raises:
-        FileExistsError: If the folder holds something and the training in it shall not go on.
-        FloatingPointError: If the loss is no number; the last checkpoint stays, its network as `last.safetensors` too.
+        FileExistsError: If the folder is not empty and the training in it is not to be resumed.
+        FloatingPointError: If the loss is NaN or infinite; the last checkpoint stays, with its network as
+            `last.safetensors`.
         KeyboardInterrupt: After Ctrl-C, once a checkpoint is written, or the network if it was done.
         MemoryError: If the memory does not suffice; says what to lower.
         OSError: If the folder is in use, full, or cannot be written.
@@ -207,7 +208,7 @@ def prepare(config: TrainConfig, settings: TrainNetwork, progress: ProgressCallb
     """
     if is_path(config.data):
         if config.validation_images:
-            raise ValueError("train holds pictures of one's own out by share: give --pictures.val-share.")
+            raise ValueError("train holds out your own pictures by share: give --pictures.val-share.")
         record = settings.out if settings.resume else None
         pictures = open_folder(config, cache=settings.cache, record=record, progress=progress)
         settings.show(str(pictures.found))

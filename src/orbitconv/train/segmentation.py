@@ -83,5 +83,5 @@ class Segmentation(Task):
     def augment(
         self, images: Float[Tensor, "b c h w"], labels: Int64[Tensor, "b h w"], config: Augmentation, draws: Draws
     ) -> tuple[Float[Tensor, "b c h w"], Int64[Tensor, "b h w"]]:
-        """Masks are altered as their images are; each of their pixels stays the label of one pixel."""
+        """Masks are augmented with their images; every pixel remains one label."""
         return augment(images, config, draws), augment_masks(labels, config, draws, self.ignore_index)

@@ -1,4 +1,4 @@
-"""How a network is trained: the settings of the optimizer, of the augmentation and of the machine."""
+"""Settings of the optimizer, of the augmentation and of the hardware."""
 
 import math
 from collections.abc import Collection
@@ -38,12 +38,12 @@ class Training:
     label_smoothing: float = 0.0
     """Share of each label that is spread evenly over all classes."""
     average: float | None = None
-    """Decay, for each step, of an exponential moving average of the weights, which is then what is tested and kept."""
+    """Decay, for each step, of an exponential moving average of the weights, which is then what is tested and saved."""
     clip: float | None = None
     """Largest norm of the gradient; a longer one is shortened to it."""
 
     def check(self) -> None:
-        """Refuse settings that make no sense.
+        """Refuse invalid settings.
 
         Raises:
             ValueError: If a number is out of its range, or a word is not one of those above.
@@ -80,7 +80,7 @@ class Augmentation:
     """Bend every image: standard deviation, in pixels, of how far each of 4x4 points is pulled along each axis."""
 
     def check(self) -> None:
-        """Refuse settings that make no sense.
+        """Refuse invalid settings.
 
         Raises:
             ValueError: If crop or elastic is below zero, or the rotation is not one of those above.
@@ -94,7 +94,7 @@ class Augmentation:
 
 @dataclass(frozen=True, kw_only=True)
 class Hardware:
-    """What to compute on, and how; a run may go on with other hardware than it began with.
+    """What to compute on, and how; a run may resume on other hardware.
 
     For several processes or machines, start the command with torchrun: it says how many there are.
     """
@@ -114,7 +114,7 @@ class Hardware:
     """Give the same bits in every run on a GPU too, at some cost in speed; on a CPU this is always so."""
 
     def check(self) -> None:
-        """Refuse settings that make no sense.
+        """Refuse invalid settings.
 
         Raises:
             ValueError: If a word is not one of those above, or the device cannot compute in the precision.
@@ -131,7 +131,7 @@ class Hardware:
 
 @dataclass(frozen=True, kw_only=True)
 class Pictures:
-    """How pictures of one's own become images; for data that is a folder or a table. See `orbitconv.data.folder`."""
+    """How user pictures become images; for data that is a folder or a table. See `orbitconv.data.folder`."""
 
     size: int | None = None
     """Side that pictures are resized to, in pixels, their largest square middle part; not for masks."""
@@ -160,7 +160,7 @@ class Pictures:
     """Weight of the Dice loss beside the cross-entropy, for masks."""
 
     def check(self) -> None:
-        """Refuse settings that make no sense.
+        """Refuse invalid settings.
 
         Raises:
             ValueError: If a side or a share is out of its range.
@@ -173,14 +173,14 @@ class Pictures:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a training does, apart from network, data and place.
+    """The settings of a training without network, data and folder.
 
     Args:
         training: Optimizer and schedule.
         augmentation: How images are altered.
         hardware: What to compute on.
         seed: Seed of the order of the images, of their augmentation and of dropout.
-        seed_layers: Whether dropout draws from `seed` anew in each step, which going on from a checkpoint needs; if
+        seed_layers: Whether dropout draws from `seed` anew in each step, which resuming from a checkpoint needs; if
             not, it draws from torch's generator as it stands.
         test_every: Epochs between two tests; the last epoch is always followed by one.
         checkpoint_every: Steps between two checkpoints; None for one after each epoch only.
@@ -195,7 +195,7 @@ class Plan:
     checkpoint_every: int | None = None
 
     def check(self) -> None:
-        """Refuse settings that make no sense.
+        """Refuse invalid settings.
 
         Raises:
             ValueError: If a number is out of its range.
@@ -209,6 +209,6 @@ class Plan:
 
 
 def _check_word(owner: str, name: str, value: Any, known: Collection[str]) -> None:
-    """Refuse a word that is not known."""
+    """Refuse an unknown word."""
     if value not in known:
         raise ValueError(f"{owner} expects {name} to be one of {', '.join(known)}, got {value!r}.")

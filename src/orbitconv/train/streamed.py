@@ -1,4 +1,4 @@
-"""Images that are read as they are needed: from picture files, or from any data set or loader of torch."""
+"""Images that are read on demand: from picture files, or from any torch data set or loader."""
 
 from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass, field, replace

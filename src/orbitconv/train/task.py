@@ -1,4 +1,4 @@
-"""What a network learns: its loss, its errors, its labels under augmentation, and what its scores say."""
+"""What a network learns: loss, errors, labels under augmentation, and predictions from scores."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, scores: Float[Tensor, "b k *hw"], labels: Tensor) -> Float[Tensor, ""]:
-        """What training makes small.
+        """The loss.
 
         Args:
             scores: Output of the network.
@@ -38,7 +38,7 @@ class Task(ABC):
 
     @abstractmethod
     def wrong(self, scores: Float[Tensor, "b k *hw"], labels: Tensor) -> Tensor:
-        """How much of the images is wrong, for the line of an epoch.
+        """Summed error of a batch, for the line of an epoch.
 
         Args:
             scores: Output of the network.
@@ -62,7 +62,7 @@ class Task(ABC):
 
     @abstractmethod
     def figures(self, counts: Int64[Tensor, "..."]) -> dict[str, float]:
-        """What the line of an epoch says about a test.
+        """Figures of a test, for the line of an epoch.
 
         Args:
             counts: Sum of what `counts` gave.
@@ -73,7 +73,7 @@ class Task(ABC):
 
     @abstractmethod
     def details(self, counts: Int64[Tensor, "..."]) -> dict[str, float | list[float] | list[list[int]]]:
-        """All that the counts tell, class by class too.
+        """All figures from the counts, also for each class.
 
         Args:
             counts: Sum of what `counts` gave.
@@ -84,7 +84,7 @@ class Task(ABC):
 
     @abstractmethod
     def probabilities(self, scores: Float[Tensor, "b k *hw"]) -> Float[Tensor, "b k *hw"]:
-        """What the scores say about each class.
+        """Class probabilities from scores.
 
         Args:
             scores: Output of the network.
@@ -107,7 +107,7 @@ class Task(ABC):
     def augment(
         self, images: Float[Tensor, "b c h w"], labels: Tensor, config: Augmentation, draws: Draws
     ) -> tuple[Float[Tensor, "b c h w"], Tensor]:
-        """Alter images as drawn, and labels as they change with them.
+        """Augment images as drawn, and labels with them.
 
         Args:
             images: Images.
@@ -144,7 +144,7 @@ class Classification(Task):
         return loss / len(labels)
 
     def wrong(self, scores: Float[Tensor, "b k"], labels: Int64[Tensor, " b"]) -> Int64[Tensor, ""]:
-        """Images of another class than the scores say."""
+        """Number of misclassified images."""
         return (scores.argmax(1) != labels).sum()
 
     def counts(self, scores: Float[Tensor, "b k"], labels: Int64[Tensor, " b"]) -> Int64[Tensor, "k k"]:

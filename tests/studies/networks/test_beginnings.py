@@ -1,4 +1,4 @@
-"""What speaks against a study is said before anything is written or forgotten; what a record says brings it back."""
+"""Problems of a study is said before anything is written or forgotten; what a record says brings it back."""
 
 import json
 import os

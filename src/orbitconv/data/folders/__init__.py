@@ -1,1 +1,1 @@
-"""Pictures of one's own: class folders, images beside masks, tables."""
+"""User pictures: class folders, images beside masks, tables."""

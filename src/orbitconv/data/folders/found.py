@@ -1,4 +1,4 @@
-"""What was found in a folder of pictures, in words."""
+"""A summary of a folder of pictures."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +9,7 @@ _CLASSES = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What lies in a folder, what was chosen, and what was left out.
+    """What a folder contains, what was chosen, and what was left out.
 
     Args:
         root: The folder or table.

@@ -1,4 +1,4 @@
-"""How pictures lie in a folder: class folders, pictures beside masks, or a table; below train/, val/, test/ or not."""
+"""Layouts of picture folders: class folders, images with masks, or a table; with or without train/, val/, test/."""
 
 import os
 from collections import Counter
@@ -27,7 +27,7 @@ EXPECTED = (
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One picture file and what is said of it.
+    """One picture file with its label or mask.
 
     Args:
         path: The file.
@@ -44,7 +44,7 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """What lies in a folder, before any file is opened.
+    """The files of a folder, before any is opened.
 
     Args:
         root: The folder that names are relative to.
@@ -74,7 +74,7 @@ def natural(name: str) -> tuple[int, int, str]:
 
 
 def list_folder(root: Path) -> Listing:
-    """Find out how pictures lie in a folder.
+    """Detect the layout of a folder of pictures.
 
     Args:
         root: The folder.

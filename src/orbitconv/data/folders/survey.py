@@ -1,4 +1,4 @@
-"""What the files of a folder hold: opened once, before anything is learned from them."""
+"""A survey of the files of a folder: each is opened once before training."""
 
 import hashlib
 from collections import Counter
@@ -18,8 +18,8 @@ _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Head:
-    """What is known of a picture file.
+class Header:
+    """The header of a picture file.
 
     Args:
         channels: Channels of a picture.
@@ -57,7 +57,7 @@ def stamp_of(path: Path) -> tuple[int, int]:
 
 def survey(
     files: Sequence[tuple[Path, Path | None]], *, pages: Pages, decode: bool, progress: ProgressCallback
-) -> list[Head | DataError]:
+) -> list[Header | DataError]:
     """Open pictures, and masks where there are some.
 
     Args:
@@ -69,7 +69,7 @@ def survey(
     Returns:
         For each picture what it holds, or why it cannot be used.
     """
-    found: list[Head | DataError] = []
+    found: list[Header | DataError] = []
     for done, (path, mask) in enumerate(files, start=1):
         try:
             found.append(_look_at(path, mask, pages, decode=decode))
@@ -79,7 +79,7 @@ def survey(
     return found
 
 
-def _look_at(path: Path, mask: Path | None, pages: Pages, *, decode: bool) -> Head:
+def _look_at(path: Path, mask: Path | None, pages: Pages, *, decode: bool) -> Header:
     """Open one picture and its mask."""
     with open_picture(path) as opened:
         opened = as_asked(opened, path, pages)
@@ -98,7 +98,7 @@ def _look_at(path: Path, mask: Path | None, pages: Pages, *, decode: bool) -> He
                 )
             numbers, counts = np.unique(labels, return_counts=True)
             values.update(dict(zip(numbers.tolist(), counts.tolist(), strict=True)))
-    return Head(
+    return Header(
         channels=opened.channels, height=opened.height, width=opened.width, kind=opened.kind, limits=opened.limits,
         pages=opened.pages, stamp=stamp_of(path), values=values,
     )  # fmt: skip

@@ -51,7 +51,7 @@ def open_fits(path: Path, *, labels: bool = False) -> Iterator[Opened]:  # noqa:
 
 
 def _opened(fits: Any, file: BinaryIO, path: Path) -> Any:
-    """The units of a file."""
+    """The image units of a file."""
     with _whole(path):
         return fits.open(file, memmap=False)
 

@@ -34,7 +34,7 @@ def open_geotiff(path: Path, *, labels: bool = False) -> Iterator[Opened]:
 
 
 def _opened(source: Any, rasterio: Any, *, labels: bool) -> Opened:
-    """The head of a raster, and how to read its windows."""
+    """The header of a raster, and how to read its windows."""
     bands = [i + 1 for i, one in enumerate(source.colorinterp) if one != rasterio.enums.ColorInterp.alpha]
     bands = bands or list(range(1, source.count + 1))
     bits = source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS")

@@ -37,7 +37,7 @@ def open_npy(path: Path, *, labels: bool = False) -> Iterator[Opened]:  # noqa: 
 
 
 def of_array(array: Shaped[np.ndarray, "..."], path: Path) -> Opened:
-    """Take an unnamed array for a picture: of three axes the shorter one of the first and the last holds channels.
+    """Read an array as a picture: of three axes the shorter one of the first and the last holds channels.
 
     Args:
         array: Array that may lie on disk.

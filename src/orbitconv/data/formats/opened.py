@@ -1,4 +1,4 @@
-"""What a reader of a format hands over: the head of a file, and its pages on demand."""
+"""The interface of format readers: the header of a file, and its pages on demand."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -42,7 +42,7 @@ class Opened:
     place: Mapping[str, Any] | None = None
 
     def joined(self) -> "Opened":
-        """Take the pages for channels of one picture.
+        """Join pages as channels of one picture.
 
         Returns:
             The same file with one page.

@@ -163,7 +163,7 @@ def _check_finite(pixels: Shaped[np.ndarray, "c h w"], valid: Bool[np.ndarray, "
 
 
 def as_asked(opened: Opened, path: Path, pages: Pages) -> Opened:
-    """Refuse a stack whose pages nobody explained, or join them.
+    """Refuse a stack unless the meaning of its pages is given, or join them.
 
     Args:
         opened: The open file.

@@ -49,7 +49,7 @@ def open_pillow(path: Path, *, labels: bool = False) -> Iterator[Opened]:
 
 
 def _opened(picture: Any, path: Path, *, labels: bool) -> Opened:
-    """The head of a picture, and how to read its frames."""
+    """The header of a picture, and how to read its frames."""
     depth, colour_type = _png_depth(path) if picture.format == "PNG" else (8, None)
     orientation = picture.getexif().get(_ORIENTATION, 1)
     width, height = reversed(picture.size) if orientation in {5, 6, 7, 8} else picture.size

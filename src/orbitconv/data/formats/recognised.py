@@ -1,4 +1,4 @@
-"""Which reader a file goes to: its first bytes tell, not its suffix."""
+"""The reader for a file, chosen by its first bytes rather than its suffix."""
 
 import stat
 from collections.abc import Callable
@@ -89,15 +89,15 @@ def reader_of(path: Path) -> _Reader:
         if not stat.S_ISREG(mode):
             raise DataError(f"{path} is no regular file but a folder, pipe or device, expected a picture file.")
         with path.open("rb") as file:
-            head = file.read(132)
+            first_bytes = file.read(132)
     except OSError as error:
         raise unreadable(path, error) from error
     for start, signature, reader in _SIGNATURES:
-        if head[start : start + len(signature)] == signature:
+        if first_bytes[start : start + len(signature)] == signature:
             return reader
     if suffix in _CONVERT:
         raise UnsupportedError(f"{path} cannot be read as a picture: it is {_CONVERT[suffix]}.")
-    if not head:
+    if not first_bytes:
         raise DamagedError(f"{path} cannot be read as a picture: the file is empty. Remove or replace it.")
     if suffix in SUFFIXES:
         raise DamagedError(

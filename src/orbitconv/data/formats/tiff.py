@@ -51,7 +51,7 @@ def open_tiff(path: Path, *, labels: bool = False) -> Iterator[Opened]:
 
 
 def _opened(tiff: Any, path: Path, *, labels: bool) -> Opened:
-    """The head of the first series of pages, and how to read them."""
+    """The header of the first series of pages, and how to read them."""
     first, *others = [series for series in tiff.series if not series.keyframe.is_reduced] or tiff.series
     if others:
         raise UnsupportedError(
@@ -110,7 +110,7 @@ def _opened(tiff: Any, path: Path, *, labels: bool) -> Opened:
 
 
 def _large(series: Any) -> bool:
-    """Whether it pays to decode a part of a series: it is compressed, large, and there is zarr to do it."""
+    """Whether to decode only a part of a series: it is compressed and large, and zarr is installed."""
     mapped = series.dataoffset is not None and series.keyframe.is_memmappable
     return not mapped and series.nbytes > _PARTS_FROM and importlib.util.find_spec("zarr") is not None
 

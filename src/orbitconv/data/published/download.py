@@ -1,4 +1,4 @@
-"""Downloads over HTTP that give up early, carry on where they stopped, and check what came."""
+"""Downloads over HTTP with timeouts, resume and checksums."""
 
 import logging
 import queue
@@ -200,7 +200,7 @@ def _reason(error: Exception) -> str:
 
 @contextmanager
 def _quiet(logger: logging.Logger) -> Iterator[None]:
-    """Keep the notes of pooch off the terminal."""
+    """Silence the log messages of pooch."""
     level = logger.level
     logger.setLevel(logging.WARNING)
     try:

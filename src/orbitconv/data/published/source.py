@@ -1,4 +1,4 @@
-"""What is known about a data set before it is loaded: its files, their checksums, where to get them."""
+"""The description of a data set: its files, their checksums, where to get them."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -50,7 +50,7 @@ class Package:
 
 @dataclass(frozen=True, kw_only=True)
 class Source(ABC):
-    """A data set: what it is, how its files read, and how they come here.
+    """A data set: what it is, how to read its files, and how to download them.
 
     Args:
         name: Name of the set.

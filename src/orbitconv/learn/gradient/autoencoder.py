@@ -68,7 +68,7 @@ class BasisTraining:
     check_every: int = 50
     """Steps between two measurements of the held-out error; each one saves a checkpoint."""
     patience: int = 0
-    """Measurements without a new best error after which training stops; 0 goes on to the end."""
+    """Measurements without a new best error after which training stops; 0 runs to the end."""
     seed: int = 0
     """Seed of the start, the held-out images, the batches and the group elements."""
 
@@ -98,7 +98,7 @@ class BasisTraining:
         )
 
     def check(self) -> None:
-        """Refuse settings that make no sense.
+        """Refuse invalid settings.
 
         Raises:
             ValueError: If a weight or the learning rate is negative or not finite, the share of held-out images is
@@ -120,7 +120,7 @@ class BasisTraining:
 
 
 class TrainedBasis(NamedTuple):
-    """What training gives.
+    """The result of training.
 
     Args:
         basis: The basis with the smallest held-out error met.
@@ -162,7 +162,7 @@ def train_basis(
     """Learn a basis from images by gradient descent.
 
     With `out`, the folder gets `config.json`, one line for each step in `metrics.jsonl`, and `checkpoints`. A run
-    that was stopped, by Ctrl-C or otherwise, goes on from its last checkpoint and ends, on the same machine, at the
+    that was stopped, by Ctrl-C or otherwise, resumes from its last checkpoint and ends, on the same machine, at the
     same bits as one that was not.
 
     Args:
@@ -171,7 +171,7 @@ def train_basis(
         kernel_size: Side of the atoms, in pixels.
         config: How to train.
         start: Basis to start from in place of the configured start; it stays as it is.
-        out: Folder of the record; must be empty or not exist, unless the run shall go on.
+        out: Folder of the record; must be empty or not exist, unless the run is resumed.
         resume: Go on from the checkpoint in `out`, if there is one.
         tensorboard: Write TensorBoard event files to `out` too.
         progress: Called after every step.
@@ -181,7 +181,7 @@ def train_basis(
 
     Raises:
         FileExistsError: If `out` holds a record and `resume` is false.
-        FloatingPointError: If the loss is no number; says at which step.
+        FloatingPointError: If the loss is NaN or infinite; says at which step.
         ModuleNotFoundError: If TensorBoard is asked for and not installed.
         ValueError: If there are too few images, they are constant, smaller than the kernel or not finite, settings
             make no sense, or the record in `out` is of another run.
@@ -258,7 +258,7 @@ class _Run:
         self.best, self.best_error = self._atoms(), self._held_out_error()
 
     def train(self, rows: list[Row], folder: RunFolder | None, progress: ProgressCallback) -> TrainedBasis:
-        """Take the steps that are left."""
+        """Run the remaining steps."""
         config = self.config
         while self.step < config.steps and not self._shall_stop():
             row = self._take_step()
@@ -281,7 +281,7 @@ class _Run:
         return TrainedBasis(best, self.best_error, self.step, rows, self.moments)
 
     def restore(self, folder: RunFolder) -> list[Row]:
-        """Go back to the last checkpoint of a folder, if it has one."""
+        """Restore the last checkpoint of a folder, if it has one."""
         found, rows = folder.load()
         if found is not None:
             state, parts = found.rest, {"basis": {}, "best": {}}

@@ -65,7 +65,7 @@ def fine_tune_basis(
         The relative equivariance error (not squared) of each step.
 
     Raises:
-        FloatingPointError: If the loss is no number; says at which step.
+        FloatingPointError: If the loss is NaN or infinite; says at which step.
         ValueError: If there are no images, or a value is not finite; if no module of the network is a LearnedBasis,
             its group is another one, it puts out no feature map on the group, or the group has no element to turn by.
 

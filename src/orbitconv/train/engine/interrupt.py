@@ -8,14 +8,14 @@ from types import FrameType
 
 
 class StopRequest:
-    """Whether the user, or whoever runs the machine, wants the training to stop."""
+    """Whether a signal asked the training to stop."""
 
     made = False
 
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Note the first Ctrl-C or termination signal instead of acting on it; a second one acts at once.
+    """Record the first Ctrl-C or termination signal instead of acting on it; a second one acts at once.
 
     In threads other than the main one, which get no signals, none is noted.
 
@@ -34,7 +34,7 @@ def stop_requests() -> Iterator[StopRequest]:
 
 @contextmanager
 def _noted(request: StopRequest) -> Iterator[None]:
-    """Handlers that note the first signal."""
+    """Signal handlers that record the first signal."""
 
     def note(_number: int, _frame: FrameType | None) -> None:
         if request.made:

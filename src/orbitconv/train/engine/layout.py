@@ -1,4 +1,4 @@
-"""How features lie in memory while a network trains."""
+"""Memory layout of features during training."""
 
 from dataclasses import replace
 from functools import partial
@@ -10,7 +10,7 @@ from orbitconv.train.settings import Plan
 
 
 def laid_out(plan: Plan, network: nn.Module, device_type: str) -> Plan:
-    """A plan that says whether features lie channels last, where the settings leave it open.
+    """A plan whose memory layout is decided, where the settings say "auto".
 
     They do where that is faster and as exact: on a CPU if the network has layers on a group, whose batch norm adds up
     whole rows (torch's own adds channels-last numbers one by one there, at a cost of a digit or two), and on a GPU in
@@ -32,7 +32,7 @@ def laid_out(plan: Plan, network: nn.Module, device_type: str) -> Plan:
 
 
 def lay_out_gradients(network: nn.Module) -> None:
-    """Give gradients the strides of their weights, as torch's data-parallel training copies others, with a warning.
+    """Give gradients the strides of their weights; DistributedDataParallel copies others, with a warning.
 
     Products of matrices leave other strides on sides of one element, where they mean nothing.
 

@@ -96,7 +96,7 @@ class Loop:
             One line for each epoch, those before the checkpoint included.
 
         Raises:
-            FloatingPointError: If the loss is no number; says at which step.
+            FloatingPointError: If the loss is NaN or infinite; says at which step.
             KeyboardInterrupt: After Ctrl-C, once the step is done and a checkpoint is written; in the last step or the
                 last test, once all is kept.
             ValueError: If the checkpoint is of another training.
@@ -166,7 +166,7 @@ class Loop:
             self._progress(f"{self._what}{FIGURES}{self._meter.figures()}", step, self._total)
 
     def _settle(self) -> None:
-        """Take in the losses so far, and stop at one that is no number."""
+        """Collect the losses so far, and stop if one is NaN or infinite."""
         try:
             self._meter.settle(self.state.step)
         except FloatingPointError as error:
@@ -213,13 +213,13 @@ class Loop:
         return row
 
     def _save(self) -> None:
-        """Write a checkpoint, if there is a place for it."""
+        """Write a checkpoint, if the training has a folder."""
         if self._folder is not None:
             rest = {**self.state.rest(), "meter": self._meter.state()}
             self._folder.save(Checkpoint(step=self.state.step, weights=self.state.weights(), rest=rest))
 
     def _restore(self) -> list[Row]:
-        """Go on from the checkpoint in the folder, if there is one; process 0 reads it for all."""
+        """Resume from the checkpoint in the folder, if there is one; process 0 reads it for all."""
         found, rows = (None, []) if self._folder is None else self._folder.load(self._per_epoch)
         found, rows = self._fabric.broadcast((found, rows))
         if found is not None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Figures:
-    """What an epoch came to so far.
+    """Figures of an epoch so far.
 
     Args:
         loss: Mean loss of its steps.
@@ -58,7 +58,7 @@ class Meter:
         self._pending.append(torch.stack([loss.detach().double(), wrong.double()]))
 
     def settle(self, step: int) -> list[float]:
-        """Take in the steps that were added since the last time.
+        """Sum the steps added since the last call.
 
         Args:
             step: Number of the last of them.
@@ -85,7 +85,7 @@ class Meter:
         return losses
 
     def figures(self) -> Figures:
-        """What the epoch came to, up to the last `settle`.
+        """Figures of the epoch, up to the last `settle`.
 
         Returns:
             Its figures.
@@ -108,7 +108,7 @@ class Meter:
         return {"steps": self._steps, "loss": self._loss, "wrong": self._wrong, "seconds": seconds}
 
     def restore(self, state: dict[str, int | float]) -> None:
-        """Go on from sums; the clock runs from here.
+        """Resume from saved sums; the clock starts now.
 
         Args:
             state: What `state` gave.

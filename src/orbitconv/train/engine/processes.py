@@ -1,4 +1,4 @@
-"""Lightning Fabric for the device and the processes at hand."""
+"""Lightning Fabric for the available devices and processes."""
 
 import atexit
 import logging
@@ -36,7 +36,7 @@ def refuse_torchrun(owner: str) -> None:
 
 @contextmanager
 def launched(hardware: Hardware, device: torch.device | None = None) -> Iterator["Fabric"]:
-    """Get ready to compute: one process on one device, or those that torchrun started, each on its own.
+    """Set up computation: one process on one device, or the processes that torchrun started, one device each.
 
     Args:
         hardware: What to compute on.
@@ -92,7 +92,7 @@ def _end_processes() -> None:
 
 @contextmanager
 def _determinism(wanted: bool) -> Iterator[None]:
-    """Let torch use only algorithms that give the same bits each time."""
+    """Restrict torch to deterministic algorithms."""
     if not wanted:
         yield
         return

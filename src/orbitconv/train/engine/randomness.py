@@ -1,4 +1,4 @@
-"""Random draws as functions of the seed and of the place in the training, so that a checkpoint holds no random state.
+"""Random draws as functions of seed and step, so that checkpoints need no generator state.
 
 All are made on the CPU: they are the same on every device, and do not depend on the number of processes.
 """

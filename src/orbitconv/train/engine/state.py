@@ -1,4 +1,4 @@
-"""Everything that changes while a network trains, as a checkpoint holds it."""
+"""The state of a training, as a checkpoint holds it."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ class TrainingState:
 
     @property
     def tested(self) -> nn.Module:
-        """The network that is tested and kept: with averaged weights if there are any."""
+        """The network that is tested and saved: with averaged weights if there are any."""
         return self.network if self.averaged is None else self.averaged.module
 
     @property
@@ -46,14 +46,14 @@ class TrainingState:
         return self._best or None
 
     def advance(self) -> None:
-        """What follows each step of the optimizer."""
+        """Update the schedule and the average after a step of the optimizer."""
         self.schedule.step()
         if self.averaged is not None:
             self.averaged.update_parameters(self.network)
         self.step += 1
 
     def remember(self, error: float) -> None:
-        """Keep the present weights if their error is the smallest so far.
+        """Store the current weights if their error is the smallest so far.
 
         Args:
             error: Their error on images held out.
@@ -82,7 +82,7 @@ class TrainingState:
         return {f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
 
     def rest(self) -> dict[str, Any]:
-        """All else: numbers, and tensors of the optimizer.
+        """The rest of the state: numbers, and tensors of the optimizer.
 
         Returns:
             A dictionary without objects of our own.
@@ -96,7 +96,7 @@ class TrainingState:
         }
 
     def restore(self, weights: Weights, rest: dict[str, Any]) -> None:
-        """Go on from a checkpoint.
+        """Resume from a checkpoint.
 
         Args:
             weights: What `weights` gave.
@@ -151,6 +151,6 @@ def tested_weights(weights: Weights) -> Weights:
 
 
 def _short(error: Exception) -> str:
-    """The first complaint of a long message."""
+    """The first line of a long error message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:2]).rstrip(".")

@@ -28,7 +28,7 @@ def train_step(
     plan: Plan,
     step: int,
 ) -> tuple[Float[Tensor, ""], Tensor]:
-    """Move the weights once.
+    """Take one step of the optimizer.
 
     Args:
         fabric: The device and the processes.
@@ -63,7 +63,7 @@ def train_step(
 
 
 def measure(fabric: "Fabric", network: nn.Module, source: Source, task: Task) -> dict[str, float]:
-    """Test a network, each process on some of the images, in 32 bits however it is trained.
+    """Test a network in float32, each process on its share of the images.
 
     Args:
         fabric: The device and the processes.

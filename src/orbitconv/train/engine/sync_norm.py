@@ -17,7 +17,7 @@ from orbitconv.nn.norm import follow_statistics
 
 @contextmanager
 def synchronized(network: nn.Module) -> Iterator[None]:
-    """Let every batch norm of a network see the batches of all processes, for as long as the context lasts.
+    """Synchronize every batch norm of a network over all processes within the context.
 
     torch's own SyncBatchNorm works on GPUs only, and replaces the modules; here they stay what they are, subclasses
     such as `orbitconv.nn.GroupBatchNorm2d` included.

@@ -1,4 +1,4 @@
-"""What a study that goes on must have in common with what is there: its folder, or the record of an earlier one."""
+"""What a resumed study must have in common with its folder, or with the record of an earlier one."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from studies.base.results import read_variants
 from studies.networks.settings import NetworkStudy
 from studies.networks.trials import copies_of
 
-# Settings that may change while a study goes on: they are part of the name of a trial or of its row, or do not change
+# Settings that may change when a study is resumed: they are part of the name of a trial or of its row, or do not change
 # its meaning.
 _GROWS = {
     "seeds", "families", "groups", "rotations", "ablations", "copies",
