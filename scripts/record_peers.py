@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 def record_one(library: str, name: str) -> str:
     """Train and record one network."""
     import torch
+
     from peer_networks import SIDE, build, run, run_first, train
     from recorded_networks import FOLDER, record
 

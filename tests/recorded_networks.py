@@ -169,4 +169,6 @@ def _attribute(value: dict[str, Any], spaces: list[SimpleNamespace]) -> Any:
 @functools.cache
 def _stand_in(place: str, name: str) -> type[nn.Module]:
     """A class of their name, with what a conversion asks for."""
-    return type(name, (nn.Module,), {"__module__": place, "basisexpansion": property(lambda self: self._basisexpansion)})
+    return type(
+        name, (nn.Module,), {"__module__": place, "basisexpansion": property(lambda self: self._basisexpansion)}
+    )

@@ -70,16 +70,19 @@ def write_conv(place: Place, ours: nn.Module) -> None:
     """
     theirs: Any = place.module
     kernels = _read_kernels(place)
-    layer = ours[0] if isinstance(ours, nn.Sequential) else ours
+    layer: Any = ours[0] if isinstance(ours, nn.Sequential) else ours
     inputs, outputs = kernels.inputs, kernels.outputs
     expected = GroupConv2d if inputs.is_regular else LiftingConv2d
-    sizes = (inputs.count * theirs.groups, outputs.count, outputs.group, (kernels.side, kernels.side))
-    if not isinstance(layer, expected) or sizes != (
-        layer.in_channels, layer.out_channels, layer.group, layer.kernel_size
-    ):  # fmt: skip
+    wanted = (
+        f"{expected.__name__} {inputs.count * theirs.groups} to {outputs.count}, {outputs.group}, {theirs.kernel_size}"
+    )
+    given = type(layer).__name__
+    if isinstance(layer, LiftingConv2d | GroupConv2d):
+        given += f" {layer.in_channels} to {layer.out_channels}, {layer.group}, {layer.kernel_size[0]}"
+    if wanted != given:
         raise place.refusal(
-            f"the layer given is {layer}. A {expected.__name__} of {sizes[0]} to {sizes[1]} channels on {sizes[2]} was "
-            "expected: the network that this one was converted to, also after training."
+            f"the layer given is {given} (channels, group, kernel size), and {wanted} was expected: that of the "
+            "network which this one was converted to, also after training."
         )
     if (layer.bias is None) != (theirs.bias is None):
         raise place.refusal("one of the two layers has a bias, and the other has none.")

@@ -99,20 +99,17 @@ def read_group(place: Place, space: Any) -> tuple[Group, list[Any]]:
     if space.dimensionality != 2 or order < 1:
         raise place.refusal(f"{space.name} is no finite group of the plane. C_N and D_N have a counterpart.")
     elements = list(space.fibergroup.elements)
-    matrices = [_action(place.library, space, element) for element in elements]
-    turns = sum(np.linalg.det(matrix) > 0 for matrix in matrices)
+    theirs = np.stack([_action(place.library, space, element) for element in elements])
+    turns = int((np.linalg.det(theirs) > 0).sum())
     group = Cyclic(order) if turns == order else Dihedral(order // 2)
-    ordered = []
-    for g in range(order):
-        ours = _TO_XY @ group.matrix(g) @ _TO_XY.T
-        same = [e for e, theirs in zip(elements, matrices, strict=True) if np.allclose(theirs, ours, atol=_TOLERANCE)]
-        if len(same) != 1:
-            raise place.refusal(
-                f"the elements of {space.name} are not those of {group}, whose mirrors are a left-right mirror and its "
-                "turns. Take the axis pi / 2, which is the default."
-            )
-        ordered += same
-    return group, ordered
+    ours = np.stack([_TO_XY @ group.matrix(g) @ _TO_XY.T for g in range(order)])
+    same = np.abs(ours[:, None] - theirs).max((2, 3)) < _TOLERANCE
+    if not (same.sum(1) == 1).all():
+        raise place.refusal(
+            f"the elements of {space.name} are not those of {group}, whose mirrors are a left-right mirror and its "
+            "turns. Take the axis pi / 2, which is the default."
+        )
+    return group, [elements[index] for index in same.argmax(1)]
 
 
 def _action(library: str, space: Any, element: Any) -> Float[np.ndarray, "2 2"]:

@@ -1,11 +1,11 @@
 """GrouPy's p4 and p4m filters as layers here, and back.
 
 GrouPy's filters are arrays w of shape (out, in, s, k, k): s is 1 on the plane, 4 for p4, 8 for p4m. Its element 4 m + r
-is the matrix `diag(-1, 1)^m R(r)` on (row, column): r quarter turns counter-clockwise as displayed, and then, where m is
-1, a mirror that swaps top and bottom. Ours mirror left to right first: `R(q) diag(1, -1)^m`. As
-`diag(-1, 1) R(r) = R(-r) diag(-1, 1) = R(2 - r) diag(1, -1)`, its element 4 + r is our 4 + (2 - r) mod 4, and the quarter
-turns are the same. Its filter at element g reads from g^-1 h, as ours does. So the coefficients in a basis of pixels are
-its filters with elements in our order.
+is the matrix `diag(-1, 1)^m R(r)` on (row, column): r quarter turns counter-clockwise as displayed, and then, where m
+is 1, a mirror that swaps top and bottom. Ours mirror left to right first: `R(q) diag(1, -1)^m`. As
+`diag(-1, 1) R(r) = R(-r) diag(-1, 1) = R(2 - r) diag(1, -1)`, its element 4 + r is our 4 + (2 - r) mod 4; the quarter
+turns are the same. Its filter at element g reads from g^-1 h, as ours does. So the coefficients in a basis of pixels
+are its filters, with elements in our order.
 """
 
 import numpy as np
@@ -70,8 +70,9 @@ def from_groupy(
     shape = tuple(given.shape)
     if given.ndim != 5 or shape[2] not in {1, ours.order} or shape[3] != shape[4] or not given.numel():
         raise ValueError(
-            f"from_groupy expects filters of {group} of shape (out, in, 1 or {ours.order}, k, k), got {shape}. In Chainer "
-            "they are W, in PyTorch weight; those of TensorFlow are flat and have to be reshaped and transposed first."
+            f"from_groupy expects filters of {group} of shape (out, in, 1 or {ours.order}, k, k), got {shape}. In "
+            "Chainer they are W, in PyTorch weight; those of TensorFlow, of shape (k, k, in * s, out), are transposed "
+            "and reshaped first."
         )
     if bias is not None and tuple(torch.as_tensor(bias).shape) != shape[:1]:
         raise ValueError(f"from_groupy expects a bias of {shape[0]} numbers, got {tuple(torch.as_tensor(bias).shape)}.")

@@ -76,8 +76,8 @@ def read_basis(place: Place, kernels: Kernels) -> TabulatedBasis:
         if np.abs(orbits[:, :, g] - moved).max() > _TOLERANCE * scale:
             raise place.refusal(
                 f"element {g} of {group} does not move the pixels of its kernels as the grid does. Either its version "
-                f"of {place.library} orders or turns elements in another way, or its kernels are those of another mirror "
-                "axis: e2cnn 0.2.3 gives all networks of a process those of the first axis."
+                f"of {place.library} orders or turns elements in another way, or its kernels are those of another "
+                "mirror axis: e2cnn 0.2.3 gives all networks of a process those of the first axis."
             )
     span = _span(orbits.sum(1).reshape(len(orbits), -1), orbits.reshape(-1, orbits[0, 0].size))
     atoms = span.reshape(len(span), group.order, -1)

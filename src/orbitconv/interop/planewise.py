@@ -2,7 +2,6 @@
 
 from typing import final
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -39,13 +38,12 @@ class FilterPool2d(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c *g h w"]) -> Float[Tensor, "b c *g h2 w2"]:
         """Down-sample `x`."""
-        planes = x.flatten(1, -3)
+        planes = x.flatten(0, -3).unsqueeze(1)
         if self.windows is not None:
             size, padding, ceil_mode = self.windows
             planes = F.max_pool2d(planes, size, 1, padding, ceil_mode=ceil_mode)
-        weight = self.weight.expand(planes.shape[1], 1, -1, -1)
-        y = F.conv2d(planes, weight, None, self.stride, self.padding, groups=planes.shape[1])
-        return y.unflatten(1, x.shape[1:-2])
+        y = F.conv2d(planes, self.weight[None, None], None, self.stride, self.padding)
+        return y.squeeze(1).unflatten(0, x.shape[:-2])
 
     def extra_repr(self) -> str:
         """Options, for `print`."""
@@ -70,11 +68,5 @@ class PlaneMask(nn.Module):
         self.register_buffer("mask", mask)
 
     def forward(self, x: Float[Tensor, "b c *g h w"]) -> Float[Tensor, "b c *g h w"]:
-        """Mask `x`.
-
-        Raises:
-            ValueError: If the planes have another size.
-        """
-        if x.shape[-2:] != self.mask.shape:
-            raise ValueError(f"PlaneMask expects planes of shape {tuple(self.mask.shape)}, got {tuple(x.shape)}.")
+        """Mask `x`."""
         return x * self.mask

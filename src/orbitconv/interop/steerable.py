@@ -32,7 +32,7 @@ def from_escnn(module: nn.Module) -> nn.Module:
 
     Raises:
         TypeError: If the module is no torch module.
-        ValueError: If it is of another version, or a layer, a field or a group has no counterpart; says which and where.
+        ValueError: If it is of another version, or a layer, field or group has no counterpart; says which and where.
 
     Source: Weiler & Cesa (2019), General E(2)-equivariant steerable CNNs.
     """
@@ -50,7 +50,7 @@ def from_e2cnn(module: nn.Module) -> nn.Module:
 
     Raises:
         TypeError: If the module is no torch module.
-        ValueError: If it is of another version, or a layer, a field or a group has no counterpart; says which and where.
+        ValueError: If it is of another version, or a layer, field or group has no counterpart; says which and where.
 
     Source: Weiler & Cesa (2019), General E(2)-equivariant steerable CNNs.
     """
@@ -117,7 +117,9 @@ def _write(owner: str, library: str, network: nn.Module, module: nn.Module) -> N
         if _is_container(place):
             names, given = ([name for name, _ in _children(m)] for m in (place.module, ours))
             if names != given:
-                raise place.refusal(f"its layers are {', '.join(names)}, those of the network given {', '.join(given)}.")
+                raise place.refusal(
+                    f"its layers are {', '.join(names)}, those of the network given {', '.join(given)}."
+                )
             for (name, child), (_, layer) in zip(_children(place.module), _children(ours), strict=True):
                 write(place.below(name, child), layer)
         elif (rule := _rule(place)) is None:
@@ -162,7 +164,9 @@ def _rule(place: Place) -> Rule | None:
     if _defines(library, kind):
         rule = RULES.get(kind.__name__.removesuffix("2D"))
         if rule is None:
-            raise place.refusal(f"this layer of {library} has no counterpart. docs/interop.md lists those that have one.")
+            raise place.refusal(
+                f"this layer of {library} has no counterpart. docs/interop.md lists those that have one."
+            )
         return rule
     if any(_is_of(library, m) for m in place.module.modules()):
         raise place.refusal(
