@@ -64,7 +64,7 @@ def _digit(paths: tuple[Path, Path]) -> dict[str, Any]:
     index = int((test.labels == 4).nonzero()[0])
     return _scene(
         "a digit", networks, test.images[index].float() / 255, partial(_classes, truth=int(test.labels[index])),
-        "Both networks saw upright digits only. The bar at the right angle is the probability of the true class.",
+        "Both networks saw upright digits only.",
         "probability of the true class",
     )  # fmt: skip
 
@@ -110,7 +110,7 @@ def _scene(
 @torch.inference_mode()
 def _classes(network: TrainedNetwork, image: Tensor, *, truth: int, angle: float) -> dict[str, Any]:
     del angle
-    likely = network(image).softmax(1)[0]
+    likely = network(image)[0]
     best = int(likely.argmax())
     says = f"{network.classes[best]} ({float(likely[best]):.0%})"
     return {"score": round(float(likely[truth]), 4), "says": says, "right": best == truth}
@@ -139,7 +139,7 @@ def maps(network: TrainedNetwork, image: Float[Tensor, "1 c h w"]) -> Iterator[d
         first ones are taken.
     """
     kept: list[Tensor] = []
-    smallest = min(image.shape[-2:]) // 4
+    smallest = min(image.shape[-2:]) // 2
     hooks = [
         module.register_forward_hook(lambda _module, _inputs, output: kept.append(output))
         for module in network.network.modules()

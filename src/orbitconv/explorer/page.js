@@ -1,7 +1,8 @@
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const at = id => document.getElementById(id);
-const css = name => getComputedStyle(document.documentElement).getPropertyValue(name);
+const probe = document.body.appendChild(Object.assign(document.createElement("span"), { hidden: true }));
+const css = name => { probe.style.color = `var(${name})`; return getComputedStyle(probe).color; };
 const unique = values => [...new Set(values)];
 const degrees = value => `${+value.toFixed(1)}°`;
 
@@ -84,12 +85,14 @@ const current = () => data.bases.find(b => b.family === chosen.family && b.group
 const elementName = e => (e.mirror ? "mirrored, " : "") + degrees(e.degrees);
 
 function line(target, rows, key, label, limit) {
+  const marked = css("--second"), usual = css("--first");
   const plot = Plot.plot({
     width: Math.min(560, at(target).clientWidth || 340), height: 200, marginLeft: 48, style: { background: "none", fontSize: "12px", overflow: "visible" },
     ariaLabel: label, x: { label: "angle (degrees)", domain: [0, 360], ticks: d3.range(0, 361, 90) }, y: { label: null, domain: [0, limit], grid: true, nice: true },
-    marks: [Plot.lineY(rows, { x: "degrees", y: key, z: "mirror", stroke: css("--first"), strokeDasharray: d => 0 }),
-      Plot.dot(rows, { x: "degrees", y: key, fill: d => d.now ? css("--second") : css("--first"), r: d => d.now ? 6 : 3 }),
-      Plot.tip(rows, Plot.pointer({ x: "degrees", y: key, title: d => `${d.name}\n${d[key].toFixed(4)}`, fill: css("--ground") }))],
+    marks: [d3.group(rows, d => d.mirror)].flatMap(sides => [...sides.values()].map(side => Plot.lineY([...side, { ...side[0], degrees: 360 }], { x: "degrees", y: key, stroke: css("--first"), strokeDasharray: side[0].mirror ? "4 3" : null })))
+      .concat([
+        Plot.dot(rows, { x: "degrees", y: key, fill: d => d.now ? marked : usual, r: d => d.now ? 6 : 3 }),
+      Plot.tip(rows, Plot.pointer({ x: "degrees", y: key, title: d => `${d.name}\n${d[key].toFixed(4)}`, fill: css("--ground") }))]),
   });
   at(target).replaceChildren(plot);
 }
@@ -104,7 +107,7 @@ function drawBasis() {
   at("norm").value = (norms[now] / norms[0]).toFixed(4);
   at("error").value = basis.errors[count][now].toFixed(4);
   at("basis-note").textContent = `${basis.name}: ${count} of ${basis.kernel[0] * basis.kernel[1]} possible atoms`
-    + (counts.length > 1 ? `, ${basis.recommended} recommended` : "") + ". Errors are measured on random images with the spectrum of photographs.";
+    + (counts.length > 1 ? `, ${basis.recommended} recommended` : "") + ". Errors are measured on random images with the spectrum of photographs." + (basis.elements.some(e => e.mirror) ? " Dashed: mirrored first." : "");
   const strip = basis.elements.map((element, g) => {
     const button = document.createElement("button"), svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     button.type = "button"; button.setAttribute("aria-pressed", g === now); button.title = elementName(element);
@@ -159,14 +162,14 @@ function drawScene() {
 
 // ---- records ------------------------------------------------------------------------------------------------------
 function drawFront() {
-  const { rows, note } = data.front;
+  const { rows, note } = data.front, on = css("--first"), off = css("--soft");
   at("front-note").textContent = note;
   const best = []; for (const r of d3.sort(rows, r => r.work)) if (!best.length || r.error < best.at(-1).error) best.push(r);
   at("front").replaceChildren(Plot.plot({
     width: Math.min(760, at("front").clientWidth || 340), height: 320, marginLeft: 48, style: { background: "none", fontSize: "12px", overflow: "visible" },
     ariaLabel: "Error against multiply-adds", x: { type: "log", label: "multiply-adds of one picture (millions)", ticks: 6, tickFormat: "~s" }, y: { label: "error (%)", grid: true, zero: true },
     marks: [Plot.line(best, { x: "work", y: "error", stroke: css("--line") }),
-      Plot.dot(rows, { x: "work", y: "error", fill: d => best.includes(d) ? css("--first") : css("--soft"), r: 5 }),
+      Plot.dot(rows, { x: "work", y: "error", fill: d => best.includes(d) ? on : off, r: 5 }),
       Plot.tip(rows, Plot.pointer({ x: "work", y: "error", title: d => `${d.network}\n${d.error.toFixed(2)} %, ${d.work} M, ${d.parameters.toLocaleString("en")} parameters`, fill: css("--ground") }))],
   }));
   table("front-table", ["network", "error (%)", "multiply-adds (M)", "parameters"], d3.sort(rows, r => r.error).map(r => [r.network, r.error.toFixed(2), r.work, r.parameters.toLocaleString("en")]));

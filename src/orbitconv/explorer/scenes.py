@@ -1,4 +1,4 @@
-"""Pictures that turn, what two networks say of them, and the networks of the records: measured by a study beforehand."""
+"""Pictures that turn, what two networks say of them, and the networks of a record; measured by a study."""
 
 import json
 import lzma
@@ -10,8 +10,8 @@ def read_scenes() -> dict[str, Any]:
     """Read what `python -m studies explorer` measured.
 
     Returns:
-        `scenes`: for each picture its name, classes, truth, and for each angle the picture and, for each network, feature
-        maps and probabilities; `front`: networks of the records with error and multiply-adds.
+        `scenes`: for each picture its name and, for each angle, the picture and what each network makes of it: feature
+        maps, a score and words; `front`: networks of a record with error and multiply-adds.
     """
     packed = files("orbitconv.explorer").joinpath("scenes.json.xz").read_bytes()
     return json.loads(lzma.decompress(packed))
