@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+from browser import Watched, browser
 from html_page import Page
 from orbitconv.bases import BilinearBasis, ExactBasis, UnitaryBasis
 from orbitconv.data import ImageSet
@@ -211,3 +212,18 @@ def test_progress_of_all_networks_is_one_bar():
                 told(what, done, 2)
     assert {what.partition(" | ")[0] for what, _, _ in steps} == {"networks"}
     assert [done for _, done, _ in steps] == [45, 90, 95, 100, 145, 190, 195, 200]
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [380, 1400])
+def test_it_fits_the_window_and_reads_in_both_schemes(written, tmp_path, width, dark):
+    file = tmp_path / "report.html"
+    file.write_text(written[1], "utf-8")
+    with browser() as chromium:
+        shown = Watched(chromium, file, width, dark=dark)
+        assert shown.wide() <= 0
+        assert shown.cut() == []
+        assert shown.contrast() > 7
+        assert not shown.errors
+        assert shown.requests[0] == file.as_uri()
+        assert all(one.startswith("data:") for one in shown.requests[1:])

@@ -7,6 +7,7 @@ import statistics
 import pytest
 import torch
 
+from browser import Watched, browser
 from digits import small_digits
 from html_page import Page
 from orbitconv.data import DataError
@@ -156,3 +157,18 @@ def test_missing_data_and_damaged_networks_are_told(trained, tmp_path, small_dat
     with pytest.raises(DataError, match="nothing there"):
         write_run_report(RunReport(runs=(trained,), out=tmp_path / "page.html", data_dir=tmp_path / "nowhere"))
     assert not (tmp_path / "page.html").exists()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [380, 1400])
+def test_it_fits_the_window_and_reads_in_both_schemes(written, tmp_path, width, dark):
+    file = tmp_path / "report.html"
+    file.write_text(written[0], "utf-8")
+    with browser() as chromium:
+        shown = Watched(chromium, file, width, dark=dark)
+        assert shown.wide() <= 0
+        assert shown.cut() == []
+        assert shown.contrast() > 7
+        assert not shown.errors
+        assert shown.requests[0] == file.as_uri()
+        assert all(one.startswith("data:") for one in shown.requests[1:])
