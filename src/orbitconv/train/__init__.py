@@ -16,6 +16,7 @@ from orbitconv.train.networks import build_network as build_network
 from orbitconv.train.networks import load_trained as load_trained
 from orbitconv.train.networks import read_trained as read_trained
 from orbitconv.train.networks import save_network as save_network
+from orbitconv.train.networks import write_trained as write_trained
 from orbitconv.train.run import Trained as Trained
 from orbitconv.train.run import TrainNetwork as TrainNetwork
 from orbitconv.train.run import WholeTraining as WholeTraining
