@@ -1,5 +1,6 @@
 """From arguments to a command: a frozen dataclass whose docstrings are the help text, imported when it is called."""
 
+import inspect
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
@@ -35,8 +36,26 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "show-basis": ("show_basis:ShowBasisCommand", "Draw bases: orbits, a filter that turns, spectra."),
     "explore": ("explore:ExploreCommand", "Write a page in which filters and pictures turn."),
     "build-kernel": ("build_kernel:BuildKernelCommand", "Compile the faster products once."),
+    "completion": ("completion:CompletionCommand", "Print what completes commands in a shell."),
 }
 """Name of a command, the class below `orbitconv.cli` that runs it, and what it does in one line."""
+
+EXAMPLES: Mapping[str, str] = {
+    "demo": "orbitconv demo --seeds 3 --out runs/demo-seeds",
+    "train": "orbitconv train --data PICTURES --network.basis spectral-c8-k5 --out runs/mine",
+    "evaluate": "orbitconv evaluate runs/mine --data PICTURES --angles 0 45 90 --layers",
+    "predict": "orbitconv predict runs/mine NEW_PICTURES --turns 8 --csv classes.csv",
+    "report": "orbitconv report runs/mine runs/other --out runs/report.html",
+    "sweep": "orbitconv sweep --data PICTURES --search training.learning_rate=log:1e-3:1e-1 --trials 20",
+    "convert": "orbitconv convert orbitconv.models:resnet18 --image 3 64 64 --group c8 --out mine.safetensors",
+    "export": "orbitconv export runs/mine --format onnx --out mine.onnx",
+    "learn-basis": "orbitconv learn-basis --images PICTURES --kernel-size 5 --out mine.safetensors",
+    "show-basis": "orbitconv show-basis --bases mine.safetensors spectral-c8-k5",
+    "explore": "orbitconv explore --bases mine.safetensors --out mine.html",
+    "build-kernel": "orbitconv build-kernel",
+    "completion": "orbitconv completion bash",
+}
+"""One call of each command, for its help."""
 
 
 def parse(arguments: Sequence[str]) -> Command:
@@ -54,7 +73,8 @@ def parse(arguments: Sequence[str]) -> Command:
     from orbitconv.train.config import read_config
 
     kind = load_class("orbitconv.cli.", COMMANDS[name][0])
-    command = tyro.cli(kind, prog=f"orbitconv {name}", args=words)
+    about = f"{inspect.cleandoc(kind.__doc__ or '')}\n\nExample: {EXAMPLES[name]}"
+    command = tyro.cli(kind, prog=f"orbitconv {name}", description=about, args=words)
     # With saved settings, options are read once more, with those as defaults: what is typed wins, also where it is
     # what the default would have been.
     if name == "train" and (saved := command.saved()) is not None:

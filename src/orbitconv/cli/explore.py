@@ -12,7 +12,7 @@ from orbitconv.explorer import write_page
 class ExploreCommand:
     """Write a page in which filters and pictures turn: one file that needs no server and no network.
 
-    Takes about half a minute. Example: orbitconv explore --bases mine.safetensors --out mine.html
+    Takes about half a minute.
     """
 
     out: Path = Path("runs/explore.html")
