@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from studies.base.results import read, record
+from studies.base.results import read
 from studies.base.summary import Rows, grouped, mean, spread, values, where
 from studies.pages.markdown import network_name, table
 
@@ -14,12 +14,13 @@ def eurosat() -> str:
 
 
 def eurosat_time() -> str:
-    """The network on a group that sets the time, and plain ones that are trained for as long."""
-    found = record("eurosat")
-    family, group = str(found["config"]["time_of"]).split("-")[:2]
-    rows = found["rows"]
-    learned = where(rows, table="equal parameters", family=family, group=group)
-    return _satellite([*learned, *where(rows, table="equal time")])
+    """Each network on a group, and plain ones that are trained for as long."""
+    rows: list[Mapping[str, Any]] = []
+    longer = where(read("eurosat"), table="equal time")
+    for other in dict.fromkeys(str(row["network"]).partition(", as long as ")[2] for row in longer):
+        rows += where(read("eurosat"), table="equal parameters", network=other)
+        rows += [row for row in longer if str(row["network"]).endswith(f", as long as {other}")]
+    return _satellite(rows)
 
 
 def _satellite(rows: Rows) -> str:

@@ -68,7 +68,7 @@ def study_eurosat(config: EuroSat, progress: ProgressCallback = silent) -> Recor
     journal = Journal(config.out, config.fixed, overwrite=config.overwrite, also=("networks",))
     train, test = pictures(config, progress)
     equal = compared(config)
-    widths = sorted({config.plain_width, *config.equal_time})
+    widths = sorted(set(config.equal_time))
     plain = [Subject(f"plain, {width} channels", None, width, config.training.epochs) for width in widths]
     steps = {
         str(row["network"]): float(row["step_ms"] or 0)
@@ -79,8 +79,7 @@ def study_eurosat(config: EuroSat, progress: ProgressCallback = silent) -> Recor
             one, name=f"{one.name}, as long as {other.name}",
             epochs=max(1, round(one.epochs * steps[other.name] / steps[one.name])),
         )
-        for other in equal if other.basis in config.time_of
-        for one in plain if one.plain_width in config.equal_time
+        for other in equal if other.basis in config.time_of for one in plain
     ]  # fmt: skip
     steps |= {one.name: steps[one.name.partition(", as long as ")[0]] for one in longer}
     tables = {"equal parameters": equal, "equal time": longer}
