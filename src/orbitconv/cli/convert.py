@@ -10,10 +10,11 @@ import tyro
 from orbitconv._support.files import check_replaceable
 from orbitconv.cli.terminal import Terminal
 from orbitconv.conversion import Converted
-from orbitconv.train import Builder, read_trained, write_trained
+from orbitconv.train import Builder, read_trained
 from orbitconv.train.builder import TRUSTED, converted
 from orbitconv.train.config import Network, Option, TrainConfig
 from orbitconv.train.engine.state import weights_of
+from orbitconv.train.networks import write_trained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ class ConvertCommand:
         """
         check_replaceable(self.out, overwrite=self.overwrite)
         plain, builder = self._plain()
-        width: Any = self.width if self.width in {"channels", "params", "compute"} else float(self.width)
+        width = _width(self.width)
         conversion = {
             "group": self.group, "basis": self.basis, "image": list(self.image), "width": width, "output": self.output,
             "pool": self.pool, "exact": self.exact, "strict": self.strict,
@@ -103,3 +104,13 @@ class ConvertCommand:
                 "twin's equivariant form instead: orbitconv train --network.basis spectral-c8."
             )
         return trained.network, trained.builder
+
+
+def _width(words: str) -> Any:
+    """One of the three words, or a number."""
+    if words in {"channels", "params", "compute"}:
+        return words
+    try:
+        return float(words)
+    except ValueError:
+        raise ValueError(f"--width expects channels, params, compute or a number, got {words!r}.") from None

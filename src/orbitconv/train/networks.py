@@ -1,7 +1,7 @@
 """Networks from settings, and trained networks as one self-contained file."""
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -140,6 +140,23 @@ def starting_network(
             f"{len(start.classes)} classes, got data with {in_channels} and {num_classes}. Build it for these."
         )
     return start.network.train(), start.builder
+
+
+def described(config: TrainConfig, builder: Builder | None) -> TrainConfig:
+    """Settings that name the basis of a network that comes from a file.
+
+    Args:
+        config: Settings of the training.
+        builder: What builds the network; None if the settings do.
+
+    Returns:
+        The settings; for a converted network with its basis and group, for another one with none.
+    """
+    if builder is None:
+        return config
+    conversion = builder.conversion or {}
+    basis = f"{conversion['basis'].partition('-')[0]}-{conversion['group']}" if "basis" in conversion else "none"
+    return replace(config, network=replace(config.network, basis=basis.lower()))
 
 
 def write_trained(

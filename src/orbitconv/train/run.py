@@ -16,7 +16,7 @@ from orbitconv.train.engine.loop import Loop
 from orbitconv.train.engine.processes import launched
 from orbitconv.train.engine.state import Weights, tested_weights, weights_of
 from orbitconv.train.examples import Examples
-from orbitconv.train.networks import starting_network, write_trained
+from orbitconv.train.networks import described, starting_network, write_trained
 from orbitconv.train.prepared import Prepared, as_unet, from_folder, from_image_sets, open_folder, record_split
 from orbitconv.train.task import Classification
 
@@ -139,6 +139,7 @@ def train_network(settings: TrainNetwork, progress: ProgressCallback = silent) -
     config = as_unet(config, data.task)
     with launched(config.hardware) as fabric:
         network, builder = starting_network(config, data.channels, len(data.classes), settings.trust)
+        config = described(config, builder)
         plan = config.plan(settings.checkpoint_every)
         what = f"train {config.network.model}"
         loop = Loop(fabric, network, data.train, data.tests, plan, task=data.task, what=what, progress=progress)
