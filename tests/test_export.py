@@ -23,7 +23,7 @@ def load(path, file_format):
     if file_format == "torch":
         return torch.load(path, weights_only=False)
     if file_format == "torchscript":
-        with pytest.warns(DeprecationWarning, match="deprecated"):
+        with pytest.warns((DeprecationWarning, FutureWarning), match="`torch.jit.load` is deprecated"):
             return torch.jit.load(path)
     session = pytest.importorskip("onnxruntime").InferenceSession(path, providers=["CPUExecutionProvider"])
     (entry,), (result,) = session.get_inputs(), session.get_outputs()

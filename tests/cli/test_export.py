@@ -23,7 +23,7 @@ def training(tmp_path):
 
 
 @pytest.mark.parametrize(("file_format", "suffix"), [("torch", "pt"), ("torchscript", "ts")])
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated")
 def test_a_trained_network_becomes_one_file(training, capsys, file_format, suffix):
     main(["export", str(training), "--format", file_format, "--size", "16"])
     path = training / f"model.{suffix}"

@@ -55,7 +55,7 @@ def test_processes_share_one_sweep_whatever_happens_to_one_of_them(tmp_path, cap
     finally:
         endless.kill()
     assert endless.returncode == 130, complained
-    assert "keeps all trials that ended; the same command goes on" in " ".join(said.split())
+    assert "keeps all trials that ended; the same command resumes it" in " ".join(said.split())
     assert "Traceback" not in said + complained
     (tmp_path / "here").rename(tmp_path / "stopped")
 

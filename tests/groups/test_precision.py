@@ -51,7 +51,7 @@ def _outside(function, *args):
 
 
 # torch compiles its forward-mode formulas by TorchScript on first use.
-compiles = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+compiles = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
 
 
 @compiles

@@ -167,8 +167,8 @@ def versions() -> dict[str, str]:
     Returns:
         Name and version of each one installed.
     """
-    found = {"python": platform.python_version()}
-    for name in ("orbitconv", "torch", "numpy", "escnn", "e2cnn"):
+    found = {"python": platform.python_version(), "torch": str(torch.__version__)}
+    for name in ("orbitconv", "numpy", "escnn", "e2cnn"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

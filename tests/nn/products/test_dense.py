@@ -51,7 +51,7 @@ def test_the_weight_comes_in_the_layout_of_the_planes(channels_last):
 
 
 @LAST
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, where it first takes a forward-mode derivative
+@pytest.mark.filterwarnings("ignore:`torch.jit")  # torch's own, where it first takes a forward-mode derivative
 @pytest.mark.parametrize("group", [Cyclic(3), Dihedral(2), Dihedral(3)], ids=str)
 def test_gradients_of_first_and_second_order_are_those_of_differences(group, channels_last):
     inputs = sample(group, (1, 2), 2, (2, 1))

@@ -227,7 +227,7 @@ def always_by_fourier(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "expected_share", lambda *_, **__: 0.5)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, where it first takes a forward-mode derivative
+@pytest.mark.filterwarnings("ignore:`torch.jit")  # torch's own, where it first takes a forward-mode derivative
 def test_derivatives_of_every_kind_go_through_parts(monkeypatch):
     dense, other = pair(HarmonicBasis(Cyclic(3), 2), (1, 2))
     other.fourier = "auto"

@@ -155,7 +155,7 @@ def test_atoms_that_change_are_seen(built_kernel, calls):
     assert_near([layer(x) - layer.bias[:, None, None, None]], [2 * (before - layer.bias[:, None, None, None])])
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, where it first takes a forward-mode derivative
+@pytest.mark.filterwarnings("ignore:`torch.jit")  # torch's own, where it first takes a forward-mode derivative
 def test_what_it_does_not_know_goes_on_in_torch(built_kernel, calls):
     layer, x = layer_of("spectral-c8-k3", (3, 2)), torch.randn(2, 2, 8, 7, 7)
     coefficients = layer.coefficients.detach()

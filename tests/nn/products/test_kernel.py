@@ -125,7 +125,7 @@ def test_operators_keep_the_rules_of_torch(built_kernel):
         assert set(checked.values()) == {"SUCCESS"}
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, where it first takes a forward-mode derivative
+@pytest.mark.filterwarnings("ignore:`torch.jit")  # torch's own, where it first takes a forward-mode derivative
 def test_gradients_have_derivatives_along_a_direction(built_kernel):
     layer = GroupConv2d(2, 3, "spectral-c4-k3", padding=1, fourier=False, dtype=torch.float64)
     x = torch.randn(2, 2, 4, 5, 5, dtype=torch.float64)
