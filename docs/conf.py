@@ -23,6 +23,7 @@ extensions = [
     "command_help",
     "public_names",
     "plain_docstrings",
+    "static_explorer",
 ]
 exclude_patterns = ["_build", "tutorials/*.py"]
 source_suffix = {".md": "myst-nb"}
