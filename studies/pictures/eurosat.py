@@ -65,6 +65,7 @@ class EuroSat(PictureStudy):
 
 def study_eurosat(config: EuroSat, progress: ProgressCallback = silent) -> Record:
     """Time a training step of every network, then train and test all, seed by seed."""
+    _ = config.pictures  # refused before a folder is made
     journal = Journal(config.out, config.fixed, overwrite=config.overwrite, also=("networks",))
     train, test = pictures(config, progress)
     equal = compared(config)

@@ -83,6 +83,7 @@ class EightPasses(nn.Module):
 
 def study_nuclei(config: Nuclei, progress: ProgressCallback = silent) -> Record:
     """Train and test every network, seed by seed, then time them on one picture."""
+    _ = config.pictures  # refused before a folder is made
     journal = Journal(config.out, config.fixed, overwrite=config.overwrite, also=("networks", "decoded"))
     data = pictures(config, progress)
     subjects = compared(config)

@@ -53,9 +53,10 @@ class PictureStudy:
     def pictures(self) -> Path:
         """The folder of the pictures."""
         root = self.data_dir or os.environ.get("ORBITCONV_DATA")
-        if root is None:
-            raise ValueError(
-                f"study {self.study} expects the folder {self.study}/ in --data-dir or ORBITCONV_DATA, got neither."
+        if root is None or not (Path(root) / self.study).is_dir():
+            raise FileNotFoundError(
+                f"study {self.study} expects a folder {self.study}/ of pictures in --data-dir or ORBITCONV_DATA, got "
+                f"{root or 'neither'}."
             )
         return Path(root) / self.study
 

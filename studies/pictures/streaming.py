@@ -61,6 +61,8 @@ class Streaming:
     def __post_init__(self) -> None:
         check_positive("streaming", pictures=self.pictures, distinct=self.distinct, window=self.window)
         check_positive("streaming", side=self.side, rounds=self.rounds)
+        if self.window > self.side:
+            raise ValueError(f"streaming expects a window of at most {self.side} pixels, got {self.window}.")
 
     def run(self) -> None:
         """Generate, measure, remove, and print."""
@@ -130,15 +132,17 @@ class InMemory(Dataset[tuple[Tensor, Tensor]]):
         return self._scaling.floats(replace(picture, pixels=window)), label
 
 
-def train_one_epoch(kind: str, root: Path, window: int, workers: int) -> dict[str, float]:
+def train_one_epoch(kind: str, root: Path, window: int, workers: int, batch_size: int = 32) -> dict[str, float]:
     """Images in a second, and the largest resident size of this process and its readers, in gigabytes."""
-    torch.set_num_threads(1)
     found = orbitconv.data.folder(root, window=window, check="headers")
     data: Data = found if kind == "disk" else InMemory(found)
     network = build_model("small", "spectral-c8-k3", plain_width=8, num_classes=len(_CLASSES), in_channels=3)
     with _resident_size() as sizes:
         made = orbitconv.fit(
-            network, data, training=Training(epochs=1, batch_size=32), hardware=Hardware(device="cpu", workers=workers)
+            network,
+            data,
+            training=Training(epochs=1, batch_size=batch_size),
+            hardware=Hardware(device="cpu", workers=workers),
         )
     return {"images_per_second": float(made.rows[-1]["images_per_second"]), "resident_gigabytes": max(sizes) / 1e9}
 
@@ -182,4 +186,5 @@ def _in_a_process(kind: str, root: Path, config: Streaming) -> dict[str, float]:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)
     sys.stdout.write(json.dumps(train_one_epoch(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))))
