@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+import math
 from typing import Any, NoReturn
 
 
@@ -41,3 +42,19 @@ def read_json(path: Path) -> Any:
 
 def _refuse(word: str) -> NoReturn:
     raise ValueError(f"its JSON holds {word}")
+
+
+def without_nan(value: Any) -> Any:
+    """Figures as JSON can hold them: None in place of NaN and infinity.
+
+    Args:
+        value: Numbers, strings, lists and dictionaries.
+
+    Returns:
+        The same, with tuples as lists.
+    """
+    if isinstance(value, dict):
+        return {name: without_nan(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

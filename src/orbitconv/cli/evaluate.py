@@ -66,11 +66,11 @@ def _errors(record: Record) -> Table:
     return table
 
 
-def _shown(value: float | dict[str, float]) -> str:
-    """One number, or one for each threshold."""
+def _shown(value: float | dict[str, float] | None) -> str:
+    """A figure, or one for each threshold; a dash for what is not defined, as of a class that does not occur."""
     if isinstance(value, dict):
-        return ", ".join(f"{one:.4f} at {name}" for name, one in value.items())
-    return f"{value:.4f}"
+        return ", ".join(f"{_shown(one)} at {name}" for name, one in value.items())
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _classes(figures: dict[str, dict[str, Any]]) -> Table:
@@ -80,7 +80,7 @@ def _classes(figures: dict[str, dict[str, Any]]) -> Table:
     for column in ("class", *numbers):
         table.add_column(column, justify="left" if column == "class" else "right")
     for one in next(iter(numbers.values())):
-        table.add_row(Text(one), *(f"{of[one]:.4f}" for of in numbers.values()))
+        table.add_row(Text(one), *(_shown(of[one]) for of in numbers.values()))
     return table
 
 

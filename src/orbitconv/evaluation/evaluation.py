@@ -13,6 +13,7 @@ from torch import nn
 from orbitconv._support.checks import check_positive
 from orbitconv._support.devices import find_device
 from orbitconv._support.files import check_writable
+from orbitconv._support.json_text import without_nan
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data import ImageSet, rotated
 from orbitconv.data.rotation import TEST_SEED
@@ -164,6 +165,7 @@ def _evaluate_pictures(
         )  # fmt: skip
     if "equivariance" in found:
         made.extra["equivariance"] = found["equivariance"]
+    found = without_nan(found)
     made.extra["figures"] = {
         key: value for key, value in found.items() if isinstance(value, int | float | dict) and key not in _IN_ROWS
     }

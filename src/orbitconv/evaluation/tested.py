@@ -113,7 +113,7 @@ def evaluate_prepared(
         )
         found["error_random"], found["changed_random"] = astuple(figures[RANDOM])
     if layers:
-        found["equivariance"] = layers_record(module, _few(source, layers))
+        found["equivariance"] = layers_record(module, few_images(source, layers))
     pictures = getattr(source, "data", None)
     if isinstance(trained.task, Segmentation) and isinstance(pictures, PictureDataset) and pictures.objects:
         for name, values in zip(("object_f1", "object_f1_watershed"), _objects(trained, source, pictures), strict=True):
@@ -121,8 +121,16 @@ def evaluate_prepared(
     return found
 
 
-def _few(source: Source, wanted: int) -> Float[Tensor, "n c s s"]:
-    """The middle of the first images: squares of one size, and few enough for their features to fit in memory."""
+def few_images(source: Source, wanted: int) -> Float[Tensor, "n c s s"]:
+    """The middle of the first images: squares of one size, and few enough for the features of all layers to fit.
+
+    Args:
+        source: Images of any sizes.
+        wanted: How many at most.
+
+    Returns:
+        Images.
+    """
     images: list[Tensor] = []
     for batch, _ in source.batches(0, 1):
         images += as_numbers(batch)

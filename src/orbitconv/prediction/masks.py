@@ -182,7 +182,10 @@ class _Work:
             row["share"] = dict(zip(trained.classes, shares.tolist(), strict=True))
             mask: Shaped[np.ndarray, "h w"] = classes
             if config.objects is not None:
-                mask = objects_of(np.where(picture.valid, classes, 0), config.objects)
+                if not picture.valid.all():
+                    classes[~picture.valid] = 0
+                mask = objects_of(classes, config.objects)
+                del classes
                 row["objects"] = int(mask.max())
                 mask = mask.astype(np.uint16) if row["objects"] < 1 << 16 else mask
             missing = None

@@ -14,7 +14,7 @@ from orbitconv.report.figures import looks_of
 from orbitconv.report.grouping import BASIS, Kind, final_errors
 from orbitconv.report.measure import Measured, Tested, measure_networks, steps
 from orbitconv.report.mistakes import Judgement, judge
-from orbitconv.report.own_pictures import test_set
+from orbitconv.report.own_pictures import OwnFigures, measure_own
 from orbitconv.report.runs import Run
 from orbitconv.train import load_trained
 from orbitconv.train.datasets import is_path, is_turned, load_split
@@ -34,6 +34,7 @@ class Outcome:
         measured: What was measured on each finished run, by folder.
         networks: The first finished network of each kind that has one, by the name of the kind.
         judged: What it makes of the test images.
+        own: What it makes of test pictures of one's own, which take the place of `images` and `judged`.
     """
 
     data: str
@@ -42,6 +43,7 @@ class Outcome:
     measured: dict[Path, Measured] = field(default_factory=dict)
     networks: dict[str, nn.Module] = field(default_factory=dict)
     judged: dict[str, Judgement] = field(default_factory=dict)
+    own: dict[str, OwnFigures] = field(default_factory=dict)
 
     @property
     def turned_already(self) -> bool:
@@ -97,7 +99,7 @@ def run_tests(
         data: Name of the data set.
         kinds: The kinds of networks that were trained on it.
         test_images: Test images at most, the first of the test set.
-        degrees: Turns of the test images, in degrees.
+        degrees: Turns of the test images, in degrees; pictures of one's own are turned by those up to 90.
         data_dir: Folder with the data sets.
         device: Where to compute.
         progress: Called as the work goes on.
@@ -109,12 +111,13 @@ def run_tests(
         DataError: If the data set cannot be found, or is damaged.
         ValueError: If a network cannot be read.
     """
+    if is_path(data):
+        return _own_tests(data, kinds, test_images, degrees, device, progress)
     outcome = Outcome(data=data, kinds=kinds)
     runs = [run for kind in kinds for run in kind.finished]
     if not runs:
         return outcome
-    own = is_path(data)
-    test = test_set(runs[0], test_images, progress) if own else load_split(data, "test", data_dir, progress)
+    test = load_split(data, "test", data_dir, progress)
     images = outcome.images = test.take(min(test_images, len(test))).to(device)
     networks = [load_trained(run.folder)[0].to(device) for run in runs]
     angles = () if outcome.turned_already else tuple(degrees)
@@ -134,4 +137,21 @@ def run_tests(
         if kind.finished:
             network = outcome.networks[kind.name] = by_folder[kind.finished[0].folder]
             outcome.judged[kind.name] = judge(network, images, turned, MISTAKES)
+    return outcome
+
+
+def _own_tests(
+    data: str, kinds: list[Kind], test_images: int, degrees: Sequence[int], device: torch.device,
+    progress: ProgressCallback,
+) -> Outcome:  # fmt: skip
+    """Test every finished run on pictures of one's own."""
+    outcome = Outcome(data=data, kinds=kinds)
+    angles = [one for one in degrees if one <= 90]
+    where = "cuda" if device.type == "cuda" else "cpu"
+    for kind in kinds:
+        for run in kind.finished:
+            trained, measured, figures = measure_own(run, test_images, angles, where, progress)
+            outcome.measured[run.folder] = measured
+            outcome.networks.setdefault(kind.name, trained.network)
+            outcome.own.setdefault(kind.name, figures)
     return outcome

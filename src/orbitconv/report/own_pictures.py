@@ -1,87 +1,95 @@
-"""Runs on pictures of one's own: their test images, and a page that shows masks beside the truth."""
+"""Tests of runs on pictures of one's own, of any task: figures, and the pictures that are most wrong."""
 
 import io
 from collections.abc import Sequence
-from dataclasses import replace
-from html import escape
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
 from orbitconv._support.devices import Device
 from orbitconv._support.optional import import_optional
 from orbitconv._support.progress import ProgressCallback
-from orbitconv.data import ImageSet
-from orbitconv.evaluation.tested import evaluate_prepared
+from orbitconv.evaluation.network_facts import group_of
+from orbitconv.evaluation.tested import evaluate_prepared, few_images
+from orbitconv.models import count_multiply_adds, count_parameters
 from orbitconv.prediction.overlay import overlay
-from orbitconv.report.html import document, image, number, table
+from orbitconv.report.measure import LAYER_IMAGES, Measured, layer_errors
 from orbitconv.report.runs import Run
-from orbitconv.train.examples import as_numbers
+from orbitconv.train.examples import Source, as_numbers
 from orbitconv.train.networks import TrainedNetwork, read_trained
-from orbitconv.train.prepared import Prepared, evenly, from_folder, open_folder
+from orbitconv.train.prepared import Prepared, from_folder, open_folder
+from orbitconv.train.segmentation import Segmentation
 
-_SHOWN = 8
+_SHOWN = 12
 
 
-def test_set(run: Run, test_images: int, progress: ProgressCallback) -> ImageSet:
-    """The test pictures of a run on class folders, as bytes.
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """A picture that a network gets wrong.
 
     Args:
-        run: The run.
-        test_images: At most so many, evenly spread.
-        progress: Called while they are read.
-
-    Returns:
-        Images whose numbers from 0 to 1 are rounded to bytes.
-
-    Raises:
-        ValueError: If they differ in size, or have several labels each.
+        png: The picture; for masks beside itself with the mask of the network and with the true one laid over it.
+        caption: What is wrong, in words.
     """
-    data = _data(run, read_trained(run.folder), test_images, progress)
-    assert data.pictures is not None
-    pictures = data.pictures.test or data.pictures.val or data.pictures.train
-    if data.pictures.task != "classification" or pictures.shape is None:
-        raise ValueError(
-            f"report expects test pictures of one size and one class each, got others in {run.config.data}."
-        )
-    images, labels = zip(*(pictures[i] for i in evenly(len(pictures), test_images)), strict=True)
-    return ImageSet(
-        images=(255 * torch.stack(images).clamp(0, 1)).round().to(torch.uint8), labels=torch.stack(labels),
-        classes=data.classes, name=run.config.data, split="test",
-    )  # fmt: skip
+
+    png: bytes
+    caption: str
 
 
-def mask_page(runs: Sequence[Run], test_images: int, device: Device, progress: ProgressCallback) -> str:
-    """A page about networks that label pixels: figures, and pictures with their masks, the worst first.
+@dataclass(frozen=True, kw_only=True)
+class OwnFigures:
+    """What one network makes of test pictures.
 
     Args:
-        runs: Finished runs.
-        test_images: Test pictures at most for each.
+        classes: Names of the classes.
+        pictures: Number of test pictures.
+        masks: Whether it labels pixels.
+        found: What `orbitconv.evaluate` gives.
+        examples: The pictures that are most wrong, the worst first.
+    """
+
+    classes: tuple[str, ...]
+    pictures: int
+    masks: bool
+    found: dict[str, Any]
+    examples: tuple[Example, ...]
+
+
+def measure_own(
+    run: Run, test_images: int, degrees: Sequence[int], device: Device, progress: ProgressCallback
+) -> tuple[TrainedNetwork, Measured, OwnFigures]:
+    """Test a run on the test pictures of its folder.
+
+    Args:
+        run: The run, finished.
+        test_images: Pictures at most, evenly spread.
+        degrees: Turns of all pictures together.
         device: Where to compute.
         progress: Called as the work goes on.
 
     Returns:
-        The page, as HTML.
+        The network, its errors as of a data set with a name, and all figures of its task.
     """
-    rows, parts, record = [], [], []
-    for run in runs:
-        trained = read_trained(run.folder)
-        data = _data(run, trained, test_images, progress)
-        found = evaluate_prepared(trained, data, angles=(0, 45, 90), device=device, progress=progress)
-        at = found["error_at"]
-        name = f"{run.folder.name} ({run.config.network.basis})"
-        figures = [number(found[key]) for key in ("mean_iou", "mean_dice")]
-        objects = found.get("object_f1", {}).get("0.5")
-        rows.append([escape(name), *figures, number(objects), *(f"{at[key]:.2f} %" for key in ("0", "45", "90"))])
-        parts.append(f"<h2>{escape(name)}</h2>\n{_examples(trained, data)}")
-        record.append({"run": run.folder.name, **{k: v for k, v in found.items() if k != "confusion"}})
-    head = ["network", "mean IoU", "mean Dice", "F1 of objects at IoU 0.5", "error at 0°", "at 45°", "at 90°"]
-    errors = table("Test pictures; the error is 1 less the mean IoU", head, rows)
-    return document(
-        "Networks that label pixels", f"<h1>Networks that label pixels</h1>\n{errors}\n{''.join(parts)}", record
-    )
+    trained = read_trained(run.folder)
+    data = _data(run, trained, test_images, progress)
+    found = evaluate_prepared(trained, data, angles=degrees, device=device, progress=progress)
+    source = data.tests.get("test", data.tests.get("validation", data.train))
+    network = trained.network.cpu()
+    few = few_images(source, LAYER_IMAGES)
+    measured = Measured(
+        parameters=count_parameters(network), multiply_adds=count_multiply_adds(network, tuple(few.shape[1:])),
+        group=group_of(network), layers=layer_errors(network, few), error=found["error_percent"],
+        random_error=found["error_random"], by_angle={one: found["error_at"][f"{one:g}"] for one in degrees},
+    )  # fmt: skip
+    figures = OwnFigures(
+        classes=trained.classes, pictures=len(source), masks=isinstance(trained.task, Segmentation), found=found,
+        examples=_examples(trained, source),
+    )  # fmt: skip
+    return trained, measured, figures
 
 
 def _data(run: Run, trained: TrainedNetwork, test_images: int, progress: ProgressCallback) -> Prepared:
@@ -95,29 +103,43 @@ def _data(run: Run, trained: TrainedNetwork, test_images: int, progress: Progres
 
 
 @torch.no_grad()
-def _examples(trained: TrainedNetwork, data: Prepared) -> str:
-    """Pictures with the mask of the network beside the true one, the most wrong first."""
-    source = data.tests.get("test", data.tests.get("validation", data.train))
-    network = trained.network.cpu()
-    seen: list[tuple[float, Tensor, Tensor, Tensor]] = []
+def _examples(trained: TrainedNetwork, source: Source) -> tuple[Example, ...]:
+    """The pictures that are most wrong: by their pixels, or by how sure the network is of its wrong classes."""
+    task = trained.task
+    worst: list[tuple[float, Tensor, Tensor, Tensor]] = []
     for images, labels in source.batches(0, 1):
-        for picture, true in zip(as_numbers(images), labels, strict=True):
-            scores = network(picture[None])
-            wrong = float(trained.task.wrong(scores, true[None]))
-            seen = sorted([*seen, (wrong, picture, scores[0].argmax(0), true)], key=lambda one: -one[0])[:_SHOWN]
-    figures = [
-        f"<figure>{image(_beside(picture, said, true), 'png', 'picture, mask of the network, true mask')}"
-        f"<figcaption>{100 * wrong:.1f} % of the pixels wrong: picture, mask of the network, true mask</figcaption>"
-        "</figure>"
-        for wrong, picture, said, true in seen
-    ]  # fmt: skip
-    return "\n".join(figures)
+        numbers = as_numbers(images)
+        scores = trained.network(numbers)
+        for picture, one, true in zip(numbers, scores, labels, strict=True):
+            wrong = float(task.wrong(one[None], true[None]))
+            if wrong and not isinstance(task, Segmentation):
+                wrong = float(task.probabilities(one[None]).max())
+            if wrong:
+                worst = sorted([*worst, (wrong, picture, one, true)], key=lambda each: -each[0])[:_SHOWN]
+    return tuple(_example(trained, *each) for each in worst)
 
 
-def _beside(picture: Float[Tensor, "c h w"], said: Int64[Tensor, "h w"], true: Int64[Tensor, "h w"]) -> bytes:
-    """A picture, and with either mask laid over it, as PNG."""
-    true = true.where(true != 255, 0)
-    shown = np.concatenate([overlay(picture, mask) for mask in (torch.zeros_like(said), said, true)], axis=1)
+def _example(trained: TrainedNetwork, wrong: float, picture: Tensor, scores: Tensor, true: Tensor) -> Example:
+    """One picture in words and colours."""
+    said, task = trained.task.answer(scores[None])[0], trained.task
+    nothing = torch.zeros(picture.shape[-2:], dtype=torch.int64)
+    if isinstance(task, Segmentation):
+        masks = (nothing, said, true.where(true != task.ignore_index, 0))
+        shown = np.concatenate([overlay(picture, mask) for mask in masks], axis=1)
+        return Example(png=_png(shown), caption=f"{100 * wrong:.1f} % of the pixels wrong")
+    names = [_names(trained.classes, one) for one in (true, said)]
+    percent = min(99.9, 100 * wrong)  # 100.0 would claim certainty
+    return Example(png=_png(overlay(picture, nothing)), caption=f"{names[0]} → {names[1]}, {percent:.1f} %")
+
+
+def _names(classes: tuple[str, ...], label: Float[Tensor, "*k"] | Tensor) -> str:
+    """The class, or the classes, of a label."""
+    if label.ndim == 0:
+        return classes[int(label)]
+    return " + ".join(name for name, one in zip(classes, label, strict=True) if one > 0.5) or "none"
+
+
+def _png(pixels: np.ndarray) -> bytes:
     content = io.BytesIO()
-    import_optional("PIL.Image", "train", "Writing PNG").fromarray(shown).save(content, "PNG")
+    import_optional("PIL.Image", "train", "Writing PNG").fromarray(pixels).save(content, "PNG")
     return content.getvalue()

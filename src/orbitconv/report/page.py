@@ -5,7 +5,7 @@ from html import escape
 from typing import Any
 
 from orbitconv._support.progress import ProgressCallback, silent
-from orbitconv.report import sections
+from orbitconv.report import own_sections, sections
 from orbitconv.report.grouping import Kind, label
 from orbitconv.report.html import document, facts_table, pairs, prose
 from orbitconv.report.outcome import Outcome
@@ -19,6 +19,16 @@ _TESTED: dict[str, Callable[[Outcome], Iterator[str]]] = {
     "Filters of the first layer": sections.first_layer,
     "Which classes are taken for which": sections.confusions,
     "Surest mistakes": sections.mistakes,
+}
+
+
+_OWN: dict[str, Callable[[Outcome], Iterator[str]]] = {
+    "Error against the angle of the pictures": own_sections.angle_curves,
+    "Does the answer turn with the picture?": own_sections.changes,
+    "Equivariance, layer by layer": own_sections.layer_curves,
+    "Filters of the first layer": sections.first_layer,
+    "Class by class": own_sections.classes,
+    "The most wrong pictures": own_sections.examples,
 }
 
 
@@ -54,7 +64,7 @@ def make_page(outcomes: Sequence[Outcome], record: Mapping[str, Any], progress: 
 
 def _sections(outcome: Outcome) -> dict[str, Callable[[Outcome], Iterator[str]]]:
     """The sections there are numbers for, by their headings."""
-    return _ALWAYS | (_TESTED if outcome.images is not None else {})
+    return _ALWAYS | (_TESTED if outcome.images is not None else {}) | (_OWN if outcome.own else {})
 
 
 def _about(outcome: Outcome, outcomes: Sequence[Outcome]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from orbitconv._support.json_text import without_nan
 from orbitconv.evaluation.network_facts import measured_group
 from orbitconv.records.record import commit, machine, versions
 from orbitconv.report.grouping import Kind
@@ -52,6 +53,10 @@ def _kind(kind: Kind, outcome: Outcome) -> dict[str, Any]:
         "differing": list(kind.differing),
         "runs": [_run(run, outcome.measured.get(run.folder)) for run in kind.runs],
     }
+    if kind.name in outcome.own:
+        own = outcome.own[kind.name]
+        facts["judged_run"] = str(kind.finished[0].folder)
+        facts |= {"classes": list(own.classes), "test_pictures": own.pictures, "figures": without_nan(own.found)}
     judged = outcome.judged.get(kind.name)
     if judged is not None:
         facts["judged_run"] = str(kind.finished[0].folder)

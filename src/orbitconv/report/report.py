@@ -11,7 +11,6 @@ from orbitconv.figures.drawing import check_libraries
 from orbitconv.records.command import command_as_run
 from orbitconv.report.grouping import kinds_by_data
 from orbitconv.report.outcome import Outcome, run_tests
-from orbitconv.report.own_pictures import mask_page
 from orbitconv.report.page import make_page
 from orbitconv.report.record import record_of
 from orbitconv.report.runs import find_runs
@@ -54,7 +53,7 @@ def write_run_report(config: RunReport, progress: ProgressCallback = silent) -> 
         progress: Called as the work goes on.
 
     Returns:
-        What was measured, by data set; nothing for networks that label pixels, whose page has it.
+        What was measured, by data set.
 
     Raises:
         DataError: If a data set cannot be found, or is damaged.
@@ -69,12 +68,6 @@ def write_run_report(config: RunReport, progress: ProgressCallback = silent) -> 
     check_libraries()
     device = find_device("orbitconv report", config.device)
     runs = find_runs(config.runs)
-    done = [run for run in runs if run.finished and run.config.network.model == "unet"]
-    if done:
-        if len(done) < sum(run.finished for run in runs):
-            raise ValueError("report expects runs of one task, got networks that label pixels and others. Name either.")
-        write_atomically(config.out, mask_page(done, config.test_images, config.device, progress))
-        return []
     outcomes = [
         run_tests(
             data, kinds, test_images=config.test_images, degrees=range(0, 360, config.step_degrees),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,13 @@ def open_npy(path: Path, *, labels: bool = False) -> Iterator[Opened]:  # noqa: 
                 f"{path} holds Python objects, expected numbers. Save it anew as numbers."
             ) from error
         raise
-    yield of_array(array, path)
+
+    def page(index: int, region: Region | None) -> Page:
+        # Mapped anew for each part: pages of a mapping that stays count as memory in use.
+        return of_array(np.load(path, mmap_mode="r", allow_pickle=False), path).page(index, region)
+
+    opened = of_array(array, path)
+    yield replace(opened, page=page)
 
 
 def of_array(array: Shaped[np.ndarray, "..."], path: Path) -> Opened:

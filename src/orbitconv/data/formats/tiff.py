@@ -86,9 +86,12 @@ def _opened(tiff: Any, path: Path, *, labels: bool) -> Opened:
         if not whole and region is not None and orientation == 1 and _large(first):
             pixels = _part(first, index, region, channels if palette is None else 1)
             return _seen(pixels), None
-        if not whole:
-            whole.append(_ordered(tiff, first))
-        pixels = whole[0][index]
+        if _mapped(first):  # anew for each part: pages of a mapping that stays count as memory in use
+            pixels = _ordered(tiff, first)[index]
+        else:
+            if not whole:
+                whole.append(_ordered(tiff, first))
+            pixels = whole[0][index]
         if orientation in range(2, 9):
             pixels = upright(pixels, orientation)
         return _seen(cut(pixels, region)), None
@@ -109,10 +112,14 @@ def _opened(tiff: Any, path: Path, *, labels: bool) -> Opened:
     )  # fmt: skip
 
 
+def _mapped(series: Any) -> bool:
+    """Whether the numbers of a series lie on disk as they are."""
+    return series.dataoffset is not None and series.keyframe.is_memmappable
+
+
 def _large(series: Any) -> bool:
-    """Whether to decode only a part of a series: it is compressed and large, and zarr is installed."""
-    mapped = series.dataoffset is not None and series.keyframe.is_memmappable
-    return not mapped and series.nbytes > _PARTS_FROM and importlib.util.find_spec("zarr") is not None
+    """Whether it pays to decode a part of a series: it is compressed, large, and there is zarr to do it."""
+    return not _mapped(series) and series.nbytes > _PARTS_FROM and importlib.util.find_spec("zarr") is not None
 
 
 def _part(series: Any, index: int, region: Region, channels: int) -> Shaped[np.ndarray, "c h w"]:
@@ -133,7 +140,7 @@ def _part(series: Any, index: int, region: Region, channels: int) -> Shaped[np.n
 
 def _ordered(tiff: Any, series: Any) -> Shaped[np.ndarray, "p c h w"]:
     """The numbers of a series as pages of channels; not copied from disk where they lie there as they are."""
-    if series.dataoffset is not None and series.keyframe.is_memmappable:
+    if _mapped(series):
         array = tiff.filehandle.memmap_array(tiff.byteorder + series.dtype.char, series.shape, series.dataoffset)
     else:
         array = series.asarray()
