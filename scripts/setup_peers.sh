@@ -1,8 +1,10 @@
 #!/bin/sh
-# Set up an environment in $VENV (default .venv-peers) with orbitconv, escnn and e2cnn, to compare filter bases:
+# Set up an environment in $VENV (default .venv-peers) with orbitconv, escnn and e2cnn, to compare filter bases
+# and convert networks:
 #
 #   sh scripts/setup_peers.sh
 #   .venv-peers/bin/python -m studies compare-bases
+#   .venv-peers/bin/python -m pytest -m peers
 #
 # An environment of its own, because the two need numpy < 2. One of escnn's requirements is built from source by a
 # Fortran compiler: apt-get install gfortran (Debian, Ubuntu), brew install gcc (macOS).
