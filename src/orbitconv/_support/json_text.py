@@ -1,8 +1,8 @@
 """JSON from untrusted files."""
 
 import json
-from pathlib import Path
 import math
+from pathlib import Path
 from typing import Any, NoReturn
 
 
