@@ -7,6 +7,9 @@ from jaxtyping import Bool, Int32, Shaped
 
 from orbitconv._support.optional import import_optional
 
+_LARGEST = 1 << 24
+"""Pixels of the box around a connected part up to which a watershed cuts it: distances take many times its memory."""
+
 Splitting = Literal["components", "watershed"]
 
 _DISTANCE = 3
@@ -22,7 +25,7 @@ def objects_of(classes: Shaped[np.ndarray, "h w"], how: Splitting = "components"
         classes: Class of every pixel, 0 for background.
         how: `"components"`: the connected parts of the foreground; pixels that touch at a corner are of one object.
             `"watershed"`: these, cut along the watersheds of the distance to the background, so that round objects that
-            touch come apart.
+            touch come apart; a part whose box has more than 16 million pixels stays whole.
 
     Returns:
         0 for background, 1, 2, ... for the objects.
@@ -38,6 +41,8 @@ def objects_of(classes: Shaped[np.ndarray, "h w"], how: Splitting = "components"
     if how == "watershed":
         for number, place in enumerate(ndimage.find_objects(objects), start=1):
             part = objects[place]
+            if part.size > _LARGEST:
+                continue
             inside = part == number
             pieces = _cut(inside)
             new = pieces > 1
