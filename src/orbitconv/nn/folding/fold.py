@@ -100,8 +100,12 @@ def settle_parametrizations(model: nn.Module) -> None:
     """
     for module in list(model.modules()):
         if parametrize.is_parametrized(module):
-            for name in list(module.parametrizations):  # pyright: ignore[reportArgumentType, reportCallIssue]
-                parametrize.remove_parametrizations(module, name, leave_parametrized=True)
+            # By hand: torch's own removal changes the class, which copies of the module share.
+            values = {str(name): getattr(module, str(name)).detach().clone() for name in module.parametrizations}  # pyright: ignore[reportGeneralTypeIssues]
+            del module.parametrizations
+            module.__class__ = type(module).__bases__[0]
+            for name, value in values.items():
+                module.register_parameter(name, nn.Parameter(value))
 
 
 def _find_rule(module: nn.Module, rules: Mapping[type[nn.Module], Rule]) -> Rule | None:

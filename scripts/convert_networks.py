@@ -1,0 +1,59 @@
+"""Convert every network of the compatibility tests, and write what came of it as results/convert_networks.json.
+
+    scripts/compatibility_environment.sh ENVIRONMENT
+    ENVIRONMENT/bin/python scripts/convert_networks.py [NAME ...]
+
+Rows that are there already are kept, so a run may be stopped and gone on with.
+"""
+
+import json
+import platform
+import sys
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+RECORD = ROOT / "results" / "convert_networks.json"
+
+
+def main(names: list[str]) -> None:
+    """Measure the networks that have no row yet."""
+    from compatibility.measured import measure_c4, measure_group
+    from compatibility.zoo import ZOO
+
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    rows: dict[str, Any] = json.loads(RECORD.read_text())["networks"] if RECORD.exists() else {}
+    for name in (one for one in ZOO if not names or any(word in one for word in names)):
+        row = rows.setdefault(name, {})
+        for group in ("c4", "d4", "c8"):
+            if group in row:
+                continue
+            try:
+                row[group] = measure_c4(name) if group == "c4" else measure_group(name, group)
+            except Exception as error:  # of any library
+                row[group] = {"refused": f"{type(error).__name__}: {str(error)[:300]}"}
+            print(name, group, row[group], flush=True)
+            write(rows)
+
+
+def write(rows: dict[str, Any]) -> None:
+    """The record, with the versions of what it was measured with."""
+    packages = ("torch", "pytorchcv", "monai", "transformers", "cellpose", "cistardist-pytorch")
+    done = [row for row in rows.values() if len(row) == 3]
+    converted = sum(all("refused" not in one for one in row.values()) for row in done)
+    facts = {
+        "machine": platform.machine(), "versions": {name: version(name) for name in packages},
+        "measured": len(done), "converted_for_c4_d4_c8": converted,
+    }  # fmt: skip
+    RECORD.parent.mkdir(exist_ok=True)
+    RECORD.write_text(json.dumps({"facts": facts, "networks": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,103 @@
+"""What a network of another package does when it is converted: every step that a user would take, measured."""
+
+import copy
+import math
+import time
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import orbitconv
+from orbitconv.conversion import Converted
+from orbitconv.metrics.outputs import select
+from orbitconv.nn import fold
+from compatibility.zoo import ZOO, images
+
+
+def turned_error(network: nn.Module, x: Tensor) -> float:
+    """Largest relative difference that a quarter turn makes in any tensor of the output."""
+    with torch.no_grad():
+        upright, turned = (select(network(one), None, "measure") for one in (x, x.rot90(1, (2, 3))))
+    worst = 0.0
+    for place, one in upright.items():
+        expected = one.rot90(1, (2, 3)) if one.ndim == 4 else one
+        worst = max(worst, float((turned[place] - expected).norm() / expected.norm()))
+    return worst
+
+
+def difference(a: Any, b: Any) -> float:
+    """Largest difference between two outputs, relative to the largest value."""
+    with torch.no_grad():
+        pairs = [(one, select(b, None, "measure")[place]) for place, one in select(a, None, "measure").items()]
+        return max(float((one - other).abs().max() / one.abs().max()) for one, other in pairs)
+
+
+def build(name: str) -> tuple[nn.Module, tuple[int, int, int]]:
+    """A network with weights from a fixed seed."""
+    make, shape = ZOO[name]
+    torch.manual_seed(0)
+    return make(), shape
+
+
+def train_a_step(network: nn.Module, x: Tensor) -> None:
+    """One step of SGD on the mean square of the output, small against the weights."""
+    output = select(network.train()(x), None, "measure")
+    scale = sum(float(one.detach().square().sum()) for one in output.values())
+    sum(one.square().sum() / scale for one in output.values()).backward()
+    norm = math.sqrt(sum(float(p.grad.square().sum()) for p in network.parameters() if p.grad is not None))
+    torch.optim.SGD(network.parameters(), 1e-2 / max(norm, 1e-2)).step()
+    network.zero_grad()
+    network.eval()
+
+
+def measure_c4(name: str) -> dict[str, Any]:
+    """Convert for C4 with what is exact, and take every step."""
+    started = time.perf_counter()
+    plain, shape = build(name)
+    network = orbitconv.convert(plain, "c4", example=images(shape), exact=True)
+    report = network.report
+    row: dict[str, Any] = {
+        "says_exact": report.is_exact, "first_lost": str(report.first_lost or ""), "exchanged": len(report.exchanged),
+        "parameters": report.parameters, "multiply_adds": report.multiply_adds,
+    }  # fmt: skip
+    x = images(shape, 2)
+    single = network.float().eval()
+    row["float32"] = turned_error(single, x)
+    row |= twins(single, x)
+    double = copy.deepcopy(network).double().eval()
+    row["float64"] = turned_error(double, x.double())
+    train_a_step(double, x.double())
+    row["float64_after_step"] = turned_error(double, x.double())
+    row["float32_after_step"] = turned_error(double.float(), x)
+    return row | {"seconds": round(time.perf_counter() - started, 1)}
+
+
+def twins(network: Converted, x: Tensor) -> dict[str, Any]:
+    """Differences of the plain, folded and exported twins; or why there is none."""
+    with torch.no_grad():
+        expected = network(x)
+    row: dict[str, Any] = {}
+    plain = network.plain()
+    row["plain"] = difference(expected, plain(x))
+    for way, make in (("fold", lambda: fold(network)), ("export", lambda: exported(plain, x))):
+        try:
+            row[way] = difference(expected, make()(x))
+        except Exception as error:
+            row[way] = f"{type(error).__name__}: {str(error).partition('. ')[0][:160]}"
+    return row
+
+
+def exported(plain: nn.Module, x: Tensor) -> nn.Module:
+    """The plain twin by `torch.export`."""
+    with torch.no_grad():
+        return torch.export.export(plain, (x,), strict=False).module()
+
+
+def measure_group(name: str, group: str) -> dict[str, Any]:
+    """Convert for another group, and run it."""
+    started = time.perf_counter()
+    plain, shape = build(name)
+    network = orbitconv.convert(plain, group, example=images(shape), exact=True).eval()
+    row = {"says_exact": network.report.is_exact, "float32": turned_error(network, images(shape))}
+    return row | {"seconds": round(time.perf_counter() - started, 1)}
