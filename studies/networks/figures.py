@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _COLORS = {"upright": "#8a8f98", "rotated": "#0057b8"}
 _TITLES = {"upright": "upright test images", "rotated": "test images at random angles"}
-# Errors in percent that the axis names, as far as they are in its range: the first of these of which three are.
-_MARKS = ((0.2, 0.5, 1, 2, 5, 10, 20, 50, 100), (0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100))
+# Errors in percent that the axis names, if three of them are in its range.
+_MARKS = (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 # Inches for each kind of network.
 _ROW = 0.27
 
@@ -59,8 +59,10 @@ def errors_by_family(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     axes.set_xscale("log")
     axes.xaxis.set_minor_locator(import_plotting("matplotlib.ticker").NullLocator())
     low, high = axes.get_xlim()
-    usual, finer = ([mark for mark in marks if low <= mark <= high] for marks in _MARKS)
-    marks = usual if len(usual) > 2 else finer
+    marks = [mark for mark in _MARKS if low <= mark <= high]
+    if len(marks) < 3:
+        found = import_plotting("matplotlib.ticker").MaxNLocator(4).tick_values(low, high)
+        marks = [float(mark) for mark in found if low <= mark <= high]
     axes.set_xticks(marks, [f"{mark:g} %" for mark in marks])
     tidy_axes(axes, "x")
     for test in tests:
