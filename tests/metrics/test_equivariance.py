@@ -4,10 +4,12 @@ import torch
 from torch import nn
 
 from orbitconv.bases import BilinearBasis, ExactBasis
-from orbitconv.groups import Cyclic, Dihedral
+from orbitconv.groups import Cyclic, Dihedral, parse_group
+from orbitconv.hexagonal import to_hexagonal
 from orbitconv.metrics import equivariance_error
+from orbitconv.models import SmallCNN
 from orbitconv.nn import GroupConv2d, GroupPool, LiftingConv2d
-from references import network, transform
+from references import network, smooth_images, transform
 
 C8 = Cyclic(8)
 
@@ -265,3 +267,16 @@ def test_layers_of_known_type_and_those_of_their_shape_are_not_ambiguous(smooth)
 def test_refuses_what_holds_no_values(images):
     with pytest.raises(ValueError, match="expects at least one image with values"):
         equivariance_error(nn.Identity(), images, Cyclic(4))
+
+
+@pytest.mark.parametrize("name", ["c6", "d6"])
+def test_networks_on_hexagons_are_measured_on_their_lattice(name):
+    network, group = SmallCNN(f"hexagonal-exact-{name}-k3", width=2).double(), parse_group(name)
+    images = to_hexagonal(smooth_images(count=2, size=16))
+    behind = torch.nn.Sequential(network.features[1:], network.pool)
+    errors = equivariance_error(behind, images, group)
+    assert set(errors.readings.values()) == {"group on hexagons", "hexagons"}
+    assert max(float(error.max()) for error in errors.values()) < 1e-12
+    of_pictures = equivariance_error(network, smooth_images(count=2, size=16), group, elements=[3])
+    assert max(float(error.max()) for error in of_pictures.values()) < 1e-12
+    assert equivariance_error(behind, images, Cyclic(12), layers=["1"], elements=[1])["1"].max() > 1e-3

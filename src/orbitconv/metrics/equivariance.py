@@ -1,6 +1,7 @@
 """Is this network still equivariant? Measured layer by layer, for any network."""
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -10,7 +11,9 @@ from orbitconv._support.precision import at_least_float32, without_autocast
 from orbitconv.bases import FilterBasis
 from orbitconv.groups import Group, act_image, exact_elements
 from orbitconv.groups.spline import PaddingMode
+from orbitconv.hexagonal import HexagonalImage, act_hexagonal
 from orbitconv.metrics.outputs import Reading, Selector, disc, readings, select, turn_output
+from orbitconv.nn import ToHexagonal
 
 
 class LayerErrors(dict[str, Tensor]):
@@ -51,7 +54,7 @@ class LayerErrors(dict[str, Tensor]):
 @without_autocast
 def equivariance_error(
     module: nn.Module,
-    images: Float[Tensor, "b c h w"],
+    images: Float[Tensor, "b c h w"] | HexagonalImage,
     group: Group,
     *,
     elements: Sequence[int] | None = None,
@@ -67,7 +70,7 @@ def equivariance_error(
     be read in several ways (planes or channels last, a group axis or a depth, attention between places) is read as the
     type of the layer says, else as turns with the input at under a tenth of the error of every other way, else as the
     last layer of the same shape. `readings` of the result tells which; where nothing does, the usual reading is taken
-    and the layer is `ambiguous`.
+    and the layer is `ambiguous`. Behind `ToHexagonal`, or for a `HexagonalImage`, planes turn on the hexagonal lattice.
 
     Args:
         module: Any network; it is put in eval mode for the measurement and back.
@@ -89,10 +92,11 @@ def equivariance_error(
         ValueError: If there are no images, a named layer or output does not exist, or no layer gives a tensor that can
             be compared.
     """
-    if not images.numel() or images.is_meta:
+    pixels = images.values if isinstance(images, HexagonalImage) else images
+    if not pixels.numel() or pixels.is_meta:
         raise ValueError(
-            f"equivariance_error expects at least one image with values, got shape {tuple(images.shape)} on "
-            f"{images.device}."
+            f"equivariance_error expects at least one image with values, got shape {tuple(pixels.shape)} on "
+            f"{pixels.device}."
         )
     chosen = list(range(group.order)) if elements is None else list(elements)
     named = dict(module.named_modules())
@@ -103,18 +107,20 @@ def equivariance_error(
     was_training = {name: m.training for name, m in named.items()}
     module.eval()
     # Readings are told apart by an exact element; the identity tells none from another.
-    exact = set(exact_elements(group, *images.shape[-2:]))
+    exact = set(exact_elements(group, *pixels.shape[-2:]))
     order = sorted(range(len(chosen)), key=lambda slot: (chosen[slot] == 0, chosen[slot] not in exact))
     read: dict[str, Reading] = {}
     ambiguous: set[str] = set()
     try:
         reference, owners = _outputs(module, watched, images, output)
-        possible: dict[str, list[Reading]] = {
-            name: readings(before, group, owners[name]) for name, before in reference.items()
-        }
+        possible: dict[str, list[Reading]] = {}
+        hexagonal = isinstance(images, HexagonalImage)
+        for name, before in reference.items():  # in the order of execution
+            hexagonal |= isinstance(owners[name], ToHexagonal)
+            possible[name] = readings(before, group, owners[name], hexagonal=hexagonal)
         errors: dict[str, list[Tensor]] = {name: [] for name, ways in possible.items() if ways}
         for g in (chosen[slot] for slot in order):
-            turned, _ = _outputs(module, watched, act_image(images, group, g, padding_mode=padding_mode), output)
+            turned, _ = _outputs(module, watched, _turned(images, group, g, padding_mode), output)
             found: dict[str, dict[Reading, Tensor]] = {
                 name: {way: _distance(turned[name], reference[name], group, g, way) for way in possible[name]}
                 for name in errors
@@ -138,6 +144,15 @@ def equivariance_error(
         ambiguous,
         [float(group.angles[g]) * 180 / torch.pi for g in chosen],
     )
+
+
+def _turned(
+    images: Tensor | HexagonalImage, group: Group, g: int, padding_mode: PaddingMode
+) -> Tensor | HexagonalImage:
+    """The input of the network, turned on its lattice."""
+    if isinstance(images, HexagonalImage):
+        return replace(images, values=act_hexagonal(images.planes(), group, g, shape=images.grid.shape))
+    return act_image(images, group, g, padding_mode=padding_mode)
 
 
 def _told_apart(
@@ -188,7 +203,7 @@ def _layers(module: nn.Module, name: str = "") -> Iterator[str]:
 
 
 def _outputs(
-    module: nn.Module, watched: list[str], images: Tensor, selector: Selector | None
+    module: nn.Module, watched: list[str], images: Tensor | HexagonalImage, selector: Selector | None
 ) -> tuple[dict[str, Tensor], dict[str, nn.Module]]:
     """What the watched layers put out, in the order of execution, and the layer of each."""
     kept: dict[str, Tensor] = {}

@@ -9,12 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from orbitconv.groups import Group, act_features, act_image
+from orbitconv.hexagonal import act_hexagonal
+from orbitconv.hexagonal.grid import grid_mask
 from orbitconv.nn import BasisConv2d, BlurPool2d, GroupPool
 
 Selector = str | int | Callable[[Any], Tensor]
 """What to compare of an output that is more than a tensor: a name, an index, or a function."""
 
-Reading = Literal["group", "planes", "channels last", "attention", "invariant"]
+Reading = Literal[
+    "group", "planes", "channels last", "attention", "invariant", "group on hexagons", "hexagons"
+]  # fmt: skip
 
 # Layers whose type tells where their channels are.
 _CHANNELS_FIRST = (
@@ -75,18 +79,21 @@ def _tensors(output: Any, place: str = "") -> Iterator[tuple[str, Tensor]]:
             yield from _tensors(getattr(output, one.name), f"{place}[{one.name}]")
 
 
-def readings(output: Tensor, group: Group, owner: nn.Module | None = None) -> list[Reading]:
+def readings(output: Tensor, group: Group, owner: nn.Module | None = None, *, hexagonal: bool = False) -> list[Reading]:
     """The ways in which a tensor of this shape may turn, the usual one first.
 
     Args:
         output: What a layer puts out.
         group: The group.
         owner: The layer, whose type may tell.
+        hexagonal: Whether planes are axial arrays of the hexagonal lattice.
 
     Returns:
         Readings: rank 5 is a group axis where its length fits, else planes with a depth before them; rank 4 is planes,
         or channels last, or attention between the places of a square grid; rank 2 does not turn.
     """
+    if hexagonal and output.ndim in {4, 5} and min(output.shape[-2:]) > 1:
+        return ["group on hexagons" if output.ndim == 5 else "hexagons"]
     if output.ndim == 5:
         if isinstance(owner, BasisConv2d):
             return ["group"]
@@ -117,6 +124,8 @@ def turn_output(output: Tensor, group: Group, g: int, reading: Reading, *, order
         return act_features(output, group, g, order=order, padding_mode="reflect")
     if reading == "planes":
         return act_image(output, group, g, order=order, padding_mode="reflect")
+    if reading in {"group on hexagons", "hexagons"}:
+        return act_hexagonal(output, group, g, features=reading == "group on hexagons")
     if reading == "channels last":
         planes = output.movedim(-1, 1)
         return act_image(planes, group, g, order=order, padding_mode="reflect").movedim(1, -1)
@@ -139,6 +148,8 @@ def disc(output: Tensor, reading: Reading) -> Tensor:
     Returns:
         The mask: the largest disc of a plane; small planes keep at least their middle.
     """
+    if reading in {"group on hexagons", "hexagons"}:
+        return grid_mask(output.shape[-1], "disc", output.device).to(output.dtype)
     if reading not in {"group", "planes", "channels last"}:
         return torch.ones((), dtype=output.dtype, device=output.device)
     height, width = output.shape[1:3] if reading == "channels last" else output.shape[-2:]
