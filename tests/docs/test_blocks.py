@@ -1,5 +1,7 @@
 """Python blocks of README and pages run; commands that they name are commands, with options that there are."""
 
+import re
+
 import pytest
 
 import studies.__main__ as study_commands
@@ -25,6 +27,8 @@ def test_python_blocks_run_one_after_another(name, tmp_path, monkeypatch):
         scope["mask"] = torch.zeros(1, 1, 8, 8, dtype=torch.uint8)
     for block in blocks(ROOT / name):
         if block.kind == "python":
+            for peer in re.findall(r"^from (escnn|e2cnn) ", block.text, re.MULTILINE):
+                pytest.importorskip(peer, reason="the peers need an environment of their own: scripts/setup_peers.sh")
             exec(compile(block.text, name, "exec"), scope)
 
 
