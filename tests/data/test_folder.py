@@ -201,6 +201,14 @@ def test_windows_are_parts_of_picture_and_mask_of_one_place(tmp_path):
     assert len(places) > 10
 
 
+def test_windows_of_files_that_are_scaled_by_their_own_range_are_parts_of_the_scaled_picture(tmp_path):
+    write_masks(tmp_path, [(40, 50)] * 4)
+    whole, parts = (folder(tmp_path, scaling="file", window=window, val_share=0, test_share=0) for window in (None, 16))
+    image, part = whole.train[0][0], parts.train[0, 7][0]
+    places = image.unfold(1, 16, 1).unfold(2, 16, 1).movedim(0, 2)  # every window there is
+    assert (places == part).flatten(2).all(2).any()
+
+
 def test_pictures_smaller_than_the_window_are_filled_up_and_ignored_there(tmp_path):
     write_masks(tmp_path, [(10, 40)] * 3)
     image, mask = folder(tmp_path, window=32).train[0]

@@ -70,6 +70,15 @@ def test_a_folder_is_learned_saved_loaded_evaluated_and_predicted(pictures, tmp_
     torch.testing.assert_close(torch.stack([one.probabilities for one in said]), again(images))
 
 
+def test_a_network_that_learned_from_windows_predicts_whole_pictures_as_they_are(pictures):
+    data = orbitconv.data.folder(pictures, window=4)
+    network = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    fitted = orbitconv.fit(network, data, epochs=1, batch_size=16)
+    said = orbitconv.predict(fitted, pictures / "test" / "left", device="cpu")
+    expected = torch.cat([fitted(data.test[i][0][None]) for i in range(len(said))])
+    torch.testing.assert_close(torch.stack([one.probabilities for one in said]), expected)
+
+
 def test_streamed_pictures_give_the_same_bits_as_those_in_memory(pictures, monkeypatch):
     networks = []
     for limit in (1 << 30, 0):

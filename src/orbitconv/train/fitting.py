@@ -19,7 +19,7 @@ from orbitconv.train.in_memory import train_examples
 from orbitconv.train.networks import TrainedNetwork
 from orbitconv.train.prepared import Balance, Prepared, from_folder, from_image_sets
 from orbitconv.train.segmentation import Segmentation
-from orbitconv.train.settings import Augmentation, Hardware, Plan, Training
+from orbitconv.train.settings import Augmentation, Hardware, Pictures, Plan, Training
 from orbitconv.train.streamed import Loaded, Streamed
 from orbitconv.train.task import Classification, MultiLabel, Task
 
@@ -101,7 +101,7 @@ def fit(
     )  # fmt: skip
     config = TrainConfig(
         data="" if ready.pictures is None else str(ready.pictures.found.root), seed=seed, network=Network(model=""),
-        training=training, augmentation=plan.augmentation, hardware=plan.hardware,
+        training=training, augmentation=plan.augmentation, hardware=plan.hardware, pictures=_settings(ready.pictures),
     )  # fmt: skip
     return TrainedNetwork(
         network=model.eval(), config=config, classes=ready.classes, in_channels=ready.channels,
@@ -165,6 +165,13 @@ def prepared(
     return Prepared(
         train=source, task=found, classes=tuple(map(str, range(count))), channels=image.shape[1], image_size=size
     )
+
+
+def _settings(found: PictureFolder | None) -> Pictures:
+    """How pictures became images, as far as prediction has to know it."""
+    if found is None:
+        return Pictures()
+    return Pictures(window=found.train.window, pages=found.train.pages, channels=found.channels)
 
 
 def _task_of(labels: Tensor, label_smoothing: float) -> Task:

@@ -152,7 +152,8 @@ def open_folder(
     return folder(
         config.data, channels=asked.channels, scaling=asked.scaling, pages=asked.pages, size=asked.size,
         window=asked.window, objects=asked.objects, ignore_index=asked.ignore_index, val_share=asked.val_share,
-        test_share=asked.test_share, seed=config.seed, record=known, cache=cache, progress=progress,
+        test_share=asked.test_share, max_unreadable=asked.max_unreadable, seed=config.seed, record=known, cache=cache,
+        progress=progress,
     )  # fmt: skip
 
 

@@ -153,6 +153,8 @@ class Pictures:
     """Share of the pictures for validation; 0.15 where there are no splits."""
     test_share: float | None = None
     """Share of the pictures for testing, where there are no splits; 0.15 by default."""
+    max_unreadable: float = 0.01
+    """Share of the pictures that may be unreadable; they are named and left out. One may always be."""
     balance: Literal["none", "weights", "sampler"] = "none"
     """Let rare classes count as much as frequent ones: by weights in the loss, or by drawing their pictures more often
     (one class for each picture)."""

@@ -101,8 +101,13 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
             number, generator = index, None  # torch's own generator, which a DataLoader seeds in each worker
         item = self.items[number]
         region = None if self.window is None else _window(item, self.window, generator)
-        picture = self.picture(number, region)
-        image = self.scaling.floats(picture)
+        if self.scaling.rule == "file" and region is not None:  # its own range is that of the whole file
+            picture = self.picture(number)
+            image = self.scaling.floats(picture)[(slice(None), *region)]
+            valid = None if picture.valid is None else picture.valid[region]
+        else:
+            picture = self.picture(number, region)
+            image, valid = self.scaling.floats(picture), picture.valid
         if self.size is not None:
             image = fitted(image, self.size)
         if item.mask is None:
@@ -110,8 +115,8 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
             label = torch.tensor(item.label, dtype=torch.float32 if multi else torch.int64)
         else:
             label = torch.from_numpy(self._classes(number, region))
-            if picture.valid is not None:
-                label[~torch.from_numpy(picture.valid)] = self.ignore_index
+            if valid is not None:
+                label[~torch.from_numpy(valid)] = self.ignore_index
         if self.window is not None:
             right, below = self.window - image.shape[2], self.window - image.shape[1]
             image = F.pad(image, (0, right, 0, below))
