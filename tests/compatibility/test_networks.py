@@ -73,7 +73,9 @@ def test_vectors_and_rays_turn_as_they_should():
     from compatibility.zoo import images
 
     plain, shape = build("cellpose CPnet")
-    flows = orbitconv.convert(plain, "c4", example=images(shape), output={"[0]": ("vector", "invariant")}).double().eval()
+    flows = (
+        orbitconv.convert(plain, "c4", example=images(shape), output={"[0]": ("vector", "invariant")}).double().eval()
+    )
     x = images(shape, 2, torch.float64)
     with torch.no_grad():
         upright, turned = (flows(one)[0] for one in (x, x.rot90(1, (2, 3))))

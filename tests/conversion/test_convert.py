@@ -13,7 +13,11 @@ from orbitconv.nn import BasisConv2d, LiftingConv2d, fold
 from orbitconv.testing import assert_equivariant
 from plain_networks import TinyConvNeXt, TinyDense, TinyResNet
 
-NETWORKS = {"resnet": (TinyResNet, (3, 13, 13)), "dense": (TinyDense, (2, 10, 10)), "convnext": (TinyConvNeXt, (3, 8, 8))}
+NETWORKS = {
+    "resnet": (TinyResNet, (3, 13, 13)),
+    "dense": (TinyDense, (2, 10, 10)),
+    "convnext": (TinyConvNeXt, (3, 8, 8)),
+}
 
 
 def converted(name, group, **options):
@@ -50,7 +54,12 @@ def test_plain_and_folded_twins_agree_and_leave_the_network_as_it_is(name):
 
 
 def test_the_promise_of_the_report_is_that_of_a_measurement():
-    for name, side, exact in (("resnet", 13, True), ("resnet", 12, False), ("convnext", 8, True), ("convnext", 9, False)):
+    for name, side, exact in (
+        ("resnet", 13, True),
+        ("resnet", 12, False),
+        ("convnext", 8, True),
+        ("convnext", 9, False),
+    ):
         build, _ = NETWORKS[name]
         torch.manual_seed(0)
         x = torch.randn(1, 3, side, side)

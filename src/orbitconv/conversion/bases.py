@@ -46,7 +46,9 @@ class KernelSizes:
             named = basis if "-" in basis else f"{basis}-{group.name.lower()}"
             self._given = parse_basis_name(named)
             if self._given.group != group:
-                raise ValueError(f"convert expects a basis of {group}, got {basis!r}, which is one of {self._given.group}.")
+                raise ValueError(
+                    f"convert expects a basis of {group}, got {basis!r}, which is one of {self._given.group}."
+                )
         elif isinstance(basis, str):
             self._given = load_basis(basis)
         elif not callable(basis):

@@ -209,7 +209,9 @@ def _upsample(up: nn.Upsample, call: Any) -> tuple[nn.Module, str] | None:  # no
     """Linear interpolation."""
     if up.mode == "bilinear":
         return None
-    return nn.Upsample(up.size, up.scale_factor, "bilinear", align_corners=False), "nearest pixels by linear up-sampling"  # pyright: ignore[reportArgumentType]
+    return nn.Upsample(
+        up.size, up.scale_factor, "bilinear", align_corners=False
+    ), "nearest pixels by linear up-sampling"  # pyright: ignore[reportArgumentType]
 
 
 _EXCHANGES: Mapping[type[nn.Module] | None, Callable[[Any, Any], tuple[nn.Module, str] | None]] = {

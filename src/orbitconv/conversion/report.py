@@ -122,7 +122,9 @@ class ConversionReport:
         if first is None:
             text.append(f"Quarter turns are exact on {size}.")
         else:
-            text.append(f"Quarter turns are not exact on {size}: first lost at {first.path or 'the network'}, {first.reason}.")
+            text.append(
+                f"Quarter turns are not exact on {size}: first lost at {first.path or 'the network'}, {first.reason}."
+            )
         if self.tried_sizes:
             sizes = ", ".join(map(str, self.exact_sizes)) or "none"
             text.append(f"Exact on squares of {sizes} pixels, of {self.tried_sizes[0]} to {self.tried_sizes[-1]}.")

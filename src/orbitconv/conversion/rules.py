@@ -8,7 +8,15 @@ from torch import Tensor, nn
 
 from orbitconv.conversion.bases import KernelSizes
 from orbitconv.conversion.report import Kind
-from orbitconv.nn import BlurPool2d, DepthwiseGroupConv2d, GroupBatchNorm2d, GroupConv2d, GroupConvTranspose2d, GroupDropout2d, LiftingConv2d
+from orbitconv.nn import (
+    BlurPool2d,
+    DepthwiseGroupConv2d,
+    GroupBatchNorm2d,
+    GroupConv2d,
+    GroupConvTranspose2d,
+    GroupDropout2d,
+    LiftingConv2d,
+)
 from orbitconv.nn.flat import EachElement, FlatLayer, FlatLinear, Repeat
 
 
@@ -65,7 +73,9 @@ def convert_conv(conv: nn.Conv2d, axis: int | None, bases: KernelSizes) -> Made:
         lifting = LiftingConv2d(conv.in_channels, conv.out_channels, basis, groups=conv.groups, **options)
         return Made(FlatLayer(lifting, order, conv, pool=pool), "lifting", note)
     if conv.groups == conv.in_channels == conv.out_channels and conv.groups > 1:
-        return Made(FlatLayer(DepthwiseGroupConv2d(conv.in_channels, basis, **options), order, conv), "group", "depthwise")
+        return Made(
+            FlatLayer(DepthwiseGroupConv2d(conv.in_channels, basis, **options), order, conv), "group", "depthwise"
+        )
     layer = GroupConv2d(conv.in_channels, conv.out_channels, basis, groups=conv.groups, **options)
     return Made(FlatLayer(layer, order, conv, pool=pool), "group", note)
 

@@ -94,7 +94,8 @@ class _Pending(nn.Module):
             self.made.module.train(self.training)
         elif axes != self.axes:
             raise Refusal(
-                "it is called with planar features and with features on the group.", "Give each place a layer of its own."
+                "it is called with planar features and with features on the group.",
+                "Give each place a layer of its own.",
             )
         return self.made.module(*inputs, **named)
 
@@ -165,7 +166,12 @@ def operate(model: nn.Module, example: Example, plan: Plan) -> tuple[nn.Module, 
 
 
 def _prepare(
-    module: nn.Module, path: str, plan: Plan, called: set[str], pending: dict[nn.Module, nn.Module], entries: list[Entry]
+    module: nn.Module,
+    path: str,
+    plan: Plan,
+    called: set[str],
+    pending: dict[nn.Module, nn.Module],
+    entries: list[Entry],
 ) -> None:
     """Find the modules that are exchanged as a whole, and repeat the parameters that others own."""
     if module in pending:

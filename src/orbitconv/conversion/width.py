@@ -111,9 +111,7 @@ def narrowed(model: nn.Module, example: Example, factor: float) -> nn.Module:
     return replace_modules(model, {one: one.plain for one in pending.values() if isinstance(one, _Pending)})
 
 
-def choose_factor(
-    width: Width, plain: int, count: Callable[[float], int]
-) -> float:
+def choose_factor(width: Width, plain: int, count: Callable[[float], int]) -> float:
     """The factor that brings a converted network nearest to the size of the plain one.
 
     Args:
@@ -223,7 +221,9 @@ def _resize_linear(linear: nn.Linear, before: int, after: int) -> None:
 
 def _resize_leaf(module: nn.Module, shape: tuple[int, ...], share: _Share) -> None:
     """Parameters and buffers of channels, with as many as come in; the numbers that say how many, too."""
-    lengths = {max(values.shape) for values in module.parameters(recurse=False) if values.ndim and max(values.shape) > 1}
+    lengths = {
+        max(values.shape) for values in module.parameters(recurse=False) if values.ndim and max(values.shape) > 1
+    }
     for old in lengths:
         channels = [side for side in (shape[1:2] + shape[-1:]) if side in {share(old), old}]
         new = channels[0] if channels else shape[1]  # of concatenated feature maps

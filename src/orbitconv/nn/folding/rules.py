@@ -148,7 +148,12 @@ def plain_flat(layer: FlatLayer) -> nn.Module:
         plain = inner.to_conv2d()
     elif isinstance(inner, GroupBatchNorm2d):
         plain = nn.BatchNorm2d(
-            inner.num_features * order, inner.eps, inner.momentum, inner.affine, inner.track_running_stats, device="meta"
+            inner.num_features * order,
+            inner.eps,
+            inner.momentum,
+            inner.affine,
+            inner.track_running_stats,
+            device="meta",
         )
         state = {n: v.repeat_interleave(order) if v.ndim else v.clone() for n, v in inner.state_dict().items()}
         plain.load_state_dict(state, assign=True)
