@@ -107,6 +107,9 @@ LAYERS = {
     "GroupConvTranspose2d": Call(lambda: GroupConvTranspose2d(4, 3, "spectral-c8-k3", 2, 1), ON_C8),
     "DepthwiseGroupConv2d": Call(lambda: DepthwiseGroupConv2d(4, "spectral-c8-k3", padding=1), ON_C8),
     "SeparableGroupConv2d": Call(lambda: SeparableGroupConv2d(4, 3, "spectral-c8-k3", padding=1), ON_C8),
+    "SeparableGroupConv2d, separable": Call(
+        lambda: SeparableGroupConv2d(4, 3, "spectral-c8-k3", padding=1, mixing="separable"), ON_C8
+    ),
     "GroupBatchNorm2d": Call(lambda: GroupBatchNorm2d(4), ON_C8),
     "GroupInstanceNorm2d": Call(lambda: GroupInstanceNorm2d(4, affine=True), ON_C8),
     "GroupGroupNorm2d": Call(lambda: GroupGroupNorm2d(2, 4), ON_C8),
@@ -122,6 +125,7 @@ LAYERS = {
     "GroupRestriction": Call(lambda: GroupRestriction(Dihedral(4), Cyclic(4)), ON_D4),
     "OrbitLayout": Call(lambda: OrbitLayout(_cyclic_shift(8), (8,)), (3, 2, 8)),
     "OrbitLinear": Call(lambda: OrbitLinear(2, 3, _cyclic_shift(8), (8,)), (3, 2, 8)),
+    "OrbitLinear, dense": Call(lambda: OrbitLinear(2, 3, _cyclic_shift(8), (8,), filters="dense"), (3, 2, 8)),
 }
 
 NETWORKS = {

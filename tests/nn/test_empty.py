@@ -5,18 +5,15 @@ import torch
 
 from orbitconv.bases import HarmonicBasis
 from orbitconv.groups import Cyclic
-from orbitconv.nn import GroupBatchNorm2d, GroupConv2d, OrbitLinear, SeparableGroupConv2d, fold, upsample_to
+from orbitconv.nn import GroupBatchNorm2d, GroupConv2d, fold, upsample_to
 from public_calls import LAYERS, ON_C8, Call
 
 BASIS = HarmonicBasis(Cyclic(8), 3)
-SHIFT = torch.roll(torch.eye(6, dtype=torch.float64), 1, 0)[None]
 CALLS = LAYERS | {
     "GroupConv2d, recompute": Call(lambda: GroupConv2d(4, 2, BASIS, recompute=True), ON_C8),
     "GroupConv2d, Fourier, same": Call(lambda: GroupConv2d(4, 2, BASIS, fourier=True, padding="same"), ON_C8),
     "GroupConv2d, Fourier, blocks": Call(lambda: GroupConv2d(4, 4, BASIS, groups=2, stride=2, fourier=True), ON_C8),
     "GroupConv2d, pointwise": Call(lambda: GroupConv2d(4, 2, HarmonicBasis(Cyclic(8), 1), fourier=True), ON_C8),
-    "SeparableGroupConv2d, separable": Call(lambda: SeparableGroupConv2d(4, 2, BASIS, mixing="separable"), ON_C8),
-    "OrbitLinear, dense": Call(lambda: OrbitLinear(3, 2, SHIFT, [6], filters="dense"), (2, 3, 6)),
 }
 
 

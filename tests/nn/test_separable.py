@@ -151,14 +151,6 @@ def test_state_dict_round_trip_and_copies(mixing):
     assert torch.equal(other(x), layer(x))
 
 
-@MIXING
-def test_half_precision_flows_under_autocast(mixing):
-    layer = build("unitary-C8-3", mixing).float()
-    with torch.autocast("cpu", torch.bfloat16):
-        y = layer(sample(layer).float())
-    assert y.dtype == torch.bfloat16
-
-
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "message"),
     [
