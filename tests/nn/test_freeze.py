@@ -9,10 +9,10 @@ import torch
 from orbitconv.bases import load_basis
 from orbitconv.models import ResNet, SmallCNN, UNet
 from orbitconv.nn import GroupConv2d, fold, freeze
-from orbitconv.nn.folding.freeze import PackedConv2d
+from orbitconv.nn.folding import packed
+from orbitconv.nn.folding.packed import PackedConv2d
 from orbitconv.nn.products import kernel
 from orbitconv.nn.products.kernel import fused
-from orbitconv.nn.products.kernel import layer as fused_layer
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def products(monkeypatch, built_kernel):
             return real(*arguments, **options)
 
         monkeypatch.setattr(fused, name, counted)
-    monkeypatch.setattr(fused_layer, "packed_pays_off", lambda *_: True)
+    monkeypatch.setattr(packed, "packed_pays_off", lambda *_: True)
     return called
 
 
@@ -86,11 +86,11 @@ def test_copies_and_pickles_are_packed_anew(products):
 def test_filters_that_are_none_of_the_basis_stay_dense(products):
     layer = GroupConv2d(2, 3, load_basis("spectral-c8-k3"), padding=1)
     frozen = freeze(layer)
-    packed = next(m for m in frozen.modules() if isinstance(m, PackedConv2d))
+    convolution = next(m for m in frozen.modules() if isinstance(m, PackedConv2d))
     with torch.no_grad():
-        packed.plain.weight[0, 0, 0, 0] += 1
+        convolution.plain.weight[0, 0, 0, 0] += 1
     x = torch.randn(1, 2, 8, 9, 9)
-    assert torch.equal(frozen(x).flatten(1, 2), packed.plain(x.flatten(1, 2)))
+    assert torch.equal(frozen(x).flatten(1, 2), convolution.plain(x.flatten(1, 2)))
     assert products == []
 
 
@@ -138,11 +138,11 @@ def test_sums_that_spread_one_summand_go_on_in_torch(products):
 
 def test_biases_that_differ_within_a_field_stay_dense(products):
     frozen = freeze(GroupConv2d(2, 3, "spectral-c8-k3", padding=1))
-    packed = next(m for m in frozen.modules() if isinstance(m, PackedConv2d))
+    convolution = next(m for m in frozen.modules() if isinstance(m, PackedConv2d))
     with torch.no_grad():
-        packed.plain.bias[3] += 1
+        convolution.plain.bias[3] += 1
     x = torch.randn(1, 2, 8, 9, 9)
-    assert torch.equal(frozen(x).flatten(1, 2), packed.plain(x.flatten(1, 2)))
+    assert torch.equal(frozen(x).flatten(1, 2), convolution.plain(x.flatten(1, 2)))
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 22)])

@@ -10,10 +10,11 @@ import torch
 from orbitconv.bases import ExactBasis, HarmonicBasis
 from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.nn import GroupConv2d, GroupPool, LiftingConv2d, explain, keep_filters
-from orbitconv.nn.products import calibration
-from orbitconv.nn.products.calibration import shares_of_this_machine
+from orbitconv.nn.products import calibration, kernel
+from orbitconv.nn.products.calibration import fused_shares_of_this_machine, shares_of_this_machine
 from orbitconv.nn.products.choice import choose, expected_share
 from orbitconv.nn.products.fourier import work_of
+from orbitconv.nn.products.kernel.library import library
 
 C8 = Cyclic(8)
 
@@ -24,10 +25,13 @@ def cache(monkeypatch, tmp_path):
     monkeypatch.setenv("ORBITCONV_CACHE", str(tmp_path))
     monkeypatch.delenv("ORBITCONV_CALIBRATE", raising=False)
     taken = []
-    monkeypatch.setattr(calibration, "measure", lambda: taken.append(1) or {True: 1.25, False: 0.75})
-    shares_of_this_machine.cache_clear()
+    monkeypatch.setattr(calibration, "measure", lambda *_: taken.append(1) or {True: 1.25, False: 0.75})
+    measured = (shares_of_this_machine, fused_shares_of_this_machine)
+    for shares in measured:
+        shares.cache_clear()
     yield taken
-    shares_of_this_machine.cache_clear()
+    for shares in measured:
+        shares.cache_clear()
 
 
 def share(fields: int, pixels: int, *, images: int = 8, stride: int = 1, mixed: int | None = None, **options) -> float:
@@ -76,6 +80,16 @@ def test_a_damaged_measurement_is_taken_anew(cache, tmp_path, text):
     assert len(cache) == 2
 
 
+def test_the_fused_product_is_measured_where_it_is_built_and_its_price_follows(cache, built_kernel):
+    layer, planes = GroupConv2d(4, 4, HarmonicBasis(C8, 3)), torch.randn(2, 32, 9, 9)
+    with kernel.switched_off():
+        assert choose(layer, planes).product == "dense"
+    before = len(cache)
+    words = explain(layer, planes.unflatten(1, (4, 8)))
+    assert (choose(layer, planes).product, len(cache)) == ("fused", before + 1)
+    assert "takes the fused product" in words
+
+
 def test_without_a_place_to_keep_it_nothing_is_measured(cache, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ORBITCONV_CACHE", str(tmp_path / "file"))
@@ -87,6 +101,10 @@ def test_it_can_be_switched_off(cache, monkeypatch, tmp_path):
     monkeypatch.setenv("ORBITCONV_CALIBRATE", "0")
     assert shares_of_this_machine() == {True: 1.0, False: 1.0}
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_fused_product_is_timed_too(built_kernel):
+    assert all(0.4 <= share <= 2.5 for share in calibration.measure(library()).values())
 
 
 def test_it_is_measured_whatever_the_caller_does():

@@ -7,10 +7,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from orbitconv.bases import BilinearBasis, HarmonicBasis, load_basis
 from orbitconv.groups import Cyclic
-from orbitconv.nn import GroupConv2d
+from orbitconv.nn import GroupConv2d, explain
 from orbitconv.nn.products import kernel
+from orbitconv.nn.products.choice import choose
 from orbitconv.nn.products.kernel import building, fused
 from orbitconv.nn.products.kernel import layer as fused_layer
+from orbitconv.nn.products.kernel import library as kernel_library
 from orbitconv.nn.products.kernel.library import FUSED_SOURCE, library
 from orbitconv.nn.products.kernel.structure import structure_of
 
@@ -46,7 +48,7 @@ def calls(monkeypatch):
     """Layers that the fused product is taken for."""
     found = []
     real = fused_layer.multiply
-    monkeypatch.setattr(fused_layer, "pays_off", lambda *_, **__: True)
+    monkeypatch.setattr(fused_layer, "expected_share", lambda *_: 0.5)
     monkeypatch.setattr(fused_layer, "multiply", lambda *arguments: found.append(arguments[0]) or real(*arguments))
     return found
 
@@ -203,6 +205,19 @@ def test_other_bases_have_no_structure():
     assert structure_of(load_basis("spectral-c6-k3")(torch.float64)) is None
 
 
+@pytest.mark.skipif(torch.backends.cpu.get_cpu_capability() != "AVX512", reason="no shorter vectors to try here")
+@pytest.mark.parametrize("kind", ["AVX2", "none"])
+def test_processors_with_shorter_vectors_compute_the_same(monkeypatch, tmp_path, kind):
+    monkeypatch.setenv("ORBITCONV_CACHE", str(tmp_path))
+    options = kernel_library._INSTRUCTIONS.get(kind, ())
+    for module in (building, kernel_library):
+        monkeypatch.setattr(module, "instructions", lambda: options)
+    try:
+        assert building.build().is_file()  # which compares all that it computes with torch in float64
+    finally:
+        kernel_library.forget()
+
+
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
@@ -228,7 +243,8 @@ def test_a_small_layer_of_few_fields_stays_with_the_dense_product(built_kernel):
         planes = input_of(layer, 16, 28, 28)
         known = fused_layer.offer(layer, planes)
         assert known is fused_layer.structure(layer.basis)
-        assert fused_layer.pays_off(layer, planes, known, learns=True) is is_faster
+        assert (choose(layer, planes).product == "fused") is is_faster
+        assert "the fused product is expected to take" in explain(layer, planes.unflatten(1, (-1, 8)))
 
 
 def test_packed_coefficients_serve_many_calls(built_kernel):

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from orbitconv.bases import FixedBasis
+from orbitconv.nn.products.choice import packed_pays_off
 from orbitconv.nn.products.dense import expand_group
 from orbitconv.nn.products.kernel import fused
 from orbitconv.nn.products.kernel import layer as fused_layer
@@ -82,7 +83,7 @@ class PackedConv2d(nn.Module):
             self._pack(functions, known)
             self._seen = [(t, _version(t)) for t in tensors]
         packed, stride = self._packed, self._options.stride
-        if packed is None or not fused_layer.packed_pays_off(known, packed.sizes, stride, x):
+        if packed is None or not packed_pays_off(known, packed.sizes, stride, x.shape):
             return None
         if added is not None and not (fused.is_plain(added) and self._fits(x, added)):
             return None

@@ -1,10 +1,12 @@
-"""What the Fourier product takes on this machine, in parts of what the fitted prices say; measured once, then cached.
+"""What the other products take on this machine, in parts of what the fitted prices say; measured once, then cached.
 
-Measured are up to twelve steps of a small layer in each product, on one thread, in processor time, which other
-processes disturb least: under a second. It is taken where it can be kept only, so that a training that is resumed
-multiplies as before; `ORBITCONV_CALIBRATE=0` goes without, by the fitted prices.
+Measured are up to twelve steps of a small layer beside the dense product, on one thread, in processor time, which other
+processes disturb least: under a second for each, for the fused product where its kernel is built. It is taken where it
+can be kept only, so that a training that is resumed multiplies as before; `ORBITCONV_CALIBRATE=0` goes without, by the
+fitted prices.
 """
 
+import ctypes
 import hashlib
 import json
 import math
@@ -12,6 +14,7 @@ import os
 import platform
 import threading
 import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -26,6 +29,10 @@ from orbitconv.bases import HarmonicBasis
 from orbitconv.groups import Cyclic
 from orbitconv.nn.products.dense import expand_group
 from orbitconv.nn.products.fourier import FourierTables, correlate_in_fourier_space, fourier_tables
+from orbitconv.nn.products.kernel.fused import Options, fused_conv
+from orbitconv.nn.products.kernel.layer import PRICES, expected_share
+from orbitconv.nn.products.kernel.library import library, place
+from orbitconv.nn.products.kernel.structure import structure_of
 from orbitconv.nn.products.turning import turning_of
 
 Shares = dict[bool, float]
@@ -36,7 +43,7 @@ _BOUNDS = 0.4, 2.5
 _REFERENCE: Shares = {True: 0.43, False: 0.57}
 """Time of the Fourier product over that of the dense one for the probe, on the machine of the fit."""
 _STEPS = 12
-_SECONDS = 0.7
+_SECONDS = 0.4
 """Longest that one of the two numbers may take, but for three steps."""
 _FIELDS, _IMAGES, _SIDE = 32, 2, 16
 
@@ -48,23 +55,42 @@ def shares_of_this_machine() -> Shares:
     Returns:
         One number with gradients and one without.
     """
+    return _kept("", lambda: measure())  # which tests replace
+
+
+@cache
+def fused_shares_of_this_machine() -> Shares:
+    """The same for the fused product; 1 where its kernel is not built.
+
+    Returns:
+        One number with gradients and one without.
+    """
+    functions = library()
+    return _FITTED if functions is None else _kept(f"-{place().stem}", lambda: measure(functions))
+
+
+def _kept(name: str, take: Callable[[], Shares]) -> Shares:
+    """What was measured before, or is now if it can be kept."""
     if os.environ.get("ORBITCONV_CALIBRATE") == "0":
         return _FITTED
     try:
-        path = _place()
+        path = _place(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         with lock(path.with_suffix(".lock"), wait=True):
             found = _read(path)
             if found is None:
-                found = measure()
+                found = take()
                 write_atomically(path, json.dumps({"train": found[True], "infer": found[False]}))
     except (OSError, RuntimeError):  # no home, or a cache that cannot be written
         return _FITTED
     return found
 
 
-def measure() -> Shares:
-    """Time both products of a small layer.
+def measure(functions: ctypes.CDLL | None = None) -> Shares:
+    """Time a product of a small layer beside the dense one.
+
+    Args:
+        functions: Compiled functions, to time the fused product; by default the Fourier product.
 
     Returns:
         One number with gradients and one without.
@@ -75,7 +101,7 @@ def measure() -> Shares:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            found.update({learns: _share(learns) for learns in (True, False)})
+            found.update({learns: _share(learns, functions) for learns in (True, False)})
         finally:
             torch.set_num_threads(threads)
 
@@ -85,8 +111,8 @@ def measure() -> Shares:
     return found or _FITTED
 
 
-def _share(learns: bool) -> float:
-    """Measured share over that of the reference."""
+def _share(learns: bool, functions: ctypes.CDLL | None) -> float:
+    """Measured share over that of the reference, or over the expected one."""
     group, generator = Cyclic(8), torch.Generator().manual_seed(0)
     atoms, turning = HarmonicBasis(group, 3)(torch.float32), turning_of(group)
     tables = FourierTables(*(table.float() for table in fourier_tables(8)))
@@ -100,7 +126,16 @@ def _share(learns: bool) -> float:
     def fourier() -> torch.Tensor:
         return correlate_in_fourier_space(x, coefficients, atoms, tables, ((1, 1), (1, 1), (1, 1), 1))
 
-    least = {fourier: math.inf, dense: math.inf}
+    other, expected = fourier, _REFERENCE[learns]
+    if functions is not None and (known := structure_of(atoms.double())) is not None:
+        options = Options(1, (1, 1))
+
+        def fused() -> torch.Tensor:
+            return fused_conv(functions, x, coefficients, None, known, options, lambda *_: dense())
+
+        other = fused
+        expected = expected_share(known, PRICES[learns], (_FIELDS, _FIELDS), 1, x.shape)
+    least = {other: math.inf, dense: math.inf}
     until = time.monotonic() + _SECONDS
     for step in range(_STEPS):  # by turns, so that what else the machine does disturbs both
         if step >= 3 and time.monotonic() > until:
@@ -111,15 +146,15 @@ def _share(learns: bool) -> float:
             if learns:
                 torch.autograd.grad(y.sum(), (x, coefficients))
             least[product] = min(least[product], time.process_time() - start)
-    share = least[fourier] / least[dense] / _REFERENCE[learns]
+    share = least[other] / least[dense] / expected
     return min(max(share, _BOUNDS[0]), _BOUNDS[1])
 
 
-def _place() -> Path:
+def _place(name: str) -> Path:
     """A file for this machine and torch."""
     parts = platform.node(), platform.machine(), torch.backends.cpu.get_cpu_capability(), torch.__version__
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-    return cache_root() / "products" / f"{key}.json"
+    return cache_root() / "products" / f"{key}{name}.json"
 
 
 def _read(path: Path) -> Shares | None:

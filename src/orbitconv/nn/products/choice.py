@@ -7,6 +7,7 @@ since the measurement is cached, in later ones.
 
 import math
 import sys
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from orbitconv.nn.conv import BasisConv2d, is_channels_last, is_dense
 from orbitconv.nn.products.cached import is_kept
-from orbitconv.nn.products.calibration import shares_of_this_machine
+from orbitconv.nn.products.calibration import fused_shares_of_this_machine, shares_of_this_machine
 from orbitconv.nn.products.fourier import Work, held, images_at_a_time
 from orbitconv.nn.products.kernel import layer as fused
 from orbitconv.nn.products.kernel.structure import Structure
@@ -82,7 +83,7 @@ def choose(layer: Any, planes: Float[Tensor, "b ih h w"]) -> Choice:
         return _dense(reason)
     learns = torch.is_grad_enabled()
     known = fused.offer(layer, planes) if layer.fourier == "auto" else ""
-    if not isinstance(known, str) and fused.pays_off(layer, planes, known, learns=learns):
+    if not isinstance(known, str) and _fused_share(layer, planes, known, learns=learns) < 1:
         return Choice("fused", 0, _FUSED, known)
     key = planes.shape, is_channels_last(planes), learns, layer.fourier
     plan = layer.plans.get(key)
@@ -122,13 +123,41 @@ def explain(layer: BasisConv2d, x: Tensor) -> str:
     layer.check_features(x)
     planes = x.flatten(1, 2)
     choice = choose(layer, planes)
-    against = fused.offer(layer, planes) if choice.product == "dense" and layer.fourier == "auto" else None
-    other = f"; the fused product is not taken: {against}" if isinstance(against, str) else ""
-    return f"{type(layer).__name__} takes the {choice.product} product: {choice.reason}{other}."
+    reason = f"{type(layer).__name__} takes the {choice.product} product: {choice.reason}"
+    known = fused.offer(layer, planes) if layer.fourier == "auto" else ""
+    if not known:
+        return f"{reason}."
+    if isinstance(known, str):
+        return f"{reason}; the fused product is not taken: {known}."
+    share = _fused_share(layer, planes, known, learns=torch.is_grad_enabled())
+    return f"{reason}; the fused product is expected to take {share:.2f} of the time of the dense one."
 
 
 def _dense(reason: str) -> Choice:
     return Choice("dense", 0, reason)
+
+
+def _fused_share(layer: Any, planes: Float[Tensor, "b ih h w"], known: Structure, *, learns: bool) -> float:
+    """Time that the fused product is expected to take on this machine, over that of the dense one."""
+    channels = layer.out_channels, layer.in_channels
+    share = fused.expected_share(known, fused.PRICES[learns], channels, layer.stride[0], planes.shape)
+    return share * fused_shares_of_this_machine()[learns]
+
+
+def packed_pays_off(known: Structure, channels: tuple[int, int], stride: int, shape: Sequence[int]) -> bool:
+    """Whether the fused product of packed coefficients is expected to be faster than a plain convolution.
+
+    Args:
+        known: Structure of the basis.
+        channels: Channels of output and input.
+        stride: Step of the output grid.
+        shape: Shape of the input planes.
+
+    Returns:
+        The expectation.
+    """
+    share = fused.expected_share(known, fused.PACKED, channels, stride, shape)
+    return share * fused_shares_of_this_machine()[False] < 1
 
 
 _FUSED = "the compiled product is expected to be faster than the others"

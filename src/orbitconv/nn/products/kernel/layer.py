@@ -1,6 +1,6 @@
 """The fused product for a layer: whether it takes a call, and what it costs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -109,42 +109,32 @@ PRICES = {
 Expected times of a forward pass were 0.71 to 1.28 of those measured, of a training step 0.73 to 1.27.
 """
 
-_PACKED = PRICES[False]._replace(packing=0, call=6e6, dense_weight=0, dense_call=6e6)
+PACKED = PRICES[False]._replace(packing=0, call=6e6, dense_weight=0, dense_call=6e6)
 """Where coefficients are packed and filters expanded once and for all; calls cost about the same."""
 
 
-def packed_pays_off(known: Structure, channels: tuple[int, int], stride: int, x: Float[Tensor, "b ih h w"]) -> bool:
-    """Whether the fused product of packed coefficients is expected to be faster than a plain convolution.
+def expected_share(
+    known: Structure, prices: Prices, channels: tuple[int, int], stride: int, shape: Sequence[int]
+) -> float:
+    """Time that the fused product is expected to take on the machine of the fit, over that of the dense one.
 
     Args:
         known: Structure of the basis.
+        prices: Prices of both.
         channels: Channels of output and input.
         stride: Step of the output grid.
-        x: Input.
+        shape: Shape of the input planes.
 
     Returns:
-        The expectation.
+        The share; about 1 where neither has anything to do.
     """
-    return _pays_off(known, _PACKED, channels, stride, tuple(x.shape))
-
-
-def pays_off(layer: Any, x: Float[Tensor, "b ih h w"], known: Structure, *, learns: bool) -> bool:
-    """Whether the fused product is expected to be faster than the dense one.
-
-    Args:
-        layer: A `GroupConv2d`.
-        x: Its input, for which the product is on offer.
-        known: What `offer` returned.
-        learns: Whether gradients are wanted.
-
-    Returns:
-        The expectation.
-    """
-    return _pays_off(known, PRICES[learns], (layer.out_channels, layer.in_channels), layer.stride[0], x.shape)
+    return _expected_share(known, prices, channels, stride, tuple(shape))
 
 
 @lru_cache(maxsize=1024)
-def _pays_off(known: Structure, prices: Prices, channels: tuple[int, int], stride: int, shape: tuple[int, ...]) -> bool:
+def _expected_share(
+    known: Structure, prices: Prices, channels: tuple[int, int], stride: int, shape: tuple[int, ...]
+) -> float:
     (outputs, inputs), order, area = channels, known.order, known.side**2
     pixels = shape[0] * (shape[2] // stride) * (shape[3] // stride)
     planes = known.products * known.rank
@@ -161,7 +151,7 @@ def _pays_off(known: Structure, prices: Prices, channels: tuple[int, int], strid
     )
     weight = inputs * outputs * order**2 * area
     dense = weight * (pixels + prices.dense_weight) + prices.dense_moving * moved + prices.dense_call
-    return fused < dense
+    return fused / dense
 
 
 def structure(basis: Any) -> Structure | None:

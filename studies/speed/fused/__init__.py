@@ -1,0 +1,1 @@
+"""The compiled product of group layers: layers, whole networks, memory, scaling and roofline in one run."""

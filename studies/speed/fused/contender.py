@@ -1,0 +1,31 @@
+"""Whatever takes part in a comparison."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, eq=False)
+class Contender:
+    """A module at work: what one step does, what it works on, images of a step, error beside float64 if known."""
+
+    module: nn.Module
+    work: Callable[[], object]
+    inputs: tuple[Tensor, ...]
+    images: int
+    error: float | None = None
+
+    def step(self) -> None:
+        """Do it once, as a training loop would: gradients of the last step are dropped first."""
+        self.forget()
+        self.work()
+
+    def forget(self) -> None:
+        """Drop all gradients."""
+        for leaf in (*self.module.parameters(), *self.inputs):
+            leaf.grad = None
+
+    def resident(self) -> list[Tensor]:
+        """What is in memory before a step."""
+        return [*self.inputs, *self.module.parameters(), *self.module.buffers()]

@@ -1,0 +1,144 @@
+"""Whole networks beside their dense twins, plain networks, and the peers' twin of the digits network."""
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from orbitconv.models import ResNet, SmallCNN, UNet
+from orbitconv.models.counting import count_multiply_adds
+from orbitconv.nn import GroupConv2d, fold, freeze
+from orbitconv.nn.products.kernel import switched_off
+from studies.base.peers import PEERS, import_peer, quiet
+from studies.speed.checks import relative_error
+from studies.speed.fused.contender import Contender
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A network at one size: how it is made from a basis and a width, and what share of its dense twin it may take."""
+
+    name: str
+    words: str
+    basis: str
+    width: int
+    make: Callable[..., nn.Module]
+    shape: tuple[int, int, int, int]
+    inference: float
+    training: float
+
+    def build(self, basis: str | None, width: int | str) -> nn.Module:
+        """On the group, or plain for None."""
+        if basis is None:
+            return self.make(None, plain_width=width)
+        return self.make(basis, width=width, plain_width=self.width)
+
+
+NETWORKS = (
+    Network(
+        name="digits", words="rotated-digits network, C8 5x5, seven atoms, 28x28, batch 64", basis="spectral-c8-k5-d7",
+        width=16, make=lambda basis, **o: SmallCNN(basis, kernel_size=5, **o), shape=(64, 1, 28, 28), inference=0.30,
+        training=0.40,
+    ),
+    Network(
+        name="resnet", words="ResNet-44, C8 3x3, 32x32, batch 16", basis="spectral-c8-k3", width=16,
+        make=lambda basis, **o: ResNet(basis, depth=44, **o), shape=(16, 3, 32, 32), inference=0.40, training=0.50,
+    ),
+    Network(
+        name="unet", words="U-Net of depth 3, C8 3x3, 96x96, batch 2", basis="spectral-c8-k3", width=32,
+        make=lambda basis, **o: UNet(basis, depth=3, **o), shape=(2, 3, 96, 96), inference=0.45, training=0.55,
+    ),
+)  # fmt: skip
+
+
+def contenders(case: Network, task: str, peers: Iterable[str], seed: int) -> dict[str, Contender]:
+    """The dense twin, this library's network, two plain networks, the peers where they have a twin."""
+    x = torch.randn(case.shape, generator=torch.Generator().manual_seed(seed))
+    network = case.build(case.basis, "params")
+    dense = copy.deepcopy(network)
+    for module in dense.modules():
+        if isinstance(module, GroupConv2d):
+            module.fourier = False
+    work = count_multiply_adds(dense, case.shape[1:])
+    members = {
+        "dense": dense,
+        "orbitconv": network,
+        "plain, equal multiply-adds": case.build(None, _plain_width(case, work)),
+        "plain, equal parameters": case.build(None, case.width),
+    }
+    for library in peers if case.name == "digits" else ():
+        members[library] = _digits_of(library, [field.out_channels for field in _convolutions(network)])
+    if task == "training":
+        return {name: _training(module.train(), x) for name, module in members.items()}
+    with torch.no_grad(), switched_off():
+        expected = copy.deepcopy(dense).double().eval()(x.double())
+    members |= {"dense": fold(dense.eval()), "orbitconv": freeze(network.eval())}
+    found = {name: _inference(module.eval(), x) for name, module in members.items()}
+    with torch.inference_mode():
+        error = relative_error(members["orbitconv"](x), expected)
+    return {**found, "orbitconv": _inference(members["orbitconv"], x, error)}
+
+
+def _training(module: nn.Module, x: Tensor) -> Contender:
+    return Contender(module, lambda: module(x).square().sum().backward(), (x,), len(x))
+
+
+def _inference(module: nn.Module, x: Tensor, error: float | None = None) -> Contender:
+    @torch.inference_mode()
+    def work() -> Tensor:
+        return module(x)
+
+    return Contender(module, work, (x,), len(x), error)
+
+
+def _plain_width(case: Network, work: int) -> int:
+    """Channels of the first stage with which a plain network has as many multiply-adds."""
+    width = case.width
+    while count_multiply_adds(case.build(None, width), case.shape[1:]) < work:
+        width += 1
+    return width
+
+
+def _convolutions(network: nn.Module) -> list[Any]:
+    """The convolutions of a network, in order."""
+    return [module for module in network.modules() if hasattr(module, "coefficients")]
+
+
+def _digits_of(library: str, fields: list[int]) -> nn.Module:
+    """The digits network of as many fields in a peer, with its own default filters."""
+    with quiet():
+        gspaces, layers = import_peer(library, "python -m studies bench-fused")
+        plane = getattr(gspaces, PEERS[library][0])(8)
+        pool = getattr(layers, "PointwiseMaxPool2D", None) or layers.PointwiseMaxPool
+        before = layers.FieldType(plane, [plane.trivial_repr])
+        stack: list[nn.Module] = [_Wrap(layers.GeometricTensor, before)]
+        for index, count in enumerate(fields):
+            after = layers.FieldType(plane, count * [plane.regular_repr])
+            convolution = layers.R2Conv(before, after, 5, padding=2, bias=False, initialize=False)
+            nn.init.normal_(convolution.weights, std=(before.size * 25) ** -0.5)
+            stack += [convolution, layers.InnerBatchNorm(after), layers.ReLU(after)]
+            stack += [pool(after, 2)] if index in {0, 2} else []
+            before = after
+        stack += [layers.GroupPooling(before), _Unwrap(), nn.Linear(fields[-1], 10)]
+    return nn.Sequential(*stack)
+
+
+class _Wrap(nn.Module):
+    """From a tensor to a peer's."""
+
+    def __init__(self, kind: type, field: object) -> None:
+        super().__init__()
+        self.kind, self.field = kind, field
+
+    def forward(self, x: Tensor) -> Any:
+        return self.kind(x, self.field)
+
+
+class _Unwrap(nn.Module):
+    """From a peer's tensor to the maximum of every plane."""
+
+    def forward(self, x: Any) -> Tensor:
+        return x.tensor.amax((2, 3))
