@@ -37,7 +37,7 @@ class PictureStudy:
     """How training pictures are altered, for all networks alike."""
     hardware: Hardware = field(default_factory=Hardware)
     """What to compute on."""
-    rounds: int = 20
+    rounds: int = 30
     """Training steps, or pictures, of each network that are timed, one of each in turn."""
 
     def __post_init__(self) -> None:
