@@ -94,9 +94,11 @@ def study_eurosat(config: EuroSat, progress: ProgressCallback = silent) -> Recor
         study="eurosat", command=command_of("python -m studies eurosat", config, "eurosat"),
         config=settings_of(config), source=journal.source,
     )  # fmt: skip
-    for rows in journal.collect(parts).values():
+    journal.collect(parts)
+    for rows in journal.done.values():  # whichever call asked for them
         for row in rows:
-            record.add(**row)
+            if "table" in row:
+                record.add(**row)
     record.source = journal.source
     return record
 
