@@ -70,6 +70,8 @@ def test_pictures_are_told_in_a_table_and_in_files(folder, capsys):
         (["run", "pictures", "--size", "0"], "size >= 1"),
         (["run", "text.png", "--csv", "out.csv"], "text.png cannot be read"),
         (["run", "text.png", "pictures", "--csv", "out.csv", "--max-unreadable", "1.5"], "between 0 and 1"),
+        (["run", "pictures", "--out", "masks"], "--out and --objects are for masks"),
+        (["run", "pictures", "--csv", "a", "--json", "a"], "two files, got a for both"),
         (["run", "pictures", "--resume"], "--resume expects a file to go on with"),
         (["run", "pictures", "--resume", "--json", "pictures/notes.txt"], "holds no predictions to go on with"),
         (["run", "pictures", "--resume", "--csv", "other.csv"], "holds no predictions to go on with"),
@@ -120,7 +122,11 @@ def test_a_second_call_goes_on_where_the_first_was_stopped(folder, capsys):
     assert "1 pictures were done before" in told
     with pytest.raises(SystemExit):
         main([*asked, "--invert"])
-    assert "holds predictions of another invert: False, got True" in " ".join(capsys.readouterr().err.split())
+    with pytest.raises(SystemExit):
+        main(["predict", "run", "pictures", "--csv", "a.csv", "--turns", "2", "--resume"])
+    told = " ".join(capsys.readouterr().err.split())
+    assert "a.csv holds predictions of 1 turns, got 2" in told
+    assert "holds predictions of another invert: False, got True" in told
     assert (folder / "a.csv").read_text().splitlines() == lines
 
 

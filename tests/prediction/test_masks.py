@@ -159,6 +159,14 @@ def test_masks_of_files_of_one_stem_do_not_replace_each_other(tmp_path, unet):
     assert len({row["mask"] for row in rows}) == 3
 
 
+def test_tiles_that_do_not_suit_the_network_are_refused_as_such(folder, unet):
+    with pytest.raises(
+        ValueError, match=r"^Tiling expects tiles of which no three overlap.*Take a side of 118 or more"
+    ):
+        predict_masks(unet, [folder / "in"], folder / "out", Masks(tile=100, device="cpu"))
+    assert not (folder / "out").exists()
+
+
 def test_too_many_unreadable_pictures_are_refused_after_the_others_are_done(folder, unet):
     for name in "def":
         (folder / "in" / f"{name}.png").write_bytes(b"no picture")

@@ -65,6 +65,12 @@ class PredictCommand(Predict):
         if trained.task.name == "segmentation":
             self._write_masks(trained, terminal)
             return
+        if self.out is not None or self.objects is not None:
+            raise ValueError(
+                "--out and --objects are for masks; this network tells classes of pictures: --csv, --json."
+            )
+        if self.csv is not None and self.csv == self.json:
+            raise ValueError(f"--csv and --json expect two files, got {self.csv} for both.")
         if self.resume and self.csv is None and self.json is None:
             raise ValueError("--resume expects a file to go on with: --csv, --json, or for masks --out.")
         facts = {

@@ -1,6 +1,7 @@
 """Masks of pictures of any size, from a trained network: written as they are made, and kept on resume."""
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -37,6 +38,8 @@ SETTINGS = "settings.json"
 _TILE = 1024
 _MULTIPLE = 32
 """What tiles begin at multiples of where the margin is given: the stride of a U-Net of up to five scales."""
+_LONGEST = 200
+"""Bytes of the stem of a mask's name; file systems take 255 for the whole name."""
 _OVERLAID, _BAND = 1 << 24, 256
 """Pixels of the largest picture that gets an overlay, and rows of it that are made at a time."""
 
@@ -135,12 +138,18 @@ def predict_masks(
                         fresh = False
                     lines.add(json.dumps(row) + "\n")
                 rows.append(row)
+        except _TileError as error:
+            raise ValueError(str(error)) from error
         except ValueError as error:  # a picture that cannot be read, or is too small, does not stop the others
             unreadable.add(path, error)
             rows.append({"file": key, "error": printable(error)})
         progress("predict", number, len(files))
     unreadable.check(len(files))
     return rows
+
+
+class _TileError(Exception):
+    """Tiles that do not suit the network, whatever the picture."""
 
 
 class _Work:
@@ -214,12 +223,15 @@ class _Work:
         if max(head.height, head.width) <= side:
             yield slice(0, head.height), self._answer(picture.scaled(None)[None])[0]
             return
-        reach = self._measured()
-        if self._config.tile is None:
-            side = max(side, least_side(reach.radius, reach.stride))
-        tiling = Tiling(
-            height=head.height, width=head.width, side=side, margin=reach.radius, multiple=reach.stride
-        )  # fmt: skip
+        try:
+            reach = self._measured()
+            if self._config.tile is None:
+                side = max(side, least_side(reach.radius, reach.stride))
+            tiling = Tiling(
+                height=head.height, width=head.width, side=side, margin=reach.radius, multiple=reach.stride
+            )  # fmt: skip
+        except ValueError as error:
+            raise _TileError(str(error)) from error
         picture.fix_scaling(tiling)
         yield from blended(partial(self._answer, margin=reach.radius), picture.scaled, tiling)
 
@@ -249,6 +261,7 @@ def _bands(height: int) -> list[slice]:
 
 def _free(stem: str, taken: set[str]) -> str:
     """A name for a mask: the stem of its picture, with a number where another mask has it."""
+    stem = os.fsdecode(os.fsencode(stem)[:_LONGEST])
     names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, len(taken) + 2))
     return next(name for name in names if name not in taken)
 

@@ -57,7 +57,8 @@ class PredictionFiles:
     Args:
         table: The CSV file; None for none.
         full: The JSON file; None for none.
-        facts: What else the JSON file shall say at its top. With `resume` they must be those of the file.
+        facts: What else the JSON file shall say at its top. With `resume` they must be those of the file; those of a
+            CSV must have as many `turns`.
         resume: Keep what is in the files, and add to it; else files that are there are replaced with the first batch.
 
     Raises:
@@ -66,7 +67,7 @@ class PredictionFiles:
 
     def __init__(self, table: Path | None, full: Path | None, facts: dict[str, Any], *, resume: bool = False) -> None:
         self._full, self._facts, self._rows, self._changed = full, facts, [], False
-        self._csv_path, self._csv, self._columns = table, None, None
+        self._csv, self._headed = None, False
         old = _old_csv(table) if resume and table is not None else []
         rows = _old_json(full, facts) if resume and full is not None else []
         known = [{_key(row) for row in each} for path, each in ((table, old), (full, rows)) if path is not None]
@@ -74,8 +75,11 @@ class PredictionFiles:
         """Name and page of the pictures that all files hold."""
         self._rows = [row for row in rows if _key(row) in self.done]
         if table is not None:
+            before, turns = int((old or [{}])[0].get("turns", 1)), facts.get("turns", 1)
+            if old and before != turns:
+                raise DataError(f"{table} holds predictions of {before} turns, got {turns}. Choose another file.")
             kept = [row for row in old if _key(row) in self.done]
-            self._columns = list(kept[0]) if kept else None
+            self._headed = bool(kept)
             self._csv = AppendedFile(table, _csv_text(kept, header=True) if kept else "")
         self._written = time.monotonic()
 
@@ -86,18 +90,12 @@ class PredictionFiles:
             predictions: At least one.
 
         Raises:
-            DataError: If they have other columns than those that are in the file.
             OSError: If a file cannot be written, or the disk is full; it is then as it was before.
         """
         rows = [row_of(one) for one in predictions]
         if self._csv is not None:
-            if self._columns is not None and self._columns != list(rows[0]):
-                raise DataError(
-                    f"{self._csv_path} holds predictions with another number of turns: its columns are "
-                    f"{', '.join(self._columns)}. Choose another file."
-                )
-            self._csv.add(_csv_text(rows, header=self._columns is None))
-            self._columns = list(rows[0])
+            self._csv.add(_csv_text(rows, header=not self._headed))
+            self._headed = True
         if self._full is not None:
             self._rows += [
                 {**row, "probabilities": one.turned.tolist()} for row, one in zip(rows, predictions, strict=True)
