@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 import orbitconv
+from compatibility.zoo import ZOO, images
 from orbitconv.conversion import Converted
 from orbitconv.metrics.outputs import select
 from orbitconv.nn import fold
-from compatibility.zoo import ZOO, images
 
 
 def turned_error(network: nn.Module, x: Tensor) -> float:

@@ -45,6 +45,7 @@ def _stardist() -> nn.Module:
         "n_dim": 2, "axes": "YXC", "n_channel_in": 1, "n_channel_out": 33, "n_rays": 32, "grid": (2, 2),
         "backbone": "unet", "unet_n_depth": 3, "unet_kernel_size": (3, 3), "unet_n_filter_base": 8,
         "unet_n_conv_per_depth": 2, "unet_pool": (2, 2), "net_conv_after_unet": 32, "train_checkpoint": "",
+        "unet_activation": "relu", "unet_last_activation": "relu", "unet_batch_norm": False, "unet_dropout": 0.0,
     }  # fmt: skip
     config = import_module("cistardist_pytorch.config").StarDist2DConfig.from_dict(facts)
     return import_module("cistardist_pytorch.net").StarDist2DNet(config)

@@ -5,9 +5,8 @@ import torch
 from torch import nn
 
 import orbitconv
-from orbitconv import ExactBasis
-from orbitconv.groups import Cyclic, Dihedral
 from networks import settled
+from orbitconv.groups import Cyclic, Dihedral
 from plain_networks import TinyConvNeXt, TinyResNet
 
 
