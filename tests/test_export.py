@@ -9,7 +9,7 @@ from torch import nn
 from orbitconv.bases import ExactBasis
 from orbitconv.export import export_model
 from orbitconv.groups import Cyclic
-from orbitconv.models import UNet
+from orbitconv.models import TurnedCopies, UNet
 from orbitconv.nn import GroupPool, LiftingConv2d
 from references import images, network, unitary
 
@@ -94,20 +94,78 @@ def test_a_network_of_one_size_takes_any_batch(tmp_path):
 @pytest.mark.parametrize(
     ("net", "file_format", "error", "words"),
     [
-        (nn.Sequential(LiftingConv2d(1, 2, C4), GroupPool(), AnySign()), "onnx", ValueError, "branches on a side"),
         (nn.Sequential(AnySign(), LiftingConv2d(1, 2, C4)).double(), "onnx", ValueError, r"network\.float\(\)"),
         (nn.Sequential(nn.Identity(), OnBasis()), "torch", TypeError, r"layer OnBasis \(at 1\)"),
         (nn.Linear(5, 2), "torch", ValueError, r"no images of shape \(2, 1, 6, 6\)"),
         (OneSize(), "pickle", ValueError, "format 'torch', 'onnx' or 'torchscript', got 'pickle'"),
         (nn.AdaptiveMaxPool2d(2, return_indices=True), "torch", TypeError, "one tensor, got tuple"),
     ],
-    ids=["shape", "dtype", "layer", "size", "format", "output"],
+    ids=["dtype", "layer", "size", "format", "output"],
 )
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_refuses_and_writes_nothing(tmp_path, net, file_format, error, words):
     with pytest.raises(error, match=words):
         export_model(net, tmp_path / "net", file_format, (1, 6, 6))
     assert list(tmp_path.iterdir()) == []
+
+
+class Grows(nn.Module):
+    """The output grows with the image, in steps that the exporter cannot solve for."""
+
+    def __init__(self):
+        super().__init__()
+        self.lift, self.pool, self.last = LiftingConv2d(1, 2, C4, 2, 1), GroupPool(), nn.Conv2d(2, 3, 1)
+
+    def forward(self, x):
+        y = self.last(nn.functional.avg_pool2d(self.pool(self.lift(x)), 7))
+        return y.view(y.size(0), -1)
+
+
+class Checks(nn.Module):
+    """Checks the shape of its input, and branches on it around layers of the library."""
+
+    def __init__(self):
+        super().__init__()
+        self.lift, self.pool = LiftingConv2d(1, 2, C4, padding=1), GroupPool()
+
+    def forward(self, x):
+        if x.shape[1] != 1:
+            raise ValueError("channels")
+        y = self.pool(self.lift(x))
+        return y if x.shape[-1] > 10 else -y
+
+
+@pytest.mark.parametrize(
+    ("net", "side", "reason"),
+    [
+        (Grows(), 14, "cannot be solved"),
+        (TurnedCopies(nn.Sequential(LiftingConv2d(1, 2, C4), GroupPool()), 2, order=4), 6, "SymInt"),
+    ],
+    ids=["output", "turned copies"],
+)
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_onnx_of_one_size_where_sides_cannot_be_free(tmp_path, net, side, reason):
+    runtime = pytest.importorskip("onnxruntime")
+    exported = export_model(net, tmp_path / "net.onnx", "onnx", (1, side, side))
+    assert not exported.any_size
+    assert reason in exported.reason
+    session = runtime.InferenceSession(exported.path, providers=["CPUExecutionProvider"])
+    assert session.get_inputs()[0].shape[1:] == [1, side, side]
+    x = torch.randn(3, 1, side, side)
+    (found,) = session.run(None, {"image": x.numpy()})
+    torch.testing.assert_close(torch.from_numpy(found), net(x), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("file_format", ["torch", "torchscript"])
+def test_files_of_networks_that_branch_on_sizes_refuse_others(tmp_path, file_format):
+    net = Checks()
+    exported = export_model(net, tmp_path / "net", file_format, (1, 8, 8))
+    assert "another branch" in exported.reason
+    loaded = load(exported.path, file_format)
+    x = torch.randn(5, 1, 8, 8)
+    torch.testing.assert_close(loaded(x), net(x), rtol=0, atol=1e-6)
+    with pytest.raises((AssertionError, torch.jit.Error), match="images of 8x8 pixels only"):
+        loaded(torch.zeros(1, 1, 16, 16))
 
 
 @pytest.mark.parametrize("module", ["onnx", "onnxscript", "onnxruntime"])

@@ -5,6 +5,7 @@ import copy
 import io
 import json
 import logging
+import operator
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ class Exported:
     """Whether it takes images of any height and width, as it does batches of any size."""
     error: float
     """Largest deviation of its output from the network's, relative to the largest output."""
+    reason: str = ""
+    """Why it takes images of one size only although the network takes others; empty otherwise."""
 
 
 def export_model(
@@ -48,8 +51,9 @@ def export_model(
 ) -> Exported:
     """Write a network as plain torch modules, ONNX or TorchScript; filters are expanded, batch norm is merged.
 
-    The file takes batches of any size, and images of any size where the network does. Before it appears it is read back
-    and compared with the network, on other batches and images than it was made with.
+    The file takes batches of any size, and images of any size where the network does and the format can say so; else
+    images of one size, and refuses others (`reason` of the result tells why). Before it appears it is read back and
+    compared with the network, on other batches and images than it was made with.
 
     Args:
         network: Any module of one planar input and one output that `orbitconv.nn.fold` knows; it is left as it is.
@@ -69,7 +73,7 @@ def export_model(
         ArithmeticError: If the file gives other output than the network.
         ModuleNotFoundError: If a library for the format is not installed.
         TypeError: If the network calls a layer that cannot be folded, or returns something else than a tensor.
-        ValueError: If the network does not take such images, or branches on shapes or values; if the format has no such
+        ValueError: If the network does not take such images, or branches on values; if the format has no such
             operation.
     """
     if file_format not in get_args(FileFormat):
@@ -94,20 +98,66 @@ def export_model(
         others = [images(3, 2 * height, 2 * width), images(1, height + 3, width + 1)]
         accepted = [x for x in others if _takes(network, x)]
         any_size = len(accepted) > 0 and accepted[0] is others[0]
-        folded = fold(plain)
+        example = images(2, height, width)
+        folded = _folded(plain, example if scaling is None else scaling.apply(example))
         if scaling is not None:
             _scale_first(folded, scaling)
-        content, run = _WRITERS[file_format](folded, images(2, height, width), any_size, dict(facts or {}))
-        error = max(_deviation(run, network, x) for x in (images(3, height, width), *(accepted if any_size else ())))
-    tolerance = _tolerance(file_format, dtype)
-    if not error <= tolerance:
-        raise ArithmeticError(
-            f"export_model wrote no file: the output of {file_format!r} is off by {error:.1e} of the largest value, at "
-            "another size of batch or image than it was made with. Look for branches on the shape of the input, or try "
-            "another format."
-        )
+
+        def attempt(folded: fx.GraphModule, *, any_size: bool) -> tuple[bytes, float]:
+            content, run = _WRITERS[file_format](folded, example, any_size, dict(facts or {}))
+            tried = (images(3, height, width), *(accepted if any_size else ()))
+            error = max(_deviation(run, network, x) for x in tried)
+            tolerance = _tolerance(file_format, dtype)
+            if not error <= tolerance:
+                raise ArithmeticError(
+                    f"export_model wrote no file: the output of {file_format!r} is off by {error:.1e} of the largest "
+                    "value, at another size of batch or image than it was made with. Look for branches on the shape of "
+                    "the input, or try another format."
+                )
+            return content, error
+
+        reason = ""
+        try:
+            content, error = attempt(copy.deepcopy(folded), any_size=any_size)
+        except (ArithmeticError, ValueError) as failure:
+            if not any_size:
+                raise
+            reason, any_size = _reason(failure), False
+            if file_format != "onnx":  # which knows the sizes of its input
+                _refuse_other_sizes(folded, height, width)
+            content, error = attempt(folded, any_size=False)
     write_atomically(Path(path), content)
-    return Exported(Path(path), any_size, error)
+    return Exported(Path(path), any_size, error, reason)
+
+
+def _folded(plain: nn.Module, example: Tensor) -> fx.GraphModule:
+    """The network in plain modules, followed on an example where its forward asks for shapes."""
+    try:
+        return fold(plain)
+    except ValueError:
+        return fold(plain, example=example)
+
+
+def _reason(failure: Exception) -> str:
+    """Why a file takes one size only."""
+    if isinstance(failure, ArithmeticError):
+        return "at other sizes the forward takes another branch, or fixes a size"
+    return f"{str(failure).partition(' of this network: ')[2].partition(' Look for')[0] or failure}".rstrip(".")
+
+
+def _refuse_other_sizes(network: fx.GraphModule, height: int, width: int) -> None:
+    """Let a graph check the sides of its input."""
+    image = next(node for node in network.graph.nodes if node.op == "placeholder")
+    last, graph = image, network.graph
+    for dim, side in ((2, height), (3, width)):
+        with graph.inserting_after(last):
+            found = graph.call_method("size", (image, dim))
+        with graph.inserting_after(found):
+            fits = graph.call_function(operator.eq, (found, side))
+        with graph.inserting_after(fits):
+            message = f"this file takes images of {height}x{width} pixels only"
+            last = graph.call_function(torch._assert, (fits, message))  # noqa: SLF001
+    network.recompile()
 
 
 def _write_torch(
@@ -261,7 +311,7 @@ def _refusing(what: str) -> Iterator[None]:
         reason = next((line.strip() for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
         raise ValueError(
             f"export_model cannot make {what} of this network: {reason} Look for branches on the shape or the values "
-            "of the input, and for operations that the format does not have."
+            "of the input, and for operations that the format does not have; another format may have them."
         ) from error
 
 

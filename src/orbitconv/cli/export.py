@@ -62,6 +62,8 @@ class ExportCommand:
         terminal = Terminal()
         images = "any size" if exported.any_size else f"{height}x{width} pixels"
         terminal.say(f"{path}: batches of any size, images of {images}; off by {exported.error:.1e} from the network.")
+        if exported.reason:
+            terminal.say(f"Images of one size only, though the network takes others: {exported.reason}.")
         terminal.say(f"It takes {facts['pixels']}, and holds the names of {len(trained.classes)} classes.")
         if self.format == "onnx":
             print(_program(path, trained, (height, width)))  # noqa: T201

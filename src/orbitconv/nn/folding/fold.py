@@ -9,12 +9,18 @@ from torch.nn.utils import parametrize
 
 from orbitconv.nn.flat import GroupNetwork
 from orbitconv.nn.folding.batch_norm import merge_batch_norms
+from orbitconv.nn.folding.known_values import Example, check_same
 from orbitconv.nn.folding.parts import Whole
 from orbitconv.nn.folding.rules import FUNCTION_RULES, RULES, FunctionRule, Rule
 from orbitconv.nn.folding.trace import check_known, trace
 
 
-def fold(model: nn.Module, *, rules: Mapping[type[nn.Module], Rule] | None = None) -> fx.GraphModule:
+def fold(
+    model: nn.Module,
+    *,
+    rules: Mapping[type[nn.Module], Rule] | None = None,
+    example: Example | None = None,
+) -> fx.GraphModule:
     """The same network in plain torch modules: filters expanded for good, batch norm merged, dropout gone.
 
     A `GroupConv2d` becomes a `torch.nn.Conv2d`, pooling over the group a maximum over an axis, and so on; what stands
@@ -23,17 +29,22 @@ def fold(model: nn.Module, *, rules: Mapping[type[nn.Module], Rule] | None = Non
     on, when its filters no longer turn together. The model is left as it is.
 
     The model's forward is followed by `torch.fx`, so that it may not branch on values or shapes of the input. Modules
-    of your own that do so stay as they are, if they hold no layer of this library.
+    of your own that do so stay as they are, if they hold no layer of this library. With an example, branches on shapes
+    and types, and loops, are followed as they go there; shapes that are only computed with stay free.
 
     Args:
         model: Any module that is built on layers of this library.
         rules: For classes of your own, or in place of the rule of a layer: a function from the module to a module of
             the same input and output, in eval mode. It may consist of layers that have rules.
+        example: What the model is called with: a tensor, a tuple of arguments, or a mapping of them by name. The
+            folded network takes the arguments that it has, and is compared with the model on it. It serves other inputs for which the forward goes the
+            same way. Outputs that are dataclasses and dictionaries at once become dictionaries.
 
     Returns:
         The network.
 
     Raises:
+        ArithmeticError: If the folded network gives another output than the model on the example.
         TypeError: If the model calls a layer of this library, or one of yours that asks a basis for its atoms, that has
             no rule; names the layer, and where it is.
         ValueError: If a forward cannot be followed; says whose, and why.
@@ -47,11 +58,17 @@ def fold(model: nn.Module, *, rules: Mapping[type[nn.Module], Rule] | None = Non
         >>> torch.allclose(fold(network)(x), network(x), atol=1e-6)
         True
     """
-    return fold_with(model, {**RULES, **(rules or {})}, FUNCTION_RULES)
+    folded = fold_with(model, {**RULES, **(rules or {})}, FUNCTION_RULES, example)
+    if example is not None:
+        check_same(model, folded, example)
+    return folded
 
 
 def fold_with(
-    model: nn.Module, rules: Mapping[type[nn.Module], Rule], functions: Mapping[Callable[..., Any], FunctionRule | None]
+    model: nn.Module,
+    rules: Mapping[type[nn.Module], Rule],
+    functions: Mapping[Callable[..., Any], FunctionRule | None],
+    example: Example | None = None,
 ) -> fx.GraphModule:
     """`fold` by other rules.
 
@@ -59,6 +76,7 @@ def fold_with(
         model: Any module that is built on layers of this library.
         rules: What modules of a class become.
         functions: What functions become; None where they stay as they are.
+        example: As in `fold`.
 
     Returns:
         The network.
@@ -72,9 +90,9 @@ def fold_with(
     while rule := _find_rule(model, rules):
         model = rule(model)
     check_known(model, "")
-    network = _trace_layers(model, rules, functions)
+    network = _trace_layers(model, rules, functions, example)
     while _make_plain(network, rules, functions):  # what a rule returns may have rules itself
-        network = _trace_layers(network.eval(), rules, functions)
+        network = _trace_layers(network.eval(), rules, functions, example)
     merge_batch_norms(network)
     return fx.GraphModule(network, network.graph, name).eval()
 
@@ -117,10 +135,13 @@ def _find_rule(module: nn.Module, rules: Mapping[type[nn.Module], Rule]) -> Rule
 
 
 def _trace_layers(
-    model: nn.Module, rules: Mapping[type[nn.Module], Rule], functions: Collection[Callable[..., Any]]
+    model: nn.Module,
+    rules: Mapping[type[nn.Module], Rule],
+    functions: Collection[Callable[..., Any]],
+    example: Example | None,
 ) -> fx.GraphModule:
     """The graph of a network whose layers with rules are whole."""
-    return trace(model, lambda m: isinstance(m, Whole) or _find_rule(m, rules) is not None, functions)
+    return trace(model, lambda m: isinstance(m, Whole) or _find_rule(m, rules) is not None, functions, example)
 
 
 def _make_plain(

@@ -6,6 +6,7 @@ without a word. These proxies answer as the tensor they stand for, and end the t
 
 import operator
 import sys
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -55,6 +56,82 @@ class StandIn(_Asked, fx.Proxy):
 
 class _StandInAttribute(_Asked, Attribute):  # pyright: ignore[reportIncompatibleVariableOverride]
     """An attribute of such a value, a shape perhaps, or a method."""
+
+
+class KnownStandIn(StandIn):
+    """A value of the graph that is known on an example, and answers as it would."""
+
+    @property
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return type(self) if not _asked_by_a_forward() else type(_known(self))
+
+    def __getattr__(self, k: str) -> "_KnownAttribute":
+        return _KnownAttribute(self, k)
+
+    def __len__(self) -> int:
+        return len(_known(self))
+
+    def __index__(self) -> int:
+        return operator.index(_known(self))
+
+    def __int__(self) -> int:
+        return int(_number(self))
+
+    def __float__(self) -> float:
+        return float(_number(self))
+
+    def __contains__(self, item: Any) -> bool:
+        return item in _known(self)
+
+
+class _KnownAttribute(_StandInAttribute, KnownStandIn):  # pyright: ignore[reportIncompatibleVariableOverride]
+    """An attribute of such a value."""
+
+    @property
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return type(self) if not _asked_by_a_forward() else type(_known(self))
+
+    def __len__(self) -> int:
+        return len(_known(self))
+
+
+def _known(proxy: fx.Proxy) -> Any:
+    """The value of a stand-in on the example."""
+    values: Any = proxy.tracer.values  # pyright: ignore[reportAttributeAccessIssue]
+    return values.of(proxy.node)
+
+
+def _number(proxy: fx.Proxy) -> Any:
+    """The value, if it is not one of the numbers that the network computes."""
+    value = _known(proxy)
+    if isinstance(value, torch.Tensor):
+        raise TraceError("it branches on numbers that it computes from the images")
+    return value
+
+
+def truth_of(proxy: fx.Proxy) -> bool:
+    """Whether a stand-in is true on the example.
+
+    Args:
+        proxy: The stand-in.
+
+    Returns:
+        The truth of its value.
+    """
+    return bool(_number(proxy))
+
+
+def parts_of(proxy: Any) -> Iterator[Any]:
+    """The parts of a stand-in for a sequence or a dictionary, as stand-ins.
+
+    Args:
+        proxy: The stand-in.
+
+    Yields:
+        As many as there are on the example.
+    """
+    value = _known(proxy)
+    yield from value if isinstance(value, Mapping) else (proxy[i] for i in range(len(value)))
 
 
 def _asked_by_a_forward() -> bool:

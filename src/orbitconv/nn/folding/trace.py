@@ -1,12 +1,15 @@
 """The graph of a network: which layer feeds which, with some modules left whole."""
 
-from collections.abc import Callable, Collection
+import copy
+from collections.abc import Callable, Collection, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 from torch import fx, nn
 
 from orbitconv.bases import FilterBasis
-from orbitconv.nn.folding.stand_in import StandIn, note_result
+from orbitconv.nn.folding.known_values import Example, KnownValues, drop_questions, taking_only
+from orbitconv.nn.folding.stand_in import KnownStandIn, StandIn, note_result, parts_of, truth_of
 
 
 class UnknownLayerError(TypeError):
@@ -20,17 +23,39 @@ class _Tracer(fx.Tracer):
         model: The network.
         is_whole: Whether a module stays one node of the graph; torch's own do anyway.
         functions: Functions that stay one node.
+        values: What nodes stand for on an example, if there is one.
     """
 
     def __init__(
-        self, model: nn.Module, is_whole: Callable[[nn.Module], bool], functions: Collection[Callable[..., Any]]
+        self,
+        model: nn.Module,
+        is_whole: Callable[[nn.Module], bool],
+        functions: Collection[Callable[..., Any]],
+        values: KnownValues | None,
     ) -> None:
         super().__init__(autowrap_functions=tuple(functions))
-        self.is_whole = is_whole
+        self.is_whole, self.values = is_whole, values
         self.inside = [("", model)]  # path and module of those that are being called, outermost first
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
-        return StandIn(node, self)
+        return StandIn(node, self) if self.values is None else KnownStandIn(node, self)
+
+    def create_node(self, kind: str, *args: Any, **kwargs: Any) -> fx.Node:
+        node = super().create_node(kind, *args, **kwargs)
+        if self.values is not None:
+            self.values.compute(node)
+        return node
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        if self.values is not None and self.values.is_busy:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
+
+    def to_bool(self, obj: fx.Proxy) -> bool:
+        return super().to_bool(obj) if self.values is None else truth_of(obj)
+
+    def iter(self, obj: fx.Proxy) -> Iterator[Any]:
+        return super().iter(obj) if self.values is None else parts_of(obj)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return self.is_whole(m) or super().is_leaf_module(m, module_qualified_name)
@@ -38,6 +63,8 @@ class _Tracer(fx.Tracer):
     def call_module(
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
+        if self.values is not None and self.values.is_busy:
+            return forward(*args, **kwargs)
         path = self.path_of_module(m)
         if isinstance(m, FilterBasis):
             raise _unknown(*self.inside[-1])
@@ -51,7 +78,10 @@ class _Tracer(fx.Tracer):
 
 
 def trace(
-    model: nn.Module, is_whole: Callable[[nn.Module], bool], functions: Collection[Callable[..., Any]] = ()
+    model: nn.Module,
+    is_whole: Callable[[nn.Module], bool],
+    functions: Collection[Callable[..., Any]] = (),
+    example: Example | None = None,
 ) -> fx.GraphModule:
     """Write down what a network does, as a graph of calls.
 
@@ -61,6 +91,7 @@ def trace(
         model: The network; the graph takes over its tensors.
         is_whole: Whether a module stays one node of the graph.
         functions: Functions that stay one node, where they are called by name.
+        example: What the network is called with; branches on shapes and types and loops are followed as it goes.
 
     Returns:
         The graph with the modules that it calls, which loads without this library if they do.
@@ -71,26 +102,31 @@ def trace(
     """
     kept: set[nn.Module] = set()
     while True:
-        tracer = _Tracer(model, lambda m: m in kept or is_whole(m), functions)
+        values = None if example is None else KnownValues(model, copy.deepcopy(example))
+        tracer = _Tracer(model, lambda m: m in kept or is_whole(m), functions, values)
         try:
-            graph = tracer.trace(model)
+            with nullcontext() if values is None else taking_only(model, values.names):
+                graph = tracer.trace(model)
         except UnknownLayerError:
             raise
         except Exception as error:  # a user's code may do anything when it gets stand-ins for tensors
             path, culprit = tracer.inside[-1]
             if culprit is model or any(_is_ours(type(m)) for m in culprit.modules()):
                 name = type(culprit).__name__
+                advice = "An example, fold(model, example=images), answers questions for shapes and types; or move"
                 raise ValueError(
                     f"fold cannot follow the forward of {name} ({_where(path)}): {str(error).partition('. ')[0]}. A "
-                    "graph holds no branches on shapes or values of the input. Move that part into a module of its own "
-                    "without layers of orbitconv, which then stays as it is, or say what it is in plain torch modules: "
-                    f"fold(model, rules={{{name}: function}})."
+                    f"graph holds no branches on shapes or values of the input. {'Move' if values else advice} that "
+                    "part into a module of its own without layers of orbitconv, which then stays as it is, or say what "
+                    f"it is in plain torch modules: fold(model, rules={{{name}: function}})."
                 ) from error
             kept.add(culprit)
         else:
             graph._tracer_cls = fx.Tracer  # noqa: SLF001  # a saved graph asks for this class when it is loaded,
             for node in graph.nodes:  # and for whatever the annotations of a forward name
                 node.type = None
+            if values is not None:
+                drop_questions(graph)
             return fx.GraphModule(model, graph, type(model).__name__)
 
 

@@ -1,0 +1,200 @@
+"""What the nodes of a graph stand for on an example: computed while the graph is written.
+
+With it, a forward may ask a stand-in for its length, its class or the truth of a comparison, and is answered as the
+network would be on the example. Arithmetic on shapes stays arithmetic; only answers are fixed.
+"""
+
+import copy
+import dataclasses
+import inspect
+import operator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.fx.node import map_arg
+
+Example = Tensor | tuple[Any, ...] | Mapping[str, Any]
+"""What a network is called with: one tensor, positional arguments, or keyword arguments."""
+
+_QUESTIONS = {getattr, operator.getitem, operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge,
+              operator.mod, operator.floordiv, operator.not_, operator.and_, operator.or_}  # fmt: skip
+
+
+def as_arguments(example: Example) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Positional and keyword arguments of a call.
+
+    Args:
+        example: What a network is called with.
+
+    Returns:
+        Both.
+    """
+    if isinstance(example, Mapping):
+        return (), dict(example)
+    return (tuple(example), {}) if isinstance(example, tuple | list) else ((example,), {})
+
+
+def named_arguments(model: nn.Module, example: Example) -> dict[str, Any]:
+    """What a network is called with, by the names of its forward.
+
+    Args:
+        model: The network.
+        example: What it is called with.
+
+    Returns:
+        Only what the example has.
+
+    Raises:
+        TypeError: If the forward takes no such arguments, or gathers positional ones.
+    """
+    positional, named = as_arguments(example)
+    signature = inspect.signature(model.forward)
+    found = signature.bind(*positional, **named).arguments
+    for name, parameter in signature.parameters.items():
+        if parameter.kind is parameter.VAR_POSITIONAL and name in found:
+            raise TypeError(f"fold expects a forward whose arguments have names, got *{name}.")
+        if parameter.kind is parameter.VAR_KEYWORD:
+            found.update(found.pop(name, {}))
+    return found
+
+
+@contextmanager
+def taking_only(model: nn.Module, names: Collection[str]) -> Iterator[None]:
+    """Let the forward of a network take these arguments and no others, which then have their defaults.
+
+    Args:
+        model: The network; its class is another inside the block.
+        names: Names of the arguments.
+
+    Yields:
+        Nothing.
+    """
+    cls = type(model)
+    made: dict[str, Any] = {"original": cls.forward}
+    exec(  # noqa: S102  # torch.fx counts the arguments of the code itself
+        f"def forward(self, {', '.join(names)}):\n    return original(self, {', '.join(f'{n}={n}' for n in names)})",
+        made,
+    )
+    model.__class__ = type(cls.__name__, (cls,), {"forward": made["forward"], "__module__": cls.__module__})
+    try:
+        yield
+    finally:
+        model.__class__ = cls
+
+
+class KnownValues:
+    """The value of every node.
+
+    Args:
+        model: The network.
+        example: What it is called with.
+    """
+
+    def __init__(self, model: nn.Module, example: Example) -> None:
+        self.model, self._given, self._of = model, named_arguments(model, example), dict[fx.Node, Any]()
+        self.is_busy = False
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the arguments that the example has."""
+        return list(self._given)
+
+    def of(self, node: fx.Node) -> Any:
+        """The value of a node."""
+        return self._of[node]
+
+    @torch.no_grad()
+    def compute(self, node: fx.Node) -> None:
+        """Do what a node says.
+
+        Args:
+            node: A new node, whose arguments have values.
+        """
+        self.is_busy = True
+        try:
+            args, named = (map_arg(a, self._of.__getitem__) for a in (node.args, node.kwargs))
+            if node.op == "placeholder":
+                self._of[node] = self._given.get(str(node.target), args[0] if args else None)
+            elif node.op == "get_attr":
+                self._of[node] = operator.attrgetter(str(node.target))(self.model)
+            elif node.op == "call_method":
+                self._of[node] = getattr(args[0], str(node.target))(*args[1:], **named)
+            elif node.op != "output":
+                called: Callable[..., Any] = (
+                    self.model.get_submodule(str(node.target)) if isinstance(node.target, str) else node.target
+                )
+                self._of[node] = called(*args, **named)
+        finally:
+            self.is_busy = False
+
+
+def drop_questions(graph: fx.Graph) -> None:
+    """Take out what was only asked: shapes, comparisons and their parts that nothing else uses.
+
+    Args:
+        graph: Changed in place.
+    """
+    for node in reversed(list(graph.nodes)):
+        asks = (node.op == "call_function" and node.target in _QUESTIONS) or (
+            node.op == "call_method" and node.target in {"size", "dim", "numel"}
+        )
+        if asks and not node.users:
+            graph.erase_node(node)
+
+
+@torch.no_grad()
+def check_same(model: nn.Module, folded: nn.Module, example: Example) -> None:
+    """Refuse a folded network that gives another output than its model, both in eval mode.
+
+    Args:
+        model: The network, which may be in any mode.
+        folded: What it became.
+        example: What both are called with.
+
+    Raises:
+        ArithmeticError: If a tensor of the output differs by more than rounding.
+    """
+    model = copy.deepcopy(model).eval()
+    outputs = []
+    for network in (model, folded):
+        positional, named = as_arguments(copy.deepcopy(example))
+        outputs.append(list(_tensors(network(*positional, **named))))
+    before, after = outputs
+    errors = [float("inf") if a.shape != b.shape else _off(a, b) for a, b in zip(after, before, strict=False)]
+    if len(before) != len(after) or not all(
+        e <= _ROUNDING.get(b.dtype, 0.05) for e, b in zip(errors, before, strict=True)
+    ):
+        raise ArithmeticError(
+            f"fold made a network whose output differs from that of {type(model).__name__} on the example by "
+            f"{max(errors, default=float('inf')):.2g} of its largest value. Look for branches on types or values in "
+            "its forward, or say what such a part is: fold(model, rules={Part: function})."
+        )
+
+
+_ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-4}
+
+
+def _off(a: Tensor, b: Tensor) -> float:
+    """Largest difference, in parts of the largest value."""
+    if not b.numel():
+        return 0.0
+    difference = float((a - b).abs().max())
+    return difference if difference == 0 else difference / float(b.abs().max().clamp(min=torch.finfo(b.dtype).tiny))
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        if value.is_floating_point():
+            yield value
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _tensors(one)
+    elif isinstance(value, tuple | list):
+        for one in value:
+            yield from _tensors(one)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for one in dataclasses.fields(value):
+            yield from _tensors(getattr(value, one.name))
