@@ -1,7 +1,9 @@
 """Single layers beside `nn.Conv2d` of the expanded shape."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -57,14 +59,16 @@ def contenders(case: Layer, peers: Iterable[str], seed: int) -> dict[str, Conten
     shape = (case.batch, channels, case.size, case.size)
     gradient = torch.randn(shape, generator=generator)
 
-    def contender(module: nn.Module, run: nn.Module | None = None, error: float | None = None) -> Contender:
-        x, call = torch.randn(shape, generator=generator).requires_grad_(), run or module
-        return Contender(module, lambda: call(x).backward(gradient), (x,), case.batch, error)
+    def contender(module: nn.Module, run: Callable[[Tensor], Tensor], error: float | None = None) -> Contender:
+        x = torch.randn(shape, generator=generator).requires_grad_()
+        return Contender(module, lambda: run(x).backward(gradient), (x,), case.batch, error)
 
-    on_planes = nn.Sequential(nn.Unflatten(1, (case.fields, 8)), layer, nn.Flatten(1, 2))
+    def on_planes(x: Tensor) -> Tensor:
+        return layer(x.unflatten(1, (case.fields, 8))).flatten(1, 2)
+
     found = {
-        "conv2d": contender(plain),
-        "orbitconv": contender(on_planes, error=_error(case, layer, on_planes, gradient)),
+        "conv2d": contender(plain, plain),
+        "orbitconv": contender(layer, on_planes, _error(case, layer, on_planes, gradient)),
     }
     for library in peers:
         with quiet():
@@ -73,22 +77,17 @@ def contenders(case: Layer, peers: Iterable[str], seed: int) -> dict[str, Conten
             field = layers.FieldType(plane, case.fields * [plane.regular_repr])
             theirs = layers.R2Conv(field, field, case.kernel, padding=padding, bias=False, initialize=False)
             nn.init.normal_(theirs.weights, std=(channels * case.kernel**2) ** -0.5)
-        found[library] = contender(theirs, _Wrapped(theirs, layers.GeometricTensor, field))
+        run = partial(_call, theirs, layers.GeometricTensor, field)
+        found[library] = contender(theirs, run)
     return found
 
 
-class _Wrapped(nn.Module):
+def _call(module: nn.Module, wrap: Callable[[Tensor, Any], Any], field: Any, x: Tensor) -> Tensor:
     """A peer's module on plain tensors."""
-
-    def __init__(self, module: nn.Module, wrap: type, field: object) -> None:
-        super().__init__()
-        self.module, self.wrap, self.field = module, wrap, field
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.module(self.wrap(x, self.field)).tensor
+    return module(wrap(x, field)).tensor
 
 
-def _error(case: Layer, layer: GroupConv2d, on_planes: nn.Module, gradient: Tensor) -> float:
+def _error(case: Layer, layer: GroupConv2d, on_planes: Callable[[Tensor], Tensor], gradient: Tensor) -> float:
     """Largest relative error of output and gradients, beside a convolution in float64."""
     x = torch.randn(gradient.shape).requires_grad_()
     y = on_planes(x)

@@ -1,8 +1,9 @@
 """`python -m studies bench-fused`."""
 
+import json
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from orbitconv._support.progress import ProgressCallback
 from orbitconv.cli.terminal import Terminal
 from orbitconv.nn.products.kernel import is_built
 from orbitconv.records.command import command_of, settings_of
-from orbitconv.records.record import Record, Row, machine
+from orbitconv.records.record import Provenance, Record, Row, machine
 from studies.base.timing import Clock, Pace, interleave, ratios, spread, timed
 from studies.speed.checks import check_error
 from studies.speed.fused import layers, networks
@@ -51,6 +52,8 @@ class BenchFused:
     """JSON file; a page comes beside it. runs/bench/MACHINE-fused.json by default."""
     overwrite: bool = False
     """Replace a result that is there."""
+    keep: bool = False
+    """Keep what the result that is there has of other parts, with its command and commit."""
 
     def run(self) -> None:
         """Measure, write, show."""
@@ -59,18 +62,27 @@ class BenchFused:
         if not is_built():
             raise ValueError("bench-fused found no kernel that can be used. Run orbitconv build-kernel first.")
         path = self.out or Path("runs", "bench", f"{machine_name(torch.device('cpu'))}-fused.json")
-        check_place(path, overwrite=self.overwrite)
+        check_place(path, overwrite=self.overwrite or self.keep)
+        earlier = json.loads(path.read_text(encoding="utf-8")) if self.keep and path.exists() else None
         terminal, before = Terminal(), torch.get_num_threads()
         try:
             with terminal.progress() as progress:
-                measure(self, progress, lambda record: _write(record, path))
+                measure(self, progress, lambda record: _write(record, path, earlier))
         finally:
             torch.set_num_threads(before)
         terminal.say(f"Record: {path}   Page: {path.with_suffix('.md')}")
 
 
-def _write(record: Record, path: Path) -> None:
-    """The record and its page."""
+def _write(record: Record, path: Path, earlier: Mapping[str, Any] | None) -> None:
+    """The record, with what an earlier one has of other parts, and its page."""
+    if earlier is not None:
+        tasks = {row["task"] for row in record.rows}
+        kept = [row for row in earlier["rows"] if row["task"] not in tasks]
+        extra = {**record.extra, "rates": record.extra["rates"] or earlier["rates"]}
+        record = replace(
+            record, command=f"{earlier['command']}; {record.command}", rows=record.rows + kept, extra=extra,
+            source=Provenance.of(earlier) | record.source,
+        )  # fmt: skip
     record.write(path)
     write_atomically(path.with_suffix(".md"), markdown(record.as_dict()))
 
