@@ -1,14 +1,19 @@
 """Layers beside `nn.Conv2d` and the peers."""
 
-from orbitconv._support.json_text import read_json
+import json
+from typing import Any
+
 from studies.base.results import ROOT
 from studies.pages.markdown import table
+from studies.speed.fused.page import share, task_rows
+
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 def speed() -> str:
     """Layers beside `nn.Conv2d` and the peers, from the first record of a CPU, and from that with the kernel."""
-    (path, *_) = [*sorted((ROOT / "benchmarks" / "results").glob("*-cores.json")), ROOT / "benchmarks" / "none.json"]
-    rows = read_json(path)["rows"]
+    (path, *_) = [*sorted(RESULTS.glob("*-cores.json")), RESULTS / "none.json"]
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
     ratios = {(row["case"], row["subject"]): row["ratio"] for row in rows}
     compiled = path.with_name(f"{path.stem}-kernel.json")
     for row in read_json(compiled)["rows"] if compiled.exists() else ():
@@ -36,3 +41,49 @@ def speed() -> str:
     lines.insert(-3, ("inference, folded: 128 channels, 32x32, batch 16", f"{folded:.3g}", "", "", ""))
     header = ("ratio to nn.Conv2d of the same expanded shape", "orbitconv", "with the kernel", "escnn", "e2cnn")
     return table(header, "lrrrr", lines)
+
+
+def fused_layers() -> str:
+    """Training steps of layers with the compiled product, over `nn.Conv2d`."""
+    record = _fused()
+    rows = task_rows(record, "training step of a layer")
+    memory = {
+        row["case"]: f"{row['ratio']:.3g}"
+        for row in task_rows(record, "peak memory of a training step")
+        if row["subject"] == "orbitconv"
+    }
+    lines = []
+    for case in dict.fromkeys(row["case"] for row in rows):
+        by = {row["subject"]: row for row in rows if row["case"] == case}
+        own, peers = by["orbitconv"], [f"{by[p]['ratio']:.3g}" if p in by else "" for p in ("escnn", "e2cnn")]
+        lines.append((case, share(own), f"{own['goal']:g}", *peers, memory.get(case, "")))
+    return table(("training step over nn.Conv2d", "orbitconv", "goal", "escnn", "e2cnn", "memory"), "lrrrrr", lines)
+
+
+def fused_networks() -> str:
+    """Whole networks with the compiled product, in images per second."""
+    record, lines = _fused(), []
+    subjects = ("dense", "orbitconv", "escnn", "e2cnn", "plain, equal multiply-adds", "plain, equal parameters")
+    for task in ("inference of a network", "training of a network"):
+        rows = task_rows(record, task)
+        for case in dict.fromkeys(row["case"] for row in rows):
+            by = {row["subject"]: row for row in rows if row["case"] == case}
+            speeds = [f"{by[name]['images_per_second']:,.0f}" if name in by else "" for name in subjects]
+            own = by["orbitconv"]
+            lines.append((f"{task.split()[0]}: {case}", *speeds, share(own), f"{own['goal']:g}"))
+    header = ("images per second", *subjects, "orbitconv's time over dense", "goal")
+    return table(header, "lrrrrrrrr", lines)
+
+
+def fused_rates() -> str:
+    """Rates beside a matrix product and a copy."""
+    lines = [
+        (row["what"], *(f"{row[f'{name}_per_second'] / 1e9:.3g}" for name in ("multiply_adds", "bytes")))
+        for row in _fused()["rates"]
+    ]
+    return table(("one thread", "G multiply-adds/s", "GB/s"), "lrr", lines)
+
+
+def _fused() -> dict[str, Any]:
+    (path, *_) = [*sorted(RESULTS.glob("*-fused.json")), RESULTS / "none.json"]
+    return json.loads(path.read_text(encoding="utf-8"))

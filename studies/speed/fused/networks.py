@@ -96,10 +96,13 @@ def _inference(module: nn.Module, x: Tensor, error: float | None = None) -> Cont
 
 def _plain_width(case: Network, work: int) -> int:
     """Channels of the first stage with which a plain network has as many multiply-adds."""
-    width = case.width
-    while count_multiply_adds(case.build(None, width), case.shape[1:]) < work:
-        width += 1
-    return width
+    least, most = 1, 64 * case.width
+    while least < most:
+        width = (least + most) // 2
+        with torch.device("meta"):
+            found = count_multiply_adds(case.build(None, width), case.shape[1:])
+        least, most = (least, width) if found >= work else (width + 1, most)
+    return least
 
 
 def _convolutions(network: nn.Module) -> list[Any]:

@@ -1,5 +1,7 @@
 """The fused product: values and gradients beside a float64 convolution with expanded filters; what it leaves alone."""
 
+import random
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -74,6 +76,39 @@ def test_values_and_gradients_are_those_of_a_convolution_in_float64(
     found = torch.autograd.grad(y, (x, layer.coefficients, layer.bias), weight)
     right = torch.autograd.grad(expected, (x64, exact.coefficients, exact.bias), weight.double())
     assert_near([y, *found], [expected, *right])
+
+
+def drawn_call(draw):
+    """A basis, a layer on it, and input for it, all of them small and drawn at random."""
+    order, side = draw.choice([4, 8, 12, 16]), draw.choice([3, 5, 7])
+    basis = HarmonicBasis(Cyclic(order), side) if draw.random() < 0.3 else load_basis(
+        f"{draw.choice(['spectral', 'unitary'])}-c{order}-k{side}"
+    )  # fmt: skip
+    stride, padding = draw.choice([1, 2]), draw.randrange(side)
+    layer = layer_of(basis, (draw.randint(1, 9), draw.randint(1, 18)), stride, padding, bias=draw.random() < 0.5)
+    least = max(1, side - 2 * padding)
+    sizes = draw.randint(1, 3), draw.randint(least, least + 12), draw.randint(least, least + 20)
+    return layer, input_of(layer, *sizes, draw.random() < 0.5)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_calls_drawn_at_random_agree_with_the_definition_in_float64(built_kernel, calls, monkeypatch, seed):
+    draw = random.Random(seed)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1 + seed % 2)
+    monkeypatch.setattr(fused, "_ALONE", 0)
+    layer, x = drawn_call(draw)
+    x, order = x.requires_grad_(), layer.group.order
+    y = layer(x.unflatten(1, (-1, order))).flatten(1, 2)
+    assert calls == [layer]
+    x64 = x.detach().double().requires_grad_()
+    coefficients = layer.coefficients.detach().double().requires_grad_()
+    atoms, difference = layer.basis(torch.float64), torch.arange(order)
+    difference = (difference[None] - difference[:, None]) % order  # g^-1 h
+    weight = torch.einsum("oighd,gdyx->ogihyx", coefficients[:, :, difference], atoms).flatten(2, 3).flatten(0, 1)
+    expected = F.conv2d(x64, weight, None, layer.stride, layer.padding[::2])
+    upstream = torch.randn_like(y)
+    found = torch.autograd.grad(y, (x, layer.coefficients), upstream)
+    assert_near([y, *found], [expected, *torch.autograd.grad(expected, (x64, coefficients), upstream.double())])
 
 
 def test_the_same_call_gives_the_same_bits(built_kernel, calls, monkeypatch):
