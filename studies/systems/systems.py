@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from orbitconv.bases import BilinearBasis, FilterBasis, TabulatedBasis, load_basis
 from orbitconv.groups import Cyclic
@@ -23,8 +24,8 @@ def disc_bilinear(num_rotations: int, kernel_size: int) -> TabulatedBasis:
     """Bilinear filters with a disc mask: pixels outside the circle inside the kernel are zero, at every angle."""
     whole = BilinearBasis(Cyclic(num_rotations), kernel_size, border="grid-constant")
     rows, cols = np.indices(whole.kernel_size) - (kernel_size - 1) / 2
-    disc = np.hypot(rows, cols) <= kernel_size / 2
-    atoms = whole.atoms[:, disc.ravel()] * disc
+    disc = torch.from_numpy(np.hypot(rows, cols) <= kernel_size / 2)
+    atoms = whole.atoms[:, disc.flatten()] * disc
     return TabulatedBasis(whole.group, whole.kernel_size, atoms, {"family": "bilinear, disc"})
 
 

@@ -22,6 +22,7 @@ from orbitconv.figures.basis_turning import (
 from orbitconv.groups import Cyclic, Dihedral, parse_group
 from orbitconv.metrics import unitarity_error
 from orbitconv.show.show_basis import ShowBasis, choose_bases, element_in, measure, show_basis
+from orbitconv.show.shown_bases import named_basis
 from references import FAMILIES, REPRESENTATIONS, smooth_moments
 
 C8 = Cyclic(8)
@@ -209,3 +210,8 @@ def test_the_animation_has_a_frame_for_each_element_and_loops(tmp_path, animatio
         durations.append(moving.info["duration"])
     assert durations == [300] * 8
     assert moving.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_bases_on_hexagons_are_refused_before_anything_is_drawn():
+    with pytest.raises(ValueError, match="got hexagonal-exact-c6-k3 on the hexagonal lattice"):
+        named_basis("hexagonal-exact-c6-k3")

@@ -59,7 +59,7 @@ def named_basis(word: str) -> Shown:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If there is no such name (suggests the nearest), or the file is damaged.
+        ValueError: If there is no such name (suggests the nearest), it is on hexagons, or the file is damaged.
     """
     if "-" not in word and not word.endswith(".safetensors"):
         hint = did_you_mean(word, FAMILIES)
@@ -73,6 +73,11 @@ def named_basis(word: str) -> Shown:
         file = FOLDER / f"{replace(name, dimension=None)}.safetensors"
         key, family = str(name), name.family
     basis = load_basis(word)
+    if basis.lattice != "square":
+        raise ValueError(
+            f"show-basis draws filters on square pixels, got {word} on the hexagonal lattice. Its errors are in "
+            f"orbitconv.bases.load_basis({word!r}).metadata."
+        )
     if not isinstance(basis, TabulatedBasis):
         return Shown(key, key, family, basis)
     return Shown(
