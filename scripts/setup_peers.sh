@@ -4,7 +4,7 @@
 #
 #   sh scripts/setup_peers.sh
 #   .venv-peers/bin/python -m studies compare-bases
-#   .venv-peers/bin/python -m pytest -m peers
+#   .venv-peers/bin/python -m pip install --group test && .venv-peers/bin/python -m pytest -m peers
 #
 # An environment of its own, because the two need numpy < 2. One of escnn's requirements is built from source by a
 # Fortran compiler: apt-get install gfortran (Debian, Ubuntu), brew install gcc (macOS).
