@@ -27,6 +27,7 @@ STUDIES: Mapping[str, tuple[str, str]] = {
         "pictures.streaming:Streaming",
         "Memory and speed of training on more pictures than fit into memory.",
     ),
+    "conversion": ("conversion.study:ConversionStudy", "A plain network, converted from scratch and from its filters."),
     "mlp-to-cnn": ("mlp_to_cnn.study:MlpToCnn", "Networks that ignore, learn or know translation."),
     "learn-action": ("actions.learn_action:LearnAction", "Learn a transformation from pairs of images."),
     "explorer": ("explorer.scenes:Explorer", "The pictures that turn on the page of orbitconv explore."),
@@ -47,6 +48,7 @@ WORK: Mapping[str, tuple[str, str]] = {
     "SystemsStudy": ("systems.study:study_systems", "systems.show:show"),
     "EuroSat": ("pictures.eurosat:study_eurosat", "pictures.shown:show_eurosat"),
     "Nuclei": ("pictures.nuclei:study_nuclei", "pictures.shown:show_nuclei"),
+    "ConversionStudy": ("conversion.study:study_conversion", "conversion.shown:show"),
     "MlpToCnn": ("mlp_to_cnn.study:compare_mlp_to_cnn", "mlp_to_cnn.figures:show"),
     "LearnAction": ("actions.figures:learn_and_write", "actions.figures:show"),
 }
