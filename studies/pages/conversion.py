@@ -1,0 +1,22 @@
+"""A plain network and its conversions."""
+
+from studies.base.results import read
+from studies.base.summary import grouped, mean, spread, values
+from studies.conversion.shown import before, last, saved
+from studies.pages.markdown import table
+
+
+def conversion() -> str:
+    """Errors before training and after it; the share of the epochs that inherited filters save."""
+    lines = []
+    for (data, share), rows in grouped(read("conversion"), "data", "share").items():
+        for (name, test), own in grouped(rows, "network", "test").items():
+            spared = f"{100 * sum(saved(rows, test)) / len(saved(rows, test)):.0f} %" if name == "inherited" else ""
+            lines.append((
+                f"{data}, {share:.0%} of the labels", str(test), str(name), str(own[0]["epochs"]),
+                f"{own[0]['parameters']:,}", f"{mean(own, 'seconds'):.0f} s",
+                spread(values(before(own), "test_error_percent"), 1),
+                spread(values(last(own), "test_error_percent"), 2), spared,
+            ))  # fmt: skip
+    header = ("data", "test", "network", "epochs", "parameters", "training", "before training", "after", "epochs saved")
+    return table(header, "lllrrrrrr", lines)

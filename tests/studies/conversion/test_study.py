@@ -1,0 +1,60 @@
+"""The study of conversion at its smallest; numbers of its tables are computed again."""
+
+import json
+
+import numpy as np
+import pytest
+
+from digits import small_digits
+from studies.__main__ import main
+from studies.conversion.shown import saved
+from studies.conversion.study import digits_network, pictures_network
+
+image_module = pytest.importorskip("PIL.Image")
+pytest.importorskip("matplotlib")
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    draws = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for kind, shift in (("forest", 0), ("river", 90)):
+            for i in range(8):
+                path = tmp_path / "eurosat" / split / kind / f"{i}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                pixels = draws.integers(0, 150, (16, 16, 3)) + shift
+                image_module.fromarray(pixels.astype(np.uint8)).save(path)
+    monkeypatch.setenv("ORBITCONV_DATA", str(tmp_path))
+    monkeypatch.setattr("studies.conversion.study.load", lambda _name, split, **_: small_digits(40, split))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_all_kinds_are_trained_and_tested_epoch_by_epoch(data):
+    words = "--group c4 --seeds 1 --train-digits 16 --digits-width 1 --pictures-width 1 --shares 0.5 --test-images 8"
+    sizes = "--digits.epochs 1 --digits.batch-size 8 --pictures.epochs 1 --pictures.batch-size 4"
+    main(["conversion", *words.split(), *sizes.split(), "--results", "record.json"])
+    rows = json.loads((data / "record.json").read_text())["rows"]
+    kinds = ["plain", "from scratch", "inherited"]
+    assert list(dict.fromkeys(row["network"] for row in rows if row["data"] == "digits")) == kinds
+    assert list(dict.fromkeys(row["network"] for row in rows if row["data"] == "pictures")) == [
+        *kinds, "plain, as long as a converted one"
+    ]  # fmt: skip
+    for row in rows:
+        assert 0 <= row["test_error_percent"] <= 100
+        if row["network"].startswith("plain"):
+            network = digits_network(1) if row["data"] == "digits" else pictures_network(1, 2)
+            assert row["parameters"] == sum(one.numel() for one in network.parameters())
+    epochs = {row["epoch"] for row in rows if row["network"] == "inherited" and row["data"] == "pictures"}
+    assert epochs == {0, 1}  # a half of the labels, 1 / sqrt(0.5) times the epochs, rounded
+
+
+def test_saved_epochs_are_counted_to_the_error_from_scratch():
+    def rows(network, *errors):
+        facts = {"network": network, "seed": 0, "test": "rotated", "epochs": len(errors) - 1}
+        return [{**facts, "epoch": epoch, "test_error_percent": error} for epoch, error in enumerate(errors)]
+
+    scratch = rows("from scratch", 90, 50, 20, 10, 5)
+    assert saved(scratch + rows("inherited", 40, 5, 4, 4, 4), "rotated") == [0.75]
+    assert saved(scratch + rows("inherited", 40, 9, 8, 7, 6), "rotated") == [0.0]
+    assert saved(scratch + rows("inherited", 3, 3, 3, 3, 3), "rotated") == [1.0]
