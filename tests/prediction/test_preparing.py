@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from orbitconv.data import Scaling
 from orbitconv.prediction.preparing import ImageForm, find_pictures, fit, prepare
 
 image_module = pytest.importorskip("PIL.Image")
@@ -55,3 +56,16 @@ def test_files_and_folders_are_found_in_their_order(tmp_path):
         find_pictures([tmp_path / "missing"])
     with pytest.raises(ValueError, match="got none"):
         find_pictures([])
+
+
+def test_a_large_picture_is_resized_block_by_block_as_at_once(tmp_path, monkeypatch):
+    rows, cols = np.mgrid[:403, :611] / 403
+    pixels = 127 + 100 * np.sin(5 * rows[..., None] + 7 * cols[..., None] + np.arange(3))
+    image_module.fromarray(pixels.astype(np.uint8)).save(tmp_path / "a.png")
+    form = ImageForm(channels=3, height=16, width=24, scaling=Scaling.by_type("uint8", (0, 255), 3))
+    whole, size = prepare(tmp_path / "a.png", form)
+    monkeypatch.setattr("orbitconv.prediction.preparing._LARGE", 0)
+    parts, same = prepare(tmp_path / "a.png", form)
+    assert size == same == (403, 611)
+    assert not torch.equal(parts, whole)  # else both were read at once
+    torch.testing.assert_close(parts, whole, atol=0.02, rtol=0)

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from orbitconv._support.progress import silent
 from orbitconv.cli.terminal import Terminal
+from orbitconv.records.run_folder import check_begun
 from orbitconv.train import Pictures, Trained, TrainNetwork, WholeTraining, train_network
 
 
@@ -31,6 +32,7 @@ class TrainCommand(TrainNetwork):
         if os.environ.get("RANK", "0") != "0":
             train_network(self, silent)
             return
+        check_begun(self.out, resume=self.resume)  # before thousands of pictures are read
         try:
             with terminal.progress() as progress:
                 trained = train_network(self, progress)

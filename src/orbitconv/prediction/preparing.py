@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import final
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -15,12 +16,16 @@ from orbitconv._support.checks import check_share
 from orbitconv.data import DataError, Scaling, pictures_in
 from orbitconv.data.channels import with_channels
 from orbitconv.data.folders.picture_dataset import fitted
-from orbitconv.data.formats import Opened, Pages, open_picture, read
+from orbitconv.data.formats import Opened, Pages, open_picture, read, regions
 from orbitconv.data.formats.picture import as_asked
 from orbitconv.data.reading import read_picture
 from orbitconv.train.networks import TrainedNetwork
 
 _SHOWN = 5
+_LARGE = 1 << 24
+"""Pixels up to which a picture is read at once to be resized."""
+_BLOCK_ROWS = 16
+"""Rows of blocks that are read at a time of a larger one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +184,9 @@ def prepare(path: Path, form: ImageForm, page: int = 0) -> tuple[Float[Tensor, "
         ValueError: If the network takes neither one channel nor three.
     """
     if form.scaling is not None:
+        large = _shrunk(path, form, form.scaling, page)
+        if large is not None:
+            return 1 - large[0] if form.invert else large[0], large[1]
         picture = with_channels(read(path, pages=form.pages, page=page), form.channels, path)
         image, resize = form.scaling.floats(picture), fitted
     else:
@@ -189,6 +197,33 @@ def prepare(path: Path, form: ImageForm, page: int = 0) -> tuple[Float[Tensor, "
     if form.height is not None and form.width is not None:
         image = resize(image, (form.height, form.width))
     return 1 - image if form.invert else image, size
+
+
+def _shrunk(
+    path: Path, form: ImageForm, scaling: Scaling, page: int
+) -> tuple[Float[Tensor, "c h w"], tuple[int, int]] | None:
+    """A large picture that is to be much smaller, made from means of blocks of pixels; None for all others.
+
+    In memory are some rows at a time. The blocks are an eighth of a pixel of the result or less, so that less than
+    that is lost at the borders.
+    """
+    if form.height is None or form.width is None or scaling.rule == "file":
+        return None
+    with regions(path, pages=form.pages, page=page) as read_region:
+        head = header_of(path, form.pages)
+        factor = min(head.height // form.height, head.width // form.width) // 8
+        if head.height * head.width <= _LARGE or factor < 2:
+            return None
+        (top, rows), (left, columns) = (
+            (length % factor // 2, length - length % factor) for length in (head.height, head.width)
+        )
+        blocks = []
+        for start in range(top, top + rows, factor * _BLOCK_ROWS):
+            stop = min(start + factor * _BLOCK_ROWS, top + rows)
+            part = (slice(start, stop), slice(left, left + columns))
+            numbers = scaling.floats(with_channels(read_region(part), form.channels, path))
+            blocks.append(F.avg_pool2d(numbers, factor))
+    return fitted(torch.cat(blocks, 1), (form.height, form.width)), (head.height, head.width)
 
 
 def fit(picture: Float[Tensor, "c h w"], size: tuple[int, int]) -> Float[Tensor, "c h2 w2"]:

@@ -22,6 +22,30 @@ CONFIG, INPUTS, CHECKPOINTS = "config.json", "inputs.json", "checkpoints"
 _LOCK = ".lock"
 
 
+def check_begun(folder: Path, *, resume: bool) -> None:
+    """Refuse a folder that a run cannot begin in, or go on in, before any work is done for it.
+
+    Args:
+        folder: Folder of the run.
+        resume: Whether it goes on with the run in the folder.
+
+    Raises:
+        BlockingIOError: If another process works in the folder.
+        FileExistsError: If something is there and `resume` is false.
+        NotADirectoryError: If the path is a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file; name a folder for the training with --out.")
+    if (folder / _LOCK).exists():
+        with alone(folder / _LOCK, folder):  # in use says more than not empty
+            pass
+    if not resume and folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
+        raise FileExistsError(
+            f"{folder} is not empty. Go on with the training in it with --resume (resume=True), or choose another "
+            "folder with --out."
+        )
+
+
 class RunFolder:
     """A folder that one run at a time writes to, and that a later run can resume; use it as a context.
 
@@ -52,16 +76,7 @@ class RunFolder:
         inputs: Mapping[str, Path] = MappingProxyType({}),
         tensorboard: bool = False,
     ) -> None:
-        if folder.exists() and not folder.is_dir():
-            raise NotADirectoryError(f"{folder} is a file; name a folder for the training with --out.")
-        if (folder / _LOCK).exists():
-            with exclusive(folder / _LOCK, folder):  # in use says more than not empty
-                pass
-        if not resume and folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
-            raise FileExistsError(
-                f"{folder} is not empty. Resume the training in it with --resume (resume=True), or choose another "
-                "folder with --out."
-            )
+        check_begun(folder, resume=resume)
         wanted = json.loads(json.dumps(dict(settings), allow_nan=False))
         digests = {name: file_digest(path) for name, path in inputs.items()}
         self._lines = MetricLines(folder, tensorboard=tensorboard)
