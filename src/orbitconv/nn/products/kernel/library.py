@@ -19,7 +19,7 @@ from orbitconv.nn.products.kernel.guard import check_trusted
 SOURCE = Path(__file__).with_name("expansion.cpp")
 FUSED_SOURCE = Path(__file__).with_name("fused.cpp")
 PLANES_SOURCE = Path(__file__).with_name("planes.cpp")
-_HEADER = Path(__file__).with_name("vectors.hpp")
+_HEADERS = [Path(__file__).with_name(f"{name}.hpp") for name in ("vectors", "transforms", "matrices")]
 _INSTRUCTIONS = {
     "AVX2": ("-mavx2", "-mfma"),
     "AVX512": ("-mavx2", "-mfma", "-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl"),
@@ -57,7 +57,7 @@ def place() -> Path:
     Returns:
         A path in the user's cache whose name changes with the source and the kind of processor.
     """
-    sources = (path.read_text() for path in (SOURCE, FUSED_SOURCE, PLANES_SOURCE, _HEADER))
+    sources = (path.read_text() for path in (SOURCE, FUSED_SOURCE, PLANES_SOURCE, *_HEADERS))
     parts = (*sources, platform.system(), platform.machine(), *instructions())
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     return cache_root() / "kernels" / f"expansion-{key}.so"
