@@ -21,9 +21,11 @@ from studies.pages.bases import bases, demo, learned, orders, trained
 from studies.pages.networks import networks, rotated_mnist_short, separable, translations
 from studies.pages.speed import fused_layers, fused_networks, fused_rates, speed
 from studies.pages.stability import ablations, growth, stability, stability_fields
+from studies.pages.systems import lattices, systems
 
 PAGES = (
     "README.md", "docs/bases.md", "docs/concepts.md", "docs/results.md", "docs/speed.md", "docs/training.md",
+    "docs/hexagons.md", "docs/systems.md",
 )  # fmt: skip
 
 NETWORK_STUDIES = (
@@ -35,7 +37,7 @@ STABILITY_STUDIES = ("stability", "stability_turned", "stability_groups")
 TABLES: dict[str, Callable[[], str]] = {
     "demo": demo, "bases": bases, "trained": trained, "orders": orders, "learned": learned,
     "translations": translations, "rotated_mnist_short": rotated_mnist_short, "separable": separable, "speed": speed,
-    "fused_layers": fused_layers, "fused_networks": fused_networks, "fused_rates": fused_rates,
+    "eurosat": eurosat, "eurosat_time": eurosat_time, "nuclei": nuclei, "systems": systems, "lattices": lattices,
     "stability_fields": stability_fields, "growth": growth, "ablations": ablations,
     **{name: partial(networks, name) for name in NETWORK_STUDIES},
     **{name: partial(stability, name) for name in STABILITY_STUDIES},
@@ -70,6 +72,8 @@ def flat(tables: Mapping[str, str]) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(("table", "row", "first_cell", "column", "cell", "value", "standard_deviation"))
     for name, table in tables.items():
+        if "\n" not in table:
+            continue  # not measured yet
         header, _, *lines = (line[2:-2].replace("**", "").split(" | ") for line in table.split("\n"))
         for number, cells in enumerate(lines, start=1):
             for column, cell in zip(header[1:], cells[1:], strict=False):
