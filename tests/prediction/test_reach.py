@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from orbitconv.data.tiles import Tiling, blended, least_side
 from orbitconv.models import UNet
 from orbitconv.prediction import Reach, reach_of
 
@@ -39,6 +40,21 @@ def test_no_input_beyond_the_reach_of_a_unet_changes_its_answer(basis, depth):
         same = (network(image) == network(other)).flatten(0, 1).all(0).all(1)
     assert same[edge + reach.radius :].all()
     assert not same[edge + reach.radius - 3 * reach.stride - 2 :].all()  # and it is not much too large
+
+
+@pytest.mark.parametrize("size", [(301, 222), (290, 160)])
+def test_tiles_with_the_margin_of_the_reach_give_the_answer_of_the_whole_picture(size):
+    torch.manual_seed(0)
+    network, image = UNet("exact-c4", 2, depth=2, plain_width=4).eval(), torch.rand(3, *size)
+    reach = reach_of(network, 3)
+    side = least_side(reach.radius, reach.stride)
+    tiling = Tiling(height=size[0], width=size[1], side=side, margin=reach.radius, multiple=reach.stride)
+    assert len(tiling) > 1
+    with torch.no_grad():
+        whole = network(image[None])[0].softmax(0)
+        parts = blended(lambda x: network(x).softmax(1), lambda tile: image[(slice(None), *tile)], tiling)
+        tiled = torch.cat([said for _, said in parts], 1)
+    torch.testing.assert_close(tiled, whole, atol=1e-5, rtol=0)
 
 
 def test_networks_that_see_the_whole_picture_are_refused():

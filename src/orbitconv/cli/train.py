@@ -24,7 +24,7 @@ class TrainCommand(TrainNetwork):
     def show(self, words: str) -> None:
         """Print what a folder holds."""
         if os.environ.get("RANK", "0") == "0":
-            Terminal().console.print(words, soft_wrap=True, markup=False, highlight=False)
+            Terminal().console.print(_with_options(words), soft_wrap=True, markup=False, highlight=False)
 
     def run(self) -> None:
         """Train, test, show."""
@@ -54,7 +54,7 @@ class TypedTrainCommand(TrainCommand, WholeTraining):
 
 
 def _with_options(words: str) -> str:
-    """An error of the library, with command-line options in place of arguments."""
+    """Words of the library, with command-line options in place of arguments."""
     names = "|".join(one.name for one in fields(Pictures))
     return re.sub(rf"\b({names})=(?=\S)", lambda found: f"--pictures.{found[1].replace('_', '-')} ", words)
 
