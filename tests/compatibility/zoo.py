@@ -102,7 +102,7 @@ ZOO: dict[str, Entry] = {
     "transformers MobileNetV1": _transformers("MobileNetV1", 64, depth_multiplier=0.25),
     "transformers EfficientNet": _transformers("EfficientNet", 64, width_coefficient=0.25, depth_coefficient=0.25,
                                                hidden_dim=320, image_size=64),
-    "transformers Segformer": _transformers("Segformer", 64, "ForSemanticSegmentation", hidden_sizes=[16, 32, 40, 64],
+    "transformers Segformer": _transformers("Segformer", 64, "ForSemanticSegmentation", hidden_sizes=[16, 32, 32, 64],
                                             depths=[1, 1, 1, 1], num_attention_heads=[1, 2, 2, 4],
                                             decoder_hidden_size=32),
     "transformers PoolFormer": _transformers("PoolFormer", 64, hidden_sizes=[16, 32, 64, 64], depths=[1, 1, 1, 1]),

@@ -7,6 +7,7 @@ the axes of the plain network are followed through every operation, as products 
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from orbitconv.conversion.rules import Refusal
 
 aten = torch.ops.aten
 
@@ -25,22 +28,25 @@ class Factor:
     Args:
         size: Its length.
         channels: Whether it counts channels.
-        last: Whether the group would stand behind it: for channels that were divided, only for the inner part.
+        last: Whether the group stands behind it, or would: for channels that were divided, only the inner part.
+        group: Whether it is the group itself.
     """
 
     size: int
     channels: bool = False
     last: bool = False
+    group: bool = False
 
 
 Axes = tuple[tuple[Factor, ...], ...]
 """For every axis of a tensor, the factors that it is a product of, the outer ones first."""
 
 
-def planes(x: Tensor) -> Axes:
-    """The axes of planes: batch, channels, height, width."""
-    b, c, *sides = x.shape
-    return ((Factor(b),), (Factor(c, channels=True, last=True),), *((Factor(side),) for side in sides))
+def channel_axis(size: int, order: int) -> tuple[Factor, ...]:
+    """An axis of channels, with the group behind them if there is one."""
+    if order == 1:
+        return (Factor(size, channels=True, last=True),)
+    return Factor(size // order, channels=True), Factor(order, channels=True, last=True, group=True)
 
 
 @dataclass(frozen=True)
@@ -79,10 +85,19 @@ def disorder(axes: Axes) -> Disorder | None:
 
 
 class AxesMode(TorchDispatchMode):
-    """Follows the axes of feature maps while it is the active mode; what it does not know, it forgets."""
+    """Follows the axes of feature maps while it is the active mode; what it does not know, it forgets.
 
-    def __init__(self) -> None:
+    Args:
+        order: |G| in a converted network, where the group stands behind the channels; 1 in a plain one.
+        is_hidden: Asked while an operation runs whether it is inside a layer, whose output is told by `note`.
+
+    Raises:
+        Refusal: In a converted network, where a view cuts the group.
+    """
+
+    def __init__(self, order: int = 1, is_hidden: Callable[[], bool] = lambda: False) -> None:
         super().__init__()
+        self.order, self.is_hidden = order, is_hidden
         self._known: dict[int, tuple[Tensor, Axes]] = {}  # the tensors are kept, so that no other takes their place
 
     def of(self, x: Tensor) -> Axes | None:
@@ -90,13 +105,27 @@ class AxesMode(TorchDispatchMode):
         found = self._known.get(id(x))
         return None if found is None else found[1]
 
+    def note(self, y: Tensor, axis: int | None) -> None:
+        """Say what a layer returned.
+
+        Args:
+            y: Its output.
+            axis: Axis of channels and group; None if it holds no group.
+        """
+        self._known.pop(id(y), None)
+        if axis is not None:
+            axes = [(Factor(side),) for side in y.shape]
+            axes[axis] = channel_axis(y.shape[axis], self.order)
+            self._known[id(y)] = y, tuple(axes)
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
+        if self.is_hidden():
+            return output
         known = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor) and id(x) in self._known]
-        operation = func.overloadpacket
         for y in tree_leaves(output):
             if isinstance(y, Tensor) and y.is_floating_point():
-                axes = self._after(operation, args, known, y)
+                axes = self._after(func.overloadpacket, args, known, y)
                 if axes is not None:
                     self._known[id(y)] = y, axes
                 else:
@@ -106,12 +135,15 @@ class AxesMode(TorchDispatchMode):
     def _after(self, operation: Any, args: Any, known: list[Tensor], y: Tensor) -> Axes | None:
         """The axes of a result."""
         if operation is aten.convolution and y.ndim == 4:
-            return planes(y)
+            return ((Factor(len(y)),), channel_axis(y.shape[1], self.order), *((Factor(s),) for s in y.shape[2:]))
         if not known:
             return None
         axes = self._known[id(known[0])][1]
+        if operation in {aten.mm, aten.addmm, aten.linear}:
+            has_channels = any(factor.channels for factor in axes[-1])
+            return (*axes[:-1], channel_axis(y.shape[-1], self.order)) if has_channels else None
         if operation in _VIEWS:
-            return regroup(axes, tuple(y.shape))
+            return self._regrouped(axes, y)
         if operation is aten.permute:
             return tuple(axes[dim] for dim in args[1])
         if operation in {aten.transpose, aten.t}:
@@ -125,6 +157,19 @@ class AxesMode(TorchDispatchMode):
         if operation in _PLANEWISE and y.ndim == len(axes):
             return (*axes[:2], *((Factor(side),) for side in y.shape[2:]))
         return None
+
+    def _regrouped(self, axes: Axes, y: Tensor) -> Axes | None:
+        try:
+            return regroup(axes, tuple(y.shape))
+        except CutGroupError:
+            raise Refusal(
+                f"a view to {tuple(y.shape)} puts a part of the group into one place and the rest into another.",
+                "Look for literal numbers of channels, as attention heads have, that the group does not divide.",
+            ) from None
+
+
+class CutGroupError(Exception):
+    """A view cuts the group."""
 
 
 _VIEWS = {aten.view, aten._unsafe_view, aten.reshape, aten._reshape_alias, aten.unsqueeze, aten.squeeze}  # noqa: SLF001
@@ -143,7 +188,11 @@ def regroup(axes: Axes, shape: tuple[int, ...]) -> Axes | None:
 
     Returns:
         The axes; None if a factor is cut where it cannot be followed.
+
+    Raises:
+        CutGroupError: If the group is cut, or channels that stand before it.
     """
+    has_group = any(factor.group for factors in axes for factor in factors)
     waiting = [factor for factors in axes for factor in factors if factor.size > 1]
     made = []
     for side in shape:
@@ -156,10 +205,12 @@ def regroup(axes: Axes, shape: tuple[int, ...]) -> Axes | None:
             if rest % factor.size == 0:
                 own.append(factor)
                 rest //= factor.size
-            elif factor.size % rest == 0:
+            elif factor.size % rest == 0 and not factor.group:
                 own.append(Factor(rest, factor.channels))
                 waiting.insert(0, Factor(factor.size // rest, factor.channels, factor.last))
                 rest = 1
+            elif has_group and factor.channels:
+                raise CutGroupError
             else:
                 return None
         made.append(tuple(_joined(own)) or (Factor(side),))
@@ -171,7 +222,7 @@ def _joined(factors: list[Factor]) -> list[Factor]:
     joined: list[Factor] = []
     for factor in factors:
         before = joined[-1] if joined else None
-        if before is not None and before.channels and not before.last and factor.channels and factor.last:
+        if before is not None and before.channels and not before.last and factor.last and not factor.group:
             joined[-1] = Factor(before.size * factor.size, channels=True, last=True)
         else:
             joined.append(factor)

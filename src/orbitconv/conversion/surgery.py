@@ -8,12 +8,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from orbitconv.conversion.axes import Disorder
+from orbitconv.conversion.axes import AxesMode, Disorder, disorder
 from orbitconv.conversion.bases import KernelSizes
-from orbitconv.conversion.observation import Example, FailedRun, Observation, Shape, observe, replace_modules, shape_of
+from orbitconv.conversion.observation import (
+    Example,
+    FailedRun,
+    Observation,
+    Shape,
+    observe,
+    replace_modules,
+    shape_of,
+    tensors_in,
+)
 from orbitconv.conversion.probing import keeps_turns
 from orbitconv.conversion.report import ReportLine
 from orbitconv.conversion.rules import (
@@ -29,6 +38,12 @@ from orbitconv.conversion.rules import (
     is_leaf,
 )
 from orbitconv.nn.flat import PooledBefore, RepeatElements
+
+
+_ORDER_ADVICE = (
+    "Put a global pool (torch.nn.AdaptiveAvgPool2d(1)) before a linear layer, and a module of its own "
+    "(torch.nn.ChannelShuffle) around a shuffle."
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +72,7 @@ class Plan:
         reduction: How what goes into a module that stays plain is pooled.
         disordered: Paths of the modules whose input has channels in an order that takes the group apart, with the
             reason.
+        axes: What follows the group while the network runs.
     """
 
     bases: KernelSizes
@@ -64,6 +80,7 @@ class Plan:
     kept: Mapping[str, str]
     reduction: str
     disordered: Mapping[str, Disorder] = field(default_factory=dict)
+    axes: AxesMode | None = None
 
 
 class _Pending(nn.Module):
@@ -75,7 +92,8 @@ class _Pending(nn.Module):
         self.made: Made | None = None
         self.calls = 0
         self.axes: tuple[int | None, ...] = ()
-        self.shapes = [call.inputs for call in plan.plain.of(path)]
+        calls = plan.plain.of(path)
+        self.shapes, self.results = [call.inputs for call in calls], [call.outputs for call in calls]
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -97,17 +115,17 @@ class _Pending(nn.Module):
                 "it is called with planar features and with features on the group.",
                 "Give each place a layer of its own.",
             )
-        return self.made.module(*inputs, **named)
+        output = self.made.module(*inputs, **named)
+        for y, shape in zip(tensors_in(output), self.results[self.calls - 1], strict=False):
+            if self.plan.axes is not None and shape_of(y) is not None:
+                self.plan.axes.note(y, field_axis(shape, y, self.plan.bases.group.order))
+        return output
 
     def _check_order(self, axes: tuple[int | None, ...]) -> None:
         """Refuse channels in an order that takes the group apart."""
         found = self.plan.disordered.get(self.path)
         if found is not None and self.path not in self.plan.kept and any(axis is not None for axis in axes):
-            raise Refusal(
-                found.reason,
-                "Put a global pool (torch.nn.AdaptiveAvgPool2d(1)) before a linear layer, and a module of its own "
-                "(torch.nn.ChannelShuffle) around a shuffle.",
-            )
+            raise Refusal(found.reason, _ORDER_ADVICE)
 
     def _make(self, axes: tuple[int | None, ...]) -> Made:
         if self.path in self.plan.kept:
@@ -151,7 +169,7 @@ def operate(model: nn.Module, example: Example, plan: Plan) -> tuple[nn.Module, 
     entries: list[Entry] = []
     _prepare(model, "", plan, called, pending, entries)
     model = replace_modules(model, pending)
-    seen = observe(model, example)
+    seen = _observe_group(model, example, plan)
     finished: dict[nn.Module, nn.Module] = {}
     for waiting in pending.values():
         assert isinstance(waiting, _Pending)
@@ -163,6 +181,25 @@ def operate(model: nn.Module, example: Example, plan: Plan) -> tuple[nn.Module, 
     order = {call.path: index for index, call in reversed(list(enumerate(plan.plain.calls)))}
     entries.sort(key=lambda entry: order.get(entry.line.path, len(order)))
     return replace_modules(model, finished), seen, entries
+
+
+def _observe_group(model: nn.Module, example: Example, plan: Plan) -> Observation:
+    """Run the network that is being made, and follow the group through every view."""
+
+    def mode(inside: list[str]) -> AxesMode:
+        waiting = {module.path for module in model.modules() if isinstance(module, _Pending)}
+        plan.axes = AxesMode(plan.bases.group.order, lambda: any(path in waiting for path in inside))
+        return plan.axes
+
+    def watch(_path: str, module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        if isinstance(module, _Pending) and module.path not in plan.kept and plan.axes is not None:
+            for x in inputs:
+                axes = plan.axes.of(x) if isinstance(x, Tensor) else None
+                wrong = None if axes is None else disorder(axes)
+                if wrong is not None:
+                    raise Refusal(wrong.reason, _ORDER_ADVICE)
+
+    return observe(model, example, mode, watch)
 
 
 def _prepare(
