@@ -76,6 +76,19 @@ def test_the_promise_of_the_report_is_that_of_a_measurement():
         assert wanted.report.is_exact or name == "convnext"  # patches of 2x2 pixels do not fit 9
 
 
+@pytest.mark.parametrize(("name", "side"), [("resnet", 12), ("resnet", 13), ("dense", 10), ("convnext", 9)])
+@pytest.mark.parametrize("exact", [False, True])
+def test_check_finds_the_first_loss_where_the_report_says(name, side, exact):
+    build, (channels, _, _) = NETWORKS[name]
+    torch.manual_seed(0)
+    x = torch.randn(2, channels, side, side, dtype=torch.float64)
+    network = orbitconv.convert(build().double(), "c4", example=x, exact=exact)
+    found = orbitconv.check(network, x, Cyclic(4))
+    assert network.report.is_exact is (not found.losses)
+    if found.losses:
+        assert found.losses[0].path.startswith(f"network.{network.report.first_lost.path}")
+
+
 def test_outputs_turn_as_vectors_directions_or_features():
     torch.manual_seed(0)
     plain = nn.Conv2d(1, 8, 3, padding=1)
