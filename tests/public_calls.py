@@ -103,6 +103,7 @@ LAYERS = {
     "GroupConv2d": Call(lambda: GroupConv2d(4, 3, "spectral-c8-k3", padding=1), ON_C8),
     "GroupConv2d, dense": Call(lambda: GroupConv2d(4, 3, "spectral-c8-k3", padding=1, fourier=False), ON_C8),
     "GroupConv2d, Fourier": Call(lambda: GroupConv2d(4, 3, "spectral-c8-k3", padding=1, fourier=True), ON_C8),
+    "GroupConv2d, local": Call(lambda: GroupConv2d(4, 3, "spectral-c8-k3", padding=1, group_kernel=3), ON_C8),
     "GroupConv2d on D4": Call(lambda: GroupConv2d(2, 3, "spectral-d4-k3", padding=1), ON_D4),
     "GroupConvTranspose2d": Call(lambda: GroupConvTranspose2d(4, 3, "spectral-c8-k3", 2, 1), ON_C8),
     "DepthwiseGroupConv2d": Call(lambda: DepthwiseGroupConv2d(4, "spectral-c8-k3", padding=1), ON_C8),

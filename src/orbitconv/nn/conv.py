@@ -3,6 +3,7 @@
 import copy
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from typing import ClassVar, Literal
@@ -193,11 +194,22 @@ class BasisConv2d(nn.Module, ABC):
         """
         bias = None if self.bias is None else self.bias.repeat_interleave(self.group.order)
         x, padding = self.pad(x)
-        options = self.stride, padding, self.dilation, self.groups
+        return self._correlate(x, self._expand, bias, padding, self.groups)
+
+    def _correlate(
+        self,
+        x: Float[Tensor, "b i h w"],
+        expand: Callable[..., Tensor],
+        bias: Float[Tensor, " og"] | None,
+        padding: tuple[int, int],
+        groups: int,
+    ) -> Float[Tensor, "b og h2 w2"]:
+        """One `conv2d` with the filters that `expand` makes of coefficients and atoms, kept or recomputed as asked."""
+        options = self.stride, padding, self.dilation, groups
         device = "cpu" if x.is_meta else x.device.type  # torch knows no autocast on meta
         channels_last = is_channels_last(x)
         recompute = self.recompute and not torch.compiler.is_compiling()
-        expand = partial(self._expand, channels_last=channels_last)
+        expand = partial(expand, channels_last=channels_last)
         with torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():
             if recompute:
                 made = self._atoms()

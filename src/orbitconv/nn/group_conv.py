@@ -19,6 +19,7 @@ from orbitconv.nn.products.fourier import (
     work_of,
 )
 from orbitconv.nn.products.kernel import layer as fused
+from orbitconv.nn.products.local import expand_local, near_elements, needed_planes, spread
 from orbitconv.nn.products.recompute import recomputed
 from orbitconv.nn.turned_conv import TurnedConv2d
 
@@ -59,6 +60,9 @@ class GroupConv2d(TurnedConv2d):
             faster (`nn.products.choice`; `explain` tells), in float32 on a CPU, not compiled. Beyond the dense product
             it keeps a few dozen megabytes at most: it computes parts of larger batches again for their gradients, and
             leaves large planes.
+        group_kernel: Number of nearest turns, odd, at which filters have coefficients: m = g^-1 h turns by no more than
+            (group_kernel - 1) / 2 steps either way. In a dihedral group, the mirror followed by each of these turns has
+            coefficients too. Parameters and multiply-adds fall by |G| over that number of elements. None for all.
 
     Shapes:
         (batch, in_channels, group, height, width) -> (batch, out_channels, group, height', width')
@@ -67,12 +71,15 @@ class GroupConv2d(TurnedConv2d):
         TypeError: If the basis is not a FilterBasis; at call time, if the input has another dtype.
         ValueError: If an argument is out of range; at call time, if the input has another shape.
 
-    Source: Cohen & Welling (2016), section 6; Diaconu & Worrall (2019), section 2.2.
+    Source: Cohen & Welling (2016), section 6; Diaconu & Worrall (2019), section 2.2; Bekkers et al. (2018),
+        Roto-translation covariant convolutional networks for medical image analysis, for `group_kernel`.
     """
 
     _layers_before = 2
     waves: Tensor
     shifts: Tensor
+    near: Tensor
+    needed: Tensor
 
     def __init__(
         self,
@@ -90,7 +97,9 @@ class GroupConv2d(TurnedConv2d):
         *,
         recompute: bool = False,
         fourier: bool | Literal["auto"] = "auto",
+        group_kernel: int | None = None,
     ) -> None:
+        self.group_kernel = group_kernel
         super().__init__(
             in_channels, out_channels, basis, stride, padding, dilation, groups, bias, padding_mode, device, dtype,
             recompute=recompute,
@@ -101,11 +110,11 @@ class GroupConv2d(TurnedConv2d):
             raise ValueError(
                 f"GroupConv2d supports fourier=True for cyclic groups, got {self.group}. Leave it out, or take 'auto'."
             )
-        automatic = fourier == "auto" and isinstance(self.group, Cyclic) and not self.recompute
+        automatic = fourier == "auto" and isinstance(self.group, Cyclic) and not self.recompute and not group_kernel
         self.fourier: bool | Literal["auto"] = "auto" if automatic else fourier is True
         self.work = work_of(self) if self.fourier else None
         self.plans: dict[tuple[torch.Size, bool, bool, bool | str], Choice] = {}
-        for name in ("waves", "shifts") if self.fourier else ():
+        for name in (*(("waves", "shifts") if self.fourier else ()), *(("near", "needed") if group_kernel else ())):
             self.register_buffer(name, torch.empty(0, device=self.coefficients.device), persistent=False)
         self._write_tables()
 
@@ -116,6 +125,11 @@ class GroupConv2d(TurnedConv2d):
         Moves and loading may come while a pruned or parametrized layer has coefficients of before.
         """
         super()._write_tables()
+        if self.group_kernel is not None:
+            device = self.coefficients.device
+            near = near_elements("GroupConv2d", self.group, self.group_kernel)
+            self.near = torch.tensor(near, device=device)
+            self.needed = needed_planes(self.group, near, self.in_channels).to(device)
         if self.fourier:
             device = self.coefficients.device
             device = device if self.waves.is_meta else self.waves.device
@@ -125,7 +139,42 @@ class GroupConv2d(TurnedConv2d):
             )
 
     def _coefficient_shape(self, in_channels: int) -> tuple[int, ...]:
-        return self.out_channels, in_channels, self.group.order, self.basis.num_atoms
+        order = self.group.order
+        if self.group_kernel is not None:
+            order = len(near_elements("GroupConv2d", self.group, self.group_kernel))
+        return self.out_channels, in_channels, order, self.basis.num_atoms
+
+    def _expand(
+        self, coefficients: Float[Tensor, "o i m d"], atoms: Float[Tensor, "g d ky kx"], channels_last: bool = False
+    ) -> Float[Tensor, "og ih ky kx"]:
+        return super()._expand(self._everywhere(coefficients), atoms, channels_last)
+
+    def _everywhere(self, coefficients: Float[Tensor, "o i near d"]) -> Float[Tensor, "o i m d"]:
+        """Coefficients at all relative elements."""
+        if self.group_kernel is None:
+            return coefficients
+        return spread(coefficients, self.near.to(coefficients.device), self.group.order)
+
+    def convolve(self, x: Float[Tensor, "b ih h w"]) -> Float[Tensor, "b og h2 w2"]:
+        """Correlate planes with the filters of every group element, in one convolution.
+
+        Args:
+            x: Input planes, channels and group flattened in this order.
+
+        Returns:
+            Output planes, likewise.
+        """
+        if self.group_kernel is None:
+            return super().convolve(x)
+        x, padding = self.pad(x)
+        planes = x.index_select(1, self.needed.to(x.device))
+        order, bias = self.group.order, None if self.bias is None else self.bias.repeat(self.group.order)
+
+        def expand(coefficients: Tensor, atoms: Tensor, channels_last: bool) -> Tensor:  # noqa: ARG001
+            return expand_local(coefficients, atoms)
+
+        y = self._correlate(planes, expand, bias, padding, order * self.groups)
+        return y.unflatten(1, (order, self.out_channels)).transpose(1, 2).flatten(1, 2)
 
     def forward(self, x: Float[Tensor, "b i h h1 w1"]) -> Float[Tensor, "b o g h2 w2"]:
         """Correlate `x` with the filter at every group element."""
@@ -148,7 +197,7 @@ class GroupConv2d(TurnedConv2d):
         atoms, tables = self.basis(dtype), FourierTables(self.waves.to(dtype), self.shifts.to(dtype))
 
         def product(part: Tensor, coefficients: Tensor, atoms: Tensor) -> Tensor:
-            return correlate_in_fourier_space(part, coefficients, atoms, tables, options)
+            return correlate_in_fourier_space(part, self._everywhere(coefficients), atoms, tables, options)
 
         if together == ALL or together >= len(planes):
             parts, run = (planes,), product
@@ -160,4 +209,5 @@ class GroupConv2d(TurnedConv2d):
 
     def extra_repr(self) -> str:
         """Channels and options, for `print`."""
-        return super().extra_repr() + (", fourier=True" if self.fourier is True else "")
+        local = "" if self.group_kernel is None else f", group_kernel={self.group_kernel}"
+        return super().extra_repr() + (", fourier=True" if self.fourier is True else "") + local

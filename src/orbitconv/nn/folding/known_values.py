@@ -115,7 +115,8 @@ class KnownValues:
         """
         self.is_busy = True
         try:
-            args, named = (map_arg(a, self._of.__getitem__) for a in (node.args, node.kwargs))
+            args: Any = map_arg(node.args, self._of.__getitem__)
+            named: Any = map_arg(node.kwargs, self._of.__getitem__)
             if node.op == "placeholder":
                 self._of[node] = self._given.get(str(node.target), args[0] if args else None)
             elif node.op == "get_attr":

@@ -52,14 +52,15 @@ class Choice(NamedTuple):
     """A product, and why.
 
     Args:
-        product: `"dense"`: one convolution with expanded filters; `"fourier"`: with the group axis in Fourier space;
-            `"fused"`: the same in one compiled function, filters first.
+        product: `"dense"`: one convolution with expanded filters; `"local"`: the same in blocks, one for each element;
+            `"fourier"`: with the group axis in Fourier space; `"fused"`: the same in one compiled function, filters
+            first.
         together: How many images the Fourier product takes at a time.
         reason: Why, as part of a sentence.
         structure: What the fused product knows of the basis.
     """
 
-    product: Literal["dense", "fourier", "fused"]
+    product: Literal["dense", "fourier", "fused", "local"]
     together: int
     reason: str
     structure: Structure | None = None
@@ -75,6 +76,8 @@ def choose(layer: Any, planes: Float[Tensor, "b ih h w"]) -> Choice:
     Returns:
         The choice.
     """
+    if layer.group_kernel is not None and layer.fourier is False:
+        return Choice("local", 0, "its filters look at the nearest turns only")
     if layer.fourier is False:
         return _dense("fourier=False, recompute=True or a group that is not cyclic leaves no other")
     if is_recorded():  # which must not tell sizes apart
