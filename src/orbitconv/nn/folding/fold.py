@@ -37,8 +37,9 @@ def fold(
         rules: For classes of your own, or in place of the rule of a layer: a function from the module to a module of
             the same input and output, in eval mode. It may consist of layers that have rules.
         example: What the model is called with: a tensor, a tuple of arguments, or a mapping of them by name. The
-            folded network takes the arguments that it has, and is compared with the model on it. It serves other inputs for which the forward goes the
-            same way. Outputs that are dataclasses and dictionaries at once become dictionaries.
+            folded network takes the arguments that it has, and is compared with the model on it. It serves other inputs
+            for which the forward goes the same way. Outputs that are dataclasses and dictionaries at once become
+            dictionaries.
 
     Returns:
         The network.

@@ -74,7 +74,7 @@ def taking_only(model: nn.Module, names: Collection[str]) -> Iterator[None]:
     """
     cls = type(model)
     made: dict[str, Any] = {"original": cls.forward}
-    exec(  # noqa: S102  # torch.fx counts the arguments of the code itself
+    exec(  # torch.fx counts the arguments of the code itself
         f"def forward(self, {', '.join(names)}):\n    return original(self, {', '.join(f'{n}={n}' for n in names)})",
         made,
     )
