@@ -217,6 +217,25 @@ def test_a_builder_of_a_trusted_package_is_called_with_its_arguments(tmp_path):
         read_trained(path)
 
 
+def test_a_converted_network_comes_back_and_a_forged_conversion_is_refused(tmp_path):
+    path, image = tmp_path / "model.safetensors", [1, 28, 28]
+    arguments = {"name": "small", "basis": None, "plain_width": 8, "in_channels": 1, "num_classes": 2}
+    builder = Builder("orbitconv.models:build_model", arguments, {"group": "c4", "image": image})
+    network = builder.build().eval()
+    write_trained(path, weights_of(network), TrainConfig(), 1, ("x", "y"), builder=builder)
+    x = torch.rand(2, *image)
+    assert torch.equal(read_trained(path).network(x), network(x))
+    forged = {
+        "function": builder.function,
+        "arguments": arguments,
+        "conversion": {"group": "c100000000", "image": image},
+    }
+    forge(path, builder=forged)
+    refused_at_once(path, "the group c100000000 is too large")
+    forge(path, builder={**forged, "conversion": {"group": "c4", "image": [1, 10**5, 10**5]}})
+    refused_at_once(path, r"the image \[1, 100000, 100000\] is too large")
+
+
 def test_files_that_hold_no_trained_network_are_refused(tmp_path):
     path = tmp_path / "model.safetensors"
     with pytest.raises(FileNotFoundError, match="--resume"):

@@ -20,9 +20,9 @@ class Builder:
     Args:
         function: Module and function, such as `"timm:create_model"`.
         arguments: Its keyword arguments, such as JSON can hold.
-        conversion: Arguments of `orbitconv.convert` for the network that the function makes, such as JSON can hold, with
-            `"image"` (channels, height, width) in place of the example: `{"group": "c8", "image": [3, 32, 32]}`. None
-            for the network as it is.
+        conversion: Arguments of `orbitconv.convert` for the network that the function makes, such as JSON can hold,
+            with `"image"` (channels, height, width) in place of the example: `{"group": "c8", "image": [3, 32, 32]}`.
+            None for the network as it is.
 
     Raises:
         ValueError: If the function is not named so, or the arguments are more than JSON can hold.

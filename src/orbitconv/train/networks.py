@@ -1,5 +1,6 @@
 """Networks from settings, and trained networks as one self-contained file."""
 
+import math
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -22,6 +23,9 @@ from orbitconv.train.description import Description, read_description
 from orbitconv.train.engine.state import Weights, weights_of
 from orbitconv.train.plausible import check_plausible
 from orbitconv.train.task import Classification, Task
+
+
+_LARGEST_EXAMPLE = 2**26  # numbers of the image that a network is converted with
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -283,5 +287,11 @@ def _build(about: Description, state: Weights, table: Tensor | None, trusted: Co
         options, build = about.builder.arguments, partial(about.builder.build, (*TRUSTED, *trusted))
         if not about.builder.trusted_by(TRUSTED):
             return build()  # the user trusts the package, which may not know the meta device
+        if about.builder.conversion is not None:
+            if math.prod(about.builder.conversion["image"]) > _LARGEST_EXAMPLE:
+                raise ValueError(f"the image {about.builder.conversion['image']} is too large to convert with")
+            plain = replace(about.builder, conversion=None).build
+            check_plausible(plain, {**options, **about.builder.conversion}, state, exact=False)
+            return build()
     check_plausible(build, options, state)
     return build()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from orbitconv.bases import parse_basis_name
+from orbitconv.groups import parse_group
 
 _LARGEST_GROUP = 4096  # elements; tables of products grow with the square of their number
 _LARGEST_TABLE = 2**25  # numbers of a basis with one atom for each pixel
@@ -18,7 +19,9 @@ _CANDIDATES = 100  # networks that a search for the width may try
 _WIDER = 10_000  # how much larger than the file a layer of such a candidate may be
 
 
-def check_plausible(build: Callable[[], nn.Module], options: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+def check_plausible(
+    build: Callable[[], nn.Module], options: Mapping[str, Any], tensors: Mapping[str, Tensor], *, exact: bool = True
+) -> None:
     """Refuse a description that the weights of the file do not fit.
 
     Numbers among the options are compared with the size of the file, then the network is built on the meta device,
@@ -28,6 +31,7 @@ def check_plausible(build: Callable[[], nn.Module], options: Mapping[str, Any], 
         build: Builds the network.
         options: What it is built from: the name of its basis, sizes, further options.
         tensors: The state dict in the file.
+        exact: Whether names and shapes must be the same; a network that is converted afterwards has others.
 
     Raises:
         ValueError: If they do not fit together.
@@ -36,12 +40,16 @@ def check_plausible(build: Callable[[], nn.Module], options: Mapping[str, Any], 
     for name, value in _leaves(options):
         if isinstance(value, str) and name.endswith("basis"):
             _check_basis(value, options)
+        elif isinstance(value, str) and name == "group" and parse_group(value).order > _LARGEST_GROUP:
+            raise ValueError(f"the group {value} is too large")
         elif isinstance(value, int | float) and abs(value) > (len(tensors) if name == "depth" else max(total, 10)):
             raise ValueError(f"{name} {value} is larger than the file")
     with _limited(_CANDIDATES * (len(tensors) + 10), _WIDER * (total + 1)), torch.device("meta"):
         expected = build().state_dict()
     shapes, found = ({name: tuple(one.shape) for name, one in state.items()} for state in (expected, tensors))
-    if different := sorted(name for name in shapes.keys() | found.keys() if shapes.get(name) != found.get(name)):
+    if exact and (
+        different := sorted(name for name in shapes.keys() | found.keys() if shapes.get(name) != found.get(name))
+    ):
         name = different[0]
         raise ValueError(
             f"{len(different)} tensors differ in name or shape ({name}: {shapes.get(name, 'none')} in the network, "
