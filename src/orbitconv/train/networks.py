@@ -24,7 +24,6 @@ from orbitconv.train.engine.state import Weights, weights_of
 from orbitconv.train.plausible import check_plausible
 from orbitconv.train.task import Classification, Task
 
-
 _LARGEST_EXAMPLE = 2**26  # numbers of the image that a network is converted with
 
 
