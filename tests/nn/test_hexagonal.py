@@ -232,6 +232,16 @@ def test_a_folded_network_has_torchs_modules_and_the_same_output(group):
         fold(nn.Sequential(ToHexagonal(), *network))
 
 
+def test_a_network_compiles_as_one_graph():
+    network, image = (
+        five_layers(Dihedral(6), "max", "hexagon").eval(),
+        HexagonalImage(randn(1, 2, 25, 25), HexagonalGrid(12)),
+    )
+    compiled = torch.compile(network, backend="eager", fullgraph=True)
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(image), network(image), rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("basis", ["hexagonal-exact-c6-k3", "hexagonal-spectral-d12-k5"])
 def test_a_network_of_pictures_scores_half_turns_alike_and_trains(basis):
     torch.manual_seed(0)
