@@ -24,8 +24,10 @@ from studies.pages.markdown import network_name
 
 _STEP = 15
 """Degrees between two views."""
-_MAPS, _SIDE = 4, 32
+_MAPS, _SIDE = 4, 24
 """Feature maps of each network, and their largest side in pixels."""
+_WINDOW = 96
+"""Side of the part of a picture of nuclei that is shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,35 +75,45 @@ def _land(paths: tuple[Path, Path]) -> dict[str, Any]:
     networks = [orbitconv.load_network(path) for path in paths]
     data = orbitconv.data.folder(networks[0].config.data)
     images, labels = data.split("test").stacked()
-    kind = data.classes.index("Highway") if "Highway" in data.classes else 0
-    index = int((labels == kind).nonzero()[3])
+    index = _both_sure(networks, images, labels)
     return _scene(
-        "a satellite picture", networks, images[index], partial(_classes, truth=kind),
-        "Both networks saw pictures as they are, and their mirror images. What a turn brings in is black.",
+        "a satellite picture", networks, images[index], partial(_classes, truth=int(labels[index])),
+        "Both networks saw pictures as they are, and their mirror images. This is the first test picture of which "
+        "both are sure as it is. What a turn brings in is black.",
         "probability of the true class",
     )  # fmt: skip
+
+
+@torch.inference_mode()
+def _both_sure(networks: list[TrainedNetwork], images: Tensor, labels: Tensor, least: float = 0.95) -> int:
+    """The first picture to whose true class both networks give a high probability."""
+    for index, label in enumerate(labels.tolist()):
+        if all(float(network(images[index : index + 1])[0, label]) > least for network in networks):
+            return index
+    raise ValueError(f"study explorer finds no picture of which both networks are sure by {least:.0%}.")
 
 
 def _cells(paths: tuple[Path, Path]) -> dict[str, Any]:
     networks = [orbitconv.load_network(path) for path in paths]
     data = orbitconv.data.folder(networks[0].config.data, channels=networks[0].in_channels)
-    image, mask = data.split("test")[0]
-    image, mask = (one[..., 64:192, 64:192] for one in (image, mask))
+    image, mask = next(one for one in data.split("test") if min(one[0].shape[-2:]) >= 2 * _WINDOW)
+    image, mask = (one[..., : 2 * _WINDOW, : 2 * _WINDOW] for one in (image, mask))
     return _scene(
         "nuclei", networks, image, partial(_mask, truth=mask),
-        "The overlap of the mask that a network finds with the true one, as Dice.", "Dice",
+        "The overlap of the mask that a network finds with the true one, as Dice. Both networks saw windows of pictures "
+        "as they are. The middle of a larger picture is shown, so that a turn brings nothing in.", "Dice", _WINDOW,
     )  # fmt: skip
 
 
 def _scene(
     name: str, networks: list[TrainedNetwork], image: Float[Tensor, "c h w"], judge: Callable[..., dict[str, Any]],
-    note: str, score: str,
+    note: str, score: str, window: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """One picture at every angle."""
     views = []
     for degrees in range(0, 360 + _STEP, _STEP):
         angle = torch.deg2rad(torch.tensor(float(degrees))).item()
-        turned = rotate_images(image[None], angle).clamp(0, 1)
+        turned = _middle(rotate_images(image[None], angle).clamp(0, 1), window)
         seen = [judge(network, turned, angle=angle) | {"maps": list(maps(network, turned))} for network in networks]
         views.append({"degrees": degrees, "picture": _packed(turned[0]), "networks": seen})
     return {"name": name, "note": note, "score": score, "networks": ["plain", "turning filters"], "views": views}
@@ -118,12 +130,19 @@ def _classes(network: TrainedNetwork, image: Tensor, *, truth: int, angle: float
 
 @torch.inference_mode()
 def _mask(network: TrainedNetwork, image: Tensor, *, truth: Tensor, angle: float) -> dict[str, Any]:
-    """Dice of the mask, over the pixels that the turn keeps in view."""
-    turned = rotate_images(truth[None, None], angle, order=0, fill=255)[0, 0]
-    found, seen = network(image).argmax(1)[0] > 0, turned != 255
-    true, found = (turned > 0) & seen, found & seen
+    """Dice of the mask."""
+    true = _middle(rotate_images(truth[None, None], angle, order=0), image.shape[-1])[0, 0] > 0
+    found = network(image).argmax(1)[0] > 0
     dice = float(2 * (true & found).sum() / (true.sum() + found.sum()).clamp(min=1))
     return {"score": round(dice, 4), "says": f"Dice {dice:.2f}", "right": dice > 0.8}
+
+
+def _middle(images: Float[Tensor, "b c h w"], window: int | None) -> Float[Tensor, "b c k l"]:
+    """The middle of images, all of it if no window is named."""
+    if window is None:
+        return images
+    top, left = ((size - window) // 2 for size in images.shape[-2:])
+    return images[..., top : top + window, left : left + window]
 
 
 @torch.inference_mode()
@@ -135,8 +154,7 @@ def maps(network: TrainedNetwork, image: Float[Tensor, "1 c h w"]) -> Iterator[d
         image: One picture.
 
     Yields:
-        Each map, as the page reads it; those with the largest variance at no turn would differ between angles, so the
-        first ones are taken.
+        The first maps, as the page reads them.
     """
     kept: list[Tensor] = []
     smallest = min(image.shape[-2:]) // 2
@@ -175,7 +193,7 @@ def front(rows_of_record: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         family, group, atoms, rotation, epochs = key
         altered = "" if rotation == "none" else ", images turned"
         rows.append({
-            "network": f"{network_name(family, group)}, {atoms} atoms, {epochs} epochs{altered}",
+            "network": f"{network_name(family, group).strip('*')}, {atoms} atoms, {epochs} epochs{altered}",
             "error": round(Spread.of([row["test_error_percent"] for row in same]).mean, 3),
             "work": round(same[0]["multiply_adds"] / 1e6, 1), "parameters": same[0]["parameters"],
         })  # fmt: skip
