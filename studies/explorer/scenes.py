@@ -100,7 +100,7 @@ def _cells(paths: tuple[Path, Path]) -> dict[str, Any]:
     image, mask = (one[..., : 2 * _WINDOW, : 2 * _WINDOW] for one in (image, mask))
     return _scene(
         "nuclei", networks, image, partial(_mask, truth=mask),
-        "The overlap of the mask that a network finds with the true one, as Dice. Both networks saw windows of pictures "
+        "Dice of the mask that a network finds and the true one. Both networks saw windows of pictures "
         "as they are. The middle of a larger picture is shown, so that a turn brings nothing in.", "Dice", _WINDOW,
     )  # fmt: skip
 

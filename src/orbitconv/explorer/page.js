@@ -39,8 +39,9 @@ const dot = (a, b) => { let sum = 0; for (let i = 0; i < a.length; i++) sum += a
 function coefficients(atoms, basis, kind) {
   if (kind === "atom") return atoms.map((_, d) => d === 0 ? 1 : 0);
   if (kind.startsWith("random")) return atoms.map((_, d) => draws[+kind.slice(-1)][d]);
-  const [h, w] = basis.kernel, points = d3.cross(d3.range(h), d3.range(w), (y, x) => [x - (w - 1) / 2, y - (h - 1) / 2].map(v => 2 * v / (w - 1)));
-  return nearest(atoms, points.map(([x, y]) => x * Math.exp(-2 * (x * x + y * y))));
+  const edge = new Float64Array(atoms[0].length), half = (basis.kernel[1] - 1) / 2 || 1;
+  for (const { p, x, y } of cells(basis)) edge[p] = x / half * Math.exp(-2 * (x * x + y * y) / half ** 2);
+  return nearest(atoms, edge);
 }
 
 function orbit(basis, count, kind) {
@@ -52,11 +53,22 @@ function orbit(basis, count, kind) {
   });
 }
 
+// Where each number of a kernel lies, and its cell: a square, or a hexagon of the axial array; corners of such an array are no cells.
+function cells(basis) {
+  const [h, w] = basis.kernel, hexagonal = basis.lattice === "hexagonal";
+  return d3.range(h * w).map(p => {
+    const i = Math.floor(p / w) - (h - 1) / 2, j = p % w - (w - 1) / 2;
+    if (!hexagonal) return { p, x: j, y: i, corners: [[-.5, -.5], [.5, -.5], [.5, .5], [-.5, .5]] };
+    const corners = d3.range(6).map(k => [Math.sin(k * Math.PI / 3) / Math.sqrt(3), Math.cos(k * Math.PI / 3) / Math.sqrt(3)]);
+    return Math.abs(i + j) > (h - 1) / 2 ? null : { p, x: j + i / 2, y: i * Math.sqrt(3) / 2, corners };
+  }).filter(Boolean);
+}
+
 function drawFilter(svg, filter, basis, largest) {
-  const [h, w] = basis.kernel, side = 220 / Math.max(h, w), colour = d3.scaleSequential([largest, -largest], d3.interpolateRdBu);
-  d3.select(svg).attr("viewBox", `0 0 ${w * side} ${h * side}`).selectAll("rect").data(Array.from(filter)).join("rect")
-    .attr("x", (_, p) => (p % w) * side).attr("y", (_, p) => Math.floor(p / w) * side)
-    .attr("width", side + .3).attr("height", side + .3).attr("fill", v => colour(v)).attr("data-value", v => v.toFixed(5));
+  const colour = d3.scaleSequential([largest, -largest], d3.interpolateRdBu), reach = Math.max(...basis.kernel) / 2 + .05;
+  const path = ({ x, y, corners }) => corners.map(([a, b]) => `${x + 1.01 * a},${y + 1.01 * b}`).join(" ");
+  d3.select(svg).attr("viewBox", [-reach, -reach, 2 * reach, 2 * reach].join(" ")).selectAll("polygon").data(cells(basis)).join("polygon")
+    .attr("points", path).attr("fill", cell => colour(filter[cell.p])).attr("data-value", cell => filter[cell.p].toFixed(5));
 }
 
 const chosen = { family: null, group: null, kernel: null };
@@ -106,7 +118,7 @@ function drawBasis() {
   drawFilter(at("filter"), filters[now], basis, largest);
   at("norm").value = (norms[now] / norms[0]).toFixed(4);
   at("error").value = basis.errors[count][now].toFixed(4);
-  at("basis-note").textContent = `${basis.name}: ${count} of ${basis.kernel[0] * basis.kernel[1]} possible atoms`
+  at("basis-note").textContent = `${basis.name}: ${count} of ${cells(basis).length} possible atoms`
     + (counts.length > 1 ? `, ${basis.recommended} recommended` : "") + ". Errors are measured on random images with the spectrum of photographs." + (basis.elements.some(e => e.mirror) ? " Dashed: mirrored first." : "");
   const strip = basis.elements.map((element, g) => {
     const button = document.createElement("button"), svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");

@@ -10,14 +10,21 @@ from jaxtyping import Float
 from torch import Tensor
 
 from orbitconv.bases import FixedBasis, load_basis
+from orbitconv.bases.registry import parse_basis_name
+from orbitconv.bases.second_moments import SecondMoments
 from orbitconv.groups import Group
-from orbitconv.learn import Moments, measure_moments
+from orbitconv.hexagonal import to_hexagonal
+from orbitconv.learn import measure_hexagonal_moments, measure_moments
 from orbitconv.metrics import basis_equivariance_error
 
 FAMILIES = ("spectral", "harmonic", "unitary", "gaussian", "bilinear", "exact")
 GROUPS = ("c4", "c8", "c12", "c16", "d4", "d8")
 KERNELS = (3, 5, 7)
-_EXACT_GROUPS = {"c4", "d4"}
+_HEXAGONAL = {
+    "hexagonal-spectral": ("c12", "d12"),
+    "hexagonal-unitary": ("c12", "d12"),
+    "hexagonal-exact": ("c6", "d6"),
+}
 _LARGEST = 2**15 - 1
 
 
@@ -25,10 +32,9 @@ def names() -> list[str]:
     """Names of the bases of the page, by the grammar of `orbitconv.bases.load_basis`."""
     return [
         f"{family}-{group}-k{size}"
-        for family in FAMILIES
-        for group in GROUPS
+        for family, groups in (dict.fromkeys(FAMILIES, GROUPS) | {"exact": ("c4", "d4")} | _HEXAGONAL).items()
+        for group in groups
         for size in KERNELS
-        if family != "exact" or group in _EXACT_GROUPS
     ]
 
 
@@ -58,18 +64,22 @@ def shown_bases(wanted: Sequence[str], progress: Callable[[int, int], None]) -> 
     Yields:
         An entry for each basis, as `described` makes it.
     """
-    measured: dict[tuple[str, tuple[int, int]], Moments] = {}
+    measured: dict[tuple[str, str, tuple[int, int]], SecondMoments] = {}
     images = images_like_photographs()
     for done, name in enumerate(wanted, 1):
         basis = load_basis(name)
-        key = basis.group.name, basis.kernel_size
+        key = basis.lattice, basis.group.name, basis.kernel_size
         if key not in measured:
-            measured[key] = measure_moments(images, basis.group, basis.kernel_size)
+            measured[key] = (
+                measure_hexagonal_moments(to_hexagonal(images), basis.group, basis.kernel_size[0])
+                if basis.lattice == "hexagonal"
+                else measure_moments(images, basis.group, basis.kernel_size)
+            )
         yield described(name, measured[key])
         progress(done, len(wanted))
 
 
-def described(name: str, moments: Moments) -> dict[str, Any]:
+def described(name: str, moments: SecondMoments) -> dict[str, Any]:
     """What the page needs to know of one basis.
 
     Args:
@@ -77,9 +87,10 @@ def described(name: str, moments: Moments) -> dict[str, Any]:
         moments: Second moments of the images that its errors are measured on.
 
     Returns:
-        Its name, family, group and kernel; the angle of each element; for each number of atoms that can be chosen, the
-        error at each element; and the atoms, as 16-bit integers `(group, atoms, height, width)` in base64 with the size
-        of a step. Where a smaller basis is the first part of a larger one, only the larger one's atoms are there.
+        Its name, family, lattice, group and kernel; the angle of each element; for each number of atoms that can be
+        chosen, the error at each element; and the atoms, as 16-bit integers `(group, atoms, height, width)` in base64
+        with the size of a step. Where a smaller basis is the first part of a larger one, only the larger one's atoms
+        are there.
     """
     chosen = load_basis(name)
     choices = _choices(name, 2 * chosen.num_atoms)
@@ -91,7 +102,8 @@ def described(name: str, moments: Moments) -> dict[str, Any]:
     }
     return {
         "name": Path(name).name,
-        "family": Path(name).stem if name.endswith(".safetensors") else name.split("-")[0],
+        "family": Path(name).stem if name.endswith(".safetensors") else parse_basis_name(name).family,
+        "lattice": chosen.lattice,
         "group": chosen.group.name,
         "kernel": list(chosen.kernel_size),
         "recommended": chosen.num_atoms,
