@@ -160,9 +160,9 @@ def test_refuses_sizes_that_are_no_side_of_a_square(side, error):
 def test_targets_on_real_photographs(data_dir):
     train, test = (load("cifar10", split, data_dir=data_dir).images for split in ("train", "test"))
     grey = [images[:2000].float().mean(1, keepdim=True) / 255 for images in (train, test)]
-    start = time.perf_counter()
+    start = time.process_time()
     basis = UnitaryBasis(Cyclic(8), 3, measure_moments(grey[0], Cyclic(8), 3))
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     held_out = measure_moments(grey[1], Cyclic(8), 3)
     learned = basis_equivariance_error(basis, held_out)
     bilinear = basis_equivariance_error(BilinearBasis(Cyclic(8), 3), held_out)
