@@ -22,7 +22,8 @@ from orbitconv.nn.products.kernel.structure import Structure
 _CACHE = 700_000
 """Bytes of filtered planes of one tile, which stay in the cache of a core."""
 _FIELDS = 16
-"""Fields of input that are filtered together, at most."""
+"""Fields of input that are filtered together, at most; half of them where there are no more than `_FEW`."""
+_FEW = 32
 
 _ALONE = 1_500_000
 """Multiply-adds for which one thread is enough."""
@@ -278,7 +279,7 @@ def gradient_of_coefficients(
 def _fields(structure: Structure, inputs: int) -> int:
     """Fields of input in a block."""
     most = _CACHE // (4 * structure.products * structure.rank * 128)
-    return max(1, min(inputs, _FIELDS, most))
+    return max(1, min(inputs, _FIELDS // 2 if inputs <= _FEW else _FIELDS, most))
 
 
 class _Plan:
