@@ -42,10 +42,15 @@ def system_lines(rows: Sequence[Mapping[str, Any]], extra: Mapping[str, Any]) ->
             *(small(mean(own, f"error_{angle}")) for angle in ANGLES),
             "-" if unitarity is None else small(unitarity),
             f"{first['parameters']:,}", f"{first['multiply_adds'] / 1e6:.1f} M",
-            *(f"{step[f'{what}_ms']:.0f} ms" if step else "" for what in ("training", "inference")),
+            *(_time(step, what) for what in ("training", "inference")),
             spread(found["upright"]), spread(found["rotated"]),
         ))  # fmt: skip
     return lines
+
+
+def _time(step: Mapping[str, Any], what: str) -> str:
+    """Milliseconds, and how many times those of the plain network."""
+    return f"{step[f'{what}_ms']:.0f} ms, {step[f'{what}_ratio']:.1f}" if step else ""
 
 
 def small(value: float) -> str:
