@@ -19,6 +19,7 @@ from orbitconv._support.files import write_atomically
 from studies.base.results import RESULTS, ROOT, pack
 from studies.pages.bases import bases, demo, learned, orders, trained
 from studies.pages.networks import networks, rotated_mnist_short, separable, translations
+from studies.pages.pictures import eurosat, eurosat_time, nuclei
 from studies.pages.speed import fused_layers, fused_networks, fused_rates, speed
 from studies.pages.stability import ablations, growth, stability, stability_fields
 from studies.pages.systems import lattices, systems
@@ -38,6 +39,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "demo": demo, "bases": bases, "trained": trained, "orders": orders, "learned": learned,
     "translations": translations, "rotated_mnist_short": rotated_mnist_short, "separable": separable, "speed": speed,
     "eurosat": eurosat, "eurosat_time": eurosat_time, "nuclei": nuclei, "systems": systems, "lattices": lattices,
+    "fused_layers": fused_layers, "fused_networks": fused_networks, "fused_rates": fused_rates,
     "stability_fields": stability_fields, "growth": growth, "ablations": ablations,
     **{name: partial(networks, name) for name in NETWORK_STUDIES},
     **{name: partial(stability, name) for name in STABILITY_STUDIES},
