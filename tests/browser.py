@@ -58,6 +58,7 @@ class Watched:
         self.page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.set_default_timeout(120_000)  # in milliseconds; machines that test are busy
         self.page.goto(file.as_uri())
 
     def wide(self) -> int:
