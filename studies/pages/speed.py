@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from orbitconv._support.json_text import read_json
 from studies.base.results import ROOT
 from studies.pages.markdown import table
 from studies.speed.fused.page import share, task_rows
