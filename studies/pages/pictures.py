@@ -40,7 +40,7 @@ def nuclei() -> str:
     lines = []
     for (_, passes), own in grouped(read("nuclei"), "network", "passes").items():
         first = own[0]
-        quality = (spread((100 * one for one in values(own, column)), 1) for column in ("dice", "f1_50"))
+        quality = (spread([100 * one for one in values(own, column)], 1) for column in ("dice", "f1_50"))
         lines.append((
             _name(first), str(passes), f"{first['parameters']:,}", f"{mean(own, 'seconds'):.0f} s",
             f"{first['picture_ms']:.0f} ms", *quality,
