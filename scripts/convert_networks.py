@@ -38,7 +38,7 @@ def main(names: list[str]) -> None:
                 row[group] = measure_c4(name) if group == "c4" else measure_group(name, group)
             except Exception as error:  # of any library
                 row[group] = {"refused": f"{type(error).__name__}: {str(error)[:300]}"}
-            print(name, group, row[group], flush=True)
+            sys.stdout.write(f"{name} {group} {row[group]}\n")
             write(rows)
 
 

@@ -1,6 +1,6 @@
 """Networks of other packages convert, keep what the report promises, and have plain twins.
 
-Run them in an environment of their own: see scripts/compatibility_environment.sh. Without the packages they are skipped.
+They need an environment of their own, scripts/compatibility_environment.sh; without the packages they are skipped.
 """
 
 import pytest

@@ -34,8 +34,9 @@ def test_with_an_exact_basis_it_is_the_pool_over_turned_copies(build, channels, 
 def test_masks_are_the_mean_of_turned_back_masks():
     torch.manual_seed(0)
     plain = nn.Sequential(
-        nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1, groups=4),
-        nn.InstanceNorm2d(4, affine=True), nn.ConvTranspose2d(4, 6, 2, 2), nn.PReLU(6), nn.Conv2d(6, 2, (3, 1), padding=(1, 0)),
+        nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.MaxPool2d(2), nn.ReLU(),
+        nn.Conv2d(4, 4, 3, padding=1, groups=4), nn.InstanceNorm2d(4, affine=True), nn.ConvTranspose2d(4, 6, 2, 2),
+        nn.PReLU(6), nn.Conv2d(6, 2, (3, 1), padding=(1, 0)),
     )  # fmt: skip
     plain, x = settled(plain), torch.randn(2, 2, 10, 10, dtype=torch.float64)
     network = orbitconv.convert(plain, "c4", "exact", example=x, weights="inherit", pool="mean")

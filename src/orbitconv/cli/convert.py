@@ -25,7 +25,7 @@ class ConvertCommand:
     """
 
     network: tyro.conf.Positional[str]
-    """What builds the network, as module:function; or a file of a trained plain one, that fit saved with its builder."""
+    """What builds the network, as module:function; or the file of a trained plain one, which names its builder."""
     image: tuple[int, int, int]
     """Channels, height and width of the images."""
     group: str = "c8"

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from orbitconv.conversion.rules import Refusal
+from orbitconv.conversion.rules import RefusalError
 
 aten = torch.ops.aten
 
@@ -92,7 +92,7 @@ class AxesMode(TorchDispatchMode):
         is_hidden: Asked while an operation runs whether it is inside a layer, whose output is told by `note`.
 
     Raises:
-        Refusal: In a converted network, where a view cuts the group.
+        RefusalError: In a converted network, where a view cuts the group.
     """
 
     def __init__(self, order: int = 1, is_hidden: Callable[[], bool] = lambda: False) -> None:
@@ -114,7 +114,7 @@ class AxesMode(TorchDispatchMode):
         """
         self._known.pop(id(y), None)
         if axis is not None:
-            axes = [(Factor(side),) for side in y.shape]
+            axes: list[tuple[Factor, ...]] = [(Factor(side),) for side in y.shape]
             axes[axis] = channel_axis(y.shape[axis], self.order)
             self._known[id(y)] = y, tuple(axes)
 
@@ -162,7 +162,7 @@ class AxesMode(TorchDispatchMode):
         try:
             return regroup(axes, tuple(y.shape))
         except CutGroupError:
-            raise Refusal(
+            raise RefusalError(
                 f"a view to {tuple(y.shape)} puts a part of the group into one place and the rest into another.",
                 "Look for literal numbers of channels, as attention heads have, that the group does not divide.",
             ) from None

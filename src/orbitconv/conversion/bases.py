@@ -53,8 +53,8 @@ class KernelSizes:
             self._given = load_basis(basis)
         elif not callable(basis):
             raise TypeError(
-                "convert expects a family of bases such as 'spectral', a basis, or a function from the kernel size to a "
-                f"basis, got {type(basis).__name__}."
+                "convert expects a family of bases such as 'spectral', a basis, or a function from the kernel size to "
+                f"one, got {type(basis).__name__}."
             )
 
     def __str__(self) -> str:
@@ -88,9 +88,9 @@ class KernelSizes:
         if isinstance(self._given, FilterBasis):
             if self._given.kernel_size != window or self._given.group != self.group:
                 raise ValueError(
-                    f"convert needs a basis of {self.group} with {height}x{width} pixels, got one of {self._given.group} "
-                    f"with {self._given.kernel_size[0]}x{self._given.kernel_size[1]}. Name a family, such as "
-                    "basis='spectral', or pass a function of the kernel size."
+                    f"convert needs a basis of {self.group} with {height}x{width} pixels, got one of "
+                    f"{self._given.group} with {self._given.kernel_size[0]}x{self._given.kernel_size[1]}. Name a "
+                    "family, such as basis='spectral', or pass a function of the kernel size."
                 )
             return self._given
         if hasattr(self._given, "family"):

@@ -14,11 +14,11 @@ from orbitconv.conversion.converted import Converted
 from orbitconv.conversion.exchange import exchange, find_losses
 from orbitconv.conversion.inherit import forget_statistics, inherit_weights, input_moments
 from orbitconv.conversion.measuring import exact_sizes, multiply_adds_of
-from orbitconv.conversion.observation import Example, FailedRun, Observation, as_arguments, observe, tensors_in
+from orbitconv.conversion.observation import Example, FailedRunError, Observation, as_arguments, observe, tensors_in
 from orbitconv.conversion.outputs import OutputChoice, Outputs
 from orbitconv.conversion.refusals import check_convolutions, check_example, check_model, reason_of, refusal
 from orbitconv.conversion.report import ConversionReport, LostTurn
-from orbitconv.conversion.rules import Refusal
+from orbitconv.conversion.rules import RefusalError
 from orbitconv.conversion.surgery import Entry, Plan, operate
 from orbitconv.conversion.width import Width, choose_factor, narrowed
 from orbitconv.groups import Group, parse_group
@@ -56,8 +56,8 @@ def convert(
         example: What the network is called with: one tensor, a tuple of positional arguments, or a dict of keyword
             arguments. Its images should have the size of those to come.
         width: How wide hidden layers are: `"channels"` for as many channels as in the model, at every group element;
-            `"params"` or `"compute"` for about as many parameters or multiply-adds as the model; or a number to multiply
-            widths with.
+            `"params"` or `"compute"` for about as many parameters or multiply-adds as the model; or a number to
+            multiply widths with.
         output: How the channels of the output turn: `"invariant"`, `"vector"`, `"regular"` or `"equivariant"`
             (`orbitconv.conversion.outputs`), for all tensors or by place, as in `{"[0]": ("vector", "invariant")}`.
         pool: How invariant channels are pooled over the group, `"max"` or `"mean"`.
@@ -132,8 +132,8 @@ def _check_options(pool: str, weights: str | None, width: Width) -> None:
         raise ValueError(f"convert expects width 'channels', 'params', 'compute' or a number > 0, got {width!r}.")
     if weights == "inherit" and width not in {"channels", 1}:
         raise ValueError(
-            f"convert expects width='channels' to inherit weights, got {width!r}: a narrower network has no place for all "
-            "filters."
+            f"convert expects width='channels' to inherit weights, got {width!r}: a narrower network has no place for "
+            "all filters."
         )
 
 
@@ -166,7 +166,7 @@ def _observe_plain(plain: nn.Module, example: Example, mode: Any = None, watch: 
     """One run of the plain network."""
     try:
         return observe(plain, example, mode, watch)
-    except FailedRun as error:
+    except FailedRunError as error:
         where = f" (at {error.path})" if error.path else ""
         raise ValueError(
             f"convert expects an example that the network takes, but it fails on this one{where}: {error}."
@@ -191,7 +191,7 @@ def _operate(
             plan = Plan(bases, seen, kept, pool, disordered)
             network, found, entries = operate(copy.deepcopy(plain), example, plan)
             return Operated(network, _outputs(seen, found, output, bases.group, pool), entries)
-        except FailedRun as error:
+        except FailedRunError as error:
             if strict or not error.path or error.path in kept:
                 raise refusal(error, plain) from error
             kept[error.path] = reason_of(error)
@@ -201,8 +201,8 @@ def _outputs(seen: Observation, found: Observation, output: OutputChoice, group:
     """What pools the output; the last module that is called is to blame where its shape does not fit."""
     try:
         return Outputs(seen.output, found.output, output, group, pool)
-    except Refusal as error:
-        raise FailedRun("", error) from error
+    except RefusalError as error:
+        raise FailedRunError("", error) from error
 
 
 def _report(

@@ -103,7 +103,7 @@ def _candidates(losses: list[Loss], modules: Mapping[str, nn.Module]) -> list[st
             paths.append(loss.path)
         elif "pad" in loss.operation:
             for name, child in modules[loss.path].named_children():
-                if base_rule(child) is nn.Conv2d and max(child.stride) > 1:
+                if isinstance(child, nn.Conv2d) and base_rule(child) is nn.Conv2d and max(child.stride) > 1:
                     paths.append(f"{loss.path}.{name}" if loss.path else name)
     return paths
 
@@ -185,8 +185,9 @@ def _transposed(conv: nn.ConvTranspose2d, call: Any) -> tuple[nn.Module, str] | 
     odd = all(k % 2 and d == 1 for k, d in zip(conv.kernel_size, conv.dilation, strict=True))
     if tuple(2 * n for n in size) != tuple(after) or not odd:
         return None
+    kernel = _pair(conv.kernel_size)
     main = nn.Conv2d(
-        conv.in_channels, conv.out_channels, conv.kernel_size, padding=tuple(k // 2 for k in conv.kernel_size),
+        conv.in_channels, conv.out_channels, kernel, padding=(kernel[0] // 2, kernel[1] // 2),
         groups=conv.groups, bias=conv.bias is not None, device=conv.weight.device, dtype=conv.weight.dtype,
     )  # fmt: skip
     blocks = conv.weight.unflatten(0, (conv.groups, -1)).transpose(1, 2).flatten(0, 1).flip(2, 3)

@@ -66,7 +66,8 @@ def _window(x: Tensor, y: Tensor, sides: Any, steps: Any, padding: Any, dilation
         size, after = x.shape[axis - 2], y.shape[axis - 2]
         rest = size + 2 * padding[axis] - dilation[axis] * (sides[axis] - 1) - 1 - (after - 1) * steps[axis]
         if rest:
-            return f"{what} of {sides[0]}x{sides[1]} with stride {steps[axis]} and padding {padding[axis]} on {size} pixels"
+            options = f"stride {steps[axis]} and padding {padding[axis]}"
+            return f"{what} of {sides[0]}x{sides[1]} with {options} on {size} pixels"
     return None
 
 
@@ -80,7 +81,7 @@ def _convolution(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG0
     return _window(x, y, kernel, _two(steps), _two(padding), _two(dilation), "a kernel")
 
 
-def _max_pool(args: Any, kwargs: Any, output: Any) -> str | None:
+def _max_pool(args: Any, kwargs: Any, output: Any) -> str | None:  # noqa: ARG001
     y = output[0] if isinstance(output, tuple) else output
     x, kernel, *rest = args
     steps, padding, dilation = (rest[i] if len(rest) > i else None for i in range(3))
@@ -114,7 +115,8 @@ def _nearest(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG001
 
 
 def _slice(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG001
-    x, dim, start, end, step = (*args, *(0, 0, None, 1)[len(args) - 1 :])[:5]
+    given: list[Any] = [*args, *(0, 0, None, 1)[len(args) - 1 :]]
+    x, dim, start, end, step = given[:5]
     dim %= x.ndim
     if x.ndim != 4 or dim < 2 or y.shape[dim] == x.shape[dim]:
         return None

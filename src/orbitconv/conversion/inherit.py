@@ -41,7 +41,8 @@ def input_moments(plain: nn.Module, example: Example) -> Moments:
         if isinstance(module, nn.Conv2d) and path not in found and module.kernel_size != (1, 1):
             x = inputs[0].flatten(0, 1)[:, None]
             x = x[:: max(1, len(x) // _MOST_PLANES)].double()
-            margins = [d * (k - 1) // 2 for k, d in zip(module.kernel_size, module.dilation, strict=True)]
+            (tall, wide), (down, across) = module.kernel_size, module.dilation
+            margins = (down * (tall - 1) // 2, across * (wide - 1) // 2)
             patches = F.unfold(x, module.kernel_size, module.dilation, margins).movedim(1, 0).flatten(1)
             found[path] = patches @ patches.T / patches.shape[1]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from orbitconv.conversion.exchange import find_losses
-from orbitconv.conversion.observation import Example, FailedRun, as_arguments, tensors_in
+from orbitconv.conversion.observation import Example, FailedRunError, as_arguments, tensors_in
 from orbitconv.conversion.refusals import is_image
 from orbitconv.models.tracing import Tracer
 
@@ -61,7 +61,7 @@ def exact_sizes(plain: nn.Module, example: Example) -> tuple[tuple[int, ...], tu
 def _keeps_turns(ghost: nn.Module, example: Example) -> bool:
     try:
         return not find_losses(ghost, example)[0]
-    except FailedRun:
+    except FailedRunError:
         return False
 
 

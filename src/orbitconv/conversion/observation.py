@@ -1,4 +1,4 @@
-"""What the modules of a network are given in one run on an example: who is called, in which order, with which shapes."""
+"""What the modules of a network are given in one run on an example: the calls, in order, with their shapes."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -45,7 +45,7 @@ class Observation:
         return [call for call in self.calls if call.path == path]
 
 
-class FailedRun(Exception):
+class FailedRunError(Exception):
     """A run that ended in an error, and the module that was innermost then."""
 
     def __init__(self, path: str, cause: Exception) -> None:
@@ -115,7 +115,7 @@ def observe(
         What was seen.
 
     Raises:
-        FailedRun: If the network refuses the example.
+        FailedRunError: If the network refuses the example.
     """
     seen, inside = Observation(), list[str]()
     handles = []
@@ -137,7 +137,7 @@ def observe(
         with _evaluating(model), mode(inside) if mode else nullcontext():
             seen.output = model(*positional, **named)
     except Exception as error:  # a forward of others may raise anything
-        raise FailedRun(inside[-1] if inside else "", error) from error
+        raise FailedRunError(inside[-1] if inside else "", error) from error
     finally:
         for handle in handles:
             handle.remove()
@@ -156,6 +156,6 @@ def replace_modules(model: nn.Module, replacements: Mapping[nn.Module, nn.Module
     """
     for parent in list(model.modules()):
         for name, child in parent._modules.items():  # noqa: SLF001
-            if child in replacements and replacements[child] is not parent:
+            if child is not None and child in replacements and replacements[child] is not parent:
                 parent._modules[name] = replacements[child]  # noqa: SLF001
     return replacements.get(model, model)

@@ -18,12 +18,12 @@ OutputKind = Literal["invariant", "equivariant", "regular", "vector"]
 """How channels of an output turn with the image, beside its planes.
 
 `"invariant"`: they do not; the group is pooled. `"vector"`: pairs of them are (row, column) of a vector, which turns.
-`"regular"`: they stand for directions around the circle, counter-clockwise, and are shifted. `"equivariant"`: nothing is
-pooled; the group axis comes right after the channels.
+`"regular"`: they stand for directions around the circle, counter-clockwise, and are shifted. `"equivariant"`: nothing
+is pooled; the group axis comes right after the channels.
 """
 
 Kinds = OutputKind | tuple[OutputKind | tuple[OutputKind, int], ...]
-"""One kind for all channels, or kinds of runs of channels: `("vector", "invariant")` for two channels and the others."""
+"""One kind for all channels, or kinds of runs of them: `("vector", "invariant")` for two channels and the others."""
 
 OutputChoice = Kinds | Mapping[str, Kinds]
 """Kinds for every tensor of an output, or by its place in it, such as "[0]" or "[logits]"."""
@@ -88,7 +88,7 @@ def representation(kind: OutputKind, group: Group, channels: int) -> Float[Tenso
             )
         step, shifts = channels // group.num_rotations, []
         for g in range(group.order):
-            # A direction at angle a goes to turn - a - (half a circle) for mirrors left to right, to turn + a for others.
+            # A direction at angle a goes to a + turn; where the plane was mirrored before, to half a circle - a + turn.
             places = torch.arange(channels)
             places = (channels // 2 - places if group.mirrors[g] else places) + step * int(group.rotation_steps[g])
             matrix = torch.zeros(channels, channels, dtype=torch.float64)
@@ -151,7 +151,7 @@ class Outputs(nn.Module):
         reduction: `"max"` or `"mean"`.
 
     Raises:
-        Refusal: If a tensor has another shape than one with |G| times as many channels.
+        RefusalError: If a tensor has another shape than one with |G| times as many channels.
         ValueError: If a kind is unknown, or named for a place that the output does not have.
     """
 
@@ -178,7 +178,8 @@ class Outputs(nn.Module):
             return self.pools[place](value) if place in self.pools else value
         if isinstance(value, Mapping):
             changed = {key: self._walk(one, f"{place}[{key}]") for key, one in value.items()}
-            return type(value)(**changed) if dataclasses.is_dataclass(value) else type(value)(changed)
+            make: Any = type(value)  # of transformers, a dataclass that is a mapping too
+            return make(**changed) if dataclasses.is_dataclass(value) else make(changed)
         if isinstance(value, tuple | list):
             parts = [self._walk(one, f"{place}[{index}]") for index, one in enumerate(value)]
             return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)

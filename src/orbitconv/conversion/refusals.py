@@ -5,8 +5,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from orbitconv.conversion.observation import Example, FailedRun, Observation
-from orbitconv.conversion.rules import Refusal
+from orbitconv.conversion.observation import Example, FailedRunError, Observation
+from orbitconv.conversion.rules import RefusalError
 from orbitconv.nn import BasisConv2d
 from orbitconv.nn.flat import GroupNetwork
 
@@ -25,7 +25,7 @@ def check_model(model: Any) -> None:
         raise TypeError(f"convert expects a network (torch.nn.Module), got {type(model).__name__}.")
     for path, module in model.named_modules():
         if isinstance(module, BasisConv2d | GroupNetwork):
-            raise ValueError(
+            raise ValueError(  # noqa: TRY004  # a network it is
                 f"convert expects a plain network, got one that is equivariant already: {path or 'the network'} is "
                 f"{type(module).__name__}. Convert the network that it was made of."
             )
@@ -86,7 +86,7 @@ def check_convolutions(seen: Observation, model: nn.Module) -> None:
     )
 
 
-def refusal(error: FailedRun, model: nn.Module) -> ValueError:
+def refusal(error: FailedRunError, model: nn.Module) -> ValueError:
     """The error that the user sees.
 
     Args:
@@ -103,9 +103,9 @@ def refusal(error: FailedRun, model: nn.Module) -> ValueError:
     return ValueError(f"convert cannot convert {where}: {reason}{keep}")
 
 
-def reason_of(error: FailedRun) -> str:
+def reason_of(error: FailedRunError) -> str:
     """Why a module cannot be converted, as a sentence."""
-    if isinstance(error.cause, Refusal):
+    if isinstance(error.cause, RefusalError):
         return str(error.cause).strip()
     return (
         f"its forward does not take features with |G| times as many channels ({error}). Look for literal numbers of "

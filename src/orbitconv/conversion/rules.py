@@ -20,7 +20,7 @@ from orbitconv.nn import (
 from orbitconv.nn.flat import EachElement, FlatLayer, FlatLinear, Repeat
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """Why a module cannot be converted, and what to do about it."""
 
     def __init__(self, reason: str, advice: str) -> None:
@@ -47,6 +47,11 @@ Rule = Callable[[Any, int | None, KernelSizes], Made]
 """From a module, the axis of its input at which channels and group are flattened (None for planar input), and bases."""
 
 
+def _pair(values: Any) -> tuple[int, int]:
+    """Height and width, as torch's layers hold them."""
+    return int(values[0]), int(values[1])
+
+
 def padding_of(conv: nn.Conv2d, window: tuple[int, int]) -> Any:
     """Padding that puts the enclosing window of a kernel where the kernel was."""
     if isinstance(conv.padding, str):
@@ -60,8 +65,8 @@ def padding_of(conv: nn.Conv2d, window: tuple[int, int]) -> Any:
 def convert_conv(conv: nn.Conv2d, axis: int | None, bases: KernelSizes) -> Made:
     """A lifting of planar input; else a group convolution, or a depthwise one."""
     if axis not in {None, 1}:
-        raise Refusal(f"its input holds the group at axis {axis}.", "A convolution takes channels at axis 1.")
-    basis = bases.of(conv.kernel_size)
+        raise RefusalError(f"its input holds the group at axis {axis}.", "A convolution takes channels at axis 1.")
+    basis = bases.of(_pair(conv.kernel_size))
     options = {
         "stride": conv.stride, "padding": padding_of(conv, basis.kernel_size), "dilation": conv.dilation,
         "bias": conv.bias is not None, "padding_mode": conv.padding_mode, "device": conv.weight.device,
@@ -83,13 +88,13 @@ def convert_conv(conv: nn.Conv2d, axis: int | None, bases: KernelSizes) -> Made:
 def convert_transposed(conv: nn.ConvTranspose2d, axis: int | None, bases: KernelSizes) -> Made:
     """A transposed group convolution; planar input is repeated over the group first."""
     if axis not in {None, 1}:
-        raise Refusal(f"its input holds the group at axis {axis}.", "A convolution takes channels at axis 1.")
-    basis = bases.of(conv.kernel_size)
+        raise RefusalError(f"its input holds the group at axis {axis}.", "A convolution takes channels at axis 1.")
+    basis = bases.of(_pair(conv.kernel_size))
     margins = [(w - k) // 2 * d for w, k, d in zip(basis.kernel_size, conv.kernel_size, conv.dilation, strict=True)]
+    cut = _pair([int(p) + margin for p, margin in zip(conv.padding, margins, strict=True)])
     layer = GroupConvTranspose2d(
-        conv.in_channels, conv.out_channels, basis, conv.stride,
-        tuple(p + margin for p, margin in zip(conv.padding, margins, strict=True)), conv.output_padding, conv.groups,
-        conv.bias is not None, conv.dilation, device=conv.weight.device, dtype=conv.weight.dtype,
+        conv.in_channels, conv.out_channels, basis, _pair(conv.stride), cut, _pair(conv.output_padding), conv.groups,
+        conv.bias is not None, _pair(conv.dilation), device=conv.weight.device, dtype=conv.weight.dtype,
     )  # fmt: skip
     order, pool = bases.group.order, conv.out_channels == 1
     flat = FlatLayer(layer, order, conv, pool=pool)
@@ -103,7 +108,7 @@ def convert_linear(linear: nn.Linear, axis: int | None, bases: KernelSizes) -> M
     if axis is None:
         return Made(linear, "unchanged", "its input is invariant")
     if axis != -1:
-        raise Refusal("its input holds the group on another axis than the last.", "")
+        raise RefusalError("its input holds the group on another axis than the last.", "")
     mixing = GroupConv2d(
         linear.in_features, linear.out_features, bases.of((1, 1)), bias=linear.bias is not None,
         device=linear.weight.device, dtype=linear.weight.dtype,
@@ -139,7 +144,7 @@ def convert_dropout(module: nn.Dropout2d, axis: int | None, bases: KernelSizes) 
 def convert_layer_norm(norm: nn.LayerNorm, axis: int | None, bases: KernelSizes) -> Made:
     """Layer norm of every element; weights of pixels are refused."""
     if len(norm.normalized_shape) > 1 and norm.elementwise_affine:
-        raise Refusal("it has a weight for every pixel, which fixes positions.", "Normalize over channels alone.")
+        raise RefusalError("it has a weight for every pixel, which fixes positions.", "Normalize over channels alone.")
     return convert_each(norm, axis, bases)
 
 
@@ -190,7 +195,8 @@ REFUSED: Mapping[type[nn.Module], tuple[str, str]] = {
         ("it convolves along one or three axes.", "Equivariance here is that of the plane."),
     ),
     nn.MultiheadAttention: (
-        "it holds its projections in one parameter.", "Write attention with torch.nn.Linear layers, which are converted.",
+        "it holds its projections in one parameter.",
+        "Write attention with torch.nn.Linear layers, which are converted.",
     ),
     nn.Bilinear: ("it multiplies two inputs.", "Write it with torch.nn.Linear layers."),
     nn.RNNBase: ("it reads positions in an order.", "Put it behind features that are pooled over the plane."),
@@ -234,14 +240,14 @@ def field_axis(plain: Any, found: Tensor, order: int) -> int | None:
         1, -1 or another axis; None if the shapes agree.
 
     Raises:
-        Refusal: If the shapes differ otherwise.
+        RefusalError: If the shapes differ otherwise.
     """
     shape = tuple(found.shape)
     if shape == plain:
         return None
     axes = [axis for axis, (a, b) in enumerate(zip(plain, shape, strict=False)) if a != b]
     if len(plain) != len(shape) or len(axes) != 1 or shape[axes[0]] != plain[axes[0]] * order:
-        raise Refusal(
+        raise RefusalError(
             f"it gets an input of shape {shape}, where the plain network has {plain}: not {order} planes for each.",
             "Look for a view or reshape to fixed numbers of channels before it.",
         )

@@ -1,4 +1,4 @@
-"""Exchange the layers of a network in place: its own forwards stay, features keep rank 4 with the group in the channels.
+"""Exchange the layers of a network in place: its forwards stay, features keep rank 4 with the group in the channels.
 
 Which layer becomes what is decided while the network runs on the example: each layer is made when it is first called,
 from the width that comes in.
@@ -15,7 +15,7 @@ from orbitconv.conversion.axes import AxesMode, Disorder, disorder
 from orbitconv.conversion.bases import KernelSizes
 from orbitconv.conversion.observation import (
     Example,
-    FailedRun,
+    FailedRunError,
     Observation,
     Shape,
     observe,
@@ -30,7 +30,7 @@ from orbitconv.conversion.rules import (
     RULES,
     UNCHANGED,
     Made,
-    Refusal,
+    RefusalError,
     Rule,
     base_rule,
     convert_each,
@@ -38,7 +38,6 @@ from orbitconv.conversion.rules import (
     is_leaf,
 )
 from orbitconv.nn.flat import PooledBefore, RepeatElements
-
 
 _ORDER_ADVICE = (
     "Put a global pool (torch.nn.AdaptiveAvgPool2d(1)) before a linear layer, and a module of its own "
@@ -111,7 +110,7 @@ class _Pending(nn.Module):
             self.made = self._make(axes)
             self.made.module.train(self.training)
         elif axes != self.axes:
-            raise Refusal(
+            raise RefusalError(
                 "it is called with planar features and with features on the group.",
                 "Give each place a layer of its own.",
             )
@@ -125,7 +124,7 @@ class _Pending(nn.Module):
         """Refuse channels in an order that takes the group apart."""
         found = self.plan.disordered.get(self.path)
         if found is not None and self.path not in self.plan.kept and any(axis is not None for axis in axes):
-            raise Refusal(found.reason, _ORDER_ADVICE)
+            raise RefusalError(found.reason, _ORDER_ADVICE)
 
     def _make(self, axes: tuple[int | None, ...]) -> Made:
         if self.path in self.plan.kept:
@@ -134,13 +133,13 @@ class _Pending(nn.Module):
             return Made(pooled, "plain", self.plan.kept[self.path])
         different = {axis for axis in axes if axis is not None}
         if len(different) > 1:
-            raise Refusal("its inputs hold the group on different axes.", "")
+            raise RefusalError("its inputs hold the group on different axes.", "")
         return self.rule(self.plain, next(iter(different), None), self.plan.bases)
 
     def _axes(self, inputs: tuple[Any, ...]) -> tuple[int | None, ...]:
         """The axis at which each input holds the group."""
         if self.calls >= len(self.shapes):
-            raise Refusal("it is called more often than in the plain network.", "Look for branches on shapes.")
+            raise RefusalError("it is called more often than in the plain network.", "Look for branches on shapes.")
         order = self.plan.bases.group.order
         plain: tuple[Shape | None, ...] = self.shapes[self.calls]
         return tuple(
@@ -161,8 +160,8 @@ def operate(model: nn.Module, example: Example, plan: Plan) -> tuple[nn.Module, 
         The network, what it was given in the run that made it, and what each module became.
 
     Raises:
-        FailedRun: If a module cannot be converted, or the network does not run with the new layers; its cause is a
-            Refusal where that is known.
+        FailedRunError: If a module cannot be converted, or the network does not run with the new layers; its cause is a
+            RefusalError where that is known.
     """
     called = {call.path for call in plan.plain.calls}
     pending: dict[nn.Module, nn.Module] = {}
@@ -197,7 +196,7 @@ def _observe_group(model: nn.Module, example: Example, plan: Plan) -> Observatio
                 axes = plan.axes.of(x) if isinstance(x, Tensor) else None
                 wrong = None if axes is None else disorder(axes)
                 if wrong is not None:
-                    raise Refusal(wrong.reason, _ORDER_ADVICE)
+                    raise RefusalError(wrong.reason, _ORDER_ADVICE)
 
     return observe(model, example, mode, watch)
 
@@ -235,7 +234,7 @@ def _rule_of(module: nn.Module, path: str, plan: Plan, called: set[str]) -> Rule
         return RULES.get(cls)
     for refused, (reason, advice) in REFUSED.items():
         if isinstance(module, refused) and path in called:
-            raise FailedRun(path, Refusal(reason, advice))
+            raise FailedRunError(path, RefusalError(reason, advice))
     known = next((c for c in type(module).__mro__ if c in RULES or c in UNCHANGED), None)
     if path in called and (known or is_leaf(module)) and not isinstance(module, nn.Sequential):
         return _rule_by_trial(known, plan.plain.of(path)[0].inputs)
@@ -246,10 +245,12 @@ def _check_ordinary(module: nn.Module, path: str) -> None:
     """Refuse layers whose weights are computed, or that call functions of others: an exchange would drop these."""
     if parametrize.is_parametrized(module):
         reason = "its parameters are computed by a parametrization."
-        raise FailedRun(path, Refusal(reason, "Remove it first: torch.nn.utils.parametrize.remove_parametrizations."))
+        raise FailedRunError(
+            path, RefusalError(reason, "Remove it first: torch.nn.utils.parametrize.remove_parametrizations.")
+        )
     if module._forward_hooks or module._forward_pre_hooks:  # noqa: SLF001
         reason = "it has forward hooks (weight norm, pruning, ...), which an exchange would drop."
-        raise FailedRun(path, Refusal(reason, "Remove them first."))
+        raise FailedRunError(path, RefusalError(reason, "Remove them first."))
 
 
 def _rule_by_trial(known: type[nn.Module] | None, shapes: tuple[Shape | None, ...]) -> Rule:
@@ -260,11 +261,11 @@ def _rule_by_trial(known: type[nn.Module] | None, shapes: tuple[Shape | None, ..
             return Made(plain, "unchanged", "its input is planar")
         if not keeps_turns(plain, shapes, channels_last=axis == -1):
             name, kind = type(plain).__name__, f"a {known.__name__} with" if known else "a module with"
-            raise Refusal(
+            raise RefusalError(
                 f"{name} is {kind} a forward of its own, which does not commute with turns of the image.",
-                f"Say what it is: convert(..., replace={{{name}: function}}), where function(module) returns plain layers "
-                "of torch to convert in its place. Position embeddings and relative position tables fix positions: leave them "
-                "out.",
+                f"Say what it is: convert(..., replace={{{name}: function}}), where function(module) returns plain "
+                "layers of torch to convert in its place. Position embeddings and relative position tables fix "
+                "positions: leave them out.",
             )
         made = convert_each(plain, axis, bases)
         return Made(made.module, made.kind, made.note or "own forward, which commutes with turns")
@@ -279,9 +280,9 @@ def _repeat_parameters(module: nn.Module, path: str, plan: Plan) -> list[Entry]:
         long = [axis for axis, size in enumerate(values.shape) if size > 1]
         where = f"{path}.{name}" if path else name
         if len(long) > 1:
-            raise FailedRun(
+            raise FailedRunError(
                 path,
-                Refusal(
+                RefusalError(
                     f"its parameter {name} of shape {tuple(values.shape)} has an axis beside the channels: it fixes "
                     "positions, or mixes channels by hand.",
                     "Leave position embeddings out, or write products with torch.nn.Linear.",

@@ -16,11 +16,10 @@ from torch import Tensor, nn
 
 from orbitconv.conversion.observation import (
     Example,
-    FailedRun,
+    FailedRunError,
     as_arguments,
     observe,
     replace_modules,
-    shape_of,
     tensors_in,
 )
 from orbitconv.conversion.rules import base_rule, is_leaf
@@ -47,7 +46,11 @@ def output_layers(model: nn.Module, example: Example) -> set[str]:
     made: dict[Any, str] = {}
     for path, module in model.named_modules():
         if isinstance(module, _Weighted):
-            module.register_forward_hook(lambda _m, _i, y, path=path: made.__setitem__(y.grad_fn, path))
+
+            def mark(_module: nn.Module, _inputs: Any, y: Tensor, path: str = path) -> None:
+                made[y.grad_fn] = path
+
+            module.register_forward_hook(mark)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     positional, named = as_arguments(example)
     output = model(*positional, **named)
@@ -58,8 +61,9 @@ def output_layers(model: nn.Module, example: Example) -> set[str]:
             found.add(made[node])
         elif node not in seen:
             seen.add(node)
-            if hasattr(node, "variable"):
-                found.add(names[id(node.variable)])
+            parameter = getattr(node, "variable", None)
+            if parameter is not None:
+                found.add(names[id(parameter)])
             waiting += [before for before, _ in node.next_functions if before is not None]
     return found
 
@@ -97,7 +101,7 @@ def narrowed(model: nn.Module, example: Example, factor: float) -> nn.Module:
     model = replace_modules(model, pending)
     try:
         after = observe(model, example)
-    except FailedRun as error:
+    except FailedRunError as error:
         raise ValueError(
             f"convert cannot change the widths of this network: {error.path or 'the network'} fails ({error}). Take "
             "width='channels'."
@@ -183,7 +187,7 @@ class _Pending(nn.Module):
         """Take the width that comes in."""
         if not self.done:
             self.done = True
-            shape = shape_of(inputs[0]) or ()
+            shape: tuple[int, ...] = tuple(inputs[0].shape)
             if self.base is nn.Linear:
                 _resize_linear(self.plain, shape[-1], self._out(self.plain.out_features))
             elif self.base is not None:
@@ -212,7 +216,7 @@ def _resize_conv(conv: Any, before: int, after: int) -> None:
     conv.reset_parameters()
 
 
-def _resize_linear(linear: nn.Linear, before: int, after: int) -> None:
+def _resize_linear(linear: Any, before: int, after: int) -> None:
     linear.in_features, linear.out_features = before, after
     linear.weight = nn.Parameter(linear.weight.new_empty(after, before))
     linear.bias = None if linear.bias is None else nn.Parameter(linear.bias.new_empty(after))
