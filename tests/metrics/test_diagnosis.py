@@ -401,3 +401,12 @@ def test_refuses_what_tells_nothing(images, group, message):
 
 def test_is_a_function_of_the_package():
     assert orbitconv.check is check
+
+
+def test_a_group_has_a_name_and_other_things_are_refused_in_words():
+    network = lifted()
+    assert check(network, noise(), "c4").errors == check(network, noise(), C4).errors
+    with pytest.raises(TypeError, match="check expects a network"):
+        check(torch.relu, noise(), C4)
+    with pytest.raises(TypeError, match="check expects a tensor of images .* got list"):
+        check(network, [noise()], C4)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from orbitconv._support.precision import without_autocast
-from orbitconv.groups import Group, act_image, exact_elements
+from orbitconv.groups import Group, act_image, exact_elements, parse_group
 from orbitconv.metrics.diagnosis.causes import cause_of
 from orbitconv.metrics.diagnosis.fields import Field, possible_fields
 from orbitconv.metrics.diagnosis.following import BranchError, Follower, Step, relative_error
@@ -100,7 +100,7 @@ class EquivarianceReport:
 def check(
     model: nn.Module,
     images: Float[Tensor, "b c h w"],
-    group: Group,
+    group: Group | str,
     *,
     tolerance: float | None = None,
     output: Selector | None = None,
@@ -119,7 +119,7 @@ def check(
     Args:
         model: Any network of one image batch; it is put in eval mode for the measurement and back.
         images: Batch of images, on the device of the network; two of the usual size are enough. White noise tests most.
-        group: The group to test, which must be the network's own where it has a group axis.
+        group: The group to test, or its name ("c4"), which must be the network's own where it has a group axis.
         tolerance: Largest relative error of what counts as exact; by default 1e-10 in float64, 1e-4 in float32, 0.03 in
             16 bits.
         output: Which tensor of the network's output to compare where it is more than one: a name, an index or a
@@ -130,7 +130,8 @@ def check(
 
     Raises:
         ValueError: If there are no images, or no element but the identity maps their grid to itself.
-        TypeError: If the output holds no tensor of floating-point numbers.
+        TypeError: If the model is no module, the images are no tensor, or the output holds no tensor of floating-point
+            numbers.
 
     Example:
         >>> import torch, orbitconv
@@ -139,6 +140,13 @@ def check(
         >>> print(report.losses[0].cause)
         stride 2 with kernel 3 and padding 0 leaves 1 of 8 pixels over at one side; 9 pixels would fit
     """
+    group = parse_group(group) if isinstance(group, str) else group
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"check expects a network (torch.nn.Module), got {type(model).__name__}.")
+    if not isinstance(images, Tensor):
+        raise TypeError(
+            f"check expects a tensor of images (batch, channels, height, width), got {type(images).__name__}."
+        )
     if images.ndim != 4 or not images.numel() or images.is_meta:
         raise ValueError(
             f"check expects at least one image with values, as (batch, channels, height, width), got shape "
