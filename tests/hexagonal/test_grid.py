@@ -98,3 +98,9 @@ def test_offset_rows_stand_below_each_other_and_go_back():
 def test_what_is_no_grid_is_refused(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_what_lies_outside_the_points_in_use_does_not_count():
+    grid = HexagonalGrid(2)
+    values = torch.ones(1, 1, 5, 5).masked_fill(~torch.from_numpy(grid.mask), torch.nan)
+    assert float(HexagonalImage(values, grid).planes().sum()) == 19

@@ -46,7 +46,7 @@ class HexagonalImage:
 
     def planes(self) -> Float[Tensor, "b c i j"]:
         """The axial arrays that layers work on: zero outside the points in use."""
-        return self.values * grid_mask(self.grid.side, self.grid.shape, self.values.device)
+        return self.values.masked_fill(~grid_mask(self.grid.side, self.grid.shape, self.values.device), 0)
 
     def to(self, *args: Any, **kwargs: Any) -> "HexagonalImage":
         """The same image on another device or in another dtype.
