@@ -71,14 +71,28 @@ def _window(x: Tensor, y: Tensor, sides: Any, steps: Any, padding: Any, dilation
     return None
 
 
+def _uneven(x: Tensor, what: str, *options: tuple[int, int]) -> str | None:
+    """Whether the rows of a square plane are treated otherwise than its columns, which a quarter turn swaps."""
+    if x.shape[-2] == x.shape[-1] and any(one != other for one, other in options):
+        return f"{what} with other options along rows than along columns"
+    return None
+
+
 def _convolution(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG001
     x, weight, _, steps, padding, dilation, transposed, added, *_ = args
     if x.ndim != 4:
         return None
     if transposed:
         return f"output padding of {max(added)} pixels on one side" if any(added) else None
-    kernel = tuple(weight.shape[-2:])
-    return _window(x, y, kernel, _two(steps), _two(padding), _two(dilation), "a kernel")
+    kernel, dilation, padding = tuple(weight.shape[-2:]), _two(dilation), _two(padding)
+    height, width = (2 * p - d * (k - 1) for p, d, k in zip(padding, dilation, kernel, strict=True))
+    wrong = _window(x, y, kernel, _two(steps), padding, dilation, "a kernel")
+    return wrong or _uneven(x, "a kernel", _two(steps), dilation, (height, width))
+
+
+def _pool(x: Tensor, y: Tensor, *options: tuple[int, int]) -> str | None:
+    """Windows of a size, stride, padding and dilation."""
+    return _window(x, y, *options, "a pool") or _uneven(x, "a pool", *options)
 
 
 def _max_pool(args: Any, kwargs: Any, output: Any) -> str | None:  # noqa: ARG001
@@ -86,14 +100,14 @@ def _max_pool(args: Any, kwargs: Any, output: Any) -> str | None:  # noqa: ARG00
     x, kernel, *rest = args
     steps, padding, dilation = (rest[i] if len(rest) > i else None for i in range(3))
     sides = _two(kernel)
-    return _window(x, y, sides, _two(steps, sides), _two(padding, (0, 0)), _two(dilation, (1, 1)), "a pool")
+    return _pool(x, y, sides, _two(steps, sides), _two(padding, (0, 0)), _two(dilation, (1, 1)))
 
 
 def _avg_pool(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG001
     x, kernel, *rest = args
     steps, padding = (rest[i] if len(rest) > i else None for i in range(2))
     sides = _two(kernel)
-    return _window(x, y, sides, _two(steps, sides), _two(padding, (0, 0)), (1, 1), "a pool")
+    return _pool(x, y, sides, _two(steps, sides), _two(padding, (0, 0)), (1, 1))
 
 
 def _pad(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG001
@@ -104,14 +118,34 @@ def _pad(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG001
     return None
 
 
-def _nearest(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG001
-    before, after = args[0].shape[-2:], y.shape[-2:]
-    for a, b in zip(before, after, strict=True):
-        if b % a and not (a % b == 0 and a // b % 2):
-            return f"the nearest pixel of {a} for each of {b}"
-        if b < a and not (a % b == 0 and a // b % 2):
-            return f"the nearest pixel of {a} for each of {b}"
+def _nearest(args: Any, kwargs: Any, y: Tensor, *, centred: bool = False) -> str | None:  # noqa: ARG001
+    """Whether the pixels that are taken are the same from both borders; `centred` for "nearest-exact"."""
+    scales = (*args[2:4], None, None)[:2]
+    for before, after, scale in zip(args[0].shape[-2:], y.shape[-2:], scales, strict=True):
+        step = before / after if scale is None else 1 / scale
+        taken = [min(int((place + 0.5 * centred) * step + 1e-9), before - 1) for place in range(after)]
+        if any(a + b != before - 1 for a, b in zip(taken, reversed(taken), strict=True)):
+            return f"the nearest pixel of {before} for each of {after}"
     return None
+
+
+def _nearest_exact(args: Any, kwargs: Any, y: Tensor) -> str | None:
+    return _nearest(args, kwargs, y, centred=True)
+
+
+def _interpolation(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG001
+    """A scale that is not that of the sizes begins at one border and ends before the other."""
+    aligned, *scales = (*args[2:5], None, None)[:3]
+    for before, after, scale in zip(args[0].shape[-2:], y.shape[-2:], scales, strict=True):
+        if not aligned and scale is not None and abs(before * scale - after) > 1e-6:
+            return f"a scale of {scale:g} for {before} pixels, of which {after} become"
+    return None
+
+
+def _adaptive(args: Any, kwargs: Any, output: Any) -> str | None:  # noqa: ARG001
+    x, y = args[0], output[0] if isinstance(output, tuple) else output
+    (height, width), (rows, columns) = x.shape[-2:], y.shape[-2:]
+    return f"a pool of squares to {rows}x{columns} pixels" if height == width and rows != columns else None
 
 
 def _slice(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG001
@@ -143,7 +177,13 @@ _LOOKS: Mapping[Any, Callable[[Any, Any, Any], str | None]] = {
     aten.reflection_pad2d: _pad,
     aten.replication_pad2d: _pad,
     aten.upsample_nearest2d: _nearest,
-    aten._upsample_nearest_exact2d: _nearest,  # noqa: SLF001
+    aten._upsample_nearest_exact2d: _nearest_exact,  # noqa: SLF001
+    aten.upsample_bilinear2d: _interpolation,
+    aten._upsample_bilinear2d_aa: _interpolation,  # noqa: SLF001
+    aten.upsample_bicubic2d: _interpolation,
+    aten._upsample_bicubic2d_aa: _interpolation,  # noqa: SLF001
+    aten._adaptive_avg_pool2d: _adaptive,  # noqa: SLF001
+    aten.adaptive_max_pool2d: _adaptive,
     aten.pixel_shuffle: _shuffle,
     aten.pixel_unshuffle: _shuffle,
     aten.slice: _slice,
