@@ -105,6 +105,14 @@ class AxesMode(TorchDispatchMode):
         found = self._known.get(id(x))
         return None if found is None else found[1]
 
+    def holds_group(self, x: Tensor) -> bool:
+        """Whether an axis of a tensor is known to hold channels and the group."""
+        axes = self.of(x)
+        return axes is not None and any(
+            any(factor.group for factor in factors) and math.prod(factor.size for factor in factors) == side
+            for factors, side in zip(axes, x.shape, strict=False)
+        )
+
     def note(self, y: Tensor, axis: int | None) -> None:
         """Say what a layer returned.
 
@@ -154,6 +162,8 @@ class AxesMode(TorchDispatchMode):
         for x in known:
             if x.shape == y.shape:
                 return self._known[id(x)][1]
+        if operation in _CUTS and y.ndim == len(axes):
+            return _cut(axes, y, self.order)
         if operation in _PLANEWISE and y.ndim == len(axes):
             return (*axes[:2], *((Factor(side),) for side in y.shape[2:]))
         return None
@@ -177,6 +187,21 @@ _PLANEWISE = {
     aten.max_pool2d_with_indices, aten.avg_pool2d, aten._adaptive_avg_pool2d, aten.upsample_nearest2d,  # noqa: SLF001
     aten.upsample_bilinear2d, aten.mean, aten.constant_pad_nd,
 }  # fmt: skip
+
+
+_CUTS = {aten.slice, aten.split, aten.split_with_sizes, aten.narrow}
+
+
+def _cut(axes: Axes, y: Tensor, order: int) -> Axes | None:
+    """The axes of a part of a tensor; None if it holds a part of the group."""
+    made = list(axes)
+    for dim, factors in enumerate(axes):
+        if math.prod(factor.size for factor in factors) != y.shape[dim]:
+            ordinary = all(factor.channels for factor in factors) and factors[-1].last
+            if any(factor.channels for factor in factors) and (not ordinary or y.shape[dim] % order):
+                return None
+            made[dim] = channel_axis(y.shape[dim], order) if ordinary else (Factor(y.shape[dim]),)
+    return tuple(made)
 
 
 def regroup(axes: Axes, shape: tuple[int, ...]) -> Axes | None:

@@ -14,15 +14,28 @@ from orbitconv.conversion.converted import Converted
 from orbitconv.conversion.exchange import exchange, find_losses
 from orbitconv.conversion.inherit import forget_statistics, inherit_weights, input_moments
 from orbitconv.conversion.measuring import exact_sizes, multiply_adds_of
-from orbitconv.conversion.observation import Example, FailedRunError, Observation, as_arguments, observe, tensors_in
+from orbitconv.conversion.observation import (
+    Example,
+    FailedRunError,
+    Observation,
+    as_arguments,
+    observe,
+    replace_modules,
+    tensors_in,
+)
 from orbitconv.conversion.outputs import OutputChoice, Outputs
+from orbitconv.conversion.promise import broken_promise, inexact_basis, with_loss
 from orbitconv.conversion.refusals import check_convolutions, check_example, check_model, reason_of, refusal
 from orbitconv.conversion.report import ConversionReport, LostTurn
 from orbitconv.conversion.rules import RefusalError
+from orbitconv.conversion.singles import read_singly
 from orbitconv.conversion.surgery import Entry, Plan, operate
 from orbitconv.conversion.width import Width, choose_factor, narrowed
 from orbitconv.groups import Group, parse_group
 from orbitconv.models.counting import count_parameters
+
+Pool = Literal["max", "mean"]
+"""How a group axis is pooled."""
 
 Replacement = Callable[[Any], nn.Module]
 """From a module with a forward of its own to plain layers of torch that compute the same, or nearly."""
@@ -36,7 +49,7 @@ def convert(
     example: Example | None = None,
     width: Width = "channels",
     output: OutputChoice = "invariant",
-    pool: Literal["max", "mean"] = "max",
+    pool: Pool = "max",
     exact: bool = False,
     weights: Literal["inherit"] | None = None,
     strict: bool = True,
@@ -60,7 +73,8 @@ def convert(
             multiply widths with.
         output: How the channels of the output turn: `"invariant"`, `"vector"`, `"regular"` or `"equivariant"`
             (`orbitconv.conversion.outputs`), for all tensors or by place, as in `{"[0]": ("vector", "invariant")}`.
-        pool: How invariant channels are pooled over the group, `"max"` or `"mean"`.
+        pool: How invariant channels, and gates and scores of one channel, are pooled over the group, `"max"` or
+            `"mean"`.
         exact: Whether to exchange layers that lose quarter turns at the size of the example: strides for blur pooling,
             fixed heads for means of all pixels, output padding and padding on one side for symmetric layers.
         weights: None for fresh filters; `"inherit"` to start from those of the model (`orbitconv.conversion.inherit`),
@@ -76,8 +90,9 @@ def convert(
 
     Raises:
         TypeError: If the model is no module, there is no example, or the basis is of another type.
-        ValueError: If a module cannot be converted: names it by its path, and says what to do. If the network has no
-            convolution of planes, shares parameters between modules, or is equivariant already.
+        ValueError: If a module cannot be converted, or the output does not turn although all layers do: names it by its
+            path, and says what to do. If the network has no convolution of planes, shares parameters between modules, or
+            is equivariant already.
 
     Example:
         >>> import torch
@@ -104,11 +119,18 @@ def convert(
         return _operate(network, example, bases, output, pool, strict=strict)
 
     def size_of(network: nn.Module) -> int:
-        return count_parameters(network) if width == "params" else multiply_adds_of(network, example) or 1
+        count = count_parameters(network) if width == "params" else multiply_adds_of(network, example)
+        if not count:
+            raise ValueError(
+                "convert cannot count the multiply-adds of this network for width='compute': its forward does not run "
+                "on the meta device. Take width='params' or a number."
+            )
+        return count
 
-    factor = choose_factor(
-        width, size_of(model), lambda one: size_of(operate_on(narrowed(plain, example, one)).network)
-    )  # fmt: skip
+    def converted_size(factor: float) -> int:
+        return size_of(operate_on(narrowed(plain, example, factor)).network)
+
+    factor = choose_factor(width, size_of(model) if width in {"params", "compute"} else 1, converted_size)
     plain = narrowed(plain, example, factor)
     made = operate_on(plain)
     shares: dict[str, float] = {}
@@ -119,7 +141,23 @@ def convert(
     report = replace_fields(
         _report(model, plain, made, example, bases), exchanged=exchanged, inherited=shares, width=factor
     )
-    return Converted(made.network, made.outputs, group, report).train(model.training)
+    network = Converted(made.network, made.outputs, group, report)
+    inexact = inexact_basis(network)
+    loss = inexact or broken_promise(network, example)
+    if loss is not None:
+        if strict and inexact is None:
+            raise ValueError(_broken(loss))
+        network = with_loss(network, loss)
+    return network.train(model.training)
+
+
+def _broken(loss: LostTurn) -> str:
+    """What is wrong with a network that does not turn, though each of its layers does."""
+    return (
+        f"convert cannot keep the turn at {repr(loss.path) if loss.path else 'the network itself'}: {loss.reason}. Its "
+        "forward fixes positions (coordinates, a plane that is flattened) or takes channels by number. Change it there, "
+        "or convert with strict=False: equivariance ends there."
+    )
 
 
 def _check_options(pool: str, weights: str | None, width: Width) -> None:
@@ -148,7 +186,8 @@ class Operated:
 
 def _replaced(model: nn.Module, replace: Mapping[type[nn.Module], Replacement]) -> nn.Module:
     """Put the user's plain layers in place of modules of his classes."""
-    for path, module in list(model.named_modules()):
+    made: dict[nn.Module, nn.Module] = {}
+    for module in model.modules():
         if type(module) in replace:
             new = replace[type(module)](module)
             if not isinstance(new, nn.Module):
@@ -156,10 +195,8 @@ def _replaced(model: nn.Module, replace: Mapping[type[nn.Module], Replacement]) 
                     f"convert expects the function for {type(module).__name__} to return a module, got "
                     f"{type(new).__name__}."
                 )
-            if not path:
-                return new
-            model.set_submodule(path, new)
-    return model
+            made[module] = new
+    return replace_modules(model, made)
 
 
 def _observe_plain(plain: nn.Module, example: Example, mode: Any = None, watch: Any = None) -> Observation:
@@ -174,7 +211,7 @@ def _observe_plain(plain: nn.Module, example: Example, mode: Any = None, watch: 
 
 
 def _operate(
-    plain: nn.Module, example: Example, bases: KernelSizes, output: OutputChoice, pool: str, *, strict: bool
+    plain: nn.Module, example: Example, bases: KernelSizes, output: OutputChoice, pool: Pool, *, strict: bool
 ) -> Operated:
     """Exchange the layers of a copy; modules that refuse stay plain, one after the other, if that is allowed."""
     axes, disordered, kept = AxesMode(), dict[str, Disorder](), dict[str, str]()
@@ -185,10 +222,10 @@ def _operate(
         if found:
             disordered.setdefault(path, found[0])
 
-    seen = _observe_plain(plain, example, lambda _: axes, watch)
+    seen, singles = _observe_plain(plain, example, lambda _: axes, watch), read_singly(plain, example)
     while True:
         try:
-            plan = Plan(bases, seen, kept, pool, disordered)
+            plan = Plan(bases, seen, kept, pool, disordered, singles=singles)
             network, found, entries = operate(copy.deepcopy(plain), example, plan)
             return Operated(network, _outputs(seen, found, output, bases.group, pool), entries)
         except FailedRunError as error:

@@ -167,6 +167,18 @@ class Outputs(nn.Module):
         if isinstance(choice, Mapping) and (unknown := sorted(set(choice) - set(places))):
             raise ValueError(f"convert finds no output {', '.join(unknown)}; there are {', '.join(places)}.")
 
+    def is_invariant(self, place: str) -> bool:
+        """Whether the channels of an output do not turn with the image.
+
+        Args:
+            place: Its place, such as "[0]"; "" where the output is one tensor.
+
+        Returns:
+            True also for tensors that held no group, and were not pooled.
+        """
+        pool: Any = self.pools[place or "all"] if (place or "all") in self.pools else None
+        return pool is None or all(kind == "invariant" for kind, _ in pool.runs)
+
     def forward(self, output: Any) -> Any:
         """Pool."""
         if set(self.pools) == {"all"}:

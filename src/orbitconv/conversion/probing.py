@@ -15,7 +15,7 @@ def keeps_turns(module: nn.Module, shapes: tuple[Shape | None, ...], *, channels
     """Whether turns and mirrors of the input do the same to the output, and samples of a batch do not see each other.
 
     Args:
-        module: The module, tried as a copy in eval mode and float64.
+        module: The module, tried as a copy in eval mode and float64, with other numbers in its parameters.
         shapes: Shapes of its inputs in the plain network; None for what is no tensor.
         channels_last: Whether inputs of rank 4 are (batch, height, width, channels).
 
@@ -28,6 +28,9 @@ def keeps_turns(module: nn.Module, shapes: tuple[Shape | None, ...], *, channels
     for one in trial.modules():  # of whoever watches the network
         one._forward_hooks.clear()  # noqa: SLF001
         one._forward_pre_hooks.clear()  # noqa: SLF001
+    with torch.no_grad():  # whatever training may make of them: filters and tables that begin at zero commute for now
+        for values in trial.parameters():
+            values.add_(torch.randn(values.shape, generator=draw, dtype=torch.float64).to(values) / 2)
     inputs = [torch.randn(2, *shape[1:], generator=draw, dtype=torch.float64) for shape in shapes if shape is not None]
     moves: list[Callable[[Tensor], Tensor]] = [lambda x: x.flip(0)]
     moves += [lambda x, k=k: _turn(x, k, channels_last=channels_last) for k in range(1, 4)]

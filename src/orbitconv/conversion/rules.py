@@ -54,12 +54,11 @@ def _pair(values: Any) -> tuple[int, int]:
 
 def padding_of(conv: nn.Conv2d, window: tuple[int, int]) -> Any:
     """Padding that puts the enclosing window of a kernel where the kernel was."""
-    if isinstance(conv.padding, str):
-        if conv.padding == "same" or window == conv.kernel_size:
-            return conv.padding
-        return tuple(0 for _ in window)
+    if conv.padding == "same":
+        return conv.padding
+    padding = (0, 0) if isinstance(conv.padding, str) else conv.padding
     margins = [(w - k) // 2 * d for w, k, d in zip(window, conv.kernel_size, conv.dilation, strict=True)]
-    return tuple(p + margin for p, margin in zip(conv.padding, margins, strict=True))
+    return tuple(p + margin for p, margin in zip(padding, margins, strict=True))
 
 
 def convert_conv(conv: nn.Conv2d, axis: int | None, bases: KernelSizes) -> Made:

@@ -4,9 +4,9 @@ Which layer becomes what is decided while the network runs on the example: each 
 from the width that comes in.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
@@ -37,7 +37,7 @@ from orbitconv.conversion.rules import (
     field_axis,
     is_leaf,
 )
-from orbitconv.nn.flat import PooledBefore, RepeatElements
+from orbitconv.nn.flat import FlatLayer, FlatLinear, PooledBefore, RepeatElements
 
 _ORDER_ADVICE = (
     "Put a global pool (torch.nn.AdaptiveAvgPool2d(1)) before a linear layer, and a module of its own "
@@ -68,18 +68,20 @@ class Plan:
         bases: Bases by kernel size.
         plain: What the plain network was given.
         kept: Paths of the modules that stay plain, with the reason.
-        reduction: How what goes into a module that stays plain is pooled.
+        reduction: How gates of one channel, and what goes into a module that stays plain, are pooled.
         disordered: Paths of the modules whose input has channels in an order that takes the group apart, with the
             reason.
         axes: What follows the group while the network runs.
+        singles: Names of parameters whose numbers are read one by one, and belong to no channels.
     """
 
     bases: KernelSizes
     plain: Observation
     kept: Mapping[str, str]
-    reduction: str
+    reduction: Literal["max", "mean"]
     disordered: Mapping[str, Disorder] = field(default_factory=dict)
     axes: AxesMode | None = None
+    singles: Collection[str] = ()
 
 
 class _Pending(nn.Module):
@@ -134,7 +136,11 @@ class _Pending(nn.Module):
         different = {axis for axis in axes if axis is not None}
         if len(different) > 1:
             raise RefusalError("its inputs hold the group on different axes.", "")
-        return self.rule(self.plain, next(iter(different), None), self.plan.bases)
+        made = self.rule(self.plain, next(iter(different), None), self.plan.bases)
+        for layer in made.module.modules():
+            if isinstance(layer, FlatLayer | FlatLinear):
+                layer.reduction = self.plan.reduction
+        return made
 
     def _axes(self, inputs: tuple[Any, ...]) -> tuple[int | None, ...]:
         """The axis at which each input holds the group."""
@@ -142,6 +148,18 @@ class _Pending(nn.Module):
             raise RefusalError("it is called more often than in the plain network.", "Look for branches on shapes.")
         order = self.plan.bases.group.order
         plain: tuple[Shape | None, ...] = self.shapes[self.calls]
+        for shape, x in zip(plain, inputs, strict=False):
+            if (
+                shape is not None
+                and shape == shape_of(x)
+                and self.path not in self.plan.kept
+                and self.plan.axes is not None
+                and self.plan.axes.holds_group(x)
+            ):
+                raise RefusalError(
+                    f"it gets as many planes as in the plain network, {shape}, though they hold the group.",
+                    "Take channels as a share of their number (chunk, x[:, : x.shape[1] // 2]), not by literal numbers.",
+                )
         return tuple(
             None if shape is None or shape_of(x) is None else field_axis(shape, x, order)
             for shape, x in zip(plain, inputs, strict=False)
@@ -288,7 +306,7 @@ def _repeat_parameters(module: nn.Module, path: str, plan: Plan) -> list[Entry]:
                     "Leave position embeddings out, or write products with torch.nn.Linear.",
                 ),
             )
-        if long:
+        if long and where not in plan.singles:
             parametrize.register_parametrization(module, name, RepeatElements(long[0], order), unsafe=True)
             line = ReportLine(where, "Parameter", "repeated", f"on axis {long[0]}")
             entries.append(Entry(line, module, module))

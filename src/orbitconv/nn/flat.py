@@ -4,7 +4,7 @@ The order is channel-major, so that `flatten(1, 2)` of features on a group gives
 planar features, `torch.cat(..., 1)`, `x.chunk(2, 1)`, `x.mean((2, 3))`, `F.interpolate(x, ...)`, works on it unchanged.
 """
 
-from typing import Any, final
+from typing import Any, Literal, final
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -69,15 +69,24 @@ class FlatLayer(nn.Module):
     Args:
         layer: Layer of features of rank 5, or a LiftingConv2d.
         replaced: The plain layer that it stands for, whose options are offered as attributes, for code that asks.
-        pool: Whether to pool the group axis of the output (a gate of one channel), by its maximum.
+        pool: Whether to pool the group axis of the output (a gate of one channel), by `reduction`.
+        reduction: `"max"` or `"mean"`.
 
     Shapes:
         (batch, channels * |G|, height, width) -> (batch, channels' * |G|, height', width')
     """
 
-    def __init__(self, layer: nn.Module, order: int, replaced: nn.Module | None = None, *, pool: bool = False) -> None:
+    def __init__(
+        self,
+        layer: nn.Module,
+        order: int,
+        replaced: nn.Module | None = None,
+        *,
+        pool: bool = False,
+        reduction: Literal["max", "mean"] = "max",
+    ) -> None:
         super().__init__()
-        self.layer, self.order, self.pool = layer, order, pool
+        self.layer, self.order, self.pool, self.reduction = layer, order, pool, reduction
         self.lifts = isinstance(layer, LiftingConv2d)
         for name in _READ_BY_OTHERS:
             if hasattr(replaced, name):
@@ -91,10 +100,10 @@ class FlatLayer(nn.Module):
         """Parameters of the layer, for code that asks for their dtype or device."""
         return next(self.layer.parameters())
 
-    def forward(self, x: Float[Tensor, "b ig h w"], *options: Any) -> Float[Tensor, "b og h2 w2"]:
+    def forward(self, x: Float[Tensor, "b ig h w"], *options: Any, **named: Any) -> Float[Tensor, "b og h2 w2"]:
         """Apply the layer."""
-        y = self.layer(x if self.lifts else x.unflatten(1, (-1, self.order)), *options)
-        return largest(y, 2) if self.pool else y.flatten(1, 2)
+        y = self.layer(x if self.lifts else x.unflatten(1, (-1, self.order)), *options, **named)
+        return pool_elements(y.flatten(1, 2), 1, self.order, self.reduction) if self.pool else y.flatten(1, 2)
 
 
 @final
@@ -105,15 +114,16 @@ class FlatLinear(nn.Module):
 
     Args:
         mixing: A GroupConv2d of kernel size 1, which holds the coefficients.
-        pool: Whether to pool the group axis of the output, by its maximum.
+        pool: Whether to pool the group axis of the output, by `reduction`.
+        reduction: `"max"` or `"mean"`.
 
     Shapes:
         (*batch, in * |G|) -> (*batch, out * |G|)
     """
 
-    def __init__(self, mixing: GroupConv2d, *, pool: bool = False) -> None:
+    def __init__(self, mixing: GroupConv2d, *, pool: bool = False, reduction: Literal["max", "mean"] = "max") -> None:
         super().__init__()
-        self.mixing, self.pool = mixing, pool
+        self.mixing, self.pool, self.reduction = mixing, pool, reduction
         self.order = mixing.group.order
         self.in_features = mixing.in_channels * self.order
         self.out_features = mixing.out_channels * (1 if pool else self.order)
@@ -127,7 +137,7 @@ class FlatLinear(nn.Module):
         """Mix channels and group elements."""
         bias = None if self.mixing.bias is None else self.mixing.bias.repeat_interleave(self.order)
         y = F.linear(x, self.mixing.filters().flatten(1), bias)
-        return pool_elements(y, -1, self.order, "max") if self.pool else y
+        return pool_elements(y, -1, self.order, self.reduction) if self.pool else y
 
 
 @final

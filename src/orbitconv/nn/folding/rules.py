@@ -159,7 +159,7 @@ def plain_flat(layer: FlatLayer) -> nn.Module:
         plain.load_state_dict(state, assign=True)
     else:
         plain = nn.Sequential(nn.Unflatten(1, (-1, order)), inner, nn.Flatten(1, 2))
-    return nn.Sequential(plain, OverFlatGroup(order, 1, "max")) if layer.pool else plain
+    return nn.Sequential(plain, OverFlatGroup(order, 1, layer.reduction)) if layer.pool else plain
 
 
 def plain_flat_linear(layer: FlatLinear) -> nn.Module:
@@ -168,7 +168,7 @@ def plain_flat_linear(layer: FlatLinear) -> nn.Module:
     with torch.no_grad():
         weight = layer.mixing.filters().flatten(1)
     plain = _linear(weight, None if bias is None else bias.repeat_interleave(layer.order))
-    return nn.Sequential(plain, OverFlatGroup(layer.order, -1, "max")) if layer.pool else plain
+    return nn.Sequential(plain, OverFlatGroup(layer.order, -1, layer.reduction)) if layer.pool else plain
 
 
 def _plane_rule(planar: Callable[..., nn.Module]) -> Rule:

@@ -1,0 +1,144 @@
+"""Whether a converted network keeps what its report promises: measured on noise of the size of the example.
+
+What a report promises is read off single layers and operations. A forward that builds coordinates, or takes channels by
+number, shows in none of them; the output shows it.
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from orbitconv.conversion.converted import Converted
+from orbitconv.conversion.observation import Example, as_arguments, tensors_in
+from orbitconv.conversion.report import LostTurn
+from orbitconv.groups import Group, act_image, exact_elements
+from orbitconv.metrics import check
+from orbitconv.metrics.diagnosis.fields import possible_fields
+from orbitconv.metrics.diagnosis.following import relative_error
+from orbitconv.metrics.outputs import select
+from orbitconv.nn import BasisConv2d
+
+_TOLERANCES = {torch.float64: 1e-6, torch.float32: 1e-2}
+
+
+def broken_promise(network: Converted, example: Example) -> LostTurn | None:
+    """Where an output does not turn with the image although the report says so.
+
+    Args:
+        network: The converted network, with its report.
+        example: What it is called with.
+
+    Returns:
+        The first layer that loses the turn, or the network itself; None if the promise is kept, nothing exact is
+        promised, or the network does not run on noise.
+    """
+    sides = network.report.size if network.report.is_exact else network.report.exact_sizes[:1] * 2
+    if not sides:
+        return None
+    for dtype, tolerance in _TOLERANCES.items():
+        trial, call = copy.deepcopy(network).to(dtype).eval(), _noise(example, sides, dtype)
+        try:
+            error = _error(trial, call, network.group)
+        except Exception:  # forwards of others that fix the dtype or look at numbers
+            continue
+        return _lost(trial, call, error) if error > tolerance else None
+    return None
+
+
+def inexact_basis(network: Converted) -> LostTurn | None:
+    """The first layer whose basis does not turn as the pixel grid does, as the bases of users need not.
+
+    Args:
+        network: The converted network.
+
+    Returns:
+        The layer; None if all bases turn exactly.
+    """
+    for path, layer in network.network.named_modules():
+        if isinstance(layer, BasisConv2d):
+            atoms = layer.basis(torch.float64).detach()
+            for g in exact_elements(layer.group, *atoms.shape[-2:]):
+                moved = act_image(atoms[:1], layer.group, g)[0]
+                if relative_error(atoms[g], moved) > _TOLERANCES[torch.float64]:
+                    return LostTurn(path.removesuffix(".layer"), "its basis does not turn exactly")
+    return None
+
+
+def _noise(value: Any, sides: tuple[int, ...], dtype: torch.dtype) -> Any:
+    """An example of white noise, its images of other sides."""
+    if isinstance(value, Tensor) and value.ndim == 4 and value.is_floating_point():
+        draw = torch.Generator().manual_seed(0)
+        return torch.randn(*value.shape[:2], *sides, generator=draw, dtype=dtype).to(value.device)
+    if isinstance(value, Mapping):
+        return {key: _noise(one, sides, dtype) for key, one in value.items()}
+    if isinstance(value, tuple | list):
+        return tuple(_noise(one, sides, dtype) for one in value)
+    return value
+
+
+def _turned(value: Any, group: Group, g: int) -> Any:
+    """An example with its images turned."""
+    if isinstance(value, Tensor) and value.ndim == 4 and value.is_floating_point():
+        return act_image(value, group, g)
+    if isinstance(value, Mapping):
+        return {key: _turned(one, group, g) for key, one in value.items()}
+    if isinstance(value, tuple | list):
+        return tuple(_turned(one, group, g) for one in value)
+    return value
+
+
+@torch.no_grad()
+def _error(network: Converted, example: Example, group: Group) -> float:
+    """Largest relative error of an output without group axis, at the elements that map the grid to itself."""
+    images = [x for x in tensors_in(as_arguments(example)) if x.ndim == 4]
+    height, width = images[0].shape[-2:]
+    before, largest = _outputs(network, example), 0.0
+    for g in exact_elements(group, height, width):
+        after = _outputs(network, _turned(example, group, g))
+        for place, one in before.items():
+            ways = [w for w in possible_fields(tuple(one.shape), group, square=height == width) if w.kind == "none"]
+            errors = [relative_error(after[place], way.turn(one, group, g)) for way in ways]
+            largest = max(largest, min(errors, default=0.0))
+    return largest
+
+
+def _outputs(network: Converted, example: Example) -> dict[str, Tensor]:
+    """The outputs that are invariant beside their places."""
+    positional, named = as_arguments(example)
+    found = select(network(*positional, **named), None, "convert")
+    return {
+        place: one for place, one in found.items() if one.is_floating_point() and network.outputs.is_invariant(place)
+    }
+
+
+def _lost(network: Converted, example: Example, error: float) -> LostTurn:
+    """The first layer that loses the turn, where `check` finds one."""
+    if isinstance(example, Tensor):
+        losses = check(network, example, network.group).losses
+        if losses:
+            path, reason = (
+                losses[0].path.removeprefix("network").removeprefix(".").removesuffix(".layer"),
+                losses[0].cause,
+            )
+            if "basis" in reason:  # all bases turn exactly
+                reason = "it reads planes on the group as planar ones"
+            return LostTurn(path, reason)
+    return LostTurn("", f"the output changes by {error:.2g} of its norm, though every layer keeps the turn")
+
+
+def with_loss(network: Converted, loss: LostTurn) -> Converted:
+    """The network, with a report that promises nothing exact.
+
+    Args:
+        network: The converted network; its report is changed in place.
+        loss: From `broken_promise` or `inexact_basis`.
+
+    Returns:
+        The network.
+    """
+    network.report = replace(network.report, lost=(*network.report.lost, loss), exact_sizes=())
+    return network

@@ -1,0 +1,69 @@
+"""Options reach the layers that they are for."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import orbitconv
+from orbitconv.nn import fold
+
+X = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+class Squared(nn.Conv2d):
+    """A convolution with a forward of its own."""
+
+    def forward(self, x):
+        return super().forward(x).square()
+
+
+def plain_squared(module: Squared) -> nn.Module:
+    conv = nn.Conv2d(module.in_channels, module.out_channels, module.kernel_size, padding=module.padding)
+    conv.load_state_dict(module.state_dict())
+    return conv
+
+
+@pytest.mark.parametrize("pool", ["max", "mean"])
+def test_scores_of_one_channel_are_pooled_as_the_user_says(pool):
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Tanh(), nn.Conv2d(4, 1, 3, padding=1)).eval()
+    network = orbitconv.convert(plain, "c4", "exact", example=X, pool=pool, weights="inherit").eval()
+    with torch.no_grad():
+        copies = torch.stack([plain(X.rot90(k, (2, 3))).rot90(-k, (2, 3)) for k in range(4)])
+        expected = copies.amax(0) if pool == "max" else copies.mean(0)
+        torch.testing.assert_close(network(X), expected, rtol=0, atol=1e-5)
+        torch.testing.assert_close(fold(network)(X), expected, rtol=0, atol=1e-5)
+
+
+def test_a_flat_kernel_without_padding_keeps_the_size_of_its_output():
+    plain = nn.Sequential(nn.Conv2d(1, 3, (1, 3), padding="valid"), nn.ReLU())
+    assert orbitconv.convert(plain, "c4", "exact", example=X)(X).shape == plain(X).shape == (2, 3, 8, 6)
+
+
+def test_a_module_in_two_places_is_replaced_in_both():
+    shared = Squared(4, 4, 3, padding=1)
+    plain = nn.Sequential(nn.Conv2d(1, 4, 1), shared, nn.ReLU(), shared)
+    network = orbitconv.convert(plain, "c4", "exact", example=X, replace={Squared: plain_squared})
+    assert network.network[1] is network.network[3]
+
+
+def test_compute_that_cannot_be_counted_is_no_width():
+    class Branching(nn.Sequential):
+        def forward(self, x):
+            return super().forward(x) if float(x.sum()) < float("inf") else x
+
+    with pytest.raises(ValueError, match="cannot count the multiply-adds"):
+        orbitconv.convert(Branching(nn.Conv2d(1, 4, 3)), "c4", "exact", example=X, width="compute")
+
+
+def test_a_transposed_convolution_takes_the_wanted_size_by_name():
+    class Up(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.down, self.up = nn.Conv2d(1, 4, 3, 2, 1), nn.ConvTranspose2d(4, 2, 3, 2, 1)
+
+        def forward(self, x):
+            return self.up(F.relu(self.down(x)), output_size=x.shape[-2:])
+
+    assert orbitconv.convert(Up(), "c4", "exact", example=X)(X).shape == (2, 2, 8, 8)

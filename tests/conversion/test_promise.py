@@ -1,0 +1,106 @@
+"""A forward that fixes positions is refused, though no layer does; the report tells what moves the centre."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import orbitconv
+
+X = torch.randn(2, 1, 9, 9, generator=torch.Generator().manual_seed(0))
+
+
+def conv(before: int, after: int, side: int = 3) -> nn.Conv2d:
+    return nn.Conv2d(before, after, side, padding=side // 2)
+
+
+class Sliced(nn.Module):
+    """Four channels by number: in the converted network one channel at four elements."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = conv(1, 8), conv(4, 8)
+
+    def forward(self, x):
+        return self.second(torch.tanh(self.first(x))[:, :4]).mean((2, 3))
+
+
+class ValueHead(nn.Module):
+    """One channel, flattened: the value of a board."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.plane, self.value = conv(1, 8), conv(8, 1, 1), nn.Linear(81, 3)
+
+    def forward(self, x):
+        return self.value(self.plane(torch.tanh(self.first(x))).flatten(1))
+
+
+class Coordinates(nn.Module):
+    def forward(self, x):
+        return torch.cat([x, torch.linspace(-1, 1, x.shape[-1]).to(x).expand_as(x)], 1)
+
+
+class ZeroConv(nn.Conv2d):
+    """Zero at first, as the last layer of a branch is: it commutes with turns until it is trained."""
+
+    def __init__(self):
+        super().__init__(8, 8, 3, padding=1)
+        nn.init.zeros_(self.weight)
+
+    def forward(self, x):
+        return super().forward(x) * 1.0
+
+
+def chain(*layers: nn.Module, channels: int = 1) -> nn.Module:
+    return nn.Sequential(*layers, conv(channels, 8), nn.Tanh(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+@pytest.mark.parametrize(
+    ("plain", "path"),
+    [
+        (Sliced(), "second"),
+        (ValueHead(), "value"),
+        (chain(Coordinates(), channels=2), "0"),
+        (chain(conv(1, 8), nn.Tanh(), ZeroConv(), channels=8), "2"),
+    ],
+)
+def test_what_fixes_positions_is_refused_by_its_path(plain, path):
+    with pytest.raises(ValueError, match=f"'{path}'"):
+        orbitconv.convert(plain, "c4", "exact", example=X)
+    kept = orbitconv.convert(plain, "c4", "exact", example=X, strict=False)
+    assert not kept.report.is_exact
+    assert kept.report.exact_sizes == ()
+
+
+class Resized(nn.Module):
+    def __init__(self, **options):
+        super().__init__()
+        self.first, self.options = conv(1, 4), options
+
+    def forward(self, x):
+        return torch.tanh(F.interpolate(self.first(x), **self.options)).square().mean((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("plain", "exact"),
+    [
+        (Resized(size=3, mode="nearest"), False),
+        (Resized(size=3, mode="nearest-exact"), True),
+        (Resized(scale_factor=2, mode="nearest"), True),
+        (Resized(scale_factor=1.5, mode="bilinear"), False),
+        (Resized(scale_factor=1.5, mode="bicubic", recompute_scale_factor=True), True),
+        (Resized(size=13, mode="bilinear"), True),
+        (chain(conv(1, 1), nn.MaxPool2d((1, 3), 1, (0, 1))), False),
+        (chain(conv(1, 1), nn.AdaptiveAvgPool2d((None, 1))), False),
+        (chain(nn.Conv2d(1, 1, 3, (1, 2), 1)), False),
+        (chain(nn.Conv2d(1, 1, (1, 3), padding=(0, 1))), True),
+        (chain(conv(1, 1), nn.AdaptiveAvgPool2d(4)), True),
+    ],
+)
+def test_the_report_says_which_operations_keep_a_quarter_turn(plain, exact):
+    network = orbitconv.convert(plain, "c4", "exact", example=X).double().eval()
+    assert network.report.is_exact is exact
+    with torch.no_grad():
+        upright, turned = (network(one) for one in (X.double(), X.double().rot90(1, (2, 3))))
+    assert (float((upright - turned).abs().max()) < 1e-12) is exact
