@@ -28,31 +28,30 @@ def main(names: list[str]) -> None:
 
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    rows: dict[str, Any] = json.loads(RECORD.read_text())["networks"] if RECORD.exists() else {}
+    rows: list[dict[str, Any]] = json.loads(RECORD.read_text())["rows"] if RECORD.exists() else []
+    done = {(row["network"], row["group"]) for row in rows}
     for name in (one for one in ZOO if not names or any(word in one for word in names)):
-        row = rows.setdefault(name, {})
         for group in ("c4", "d4", "c8"):
-            if group in row:
+            if (name, group) in done:
                 continue
             try:
-                row[group] = measure_c4(name) if group == "c4" else measure_group(name, group)
+                found = measure_c4(name) if group == "c4" else measure_group(name, group)
             except Exception as error:  # of any library
-                row[group] = {"refused": f"{type(error).__name__}: {str(error)[:300]}"}
-            sys.stdout.write(f"{name} {group} {row[group]}\n")
+                found = {"refused": f"{type(error).__name__}: {str(error)[:300]}"}
+            rows.append({"network": name, "group": group, **found})
+            sys.stdout.write(f"{rows[-1]}\n")
             write(rows)
 
 
-def write(rows: dict[str, Any]) -> None:
+def write(rows: list[dict[str, Any]]) -> None:
     """The record, with the versions of what it was measured with."""
     packages = ("torch", "pytorchcv", "monai", "transformers", "cellpose", "cistardist-pytorch")
-    done = [row for row in rows.values() if len(row) == 3]
-    converted = sum(all("refused" not in one for one in row.values()) for row in done)
-    facts = {
-        "machine": platform.machine(), "versions": {name: version(name) for name in packages},
-        "measured": len(done), "converted_for_c4_d4_c8": converted,
+    record = {
+        "study": "convert_networks", "command": "python scripts/convert_networks.py",
+        "config": {"machine": platform.machine(), "versions": {name: version(name) for name in packages}}, "rows": rows,
     }  # fmt: skip
     RECORD.parent.mkdir(exist_ok=True)
-    RECORD.write_text(json.dumps({"facts": facts, "networks": rows}, indent=1) + "\n")
+    RECORD.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":
