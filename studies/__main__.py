@@ -33,7 +33,6 @@ STUDIES: Mapping[str, tuple[str, str]] = {
     "explorer": ("explorer.scenes:Explorer", "The pictures that turn on the page of orbitconv explore."),
     "bench": ("speed.study:Bench", "Speed and memory beside plain convolutions and the peers."),
     "bench-fused": ("speed.fused.study:BenchFused", "The compiled product: layers, whole networks, roofline."),
-    "bench": ("speed.command:BenchCommand", "Speed and memory beside plain convolutions and the peers."),
 }
 """Name of a study, the class of its settings below `studies`, and what it does in one line."""
 

@@ -408,5 +408,5 @@ def test_a_group_has_a_name_and_other_things_are_refused_in_words():
     assert check(network, noise(), "c4").errors == check(network, noise(), C4).errors
     with pytest.raises(TypeError, match="check expects a network"):
         check(torch.relu, noise(), C4)
-    with pytest.raises(TypeError, match="check expects a tensor of images .* got list"):
+    with pytest.raises(TypeError, match=r"check expects a tensor of images .* got list"):
         check(network, [noise()], C4)

@@ -91,8 +91,8 @@ def convert(
     Raises:
         TypeError: If the model is no module, there is no example, or the basis is of another type.
         ValueError: If a module cannot be converted, or the output does not turn although all layers do: names it by its
-            path, and says what to do. If the network has no convolution of planes, shares parameters between modules, or
-            is equivariant already.
+            path, and says what to do. If the network has no convolution of planes, shares parameters between modules,
+            or is equivariant already.
 
     Example:
         >>> import torch
@@ -155,7 +155,7 @@ def _broken(loss: LostTurn) -> str:
     """What is wrong with a network that does not turn, though each of its layers does."""
     return (
         f"convert cannot keep the turn at {repr(loss.path) if loss.path else 'the network itself'}: {loss.reason}. Its "
-        "forward fixes positions (coordinates, a plane that is flattened) or takes channels by number. Change it there, "
+        "forward fixes positions (coordinates, a plane that is flattened) or takes channels by number. Change it there "
         "or convert with strict=False: equivariance ends there."
     )
 

@@ -176,7 +176,7 @@ class Outputs(nn.Module):
         Returns:
             True also for tensors that held no group, and were not pooled.
         """
-        pool: Any = self.pools[place or "all"] if (place or "all") in self.pools else None
+        pool: Any = dict(self.pools.named_children()).get(place or "all")
         return pool is None or all(kind == "invariant" for kind, _ in pool.runs)
 
     def forward(self, output: Any) -> Any:
