@@ -51,6 +51,8 @@ class Streaming:
     """Side of the windows to train on, in pixels."""
     workers: int = 1
     """Processes that read pictures, in both cases."""
+    cached: bool = False
+    """Decode the pictures once, before the time is taken, into a cache that is as large as they are."""
     rounds: int = 3
     """Epochs of each kind."""
     folder: Path | None = None
@@ -132,9 +134,12 @@ class InMemory(Dataset[tuple[Tensor, Tensor]]):
         return self._scaling.floats(replace(picture, pixels=window)), label
 
 
-def train_one_epoch(kind: str, root: Path, window: int, workers: int, batch_size: int = 32) -> dict[str, float]:
+def train_one_epoch(
+    kind: str, root: Path, window: int, workers: int, batch_size: int = 32, *, cached: bool = False
+) -> dict[str, float]:
     """Images in a second, and the largest resident size of this process and its readers, in gigabytes."""
-    found = orbitconv.data.folder(root, window=window, check="headers")
+    cache = root / "cache" if cached and kind == "disk" else None
+    found = orbitconv.data.folder(root, window=window, check="headers", cache=cache)
     data: Data = found if kind == "disk" else InMemory(found)
     network = build_model("small", "spectral-c8-k3", plain_width=8, num_classes=len(_CLASSES), in_channels=3)
     with _resident_size() as sizes:
@@ -179,7 +184,7 @@ def _resident(process: int) -> int:
 
 
 def _in_a_process(kind: str, root: Path, config: Streaming) -> dict[str, float]:
-    words = [kind, str(root), str(config.window), str(config.workers)]
+    words = [kind, str(root), str(config.window), str(config.workers), *(["cached"] if config.cached else [])]
     command = [sys.executable, "-m", "studies.pictures.streaming", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
@@ -187,4 +192,6 @@ def _in_a_process(kind: str, root: Path, config: Streaming) -> dict[str, float]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    sys.stdout.write(json.dumps(train_one_epoch(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))))
+    kind, root, window, workers, *cached = sys.argv[1:]
+    measured = train_one_epoch(kind, Path(root), int(window), int(workers), cached=bool(cached))
+    sys.stdout.write(json.dumps(measured))
