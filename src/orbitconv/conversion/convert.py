@@ -155,8 +155,8 @@ def _broken(loss: LostTurn) -> str:
     """What is wrong with a network that does not turn, though each of its layers does."""
     return (
         f"convert cannot keep the turn at {repr(loss.path) if loss.path else 'the network itself'}: {loss.reason}. Its "
-        "forward fixes positions (coordinates, a plane that is flattened) or takes channels by number. Change it there "
-        "or convert with strict=False: equivariance ends there."
+        "forward fixes positions (coordinates, a plane that is flattened) or takes channels by number. Change that, or "
+        "convert with strict=False: equivariance ends there."
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 aten = torch.ops.aten
@@ -87,7 +87,9 @@ def _convolution(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG0
     kernel, dilation, padding = tuple(weight.shape[-2:]), _two(dilation), _two(padding)
     height, width = (2 * p - d * (k - 1) for p, d, k in zip(padding, dilation, kernel, strict=True))
     wrong = _window(x, y, kernel, _two(steps), padding, dilation, "a kernel")
-    return wrong or _uneven(x, "a kernel", _two(steps), dilation, (height, width))
+    if wrong is None and isinstance(weight, nn.Parameter):  # fixed filters work along one axis, then along the other
+        wrong = _uneven(x, "a kernel", _two(steps), dilation, (height, width))
+    return wrong
 
 
 def _pool(x: Tensor, y: Tensor, *options: tuple[int, int]) -> str | None:

@@ -176,8 +176,12 @@ class Outputs(nn.Module):
         Returns:
             True also for tensors that held no group, and were not pooled.
         """
-        pool: Any = dict(self.pools.named_children()).get(place or "all")
-        return pool is None or all(kind == "invariant" for kind, _ in pool.runs)
+        return all(
+            kind == "invariant"
+            for name, pool in self.pools.items()
+            if name == (place or "all") and isinstance(pool, OutputPool)
+            for kind, _ in pool.runs
+        )
 
     def forward(self, output: Any) -> Any:
         """Pool."""

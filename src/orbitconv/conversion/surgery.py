@@ -158,7 +158,7 @@ class _Pending(nn.Module):
             ):
                 raise RefusalError(
                     f"it gets as many planes as in the plain network, {shape}, though they hold the group.",
-                    "Take channels as a share of their number (chunk, x[:, : x.shape[1] // 2]), not by numbers.",
+                    "Take channels as a share of their number (chunk, x[:, : x.shape[1] // 2]), not by number.",
                 )
         return tuple(
             None if shape is None or shape_of(x) is None else field_axis(shape, x, order)
