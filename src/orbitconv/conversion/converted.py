@@ -27,6 +27,8 @@ class Converted(GroupNetwork):
         As the plain network's.
     """
 
+    outputs: Outputs
+
     def __init__(self, network: nn.Module, outputs: Outputs, group: Group, report: ConversionReport) -> None:
         super().__init__(network, outputs)
         self.group, self.report = group, report

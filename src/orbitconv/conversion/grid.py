@@ -92,9 +92,18 @@ def _convolution(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG0
     return wrong
 
 
-def _pool(x: Tensor, y: Tensor, *options: tuple[int, int]) -> str | None:
+def _pool(
+    x: Tensor,
+    y: Tensor,
+    sides: tuple[int, int],
+    steps: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
+) -> str | None:
     """Windows of a size, stride, padding and dilation."""
-    return _window(x, y, *options, "a pool") or _uneven(x, "a pool", *options)
+    return _window(x, y, sides, steps, padding, dilation, "a pool") or _uneven(
+        x, "a pool", sides, steps, padding, dilation
+    )
 
 
 def _max_pool(args: Any, kwargs: Any, output: Any) -> str | None:  # noqa: ARG001

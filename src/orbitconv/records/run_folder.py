@@ -37,7 +37,7 @@ def check_begun(folder: Path, *, resume: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; name a folder for the training with --out.")
     if (folder / _LOCK).exists():
-        with alone(folder / _LOCK, folder):  # in use says more than not empty
+        with exclusive(folder / _LOCK, folder):  # in use says more than not empty
             pass
     if not resume and folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
         raise FileExistsError(

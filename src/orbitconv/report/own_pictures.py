@@ -17,7 +17,7 @@ from orbitconv.evaluation.network_facts import group_of
 from orbitconv.evaluation.tested import evaluate_prepared, few_images
 from orbitconv.models import count_multiply_adds, count_parameters
 from orbitconv.prediction.overlay import overlay
-from orbitconv.report.measure import LAYER_IMAGES, Measured, layer_errors
+from orbitconv.report.measure import LAYER_IMAGES, Measured, convolution_errors
 from orbitconv.report.runs import Run
 from orbitconv.train.examples import Source, as_numbers
 from orbitconv.train.networks import TrainedNetwork, read_trained
@@ -82,7 +82,7 @@ def measure_own(
     few = few_images(source, LAYER_IMAGES)
     measured = Measured(
         parameters=count_parameters(network), multiply_adds=count_multiply_adds(network, tuple(few.shape[1:])),
-        group=group_of(network), layers=layer_errors(network, few), error=found["error_percent"],
+        group=group_of(network), layers=convolution_errors(network, few), error=found["error_percent"],
         random_error=found["error_random"], by_angle={one: found["error_at"][f"{one:g}"] for one in degrees},
     )  # fmt: skip
     figures = OwnFigures(
