@@ -170,7 +170,7 @@ def _pictures(config: ConversionStudy, share: float, seed: int, progress: Progre
     for kind, weights in (("from scratch", None), ("inherited", "inherit")):
         rows += learn(kind, _converted(config, plain, weights, examples[0], seed), training=training)
     seconds = {row["network"]: float(row["seconds"] or 0) for row in rows}
-    longer = max(1, round(training.epochs * seconds["from scratch"] / seconds["plain"]))
+    longer = max(1, round(training.epochs * seconds["from scratch"] / max(seconds["plain"], 0.1)))
     torch.manual_seed(seed)
     again = pictures_network(config.pictures_width, classes)
     rows += learn("plain, as long as a converted one", again, training=replace(training, epochs=longer))

@@ -101,7 +101,8 @@ class HexagonalBatchNorm2d(nn.Module):
     def forward(self, x: Float[Tensor, "b c g i j"]) -> Float[Tensor, "b c g i j"]:
         """Normalize `x`."""
         norm = self.norm
-        if x.ndim != 5 or x.shape[1] != norm.num_features or not (self.training or norm.running_mean is None):
+        unusual = x.ndim != 5 or x.shape[1] != norm.num_features or not x.numel()
+        if unusual or not (self.training or norm.running_mean is None):
             return self.mask(norm(x))
         inside = grid_mask(2 * radius_of("HexagonalBatchNorm2d", x) + 1, self.mask.shape, x.device)
         dtype = at_least_float32(x.dtype)

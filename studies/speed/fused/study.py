@@ -21,10 +21,8 @@ from studies.speed.fused import layers, networks
 from studies.speed.fused.contender import Contender
 from studies.speed.fused.page import markdown
 from studies.speed.fused.roofline import rates
-from studies.speed.machine import load, machine_name
 from studies.speed.memory import peak_bytes
-from studies.speed.report import check_place
-from studies.speed.study import find_peers
+from studies.speed.study import check_place, find_peers, load, machine_name
 
 STUDY = "bench-fused"
 PARTS = ("layers", "networks", "memory", "scaling", "roofline")
