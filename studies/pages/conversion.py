@@ -13,10 +13,15 @@ def conversion() -> str:
         for (name, test), own in grouped(rows, "network", "test").items():
             spared = f"{100 * sum(saved(rows, test)) / len(saved(rows, test)):.0f} %" if name == "inherited" else ""
             lines.append((
-                f"{data}, {share:.0%} of the labels", str(test), str(name), str(own[0]["epochs"]),
+                f"{data}, {share:.0%} of the labels", str(test), str(name), _range([row["epochs"] for row in own]),
                 f"{own[0]['parameters']:,}", f"{mean(own, 'seconds'):.0f} s",
                 spread(values(before(own), "test_error_percent"), 1),
                 spread(values(last(own), "test_error_percent"), 2), spared,
             ))  # fmt: skip
     header = ("data", "test", "network", "epochs", "parameters", "training", "before training", "after", "epochs saved")
     return table(header, "lllrrrrrr", lines)
+
+
+def _range(numbers: list[int]) -> str:
+    """One number, or from the least to the greatest."""
+    return str(numbers[0]) if len(set(numbers)) == 1 else f"{min(numbers)} to {max(numbers)}"
