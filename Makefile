@@ -24,7 +24,6 @@ types: $(VENV)/.lint  ## Check types
 
 docs: $(VENV)/.docs  ## Build the pages into docs/_build/html; warnings are errors
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
-	$(BIN)/python -m sphinx -q -W -b doctest docs docs/_build/doctest
 
 clean:  ## Remove the environment and caches; results stay
 	rm -rf $(VENV) .pytest_cache .ruff_cache .coverage
