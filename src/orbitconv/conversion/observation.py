@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from orbitconv.nn.folding.known_values import as_arguments as as_arguments
+
 Shape = tuple[int, ...]
 Example = Tensor | tuple[Any, ...] | Mapping[str, Any]
 """What a network is called with: one tensor, positional arguments, or keyword arguments."""
@@ -51,20 +53,6 @@ class FailedRunError(Exception):
     def __init__(self, path: str, cause: Exception) -> None:
         super().__init__(f"{type(cause).__name__}: {str(cause).strip().partition(chr(10))[0]}")
         self.path, self.cause = path, cause
-
-
-def as_arguments(example: Example) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Positional and keyword arguments of a call.
-
-    Args:
-        example: What a network is called with.
-
-    Returns:
-        Both.
-    """
-    if isinstance(example, Mapping):
-        return (), dict(example)
-    return (tuple(example), {}) if isinstance(example, tuple | list) else ((example,), {})
 
 
 def shape_of(value: Any) -> Shape | None:
