@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, final
 
@@ -72,9 +75,20 @@ class DecodedPictures:
 
     def _read(self, place: Sequence[Any], region: Region | None) -> Shaped[np.ndarray, "c h w"]:
         """Copy an array, or a part of it, and let go of the file, whose pages would else count as memory in use."""
-        offset, dtype, shape = place
-        array = np.memmap(self._file, dtype=dtype, mode="r", offset=offset, shape=tuple(shape))
+        offset, dtype, (channels, height, width) = place
+        row = width * np.dtype(dtype).itemsize
+        top, bottom, _ = (slice(None) if region is None else region[0]).indices(height)
+        with self._file.open("rb") as file:
+            for plane in range(channels):
+                _read_ahead(file, offset + (plane * height + top) * row, (bottom - top) * row)
+            array = np.memmap(file, dtype=dtype, mode="r", offset=offset, shape=(channels, height, width))
         return np.array(array if region is None else array[:, region[0], region[1]])
+
+
+def _read_ahead(file: BufferedReader, offset: int, size: int) -> None:
+    """Ask for bytes of a file at once, where the system can: mapped pages are else fetched a few at a time."""
+    if sys.platform == "linux":
+        os.posix_fadvise(file.fileno(), offset, size, os.POSIX_FADV_WILLNEED)
 
 
 def decode(
