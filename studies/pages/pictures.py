@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from studies.base.results import read
+from studies.base.results import read, record
 from studies.base.summary import Rows, grouped, mean, spread, values, where
 from studies.pages.markdown import network_name, table
 
@@ -47,6 +47,19 @@ def nuclei() -> str:
         ))  # fmt: skip
     header = ("U-Net", "passes", "parameters", "training", "one picture", "Dice", "F1 at IoU 0.5")
     return table(header, "lrrrrrr", lines)
+
+
+def streaming() -> str:
+    """Training from files, from the cache and from memory."""
+    names = {"files": "TIFF files", "cache": "the cache (`--cache`)", "memory": "memory"}
+    lines = [
+        (
+            names[one["pictures"]], f"{one['images_per_second']:.0f}", f"{one['speed_over_memory']:.2f}",
+            f"{one['resident_gigabytes']:.2f} GB",
+        )
+        for one in record("streaming")["summary"]
+    ]  # fmt: skip
+    return table(("pictures from", "images per second", "over memory", "resident memory"), "lrrr", lines)
 
 
 def _name(row: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from studies.base.results import RESULTS, ROOT, pack
 from studies.pages.bases import bases, demo, learned, orders, trained
 from studies.pages.conversion import conversion
 from studies.pages.networks import networks, rotated_mnist_short, separable, translations
-from studies.pages.pictures import eurosat, eurosat_time, nuclei
+from studies.pages.pictures import eurosat, eurosat_time, nuclei, streaming
 from studies.pages.speed import fused_layers, fused_networks, fused_rates, speed
 from studies.pages.stability import ablations, growth, stability, stability_fields
 from studies.pages.systems import lattices, systems
@@ -39,7 +39,7 @@ STABILITY_STUDIES = ("stability", "stability_turned", "stability_groups")
 TABLES: dict[str, Callable[[], str]] = {
     "demo": demo, "bases": bases, "trained": trained, "orders": orders, "learned": learned,
     "translations": translations, "rotated_mnist_short": rotated_mnist_short, "separable": separable, "speed": speed,
-    "eurosat": eurosat, "eurosat_time": eurosat_time, "nuclei": nuclei, "conversion": conversion,
+    "eurosat": eurosat, "eurosat_time": eurosat_time, "nuclei": nuclei, "streaming": streaming, "conversion": conversion,
     "systems": systems, "lattices": lattices,
     "fused_layers": fused_layers, "fused_networks": fused_networks, "fused_rates": fused_rates,
     "stability_fields": stability_fields, "growth": growth, "ablations": ablations,

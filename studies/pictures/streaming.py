@@ -7,9 +7,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +21,12 @@ from torch.utils.data import Dataset
 
 import orbitconv
 from orbitconv._support.checks import check_positive
-from orbitconv._support.files import write_atomically
 from orbitconv._support.folders import to_json
 from orbitconv.data import PictureFolder
 from orbitconv.data.formats import Picture
 from orbitconv.models import build_model
+from orbitconv.records.command import command_of, settings_of
+from orbitconv.records.record import Record
 from orbitconv.train import Hardware, Training
 from orbitconv.train.fitting import Data
 
@@ -34,10 +35,10 @@ _CLASSES = ("dark", "light")
 
 @dataclass(frozen=True, kw_only=True)
 class Streaming:
-    """Train on windows of generated 16-bit pictures that are read from disk, and on the same windows from memory.
+    """Train on windows of generated 16-bit pictures: from their files, from a cache of decoded ones, and from memory.
 
-    Each round is a process of its own, the two in turns. Memory is the resident size of the process and of those that
-    read for it, added up, so that pages that they share count for each.
+    Each round is a process of its own, one of each in turns. Memory is the resident size of the process and of those
+    that read for it, added up, so that pages that they share count for each.
     """
 
     pictures: int = 5000
@@ -51,14 +52,14 @@ class Streaming:
     """Side of the windows to train on, in pixels."""
     workers: int = 1
     """Processes that read pictures, in both cases."""
-    cached: bool = False
-    """Decode the pictures once, before the time is taken, into a cache that is as large as they are."""
+    cached: bool = True
+    """Read them from a cache as well: decoded once, before the time is taken, and as large as they are."""
     rounds: int = 3
     """Epochs of each kind."""
     folder: Path | None = None
     """Where the pictures are written, and removed again; by default the folder for temporary files."""
     results: Path | None = None
-    """Write the figures to this JSON file too."""
+    """Write the record to this JSON file too."""
 
     def __post_init__(self) -> None:
         check_positive("streaming", pictures=self.pictures, distinct=self.distinct, window=self.window)
@@ -70,25 +71,46 @@ class Streaming:
         """Generate, measure, remove, and print."""
         with tempfile.TemporaryDirectory(dir=self.folder) as root:
             generate(Path(root), self)
-            found: dict[str, list[dict[str, float]]] = {"disk": [], "memory": []}
+            kinds = ("files", "cache", "memory") if self.cached else ("files", "memory")
+            found: dict[str, list[dict[str, float]]] = {kind: [] for kind in kinds}
             for done in range(self.rounds):
                 for kind in sorted(found, reverse=done % 2 == 1):
                     found[kind].append(_in_a_process(kind, Path(root), self))
-        ratios = [
-            disk["images_per_second"] / memory["images_per_second"]
-            for disk, memory in zip(found["disk"], found["memory"], strict=True)
-        ]
-        figures = {
-            **{name: value for name, value in asdict(self).items() if name not in {"folder", "results"}},
-            "gigabytes_on_disk": 6 * self.side**2 * self.pictures / 1e9,
-            "resident_gigabytes": max(one["resident_gigabytes"] for one in found["disk"]),
-            "images_per_second": statistics.median(one["images_per_second"] for one in found["disk"]),
-            "speed_over_memory": statistics.median(ratios),
-            "rounds_of_each": found,
-        }
+        record = self.record(found)
         if self.results is not None:
-            write_atomically(self.results, to_json(figures))
-        sys.stdout.write(to_json(figures))
+            record.write(self.results)
+        sys.stdout.write(to_json(record.as_dict()))
+
+    def record(self, found: Mapping[str, Sequence[Mapping[str, float]]]) -> Record:
+        """What was measured, as a record: a row for each round, and the medians.
+
+        Args:
+            found: Images in a second and resident gigabytes of each round, for each place that pictures come from.
+
+        Returns:
+            The record.
+        """
+        return Record(
+            study="streaming",
+            command=command_of("python -m studies streaming", self, "streaming"),
+            config=settings_of(self),
+            rows=[{"pictures": kind, "round": i, **one} for kind in found for i, one in enumerate(found[kind])],
+            extra={
+                "gigabytes_of_pictures": 6 * self.side**2 * self.pictures / 1e9,
+                "summary": [
+                    {
+                        "pictures": kind,
+                        "resident_gigabytes": max(one["resident_gigabytes"] for one in rounds),
+                        "images_per_second": statistics.median(one["images_per_second"] for one in rounds),
+                        "speed_over_memory": statistics.median(
+                            one["images_per_second"] / memory["images_per_second"]
+                            for one, memory in zip(rounds, found["memory"], strict=True)
+                        ),
+                    }
+                    for kind, rounds in found.items()
+                ],
+            },
+        )
 
 
 def generate(root: Path, config: Streaming) -> None:
@@ -134,13 +156,11 @@ class InMemory(Dataset[tuple[Tensor, Tensor]]):
         return self._scaling.floats(replace(picture, pixels=window)), label
 
 
-def train_one_epoch(
-    kind: str, root: Path, window: int, workers: int, batch_size: int = 32, *, cached: bool = False
-) -> dict[str, float]:
+def train_one_epoch(kind: str, root: Path, window: int, workers: int, batch_size: int = 32) -> dict[str, float]:
     """Images in a second, and the largest resident size of this process and its readers, in gigabytes."""
-    cache = root / "cache" if cached and kind == "disk" else None
+    cache = root / "cache" if kind == "cache" else None
     found = orbitconv.data.folder(root, window=window, check="headers", cache=cache)
-    data: Data = found if kind == "disk" else InMemory(found)
+    data: Data = InMemory(found) if kind == "memory" else found
     network = build_model("small", "spectral-c8-k3", plain_width=8, num_classes=len(_CLASSES), in_channels=3)
     with _resident_size() as sizes:
         made = orbitconv.fit(
@@ -184,7 +204,7 @@ def _resident(process: int) -> int:
 
 
 def _in_a_process(kind: str, root: Path, config: Streaming) -> dict[str, float]:
-    words = [kind, str(root), str(config.window), str(config.workers), *(["cached"] if config.cached else [])]
+    words = [kind, str(root), str(config.window), str(config.workers)]
     command = [sys.executable, "-m", "studies.pictures.streaming", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
@@ -192,6 +212,6 @@ def _in_a_process(kind: str, root: Path, config: Streaming) -> dict[str, float]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    kind, root, window, workers, *cached = sys.argv[1:]
-    measured = train_one_epoch(kind, Path(root), int(window), int(workers), cached=bool(cached))
+    kind, root, window, workers = sys.argv[1:]
+    measured = train_one_epoch(kind, Path(root), int(window), int(workers))
     sys.stdout.write(json.dumps(measured))

@@ -131,6 +131,16 @@ def test_pictures_in_memory_are_those_on_disk(tmp_path):
     for (image, label), (same, its) in zip(found.train, InMemory(found), strict=True):
         torch.testing.assert_close(image, same, rtol=0, atol=0)
         assert label == its
-    for kind in ("disk", "memory"):
+    for kind in ("files", "cache", "memory"):
         measured = train_one_epoch(kind, tmp_path, 16, 0, batch_size=4)
         assert measured["images_per_second"] > 0
+
+
+def test_speed_from_files_is_the_median_of_ratios_within_rounds():
+    speeds = {"files": [80.0, 90.0, 40.0], "memory": [100.0, 90.0, 100.0]}
+    found = {kind: [{"images_per_second": one, "resident_gigabytes": one} for one in speeds[kind]] for kind in speeds}
+    record = Streaming(pictures=8, distinct=4, cached=False).record(found)
+    assert [row["pictures"] for row in record.rows] == ["files"] * 3 + ["memory"] * 3
+    files = record.extra["summary"][0]
+    assert (files["speed_over_memory"], files["resident_gigabytes"]) == (0.8, 90.0)
+    assert record.command.startswith("python -m studies streaming --pictures 8 --distinct 4 --no-cached")
