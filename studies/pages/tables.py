@@ -27,7 +27,7 @@ from studies.pages.systems import lattices, systems
 
 PAGES = (
     "README.md", "docs/bases.md", "docs/concepts.md", "docs/results.md", "docs/speed.md", "docs/training.md",
-    "docs/hexagons.md", "docs/systems.md",
+    "docs/hexagons.md", "docs/systems.md", "docs/how-to/large_pictures.md",
 )  # fmt: skip
 
 NETWORK_STUDIES = (
@@ -39,8 +39,8 @@ STABILITY_STUDIES = ("stability", "stability_turned", "stability_groups")
 TABLES: dict[str, Callable[[], str]] = {
     "demo": demo, "bases": bases, "trained": trained, "orders": orders, "learned": learned,
     "translations": translations, "rotated_mnist_short": rotated_mnist_short, "separable": separable, "speed": speed,
-    "eurosat": eurosat, "eurosat_time": eurosat_time, "nuclei": nuclei, "streaming": streaming, "conversion": conversion,
-    "systems": systems, "lattices": lattices,
+    "eurosat": eurosat, "eurosat_time": eurosat_time, "nuclei": nuclei, "streaming": streaming,
+    "conversion": conversion, "systems": systems, "lattices": lattices,
     "fused_layers": fused_layers, "fused_networks": fused_networks, "fused_rates": fused_rates,
     "stability_fields": stability_fields, "growth": growth, "ablations": ablations,
     **{name: partial(networks, name) for name in NETWORK_STUDIES},
