@@ -410,3 +410,38 @@ def test_a_group_has_a_name_and_other_things_are_refused_in_words():
         check(torch.relu, noise(), C4)
     with pytest.raises(TypeError, match=r"check expects a tensor of images .* got list"):
         check(network, [noise()], C4)
+
+
+class TwoImages(nn.Module):
+    """Two images and a scale, by place or by name."""
+
+    def __init__(self, *, shifted: bool = False):
+        super().__init__()
+        self.first, self.second = (LiftingConv2d(1, 3, ExactBasis(C4, 3), padding=1) for _ in range(2))
+        self.pool, self.shifted = GroupPool(), shifted
+
+    def forward(self, image, other, *, scale=1.0):
+        y = self.first(image) + scale * self.second(other)
+        return {"mask": self.pool(y.roll(1, -1) if self.shifted else y)}
+
+
+@pytest.mark.parametrize("shifted", [False, True])
+def test_tuples_and_dicts_of_arguments_are_taken(shifted):
+    net = TwoImages(shifted=shifted).double()
+    for arguments in ((noise(), noise() + 1), {"image": noise(), "other": noise() + 1, "scale": 0.5}):
+        report = check(net, arguments, C4)
+        assert report.is_exact is not shifted
+        assert [loss.type for loss in report.losses] == ["roll"] * shifted
+        assert list(report.outputs) == ["[mask]"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((torch.zeros(3), 1.0), "at least one floating-point tensor"),
+        ({"image": noise(12), "other": noise(8)}, "one size, which turn together, got 8x8 and 12x12"),
+    ],
+)
+def test_arguments_without_images_or_of_two_sizes_are_refused(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        check(TwoImages().double(), arguments, C4)

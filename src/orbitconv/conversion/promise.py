@@ -5,7 +5,6 @@ number, shows in none of them; the output shows it.
 """
 
 import copy
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +12,11 @@ import torch
 from torch import Tensor
 
 from orbitconv.conversion.converted import Converted
-from orbitconv.conversion.observation import Example, as_arguments, tensors_in
+from orbitconv.conversion.observation import Example, as_arguments
 from orbitconv.conversion.report import LostTurn
 from orbitconv.groups import Group, act_image, exact_elements
 from orbitconv.metrics import check
+from orbitconv.metrics.diagnosis.arguments import images_in, turned, with_images
 from orbitconv.metrics.diagnosis.fields import possible_fields
 from orbitconv.metrics.diagnosis.following import relative_error
 from orbitconv.metrics.outputs import select
@@ -68,37 +68,23 @@ def inexact_basis(network: Converted) -> LostTurn | None:
     return None
 
 
-def _noise(value: Any, sides: tuple[int, ...], dtype: torch.dtype) -> Any:
+def _noise(example: Example, sides: tuple[int, ...], dtype: torch.dtype) -> Any:
     """An example of white noise, its images of other sides."""
-    if isinstance(value, Tensor) and value.ndim == 4 and value.is_floating_point():
-        draw = torch.Generator().manual_seed(0)
-        return torch.randn(*value.shape[:2], *sides, generator=draw, dtype=dtype).to(value.device)
-    if isinstance(value, Mapping):
-        return {key: _noise(one, sides, dtype) for key, one in value.items()}
-    if isinstance(value, tuple | list):
-        return tuple(_noise(one, sides, dtype) for one in value)
-    return value
+    draw = torch.Generator().manual_seed(0)
 
+    def noise(images: Tensor) -> Tensor:
+        return torch.randn(*images.shape[:2], *sides, generator=draw, dtype=dtype).to(images.device)
 
-def _turned(value: Any, group: Group, g: int) -> Any:
-    """An example with its images turned."""
-    if isinstance(value, Tensor) and value.ndim == 4 and value.is_floating_point():
-        return act_image(value, group, g)
-    if isinstance(value, Mapping):
-        return {key: _turned(one, group, g) for key, one in value.items()}
-    if isinstance(value, tuple | list):
-        return tuple(_turned(one, group, g) for one in value)
-    return value
+    return with_images(example, noise)
 
 
 @torch.no_grad()
 def _error(network: Converted, example: Example, group: Group) -> float:
     """Largest relative error of an output without group axis, at the elements that map the grid to itself."""
-    images = [x for x in tensors_in(as_arguments(example)) if x.ndim == 4]
-    height, width = images[0].shape[-2:]
+    height, width = images_in(example)[0].shape[-2:]
     before, largest = _outputs(network, example), 0.0
     for g in exact_elements(group, height, width):
-        after = _outputs(network, _turned(example, group, g))
+        after = _outputs(network, turned(example, group, g))
         for place, one in before.items():
             ways = [w for w in possible_fields(tuple(one.shape), group, square=height == width) if w.kind == "none"]
             errors = [relative_error(after[place], way.turn(one, group, g)) for way in ways]
@@ -117,16 +103,11 @@ def _outputs(network: Converted, example: Example) -> dict[str, Tensor]:
 
 def _lost(network: Converted, example: Example, error: float) -> LostTurn:
     """The first layer that loses the turn, where `check` finds one."""
-    if isinstance(example, Tensor):
-        losses = check(network, example, network.group).losses
-        if losses:
-            path, reason = (
-                losses[0].path.removeprefix("network").removeprefix(".").removesuffix(".layer"),
-                losses[0].cause,
-            )
-            if "basis" in reason:  # all bases turn exactly
-                reason = "it reads planes on the group as planar ones"
-            return LostTurn(path, reason)
+    for loss in check(network, example, network.group).losses[:1]:
+        path = loss.path.removeprefix("network").removeprefix(".").removesuffix(".layer")
+        # all bases turn exactly
+        reason = "it reads planes on the group as planar ones" if "basis" in loss.cause else loss.cause
+        return LostTurn(path, reason)
     return LostTurn("", f"the output changes by {error:.2g} of its norm, though every layer keeps the turn")
 
 

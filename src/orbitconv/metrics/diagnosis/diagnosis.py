@@ -1,19 +1,21 @@
 """Where a network loses equivariance, and why: as a table."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from orbitconv._support.precision import without_autocast
-from orbitconv.groups import Group, act_image, exact_elements, parse_group
+from orbitconv.groups import Group, exact_elements, parse_group
+from orbitconv.metrics.diagnosis.arguments import images_in, turned, with_images
 from orbitconv.metrics.diagnosis.causes import cause_of
 from orbitconv.metrics.diagnosis.fields import Field, possible_fields
 from orbitconv.metrics.diagnosis.following import BranchError, Follower, Step, relative_error
 from orbitconv.metrics.outputs import Selector, disc, select
+from orbitconv.nn.folding.known_values import Example, as_arguments
 
 _TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-4}
 
@@ -99,7 +101,7 @@ class EquivarianceReport:
 @without_autocast
 def check(
     model: nn.Module,
-    images: Float[Tensor, "b c h w"],
+    images: Example,
     group: Group | str,
     *,
     tolerance: float | None = None,
@@ -117,8 +119,11 @@ def check(
     with all elements.
 
     Args:
-        model: Any network of one image batch; it is put in eval mode for the measurement and back.
-        images: Batch of images, on the device of the network; two of the usual size are enough. White noise tests most.
+        model: Any network of images; it is put in eval mode for the measurement and back.
+        images: What it is called with: a batch of images (batch, channels, height, width), a tuple of positional
+            arguments or a dict of keyword arguments, on the device of the network. Every floating-point tensor of rank
+            4 is a batch of images and is turned; other arguments stay as they are. Two images of the usual size are
+            enough. White noise tests most.
         group: The group to test, or its name ("c4"), which must be the network's own where it has a group axis.
         tolerance: Largest relative error of what counts as exact; by default 1e-10 in float64, 1e-4 in float32, 0.03 in
             16 bits.
@@ -129,9 +134,10 @@ def check(
         The table.
 
     Raises:
-        ValueError: If there are no images, or no element but the identity maps their grid to itself.
-        TypeError: If the model is no module, the images are no tensor, or the output holds no tensor of floating-point
-            numbers.
+        ValueError: If there are no images, they have different heights or widths, or no element but the identity maps
+            their grid to itself.
+        TypeError: If the model is no module, the images are no tensor and no arguments that hold one, or the output
+            holds no tensor of floating-point numbers.
 
     Example:
         >>> import torch, orbitconv
@@ -143,30 +149,23 @@ def check(
     group = parse_group(group) if isinstance(group, str) else group
     if not isinstance(model, nn.Module):
         raise TypeError(f"check expects a network (torch.nn.Module), got {type(model).__name__}.")
-    if not isinstance(images, Tensor):
-        raise TypeError(
-            f"check expects a tensor of images (batch, channels, height, width), got {type(images).__name__}."
-        )
-    if images.ndim != 4 or not images.numel() or images.is_meta:
-        raise ValueError(
-            f"check expects at least one image with values, as (batch, channels, height, width), got shape "
-            f"{tuple(images.shape)} on {images.device}."
-        )
-    exact = exact_elements(group, *images.shape[-2:])
+    first = _check_images(images)
+    height, width = first.shape[-2:]
+    exact = exact_elements(group, height, width)
     elements = _generators(group, exact)
     if not elements:
         raise ValueError(
-            f"check has nothing to test: no element of {group} but the identity maps a {images.shape[-2]}x"
-            f"{images.shape[-1]} grid to itself. Take square images, and a group with turns by 90 or 180 degrees."
+            f"check has nothing to test: no element of {group} but the identity maps a {height}x{width} grid to "
+            "itself. Take square images, and a group with turns by 90 or 180 degrees."
         )
-    tolerance = _TOLERANCES.get(images.dtype, 0.03) if tolerance is None else tolerance
+    tolerance = _TOLERANCES.get(first.dtype, 0.03) if tolerance is None else tolerance
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
-        follower = Follower(model, group, tolerance, square=images.shape[-2] == images.shape[-1])
+        follower = Follower(model, group, tolerance, square=height == width)
         before = {
             place: tensor.detach().clone()
-            for place, tensor in select(follower.run(images.clone(), None), output, "check").items()
+            for place, tensor in select(follower.run(with_images(images, Tensor.clone), None), output, "check").items()
             if tensor.is_floating_point()
         }
         if not before:
@@ -176,7 +175,7 @@ def check(
         notes: list[str] = []
         try:
             for g in elements:
-                after = select(follower.run(act_image(images, group, g), g), output, "check")
+                after = select(follower.run(turned(images, group, g), g), output, "check")
                 for place in before:
                     state = follower.state_of(after[place])
                     known[place] = state.fields if state is not None else []
@@ -202,6 +201,32 @@ def check(
     )
 
 
+def _check_images(images: Any) -> Tensor:
+    """Refuse arguments without images, or with images of different sizes; returns the first batch."""
+    if not isinstance(images, Tensor | Mapping | tuple):
+        raise TypeError(
+            "check expects a tensor of images (batch, channels, height, width), or a tuple or dict of arguments, got "
+            f"{type(images).__name__}."
+        )
+    found = images_in(images)
+    if isinstance(images, Tensor) and (not found or not images.numel() or images.is_meta):
+        raise ValueError(
+            f"check expects at least one image with values, as (batch, channels, height, width), got shape "
+            f"{tuple(images.shape)} of {images.dtype} on {images.device}."
+        )
+    if not found or not all(one.numel() and not one.is_meta for one in found):
+        raise ValueError(
+            "check expects arguments with at least one floating-point tensor (batch, channels, height, width) that "
+            "holds values: the images, which are turned."
+        )
+    sides = sorted({tuple(one.shape[-2:]) for one in found})
+    if len(sides) > 1:
+        raise ValueError(
+            f"check expects images of one size, which turn together, got {' and '.join(f'{h}x{w}' for h, w in sides)}."
+        )
+    return found[0]
+
+
 def _generators(group: Group, exact: Sequence[int]) -> tuple[int, ...]:
     """The smallest exact turn, and one exact mirror."""
     turns = sorted((g for g in exact if g and not group.mirrors[g]), key=lambda g: group.angles[g])
@@ -222,7 +247,7 @@ def _row(step: Step, follower: Follower, elements: Sequence[int]) -> CheckedLaye
 
 def _network_errors(
     model: nn.Module,
-    images: Tensor,
+    images: Example,
     group: Group,
     before: dict[str, Tensor],
     known: dict[str, list[Field]],
@@ -230,14 +255,15 @@ def _network_errors(
     output: Selector | None,
 ) -> tuple[dict[str, tuple[float, ...]], dict[str, Field]]:
     """Errors of the network as it is at every element, each output read as was found, else in the best way."""
-    square = images.shape[-2] == images.shape[-1]
+    height, width = images_in(images)[0].shape[-2:]
     ways = {
-        place: known.get(place) or list(possible_fields(tuple(one.shape), group, square=square)) or [Field()]
+        place: known.get(place) or list(possible_fields(tuple(one.shape), group, square=height == width)) or [Field()]
         for place, one in before.items()
     }
     found: dict[str, dict[Field, list[float]]] = {place: {way: [] for way in ways[place]} for place in before}
     for g in range(group.order):
-        after = select(model(act_image(images, group, g)), output, "check")
+        positional, named = as_arguments(turned(images, group, g))
+        after = select(model(*positional, **named), output, "check")
         for place, one in before.items():
             for way, errors in found[place].items():
                 mask = 1.0 if g in exact else _mask(one, way)

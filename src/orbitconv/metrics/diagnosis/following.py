@@ -18,9 +18,11 @@ from torch.utils.weak import WeakIdKeyDictionary
 from orbitconv._support.precision import at_least_float32
 from orbitconv.bases import FilterBasis
 from orbitconv.groups import Group
+from orbitconv.metrics.diagnosis.arguments import images_in
 from orbitconv.metrics.diagnosis.fields import Field, possible_fields
 from orbitconv.metrics.outputs import select
 from orbitconv.nn import BasisConv2d
+from orbitconv.nn.folding.known_values import Example, as_arguments
 
 _CONTAINERS = (
     nn.Sequential,
@@ -110,11 +112,11 @@ class Follower(TorchFunctionMode):
         self._inside: list[str] = []
         self._known: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
-    def run(self, images: Tensor, element: int | None) -> Any:
+    def run(self, images: Example, element: int | None) -> Any:
         """Call the network.
 
         Args:
-            images: The images, turned by the element.
+            images: The images, or arguments that hold them, turned by the element.
             element: Group element; None for the first run, on images as they are.
 
         Returns:
@@ -125,9 +127,11 @@ class Follower(TorchFunctionMode):
         """
         self._element, self._next, self._busy, self._inside = element, 0, 0, []
         self._known = WeakIdKeyDictionary()
-        self._known[images] = State([Field(2)])
+        for one in images_in(images):
+            self._known[one] = State([Field(2)])
+        positional, named = as_arguments(images)
         with self._watching(), self:
-            output = self.model(images)
+            output = self.model(*positional, **named)
         if element is not None and self._next != len(self.steps):
             raise BranchError
         return output
