@@ -20,18 +20,20 @@ from orbitconv.conversion.observation import (
     Observation,
     as_arguments,
     observe,
+    observe_branches,
     replace_modules,
     tensors_in,
 )
-from orbitconv.conversion.outputs import OutputChoice, Outputs
+from orbitconv.conversion.outputs import OutputChoice, Outputs, kinds_at
 from orbitconv.conversion.promise import broken_promise, inexact_basis, with_loss
 from orbitconv.conversion.refusals import check_convolutions, check_example, check_model, reason_of, refusal
 from orbitconv.conversion.report import ConversionReport, LostTurn
 from orbitconv.conversion.rules import RefusalError
 from orbitconv.conversion.singles import read_singly
 from orbitconv.conversion.surgery import Entry, Plan, operate
-from orbitconv.conversion.width import Width, choose_factor, narrowed
+from orbitconv.conversion.width import Width, choose_factor, narrowed, output_layers
 from orbitconv.groups import Group, parse_group
+from orbitconv.metrics.outputs import select
 from orbitconv.models.counting import count_parameters
 
 Pool = Literal["max", "mean"]
@@ -223,21 +225,39 @@ def _operate(
             disordered.setdefault(path, found[0])
 
     seen, singles = _observe_plain(plain, example, lambda _: axes, watch), read_singly(plain, example)
+    branches = observe_branches(plain, example, seen)
+    unpooled = _single_outputs(plain, example, seen, output)
     while True:
         try:
-            plan = Plan(bases, seen, kept, pool, disordered, singles=singles)
+            plan = Plan(bases, seen, kept, pool, disordered, singles=singles, branches=branches, unpooled=unpooled)
             network, found, entries = operate(copy.deepcopy(plain), example, plan)
-            return Operated(network, _outputs(seen, found, output, bases.group, pool), entries)
+            runs = [seen.output, *([branches.output] if branches else [])], [one.output for one in found]
+            outputs = _outputs(list(zip(*runs, strict=True)), output, bases.group, pool, strict=not kept)
+            return Operated(network, outputs, entries)
         except FailedRunError as error:
+            if unpooled:  # a gate of one channel on what puts out
+                unpooled = set()
+                continue
             if strict or not error.path or error.path in kept:
                 raise refusal(error, plain) from error
             kept[error.path] = reason_of(error)
 
 
-def _outputs(seen: Observation, found: Observation, output: OutputChoice, group: Group, pool: str) -> Outputs:
+def _single_outputs(plain: nn.Module, example: Example, seen: Observation, output: OutputChoice) -> set[str]:
+    """Layers of one channel that make an output which turns: they are no gates."""
+    places = [place for place in select(seen.output, None, "convert") if kinds_at(place, output) != "invariant"]
+    if not places:
+        return set()
+    modules = dict(plain.named_modules())
+    made = {path for path in output_layers(plain, example, places) if path in modules}
+    widths = {path: getattr(modules[path], "out_channels", getattr(modules[path], "out_features", 0)) for path in made}
+    return {path for path, width in widths.items() if width == 1}
+
+
+def _outputs(runs: list[tuple[Any, Any]], output: OutputChoice, group: Group, pool: str, *, strict: bool) -> Outputs:
     """What pools the output; the last module that is called is to blame where its shape does not fit."""
     try:
-        return Outputs(seen.output, found.output, output, group, pool)
+        return Outputs(runs, output, group, pool, strict=strict)
     except RefusalError as error:
         raise FailedRunError("", error) from error
 

@@ -73,10 +73,11 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Eval mode, without gradients; each module goes back to the mode it was in."""
+def _without_training(model: nn.Module, *, branches: bool) -> Iterator[None]:
+    """Eval mode, or that of the layers alone, without gradients; each module goes back to the mode it was in."""
     modes = {module: module.training for module in model.modules()}
-    model.eval()
+    for module in model.modules():
+        module.training = branches and next(module.children(), None) is not None
     try:
         with torch.no_grad():
             yield
@@ -90,14 +91,18 @@ def observe(
     example: Example,
     mode: Callable[[list[str]], AbstractContextManager[Any]] | None = None,
     watch: Callable[[str, nn.Module, tuple[Any, ...]], None] | None = None,
+    *,
+    training: bool = False,
 ) -> Observation:
-    """Run a network once, in eval mode, and note what every module is given.
+    """Run a network once and note what every module is given.
 
     Args:
         model: The network.
         example: What it is called with.
         mode: Makes a context for the run from the paths of the modules that are being called, outermost first.
         watch: Called before each module with its path, itself and its arguments.
+        training: Whether forwards take the branches of training mode, such as auxiliary heads. Single layers are in
+            eval mode always: statistics stay as they are, and nothing is dropped.
 
     Returns:
         What was seen.
@@ -122,7 +127,7 @@ def observe(
         handles += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
     positional, named = as_arguments(example)
     try:
-        with _evaluating(model), mode(inside) if mode else nullcontext():
+        with _without_training(model, branches=training), mode(inside) if mode else nullcontext():
             seen.output = model(*positional, **named)
     except Exception as error:  # a forward of others may raise anything
         raise FailedRunError(inside[-1] if inside else "", error) from error
@@ -130,6 +135,33 @@ def observe(
         for handle in handles:
             handle.remove()
     return seen
+
+
+def observe_branches(
+    model: nn.Module,
+    example: Example,
+    seen: Observation,
+    watch: Callable[[str, nn.Module, tuple[Any, ...]], None] | None = None,
+) -> Observation | None:
+    """Run a network in training mode if layers are left that eval mode does not call: auxiliary heads.
+
+    Args:
+        model: The network.
+        example: What it is called with.
+        seen: Its run in eval mode.
+        watch: As in `observe`.
+
+    Returns:
+        What was seen; None where eval mode calls all layers, or the network does not train on the example alone.
+    """
+    called = {call.path for call in seen.calls}
+    if all(path in called for path, module in model.named_modules() if any(True for _ in module.parameters(False))):
+        return None
+    try:
+        found = observe(model, example, watch=watch, training=True)
+    except FailedRunError:
+        return None
+    return found if {call.path for call in found.calls} - called else None
 
 
 def replace_modules(model: nn.Module, replacements: Mapping[nn.Module, nn.Module]) -> nn.Module:

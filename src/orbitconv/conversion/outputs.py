@@ -1,7 +1,7 @@
 """How what a converted network returns turns with the image: pooled over the group, or not."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import torch
@@ -140,30 +140,75 @@ class OutputPool(nn.Module):
         return f"{self.runs}, axis={self.axis}, {self.reduction}"
 
 
+def kinds_at(place: str, choice: OutputChoice) -> Kinds:
+    """The kinds of channels of one tensor.
+
+    Args:
+        place: Its place in the output.
+        choice: What the user said.
+
+    Returns:
+        Its kinds; invariant where a choice by place does not name it.
+    """
+    return choice.get(place, "invariant") if isinstance(choice, Mapping) else choice
+
+
+def _check_invariant(kinds: Kinds, group: Group, place: str, shape: tuple[int, ...]) -> None:
+    """Refuse kinds that turn, for a tensor without group."""
+    channels = shape[1] if len(shape) > 1 else 1
+    runs = runs_of(kinds, channels)
+    for kind, length in runs:
+        if kind in {"vector", "regular"}:
+            representation(kind, group, length)
+    if any(kind != "invariant" for kind, _ in runs):
+        raise ValueError(
+            f"convert finds no group in output{place} of shape {shape}, which therefore does not turn as {kinds!r}: "
+            "what makes it is invariant, such as gates of one channel. Choose kinds by place, as in "
+            "output={'[0]': 'vector'}, for tensors that a convolution makes."
+        )
+
+
 class Outputs(nn.Module):
     """Pool every tensor of an output that holds the group.
 
     Args:
-        plain: What the plain network returned.
-        found: What the converted one returned.
+        runs: What the plain network and the converted one returned: in eval mode, and in training mode where auxiliary
+            heads are called there.
         choice: Kinds of channels.
         group: The group.
         reduction: `"max"` or `"mean"`.
+        strict: Whether to refuse kinds that turn for tensors that hold no group.
 
     Raises:
         RefusalError: If a tensor has another shape than one with |G| times as many channels.
-        ValueError: If a kind is unknown, or named for a place that the output does not have.
+        ValueError: If a kind is unknown, does not fit the channels or the tensor, or is named for a place that the
+            output does not have.
     """
 
-    def __init__(self, plain: Any, found: Any, choice: OutputChoice, group: Group, reduction: str) -> None:
+    def __init__(
+        self,
+        runs: Sequence[tuple[Any, Any]],
+        choice: OutputChoice,
+        group: Group,
+        reduction: str,
+        *,
+        strict: bool = True,
+    ) -> None:
         super().__init__()
-        self.pools, places = nn.ModuleDict(), list[str]()
-        for (place, one), (_, other) in zip(*(select(o, None, "convert").items() for o in (plain, found)), strict=True):
-            places.append(place)
-            axis = field_axis(tuple(one.shape), other, group.order) if one.is_floating_point() else None
-            if axis is not None:
-                kinds = choice.get(place, "invariant") if isinstance(choice, Mapping) else choice
-                self.pools[place or "all"] = OutputPool(kinds, group, axis, one.shape[axis], reduction)
+        self.pools, self._names, places = nn.ModuleList(), dict[str, int](), dict[str, None]()
+        for plain, found in runs:
+            both = (select(output, None, "convert").items() for output in (plain, found))
+            for (place, one), (_, other) in zip(*both, strict=True):
+                if place in places or not one.is_floating_point():
+                    continue
+                places[place] = None
+                kinds = kinds_at(place, choice)
+                axis = field_axis(tuple(one.shape), other, group.order)
+                if axis is not None:
+                    self._names[place] = len(self.pools)
+                    self.pools.append(OutputPool(kinds, group, axis, one.shape[axis], reduction))
+                elif strict and kinds != "invariant":
+                    _check_invariant(kinds, group, place, tuple(one.shape))
         if isinstance(choice, Mapping) and (unknown := sorted(set(choice) - set(places))):
             raise ValueError(f"convert finds no output {', '.join(unknown)}; there are {', '.join(places)}.")
 
@@ -176,22 +221,20 @@ class Outputs(nn.Module):
         Returns:
             True also for tensors that held no group, and were not pooled.
         """
-        return all(
-            kind == "invariant"
-            for name, pool in self.pools.items()
-            if name == (place or "all") and isinstance(pool, OutputPool)
-            for kind, _ in pool.runs
-        )
+        if place not in self._names:
+            return True
+        pool: Any = self.pools[self._names[place]]
+        return all(kind == "invariant" for kind, _ in pool.runs)
 
     def forward(self, output: Any) -> Any:
         """Pool."""
-        if set(self.pools) == {"all"}:
-            return self.pools["all"](output)
+        if "" in self._names and not self.training:
+            return self.pools[self._names[""]](output)
         return self._walk(output, "")
 
     def _walk(self, value: Any, place: str) -> Any:
         if isinstance(value, Tensor):
-            return self.pools[place](value) if place in self.pools else value
+            return self.pools[self._names[place]](value) if place in self._names else value
         if isinstance(value, Mapping):
             changed = {key: self._walk(one, f"{place}[{key}]") for key, one in value.items()}
             make: Any = type(value)  # of transformers, a dataclass that is a mapping too

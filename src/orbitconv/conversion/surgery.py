@@ -14,6 +14,7 @@ from torch.nn.utils import parametrize
 from orbitconv.conversion.axes import AxesMode, Disorder, disorder
 from orbitconv.conversion.bases import KernelSizes
 from orbitconv.conversion.observation import (
+    Call,
     Example,
     FailedRunError,
     Observation,
@@ -73,6 +74,8 @@ class Plan:
             reason.
         axes: What follows the group while the network runs.
         singles: Names of parameters whose numbers are read one by one, and belong to no channels.
+        branches: What the plain network was given in training mode, where that calls more layers.
+        unpooled: Paths of the layers of one channel that are outputs which turn, and keep the group.
     """
 
     bases: KernelSizes
@@ -82,6 +85,12 @@ class Plan:
     disordered: Mapping[str, Disorder] = field(default_factory=dict)
     axes: AxesMode | None = None
     singles: Collection[str] = ()
+    branches: Observation | None = None
+    unpooled: Collection[str] = ()
+
+    def of(self, path: str) -> list[Call]:
+        """The calls of a plain module: in eval mode, or in training mode if that calls none."""
+        return self.plain.of(path) or (self.branches.of(path) if self.branches else [])
 
 
 class _Pending(nn.Module):
@@ -91,10 +100,17 @@ class _Pending(nn.Module):
         super().__init__()
         self.path, self.plain, self.rule, self.plan = path, plain, rule, plan
         self.made: Made | None = None
-        self.calls = 0
         self.axes: tuple[int | None, ...] = ()
-        calls = plan.plain.of(path)
-        self.shapes, self.results = [call.inputs for call in calls], [call.outputs for call in calls]
+        self.expect(plan.plain)
+
+    def expect(self, plain: Observation) -> None:
+        """Begin a run that follows one of the plain network.
+
+        Args:
+            plain: What that was given.
+        """
+        calls = plain.of(self.path)
+        self.calls, self.shapes, self.results = 0, [call.inputs for call in calls], [call.outputs for call in calls]
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -140,6 +156,9 @@ class _Pending(nn.Module):
         for layer in made.module.modules():
             if isinstance(layer, FlatLayer | FlatLinear):
                 layer.reduction = self.plan.reduction
+                if self.path in self.plan.unpooled and layer.pool:
+                    layer.keep_group()
+                    made = Made(made.module, made.kind, "an output that turns: not pooled")
         return made
 
     def _axes(self, inputs: tuple[Any, ...]) -> tuple[int | None, ...]:
@@ -166,7 +185,7 @@ class _Pending(nn.Module):
         )
 
 
-def operate(model: nn.Module, example: Example, plan: Plan) -> tuple[nn.Module, Observation, list[Entry]]:
+def operate(model: nn.Module, example: Example, plan: Plan) -> tuple[nn.Module, list[Observation], list[Entry]]:
     """Exchange the layers of a network.
 
     Args:
@@ -175,18 +194,25 @@ def operate(model: nn.Module, example: Example, plan: Plan) -> tuple[nn.Module, 
         plan: Bases, rules, and what the plain network was given.
 
     Returns:
-        The network, what it was given in the run that made it, and what each module became.
+        The network; what it was given in the runs that made it, the last one in training mode if the plan has branches;
+        and what each module became.
 
     Raises:
         FailedRunError: If a module cannot be converted, or the network does not run with the new layers; its cause is a
             RefusalError where that is known.
     """
-    called = {call.path for call in plan.plain.calls}
+    runs = [plan.plain] + ([plan.branches] if plan.branches else [])
+    called = {call.path for run in runs for call in run.calls}
     pending: dict[nn.Module, nn.Module] = {}
     entries: list[Entry] = []
     _prepare(model, "", plan, called, pending, entries)
     model = replace_modules(model, pending)
-    seen = _observe_group(model, example, plan)
+    seen = []
+    for run in runs:
+        for waiting in pending.values():
+            if isinstance(waiting, _Pending):
+                waiting.expect(run)
+        seen.append(_observe_group(model, example, plan, training=run is plan.branches))
     finished: dict[nn.Module, nn.Module] = {}
     for waiting in pending.values():
         assert isinstance(waiting, _Pending)
@@ -195,12 +221,13 @@ def operate(model: nn.Module, example: Example, plan: Plan) -> tuple[nn.Module, 
         was = type(waiting.plain).__name__
         line = ReportLine(waiting.path, was, made.kind, made.note)
         entries.append(Entry(line, waiting.plain, made.module))
-    order = {call.path: index for index, call in reversed(list(enumerate(plan.plain.calls)))}
+    calls = [call for run in runs for call in run.calls]
+    order = {call.path: index for index, call in reversed(list(enumerate(calls)))}
     entries.sort(key=lambda entry: order.get(entry.line.path, len(order)))
     return replace_modules(model, finished), seen, entries
 
 
-def _observe_group(model: nn.Module, example: Example, plan: Plan) -> Observation:
+def _observe_group(model: nn.Module, example: Example, plan: Plan, *, training: bool) -> Observation:
     """Run the network that is being made, and follow the group through every view."""
 
     def mode(inside: list[str]) -> AxesMode:
@@ -216,7 +243,7 @@ def _observe_group(model: nn.Module, example: Example, plan: Plan) -> Observatio
                 if wrong is not None:
                     raise RefusalError(wrong.reason, _ORDER_ADVICE)
 
-    return observe(model, example, mode, watch)
+    return observe(model, example, mode, watch, training=training)
 
 
 def _prepare(
@@ -255,7 +282,7 @@ def _rule_of(module: nn.Module, path: str, plan: Plan, called: set[str]) -> Rule
             raise FailedRunError(path, RefusalError(reason, advice))
     known = next((c for c in type(module).__mro__ if c in RULES or c in UNCHANGED), None)
     if path in called and (known or is_leaf(module)) and not isinstance(module, nn.Sequential):
-        return _rule_by_trial(known, plan.plain.of(path)[0].inputs)
+        return _rule_by_trial(known, plan.of(path)[0].inputs)
     return None
 
 

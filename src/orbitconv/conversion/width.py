@@ -8,7 +8,7 @@ whose channels are those of the output keep them.
 import copy
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal
 
 import torch
@@ -19,10 +19,12 @@ from orbitconv.conversion.observation import (
     FailedRunError,
     as_arguments,
     observe,
+    observe_branches,
     replace_modules,
     tensors_in,
 )
 from orbitconv.conversion.rules import base_rule, is_leaf
+from orbitconv.metrics.outputs import select
 
 Width = float | Literal["channels", "params", "compute"]
 """A number to multiply the widths of hidden layers with; 1 for `"channels"`; or what shall be as large as before."""
@@ -32,12 +34,13 @@ _CLOSE = 0.02
 _Weighted = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 
 
-def output_layers(model: nn.Module, example: Example) -> set[str]:
+def output_layers(model: nn.Module, example: Example, places: Collection[str] | None = None) -> set[str]:
     """Layers, and parameters, whose channels are those of the output: no other layer stands between.
 
     Args:
         model: Plain network.
         example: What it is called with.
+        places: Places of the tensors of the output that count; by default all, and those of training mode.
 
     Returns:
         Their paths.
@@ -53,8 +56,13 @@ def output_layers(model: nn.Module, example: Example) -> set[str]:
             module.register_forward_hook(mark)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     positional, named = as_arguments(example)
-    output = model(*positional, **named)
-    waiting, seen, found = [x.grad_fn for x in tensors_in(output) if x.grad_fn is not None], set(), set()
+    tensors = select(model(*positional, **named), None, "convert")
+    outputs = [x for place, x in tensors.items() if places is None or place in places]
+    if places is None and observe_branches(model, example, observe(model, example)) is not None:
+        for module in model.modules():
+            module.training = not is_leaf(module)
+        outputs += tensors_in(model(*positional, **named))
+    waiting, seen, found = [x.grad_fn for x in outputs if x.grad_fn is not None], set(), set()
     while waiting:
         node = waiting.pop()
         if node in made:
@@ -85,6 +93,7 @@ def narrowed(model: nn.Module, example: Example, factor: float) -> nn.Module:
     if factor == 1:
         return model
     fixed, before = output_layers(model, example), observe(model, example)
+    branches = observe_branches(model, example, before)
     share = _Share(model, factor)
     model = copy.deepcopy(model)
     pending: dict[nn.Module, nn.Module] = {}
@@ -101,6 +110,8 @@ def narrowed(model: nn.Module, example: Example, factor: float) -> nn.Module:
     model = replace_modules(model, pending)
     try:
         after = observe(model, example)
+        if branches is not None:
+            observe(model, example, training=True)
     except FailedRunError as error:
         raise ValueError(
             f"convert cannot change the widths of this network: {error.path or 'the network'} fails ({error}). Take "

@@ -95,6 +95,11 @@ class FlatLayer(nn.Module):
             self.in_channels = layer.in_channels * (1 if self.lifts else order)
             self.out_channels = layer.out_channels * (1 if pool else order)
 
+    def keep_group(self) -> None:
+        """Do not pool the group axis of the output."""
+        if self.pool:
+            self.pool, self.out_channels = False, self.out_channels * self.order
+
     @property
     def weight(self) -> Tensor:
         """Parameters of the layer, for code that asks for their dtype or device."""
@@ -127,6 +132,11 @@ class FlatLinear(nn.Module):
         self.order = mixing.group.order
         self.in_features = mixing.in_channels * self.order
         self.out_features = mixing.out_channels * (1 if pool else self.order)
+
+    def keep_group(self) -> None:
+        """Do not pool the group axis of the output."""
+        if self.pool:
+            self.pool, self.out_features = False, self.out_features * self.order
 
     @property
     def weight(self) -> Tensor:
