@@ -14,6 +14,8 @@ from orbitconv.conversion import Converted
 from orbitconv.metrics.outputs import select
 from orbitconv.nn import fold
 
+_TOLERANCE = 1e-3  # of single layers, in float32; a lost turn is a matter of percents
+
 
 def turned_error(network: nn.Module, x: Tensor) -> float:
     """Largest relative difference that a quarter turn makes in any tensor of the output."""
@@ -81,12 +83,33 @@ def measure_c4(name: str) -> dict[str, Any]:
     single = settle(network.float(), x)
     row["float32"] = turned_error(single, x)
     row |= twins(single, x)
+    row["promise"] = promise(single, x[:1])
     double = copy.deepcopy(network).double().eval()
     row["float64"] = turned_error(double, x.double())
     train_a_step(double, x.double())
     row["float64_after_step"] = turned_error(double, x.double())
     row["float32_after_step"] = turned_error(double.float(), x)
+    row["promise_as_it_is"] = promise(settle(orbitconv.convert(plain, "c4", example=images(shape)), x), x[:1])
     return row | {"seconds": round(time.perf_counter() - started, 1)}
+
+
+def promise(network: Converted, x: Tensor) -> dict[str, Any]:
+    """What the report says and what `check` measures: whether turns are exact, and the first layer that loses them."""
+    found = orbitconv.check(network, x, network.group, tolerance=_TOLERANCE)
+    first = found.losses[0].path.removeprefix("network").removeprefix(".") if found.losses else ""
+    said = network.report.first_lost
+    return {
+        "says_exact": network.report.is_exact, "is_exact": found.is_exact, "first_lost": said.path if said else "",
+        "first_measured": first.removesuffix(".layer").removesuffix(".main").removesuffix(".module"),
+        "error": found.error, "losses": len(found.losses),
+    }  # fmt: skip
+
+
+def is_kept(found: dict[str, Any]) -> bool:
+    """Whether a promise is that of the measurement."""
+    return found["says_exact"] == found["is_exact"] == (not found["losses"]) and (
+        found["first_lost"] == found["first_measured"]
+    )
 
 
 def twins(network: Converted, x: Tensor) -> dict[str, Any]:
@@ -96,12 +119,20 @@ def twins(network: Converted, x: Tensor) -> dict[str, Any]:
     row: dict[str, Any] = {}
     plain = network.plain()
     row["plain"] = difference(expected, plain(x))
-    for way, make in (("fold", lambda: fold(network)), ("export", lambda: exported(plain, x))):
+    for way, make in (("fold", lambda: folded(network, x)), ("export", lambda: exported(plain, x))):
         try:
             row[way] = difference(expected, make()(x))
         except Exception as error:
             row[way] = f"{type(error).__name__}: {str(error).partition('. ')[0][:160]}"
     return row
+
+
+def folded(network: Converted, x: Tensor) -> nn.Module:
+    """The folded twin; where the forward branches, as it goes on the example."""
+    try:
+        return fold(network)
+    except ValueError:
+        return fold(network, example=x)
 
 
 def exported(plain: nn.Module, x: Tensor) -> nn.Module:

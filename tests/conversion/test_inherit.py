@@ -56,8 +56,19 @@ def test_the_report_says_how_much_of_the_filters_the_basis_holds():
     assert spectral.inherited["blocks.1.short.0"] == pytest.approx(1)
 
 
-def test_fresh_filters_forget_the_statistics_of_norms():
+def test_a_fresh_network_holds_nothing_of_what_was_learned():
     torch.manual_seed(0)
-    plain = settled(TinyResNet())
-    network = orbitconv.convert(plain, "c4", example=torch.randn(1, 3, 13, 13, dtype=torch.float64))
-    assert float(network.network.stem[1].layer.running_mean.abs().max()) == 0
+    plain = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.PReLU(4), nn.Conv2d(4, 4, 1), nn.InstanceNorm2d(4, affine=True),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LayerNorm(4), nn.Linear(4, 1), nn.Linear(1, 2),
+    )  # fmt: skip
+    plain, x = settled(plain), torch.randn(1, 3, 13, 13, dtype=torch.float64)
+    for values in plain.parameters():
+        torch.nn.init.constant_(values, 7.0)
+    network = orbitconv.convert(plain, "c4", example=x)
+    assert not any(bool((values == 7).any()) for values in network.parameters())
+    assert float(network.network[1].layer.running_mean.abs().max()) == 0
+    assert bool((network.network[1].layer.weight == 1).all())
+    assert bool((network.network[2].module.weight == 0.25).all())
+    inherited = orbitconv.convert(plain, "c4", example=x, weights="inherit")
+    assert bool((inherited.network[1].layer.weight == 7).all())

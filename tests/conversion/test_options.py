@@ -67,3 +67,21 @@ def test_a_transposed_convolution_takes_the_wanted_size_by_name():
             return self.up(F.relu(self.down(x)), output_size=x.shape[-2:])
 
     assert orbitconv.convert(Up(), "c4", "exact", example=X)(X).shape == (2, 2, 8, 8)
+
+
+class DropPath(nn.Module):
+    """Leave out whole samples while the network trains."""
+
+    def forward(self, x):
+        return x * (torch.rand(len(x), 1, 1, 1) < 0.5).to(x) if self.training else x
+
+
+def test_what_drops_samples_drops_all_group_elements_of_a_sample():
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Conv2d(1, 4, 3), DropPath(), nn.Tanh())
+    network = orbitconv.convert(plain, "c4", "exact", example=X, output="equivariant").train()
+    assert network.report.of("1").kind == "unchanged"
+    with torch.no_grad():
+        left_out = (network(X.expand(-1, 1, -1, -1).repeat(16, 1, 1, 1)).abs().amax((3, 4)) == 0).flatten(1)
+    assert bool((left_out.all(1) == left_out.any(1)).all())
+    assert 0 < int(left_out[:, 0].sum()) < len(left_out)

@@ -36,9 +36,58 @@ class ValueHead(nn.Module):
         return self.value(self.plane(torch.tanh(self.first(x))).flatten(1))
 
 
+class StridedValueHead(ValueHead):
+    """The same behind a stride, for which no size of images near the example is exact."""
+
+    def __init__(self, places=25):
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(1, 8, 3, 2, 1), nn.MaxPool2d(2, 1), nn.ConstantPad2d((0, 1, 0, 1), 0.0))
+        self.value = nn.Linear(places, 3)
+
+
 class Coordinates(nn.Module):
     def forward(self, x):
         return torch.cat([x, torch.linspace(-1, 1, x.shape[-1]).to(x).expand_as(x)], 1)
+
+
+class CoordinateAttention(nn.Module):
+    """Gates of rows and of columns, each with weights of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows, self.columns = nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 1)
+
+    def forward(self, x):
+        rows, columns = self.rows(x.mean(3, keepdim=True)), self.columns(x.mean(2, keepdim=True))
+        return x * torch.sigmoid(rows) * torch.sigmoid(columns)
+
+
+class Mirrored(nn.Module):
+    """A mirror image of the features, added."""
+
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.Conv2d(8, 8, 1)
+
+    def forward(self, x):
+        return x + 0.5 * self.mix(x).flip(3)
+
+
+class Sampled(Mirrored):
+    """Pixels moved to the right."""
+
+    def forward(self, x):
+        x = self.mix(x)
+        shift = torch.tensor([[[1.0, 0.0, 0.3], [0.0, 1.0, 0.0]]]).to(x).expand(len(x), -1, -1)
+        grid = F.affine_grid(shift, list(x.shape), align_corners=False)
+        return F.grid_sample(x, grid, align_corners=False)
+
+
+class Means(nn.Module):
+    """Rows first, then columns: the mean of all pixels."""
+
+    def forward(self, x):
+        return x.mean(3, keepdim=True).mean(2, keepdim=True)
 
 
 class ZeroConv(nn.Conv2d):
@@ -61,6 +110,7 @@ def chain(*layers: nn.Module, channels: int = 1) -> nn.Module:
     [
         (Sliced(), "second"),
         (ValueHead(), "value"),
+        (StridedValueHead(), "value"),
         (chain(Coordinates(), channels=2), "0"),
         (chain(conv(1, 8), nn.Tanh(), ZeroConv(), channels=8), "2"),
     ],
@@ -71,6 +121,37 @@ def test_what_fixes_positions_is_refused_by_its_path(plain, path):
     kept = orbitconv.convert(plain, "c4", "exact", example=X, strict=False)
     assert not kept.report.is_exact
     assert kept.report.exact_sizes == ()
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("part", [CoordinateAttention, Mirrored, Sampled])
+def test_functions_that_fix_directions_are_refused_behind_strides_too(part, stride):
+    torch.manual_seed(0)
+    first = [nn.Conv2d(1, 8, 3, stride, 1), nn.Tanh(), nn.MaxPool2d(2, 2, 1), part()]
+    plain = nn.Sequential(*first, conv(8, 8), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    x = X[..., :8, :8]
+    with pytest.raises(ValueError, match=r"convert cannot keep the turn at '3"):
+        orbitconv.convert(plain, "c4", "exact", example=x)
+    kept = orbitconv.convert(plain, "c4", "exact", example=x, strict=False).report
+    assert any(loss.path.startswith("3") for loss in kept.lost)
+
+
+def test_a_mean_of_rows_then_of_columns_is_exact():
+    report = orbitconv.convert(nn.Sequential(conv(1, 8), nn.Tanh(), Means(), conv(8, 2, 1)), "c4", example=X).report
+    assert report.is_exact
+
+
+@pytest.mark.parametrize(("group", "exact"), [("c2", True), ("d2", True), ("c4", False)])
+@pytest.mark.parametrize(
+    "part", [nn.AvgPool2d((1, 3), 1, (0, 1)), nn.AdaptiveAvgPool2d((None, 1)), nn.Conv2d(8, 8, 3, (1, 2), 1)]
+)
+def test_what_treats_rows_otherwise_than_columns_keeps_half_turns(part, group, exact):
+    torch.manual_seed(0)
+    plain = nn.Sequential(conv(1, 8), nn.Tanh(), part, nn.Tanh(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    network = orbitconv.convert(plain, group, "exact", example=X)
+    assert network.report.is_exact is exact
+    assert orbitconv.check(network.double(), X.double(), group).is_exact is exact
+    assert ("Half turns are exact" in str(network.report)) is exact
 
 
 class Resized(nn.Module):

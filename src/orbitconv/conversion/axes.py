@@ -30,12 +30,14 @@ class Factor:
         channels: Whether it counts channels.
         last: Whether the group stands behind it, or would: for channels that were divided, only the inner part.
         group: Whether it is the group itself.
+        places: Whether it counts rows or columns of a plane.
     """
 
     size: int
     channels: bool = False
     last: bool = False
     group: bool = False
+    places: bool = False
 
 
 Axes = tuple[tuple[Factor, ...], ...]
@@ -56,10 +58,12 @@ class Disorder:
     Args:
         reason: What is wrong, as a sentence.
         inner: How many numbers there are for each channel and element in a row.
+        always: Whether it is wrong for planar features too.
     """
 
     reason: str
     inner: int
+    always: bool = False
 
 
 def disorder(axes: Axes) -> Disorder | None:
@@ -82,6 +86,21 @@ def disorder(axes: Axes) -> Disorder | None:
         if not long[-1].last:
             return Disorder("it gets channels that a view has shuffled, in an order that takes the group apart.", inner)
     return None
+
+
+def flattened_places(axes: Axes) -> Disorder | None:
+    """What is wrong with places of a plane along the last axis, which a linear layer mixes.
+
+    Args:
+        axes: The axes of a tensor.
+
+    Returns:
+        What is wrong; None if the last axis holds none.
+    """
+    count = math.prod(factor.size for factor in axes[-1] if factor.places)
+    if count == 1:
+        return None
+    return Disorder(f"it mixes {count} pixels of a plane, which fixes positions.", 1, always=True)
 
 
 class AxesMode(TorchDispatchMode):
@@ -143,7 +162,7 @@ class AxesMode(TorchDispatchMode):
     def _after(self, operation: Any, args: Any, known: list[Tensor], y: Tensor) -> Axes | None:
         """The axes of a result."""
         if operation is aten.convolution and y.ndim == 4:
-            return ((Factor(len(y)),), channel_axis(y.shape[1], self.order), *((Factor(s),) for s in y.shape[2:]))
+            return ((Factor(len(y)),), channel_axis(y.shape[1], self.order), *_planes(y))
         if not known:
             return None
         axes = self._known[id(known[0])][1]
@@ -165,7 +184,11 @@ class AxesMode(TorchDispatchMode):
         if operation in _CUTS and y.ndim == len(axes):
             return _cut(axes, y, self.order)
         if operation in _PLANEWISE and y.ndim == len(axes):
-            return (*axes[:2], *((Factor(side),) for side in y.shape[2:]))
+            kept = tuple(
+                f if math.prod(one.size for one in f) == s else (Factor(s),)
+                for f, s in zip(axes, y.shape[:2], strict=False)
+            )
+            return (*kept, *_planes(y))
         return None
 
     def _regrouped(self, axes: Axes, y: Tensor) -> Axes | None:
@@ -176,6 +199,11 @@ class AxesMode(TorchDispatchMode):
                 f"a view to {tuple(y.shape)} puts a part of the group into one place and the rest into another.",
                 "Look for literal numbers of channels, as attention heads have, that the group does not divide.",
             ) from None
+
+
+def _planes(y: Tensor) -> Axes:
+    """Rows and columns of a tensor of planes."""
+    return tuple((Factor(side, places=True),) for side in y.shape[2:])
 
 
 class CutGroupError(Exception):
@@ -200,7 +228,8 @@ def _cut(axes: Axes, y: Tensor, order: int) -> Axes | None:
             ordinary = all(factor.channels for factor in factors) and factors[-1].last
             if any(factor.channels for factor in factors) and (not ordinary or y.shape[dim] % order):
                 return None
-            made[dim] = channel_axis(y.shape[dim], order) if ordinary else (Factor(y.shape[dim]),)
+            rest = Factor(y.shape[dim], places=any(factor.places for factor in factors))
+            made[dim] = channel_axis(y.shape[dim], order) if ordinary else (rest,)
     return tuple(made)
 
 
@@ -231,8 +260,8 @@ def regroup(axes: Axes, shape: tuple[int, ...]) -> Axes | None:
                 own.append(factor)
                 rest //= factor.size
             elif factor.size % rest == 0 and not factor.group:
-                own.append(Factor(rest, factor.channels))
-                waiting.insert(0, Factor(factor.size // rest, factor.channels, factor.last))
+                own.append(Factor(rest, factor.channels, places=factor.places))
+                waiting.insert(0, Factor(factor.size // rest, factor.channels, factor.last, places=factor.places))
                 rest = 1
             elif has_group and factor.channels:
                 raise CutGroupError

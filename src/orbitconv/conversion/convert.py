@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from orbitconv.conversion.axes import AxesMode, Disorder, disorder
+from orbitconv.conversion.axes import AxesMode, Disorder, disorder, flattened_places
 from orbitconv.conversion.bases import BasisChoice, KernelSizes
 from orbitconv.conversion.converted import Converted
 from orbitconv.conversion.exchange import exchange, find_losses
-from orbitconv.conversion.inherit import forget_statistics, inherit_weights, input_moments
-from orbitconv.conversion.measuring import exact_sizes, multiply_adds_of
+from orbitconv.conversion.inherit import begin_anew, inherit_weights, input_moments
+from orbitconv.conversion.measuring import exact_sizes, multiply_adds_of, small_exact_size
 from orbitconv.conversion.observation import (
     Example,
     FailedRunError,
@@ -79,9 +79,10 @@ def convert(
             `"mean"`.
         exact: Whether to exchange layers that lose quarter turns at the size of the example: strides for blur pooling,
             fixed heads for means of all pixels, output padding and padding on one side for symmetric layers.
-        weights: None for fresh filters; `"inherit"` to start from those of the model (`orbitconv.conversion.inherit`),
-            as the mean or maximum over turned copies of it. The projection on the basis is made on the example, which
-            should then be a batch of real images.
+        weights: None for a fresh network: filters, biases, affine weights, slopes and statistics of layers begin anew,
+            and only parameters that modules of your own hold keep their values; `"inherit"` to start from those of the
+            model (`orbitconv.conversion.inherit`), as the mean or maximum over turned copies of it. The projection on
+            the basis is made on the example, which should then be a batch of real images.
         strict: Whether to refuse a network with a module that cannot be converted. If not, the module stays plain, its
             input is pooled over the group, and equivariance ends there; the report names it.
         replace: For classes with a forward of their own: a function from the module to plain layers of torch, which are
@@ -113,8 +114,9 @@ def convert(
     plain = _replaced(copy.deepcopy(model), replace or {})
     check_convolutions(_observe_plain(plain, example), plain)
     exchanged: dict[str, str] = {}
+    quarter = group.num_rotations % 4 == 0
     if exact:
-        plain, exchanged = exchange(plain, example)
+        plain, exchanged = exchange(plain, example, quarter=quarter)
     bases = KernelSizes(group, basis)
 
     def operate_on(network: nn.Module) -> Operated:
@@ -139,18 +141,41 @@ def convert(
     if weights == "inherit":
         shares = inherit_weights(made.entries, input_moments(plain, example))
     else:
-        forget_statistics(made.network)
+        begin_anew(made.entries)
     report = replace_fields(
-        _report(model, plain, made, example, bases), exchanged=exchanged, inherited=shares, width=factor
+        _report(model, plain, made, example, bases, quarter=quarter),
+        exchanged=exchanged,
+        inherited=shares,
+        width=factor,
     )
     network = Converted(made.network, made.outputs, group, report)
     inexact = inexact_basis(network)
     loss = inexact or broken_promise(network, example)
+    if loss is None and not network.report.exact_sizes and not _keeps_plain(made):
+        loss = _hidden_loss(plain, example, operate_on, network)
     if loss is not None:
         if strict and inexact is None:
             raise ValueError(_broken(loss))
         network = with_loss(network, loss)
     return network.train(model.training)
+
+
+def _hidden_loss(
+    plain: nn.Module, example: Example, operate_on: Callable[[nn.Module], "Operated"], network: Converted
+) -> LostTurn | None:
+    """What loses the turn beside strides and pools: measured on a twin that has these exchanged."""
+    quarter = network.group.num_rotations % 4 == 0
+    plain, exchanged = exchange(copy.deepcopy(plain), example, quarter=quarter)
+    side = small_exact_size(plain, example, quarter=quarter) if exchanged else None
+    if side is None:
+        return None
+    made = operate_on(plain)
+    return broken_promise(Converted(made.network, made.outputs, network.group, network.report), example, side)
+
+
+def _keeps_plain(made: "Operated") -> bool:
+    """Whether a module stays plain."""
+    return any(one.line.kind == "plain" for one in made.entries)
 
 
 def _broken(loss: LostTurn) -> str:
@@ -218,9 +243,10 @@ def _operate(
     """Exchange the layers of a copy; modules that refuse stay plain, one after the other, if that is allowed."""
     axes, disordered, kept = AxesMode(), dict[str, Disorder](), dict[str, str]()
 
-    def watch(path: str, _module: nn.Module, inputs: tuple[Any, ...]) -> None:
+    def watch(path: str, module: nn.Module, inputs: tuple[Any, ...]) -> None:
         known = [found for x in inputs if isinstance(x, Tensor) and (found := axes.of(x)) is not None]
-        found = [wrong for one in known if (wrong := disorder(one)) is not None]
+        looks = (disorder, flattened_places) if isinstance(module, nn.Linear) else (disorder,)
+        found = [wrong for one in known for look in looks if (wrong := look(one)) is not None]
         if found:
             disordered.setdefault(path, found[0])
 
@@ -263,17 +289,16 @@ def _outputs(runs: list[tuple[Any, Any]], output: OutputChoice, group: Group, po
 
 
 def _report(
-    model: nn.Module, plain: nn.Module, made: Operated, example: Example, bases: KernelSizes
+    model: nn.Module, plain: nn.Module, made: Operated, example: Example, bases: KernelSizes, *, quarter: bool
 ) -> ConversionReport:
     """What became of the network."""
     entries, network = made.entries, made.network
-    losses, seen = find_losses(plain, example)
+    losses, seen = find_losses(plain, example, quarter=quarter)
     order = {call.path: index for index, call in reversed(list(enumerate(seen.calls)))}
     lost = [LostTurn(loss.path, loss.reason) for loss in losses]
     lost += [LostTurn(one.line.path, one.line.note) for one in entries if one.line.kind == "plain"]
     lost.sort(key=lambda one: order.get(one.path, len(order)))
-    kept = any(one.line.kind == "plain" for one in entries)
-    sizes, tried = exact_sizes(plain, example)
+    sizes, tried = exact_sizes(plain, example, quarter=quarter)
     images = [x for x in tensors_in(as_arguments(example)) if x.ndim == 4]
     return ConversionReport(
         group=bases.group.name,
@@ -281,7 +306,7 @@ def _report(
         size=(images[0].shape[2], images[0].shape[3]) if images else None,
         lines=tuple(one.line for one in entries),
         lost=tuple(lost),
-        exact_sizes=() if kept else sizes,
+        exact_sizes=() if _keeps_plain(made) else sizes,
         tried_sizes=tried,
         parameters=(count_parameters(model), count_parameters(network)),
         multiply_adds=(multiply_adds_of(model, example), multiply_adds_of(network, example)),

@@ -46,19 +46,20 @@ class Exchanged(nn.Module):
         return self.after(self.main(self.before(x)))
 
 
-def exchange(model: nn.Module, example: Example) -> tuple[nn.Module, dict[str, str]]:
+def exchange(model: nn.Module, example: Example, *, quarter: bool = True) -> tuple[nn.Module, dict[str, str]]:
     """Exchange the layers that lose a quarter turn on the example.
 
     Args:
         model: Plain network; changed in place.
         example: What it is called with.
+        quarter: Whether quarter turns count; if not, half turns.
 
     Returns:
         The network, and what was exchanged for what, by path.
     """
     told: dict[str, str] = {}
     for _ in range(_PASSES):
-        losses, seen = find_losses(model, example)
+        losses, seen = find_losses(model, example, quarter=quarter)
         modules, done = dict(model.named_modules()), {}
         for path in _candidates(losses, modules):
             sizes = [call for call in seen.of(path) if call.inputs and call.inputs[0] is not None]
@@ -72,33 +73,37 @@ def exchange(model: nn.Module, example: Example) -> tuple[nn.Module, dict[str, s
     return model, told
 
 
-def find_losses(model: nn.Module, example: Example) -> tuple[list[Loss], Observation]:
+def find_losses(model: nn.Module, example: Example, *, quarter: bool = True) -> tuple[list[Loss], Observation]:
     """Where a network loses a quarter turn of the example.
 
     Args:
         model: Any network.
         example: What it is called with.
+        quarter: Whether quarter turns count; if not, half turns.
 
     Returns:
-        Losses in the order of execution, one for each module, and what the modules were given.
+        Losses in the order of execution, one for each module, and what the modules were given. If none is certain,
+        those that are not are left out: they are for a measurement to find.
     """
     modes: list[GridMode] = []
 
     def mode(inside: list[str]) -> GridMode:
-        modes.append(GridMode(inside))
+        modes.append(GridMode(inside, quarter=quarter))
         return modes[-1]
 
     seen = observe(model, example, mode)
     first: dict[str, Loss] = {}
     for loss in modes[0].losses:
-        first.setdefault(loss.path, loss)
-    return list(first.values()), seen
+        if loss.path not in first or (loss.is_certain and not first[loss.path].is_certain):
+            first[loss.path] = loss
+    is_certain = any(loss.is_certain for loss in first.values())
+    return list(first.values()) if is_certain else [], seen
 
 
 def _candidates(losses: list[Loss], modules: Mapping[str, nn.Module]) -> list[str]:
     """Layers to exchange: those that lose the turn, and strided ones after padding that a forward does for them."""
     paths = []
-    for loss in losses:
+    for loss in (one for one in losses if one.is_certain):
         if base_rule(modules[loss.path]) in _EXCHANGES:
             paths.append(loss.path)
         elif "pad" in loss.operation:

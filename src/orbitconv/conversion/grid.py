@@ -24,11 +24,14 @@ class Loss:
         path: Module that calls it; "" for the network itself.
         reason: What moves the centre.
         operation: Name of the operation.
+        is_certain: Whether it moves the centre for certain. Others may be made good by what follows, as the means of
+            rows and of columns are by their sum; only a measurement tells.
     """
 
     path: str
     reason: str
     operation: str
+    is_certain: bool = True
 
 
 class GridMode(TorchDispatchMode):
@@ -36,19 +39,26 @@ class GridMode(TorchDispatchMode):
 
     Args:
         inside: Paths of the modules that are being called, outermost first.
+        quarter: Whether quarter turns count, which swap rows and columns; half turns do not.
     """
 
-    def __init__(self, inside: list[str]) -> None:
+    def __init__(self, inside: list[str], *, quarter: bool = True) -> None:
         super().__init__()
         self.inside = inside
+        self.tables = [(_LOOKS, True), (_SUSPECTS, False)]
+        if quarter:
+            self.tables += [(_QUARTER_LOOKS, True), (_QUARTER_SUSPECTS, False)]
         self.losses: list[Loss] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
-        look = _LOOKS.get(func.overloadpacket)
-        reason = look(args, kwargs or {}, output) if look is not None else None
-        if reason:
-            self.losses.append(Loss(self.inside[-1] if self.inside else "", reason, str(func.overloadpacket)))
+        for looks, certain in self.tables:
+            look = looks.get(func.overloadpacket)
+            reason = look(args, kwargs or {}, output) if look is not None else None
+            if reason:
+                path = self.inside[-1] if self.inside else ""
+                self.losses.append(Loss(path, reason, str(func.overloadpacket), certain))
+                break
         return output
 
 
@@ -84,41 +94,44 @@ def _convolution(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG0
         return None
     if transposed:
         return f"output padding of {max(added)} pixels on one side" if any(added) else None
-    kernel, dilation, padding = tuple(weight.shape[-2:]), _two(dilation), _two(padding)
-    height, width = (2 * p - d * (k - 1) for p, d, k in zip(padding, dilation, kernel, strict=True))
-    wrong = _window(x, y, kernel, _two(steps), padding, dilation, "a kernel")
-    if wrong is None and isinstance(weight, nn.Parameter):  # fixed filters work along one axis, then along the other
-        wrong = _uneven(x, "a kernel", _two(steps), dilation, (height, width))
-    return wrong
+    return _window(x, y, tuple(weight.shape[-2:]), _two(steps), _two(padding), _two(dilation), "a kernel")
 
 
-def _pool(
-    x: Tensor,
-    y: Tensor,
-    sides: tuple[int, int],
-    steps: tuple[int, int],
-    padding: tuple[int, int],
-    dilation: tuple[int, int],
-) -> str | None:
-    """Windows of a size, stride, padding and dilation."""
-    return _window(x, y, sides, steps, padding, dilation, "a pool") or _uneven(
-        x, "a pool", sides, steps, padding, dilation
-    )
+def _uneven_convolution(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG001
+    x, weight, _, steps, padding, dilation, transposed, *_ = args
+    if x.ndim != 4 or transposed or not isinstance(weight, nn.Parameter):
+        return None  # fixed filters work along one axis, then along the other
+    dilation = _two(dilation)
+    margins = [2 * p - d * (k - 1) for p, d, k in zip(_two(padding), dilation, weight.shape[-2:], strict=True)]
+    return _uneven(x, "a kernel", _two(steps), dilation, (margins[0], margins[1]))
+
+
+Pair = tuple[int, int]
+
+
+def _pool_options(args: Any, *, dilated: bool) -> tuple[Pair, Pair, Pair, Pair]:
+    """Size, stride, padding and dilation of the windows of a pool."""
+    _, kernel, *rest = args
+    steps, padding, dilation = (rest[i] if len(rest) > i else None for i in range(3))
+    sides = _two(kernel)
+    return sides, _two(steps, sides), _two(padding, (0, 0)), _two(dilation if dilated else None, (1, 1))
 
 
 def _max_pool(args: Any, kwargs: Any, output: Any) -> str | None:  # noqa: ARG001
     y = output[0] if isinstance(output, tuple) else output
-    x, kernel, *rest = args
-    steps, padding, dilation = (rest[i] if len(rest) > i else None for i in range(3))
-    sides = _two(kernel)
-    return _pool(x, y, sides, _two(steps, sides), _two(padding, (0, 0)), _two(dilation, (1, 1)))
+    return _window(args[0], y, *_pool_options(args, dilated=True), "a pool")
+
+
+def _uneven_max_pool(args: Any, kwargs: Any, output: Any) -> str | None:  # noqa: ARG001
+    return _uneven(args[0], "a pool", *_pool_options(args, dilated=True))
 
 
 def _avg_pool(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG001
-    x, kernel, *rest = args
-    steps, padding = (rest[i] if len(rest) > i else None for i in range(2))
-    sides = _two(kernel)
-    return _pool(x, y, sides, _two(steps, sides), _two(padding, (0, 0)), (1, 1))
+    return _window(args[0], y, *_pool_options(args, dilated=False), "a pool")
+
+
+def _uneven_avg_pool(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG001
+    return _uneven(args[0], "a pool", *_pool_options(args, dilated=False))
 
 
 def _pad(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG001
@@ -174,11 +187,51 @@ def _roll(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG001
     return "pixels rolled along an axis" if y.ndim == 4 and any(args[1]) else None
 
 
+def _is_plane(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.ndim == 4 and min(x.shape[-2:]) > 1
+
+
+def _dims(x: Tensor, dims: Any) -> set[int]:
+    """Axes that an operation works along."""
+    given = range(x.ndim) if dims is None or dims == [] else dims if isinstance(dims, list | tuple) else [dims]
+    return {int(dim) % x.ndim for dim in given}
+
+
+def _reduction(args: Any, kwargs: Any, y: Any) -> str | None:  # noqa: ARG001
+    x, dims = args[0], args[1] if len(args) > 1 else kwargs.get("dim")
+    if not _is_plane(x) or x.shape[-2] != x.shape[-1] or len(_dims(x, dims) & {2, 3}) != 1:
+        return None
+    return "rows and columns by themselves, of which a quarter turn makes columns and rows"
+
+
+def _flip(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG001
+    return "a mirror along one axis" if _is_plane(y) and len(_dims(y, args[1]) & {2, 3}) == 1 else None
+
+
+def _select(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG001
+    x, dim, index = args
+    side = x.shape[dim]
+    if not _is_plane(x) or dim % x.ndim < 2 or 2 * (index % side) + 1 == side:
+        return None
+    return f"pixel {index % side} of {side}"
+
+
+def _cumulative(args: Any, kwargs: Any, y: Any) -> str | None:  # noqa: ARG001
+    x = args[0]
+    return "a sum from one border on" if _is_plane(x) and args[1] % x.ndim > 1 else None
+
+
+def _sample(args: Any, kwargs: Any, y: Tensor) -> str:  # noqa: ARG001
+    return "pixels at coordinates of the forward's own"
+
+
 def _shuffle(args: Any, kwargs: Any, y: Tensor) -> str:  # noqa: ARG001
     return "channels in a fixed order as pixels, or pixels as channels"
 
 
-_LOOKS: Mapping[Any, Callable[[Any, Any, Any], str | None]] = {
+Look = Callable[[Any, Any, Any], str | None]
+
+_LOOKS: Mapping[Any, Look] = {
     aten.convolution: _convolution,
     aten.max_pool2d_with_indices: _max_pool,
     aten.max_pool2d: _max_pool,
@@ -193,10 +246,32 @@ _LOOKS: Mapping[Any, Callable[[Any, Any, Any], str | None]] = {
     aten._upsample_bilinear2d_aa: _interpolation,  # noqa: SLF001
     aten.upsample_bicubic2d: _interpolation,
     aten._upsample_bicubic2d_aa: _interpolation,  # noqa: SLF001
-    aten._adaptive_avg_pool2d: _adaptive,  # noqa: SLF001
-    aten.adaptive_max_pool2d: _adaptive,
     aten.pixel_shuffle: _shuffle,
     aten.pixel_unshuffle: _shuffle,
     aten.slice: _slice,
     aten.roll: _roll,
 }
+"""What moves the centre of the grid, for half turns and quarter turns alike."""
+
+_QUARTER_LOOKS: Mapping[Any, Look] = {
+    aten.convolution: _uneven_convolution,
+    aten.max_pool2d_with_indices: _uneven_max_pool,
+    aten.max_pool2d: _uneven_max_pool,
+    aten.mkldnn_max_pool2d: _uneven_max_pool,
+    aten.avg_pool2d: _uneven_avg_pool,
+    aten._adaptive_avg_pool2d: _adaptive,  # noqa: SLF001
+    aten.adaptive_max_pool2d: _adaptive,
+}
+"""What treats rows otherwise than columns."""
+
+_SUSPECTS: Mapping[Any, Look] = {
+    aten.flip: _flip,
+    aten.select: _select,
+    aten.cumsum: _cumulative,
+    aten.cumprod: _cumulative,
+    aten.grid_sampler_2d: _sample,
+}
+_QUARTER_SUSPECTS: Mapping[Any, Look] = dict.fromkeys(
+    (aten.mean, aten.sum, aten.amax, aten.amin, aten.max, aten.min, aten.var, aten.std, aten.logsumexp), _reduction
+)
+"""What may move the centre, unless what follows makes it good."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from orbitconv.bases.exact import pixel_atoms
 from orbitconv.conversion.observation import Example, observe
-from orbitconv.conversion.surgery import Entry
+from orbitconv.conversion.surgery import NEVER_CALLED, Entry
 from orbitconv.nn import BasisConv2d
 from orbitconv.nn.flat import FlatLayer, FlatLinear
 
@@ -122,13 +122,23 @@ def _copy_bias(layer: BasisConv2d, plain: Any) -> None:
         layer.bias.copy_(plain.bias)
 
 
-def forget_statistics(network: nn.Module) -> None:
-    """Reset the running statistics of norms, which are those of other filters.
+def begin_anew(entries: Sequence[Entry]) -> None:
+    """Reset what other layers than convolutions took over from the plain network, which belongs to other filters.
+
+    Affine weights, slopes and running statistics begin as their classes begin them (`reset_parameters`,
+    `reset_running_stats`), those of modules of users too if they have such a method. Other parameters of users, such as
+    a layer scale, keep their values: only their author knows how they begin. So do modules that stay plain or are never
+    called.
 
     Args:
-        network: The converted network; changed in place.
+        entries: Plain and new modules; the new ones are changed in place.
     """
-    for module in network.modules():
-        reset: Callable[[], None] | None = getattr(module, "reset_running_stats", None)
-        if reset is not None:
-            reset()
+    for entry in entries:
+        if entry.line.kind in {"plain", "repeated"} or entry.line.note == NEVER_CALLED:
+            continue
+        for module in entry.now.modules():
+            for name in ("reset_parameters", "reset_running_stats"):
+                reset: Callable[[], None] | None = getattr(module, name, None)
+                if reset is not None and not isinstance(module, BasisConv2d):
+                    reset()
+                    break

@@ -13,6 +13,7 @@ from orbitconv.conversion.refusals import is_image
 from orbitconv.models.tracing import Tracer
 
 _AROUND = range(-2, 3)
+_SMALL = (48, 64, 96)
 
 
 def multiply_adds_of(network: nn.Module, example: Example) -> int | None:
@@ -39,12 +40,13 @@ def multiply_adds_of(network: nn.Module, example: Example) -> int | None:
     return tracer.multiply_adds
 
 
-def exact_sizes(plain: nn.Module, example: Example) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def exact_sizes(plain: nn.Module, example: Example, *, quarter: bool = True) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Sides of square images, about that of the example, at which a plain network keeps quarter turns.
 
     Args:
         plain: The network before its layers are converted; the conversion moves no pixels.
         example: What it is called with.
+        quarter: Whether quarter turns count; if not, half turns.
 
     Returns:
         The sides at which it does, and those that were tried; none if the example holds no square images.
@@ -55,12 +57,31 @@ def exact_sizes(plain: nn.Module, example: Example) -> tuple[tuple[int, ...], tu
     side = sides.pop()
     ghost = copy.deepcopy(plain).to("meta")
     tried = tuple(side + step for step in _AROUND if side + step > 0)
-    return tuple(one for one in tried if _keeps_turns(ghost, _on_meta(example, one))), tried
+    return tuple(one for one in tried if _keeps_turns(ghost, _on_meta(example, one), quarter=quarter)), tried
 
 
-def _keeps_turns(ghost: nn.Module, example: Example) -> bool:
+def small_exact_size(plain: nn.Module, example: Example, *, quarter: bool = True) -> int | None:
+    """A side of square images, the smallest of some, at which a plain network keeps quarter turns.
+
+    Args:
+        plain: As in `exact_sizes`.
+        example: What it is called with.
+        quarter: Whether quarter turns count; if not, half turns.
+
+    Returns:
+        The side, no larger than that of the example; None if there is none.
+    """
+    sides = {x.shape[2] for x in tensors_in(as_arguments(example)) if is_image(x)}
+    if len(sides) != 1:
+        return None
+    side, ghost = sides.pop(), copy.deepcopy(plain).to("meta")
+    tried = sorted({side, *(one for one in _SMALL if one < side)})
+    return next((one for one in tried if _keeps_turns(ghost, _on_meta(example, one), quarter=quarter)), None)
+
+
+def _keeps_turns(ghost: nn.Module, example: Example, *, quarter: bool) -> bool:
     try:
-        return not find_losses(ghost, example)[0]
+        return not find_losses(ghost, example, quarter=quarter)[0]
     except FailedRunError:
         return False
 

@@ -24,10 +24,7 @@ def keeps_turns(module: nn.Module, shapes: tuple[Shape | None, ...], *, channels
     """
     if not shapes or any(shape is None for shape in shapes):
         return False
-    trial, draw = copy.deepcopy(module).double().eval(), torch.Generator().manual_seed(0)
-    for one in trial.modules():  # of whoever watches the network
-        one._forward_hooks.clear()  # noqa: SLF001
-        one._forward_pre_hooks.clear()  # noqa: SLF001
+    trial, draw = _trial(module).double(), torch.Generator().manual_seed(0)
     with torch.no_grad():  # whatever training may make of them: filters and tables that begin at zero commute for now
         for values in trial.parameters():
             values.add_(torch.randn(values.shape, generator=draw, dtype=torch.float64).to(values) / 2)
@@ -45,6 +42,36 @@ def keeps_turns(module: nn.Module, shapes: tuple[Shape | None, ...], *, channels
     except Exception:  # a forward of others may raise anything
         return False
     return True
+
+
+def is_identity(module: nn.Module, shapes: tuple[Shape | None, ...]) -> bool:
+    """Whether a module returns its input in eval mode, as those do that drop or disturb features while they train.
+
+    Args:
+        module: The module.
+        shapes: Shapes of its inputs in the plain network; None for what is no tensor.
+
+    Returns:
+        False also where it does not run on random numbers.
+    """
+    if len(shapes) != 1 or shapes[0] is None:
+        return False
+    x = torch.randn(shapes[0], generator=torch.Generator().manual_seed(0))
+    try:
+        with torch.no_grad():
+            y = _trial(module)(x.clone())
+    except Exception:  # a forward of others may raise anything
+        return False
+    return isinstance(y, Tensor) and torch.equal(x, y)
+
+
+def _trial(module: nn.Module) -> nn.Module:
+    """A copy in eval mode, without the hooks of whoever watches the network."""
+    trial = copy.deepcopy(module).eval()
+    for one in trial.modules():
+        one._forward_hooks.clear()  # noqa: SLF001
+        one._forward_pre_hooks.clear()  # noqa: SLF001
+    return trial
 
 
 def _agree(a: Tensor, b: Tensor) -> bool:

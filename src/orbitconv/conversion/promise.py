@@ -25,18 +25,20 @@ from orbitconv.nn import BasisConv2d
 _TOLERANCES = {torch.float64: 1e-6, torch.float32: 1e-2}
 
 
-def broken_promise(network: Converted, example: Example) -> LostTurn | None:
+def broken_promise(network: Converted, example: Example, side: int | None = None) -> LostTurn | None:
     """Where an output does not turn with the image although the report says so.
 
     Args:
         network: The converted network, with its report.
         example: What it is called with.
+        side: Side of square images to measure with, instead of one that the report names.
 
     Returns:
         The first layer that loses the turn, or the network itself; None if the promise is kept, nothing exact is
         promised, or the network does not run on noise.
     """
     sides = network.report.size if network.report.is_exact else network.report.exact_sizes[:1] * 2
+    sides = sides if side is None else (side, side)
     if not sides:
         return None
     for dtype, tolerance in _TOLERANCES.items():

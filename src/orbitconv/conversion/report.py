@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
+from orbitconv.groups import parse_group
+
 Kind = Literal["lifting", "group", "linear", "norm", "each element", "unchanged", "repeated", "plain"]
 """What a module is after a conversion."""
 
@@ -53,9 +55,9 @@ class LostTurn:
 class ConversionReport:
     """What became of a network. Prints as a table.
 
-    The report promises: where `is_exact`, the network is exactly equivariant to the quarter turns (and mirrors) that
-    its group holds, on images of the size of the example, and on squares of `exact_sizes`. Turns between are as good as
-    the basis turns filters; `orbitconv.check` measures them.
+    The report promises: where `is_exact`, the network is exactly equivariant to the quarter or half turns (and mirrors)
+    that its group holds, on images of the size of the example, and on squares of `exact_sizes`. Turns between are as
+    good as the basis turns filters; `orbitconv.check` measures them.
 
     Args:
         group: Name of the group.
@@ -112,6 +114,12 @@ class ConversionReport:
                 return line
         raise KeyError(path)
 
+    @property
+    def turns(self) -> str:
+        """What is exact where the report says so: the turns of the group that map a grid of pixels to itself."""
+        rotations = parse_group(self.group.lower()).num_rotations
+        return "Quarter turns" if rotations % 4 == 0 else "Half turns" if rotations % 2 == 0 else "Turns by 0 degrees"
+
     def summary(self) -> str:
         """The facts in a few lines, without the modules."""
         counts = Counter(line.kind for line in self.lines)
@@ -120,10 +128,10 @@ class ConversionReport:
         text = [f"Converted for {self.group} with {self.basis}: {told}."]
         first = self.first_lost
         if first is None:
-            text.append(f"Quarter turns are exact on {size}.")
+            text.append(f"{self.turns} are exact on {size}.")
         else:
             text.append(
-                f"Quarter turns are not exact on {size}: first lost at {first.path or 'the network'}, {first.reason}."
+                f"{self.turns} are not exact on {size}: first lost at {first.path or 'the network'}, {first.reason}."
             )
         if self.tried_sizes:
             sizes = ", ".join(map(str, self.exact_sizes)) or "none"

@@ -24,7 +24,7 @@ from orbitconv.conversion.observation import (
     shape_of,
     tensors_in,
 )
-from orbitconv.conversion.probing import keeps_turns
+from orbitconv.conversion.probing import is_identity, keeps_turns
 from orbitconv.conversion.report import ReportLine
 from orbitconv.conversion.rules import (
     REFUSED,
@@ -39,6 +39,8 @@ from orbitconv.conversion.rules import (
     is_leaf,
 )
 from orbitconv.nn.flat import FlatLayer, FlatLinear, PooledBefore, RepeatElements
+
+NEVER_CALLED = "never called"
 
 _ORDER_ADVICE = (
     "Put a global pool (torch.nn.AdaptiveAvgPool2d(1)) before a linear layer, and a module of its own "
@@ -141,7 +143,8 @@ class _Pending(nn.Module):
     def _check_order(self, axes: tuple[int | None, ...]) -> None:
         """Refuse channels in an order that takes the group apart."""
         found = self.plan.disordered.get(self.path)
-        if found is not None and self.path not in self.plan.kept and any(axis is not None for axis in axes):
+        holds = found is not None and (found.always or any(axis is not None for axis in axes))
+        if found is not None and holds and self.path not in self.plan.kept:
             raise RefusalError(found.reason, _ORDER_ADVICE)
 
     def _make(self, axes: tuple[int | None, ...]) -> Made:
@@ -216,7 +219,7 @@ def operate(model: nn.Module, example: Example, plan: Plan) -> tuple[nn.Module, 
     finished: dict[nn.Module, nn.Module] = {}
     for waiting in pending.values():
         assert isinstance(waiting, _Pending)
-        made = waiting.made or Made(waiting.plain, "unchanged", "never called")
+        made = waiting.made or Made(waiting.plain, "unchanged", NEVER_CALLED)
         finished[waiting] = made.module
         was = type(waiting.plain).__name__
         line = ReportLine(waiting.path, was, made.kind, made.note)
@@ -304,6 +307,8 @@ def _rule_by_trial(known: type[nn.Module] | None, shapes: tuple[Shape | None, ..
     def rule(plain: nn.Module, axis: int | None, bases: KernelSizes) -> Made:
         if axis is None and not any(True for _ in plain.parameters()):
             return Made(plain, "unchanged", "its input is planar")
+        if not any(True for _ in plain.parameters()) and is_identity(plain, shapes):
+            return Made(plain, "unchanged", "the identity in eval mode")
         if not keeps_turns(plain, shapes, channels_last=axis == -1):
             name, kind = type(plain).__name__, f"a {known.__name__} with" if known else "a module with"
             raise RefusalError(
