@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parents[1] / "src" / "orbitconv"
 # A package imports from packages further left only.
 ORDER = (
     "_support", "records", "groups", "hexagonal", "bases", "data", "nn", "metrics", "figures", "testing", "learn",
-    "models", "conversion", "interop", "export", "saved", "learn_basis", "train", "prediction", "evaluation", "report",
-    "sweep", "show", "demo", "explorer", "cli", "__main__", "__init__",
+    "models", "conversion", "interop", "onnx_graph", "export", "saved", "learn_basis", "train", "prediction",
+    "evaluation", "report", "sweep", "show", "demo", "explorer", "cli", "__main__", "__init__",
 )  # fmt: skip
 MOST_MODULES = 20
 

@@ -9,6 +9,7 @@ import tyro
 from orbitconv._support.files import check_replaceable
 from orbitconv.cli.terminal import Terminal
 from orbitconv.export import FileFormat, export_model
+from orbitconv.onnx_graph import GraphOrder
 from orbitconv.train import TrainedNetwork, read_trained
 
 # Height and width where the file of a network does not tell, as those of older versions.
@@ -38,6 +39,9 @@ class ExportCommand:
     size: int | None = None
     """Side of the images that it is made with, in pixels; of all images, if the network takes no others. By default
     that of the images it was trained on."""
+    graph: GraphOrder = "auto"
+    """How group convolutions multiply in ONNX: each as one convolution (dense), in Fourier space with a quarter of the
+    multiply-adds (fourier), or by what onnxruntime is faster with on this machine (auto)."""
     trust: tuple[str, ...] = ()
     """Packages that the file of the network may call to build it."""
     overwrite: bool = False
@@ -58,12 +62,16 @@ class ExportCommand:
             "numbers from 0 to 1" if trained.scaling is None else f"numbers of files ({trained.scaling.kind})"
         )
         shape = (trained.in_channels, height, width)
-        exported = export_model(trained.network, path, self.format, shape, scaling=trained.scaling, facts=facts)
+        exported = export_model(
+            trained.network, path, self.format, shape, scaling=trained.scaling, facts=facts, graph=self.graph
+        )
         terminal = Terminal()
         images = "any size" if exported.any_size else f"{height}x{width} pixels"
         terminal.say(f"{path}: batches of any size, images of {images}; off by {exported.error:.1e} from the network.")
         if exported.reason:
             terminal.say(f"Images of one size only, though the network takes others: {exported.reason}.")
+        if exported.graph:
+            terminal.say(f"{exported.graph}.")
         terminal.say(f"It takes {facts['pixels']}, and holds the names of {len(trained.classes)} classes.")
         if self.format == "onnx":
             print(_program(path, trained, (height, width)))  # noqa: T201

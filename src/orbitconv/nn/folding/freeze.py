@@ -1,17 +1,15 @@
 """A network for inference on a CPU: folded, and group convolutions packed once for the fused product."""
 
-import copy
 from typing import Any
 
 from torch import nn
 
 from orbitconv.bases import FixedBasis
 from orbitconv.nn.folding.finish import finish_convolutions
-from orbitconv.nn.folding.fold import fold_with
+from orbitconv.nn.folding.marked import fold_marked
 from orbitconv.nn.folding.packed import PackedConv2d
 from orbitconv.nn.folding.parts import Whole
 from orbitconv.nn.folding.rules import RULES
-from orbitconv.nn.group_conv import GroupConv2d
 from orbitconv.nn.pooling import BlurPool2d, GroupBlurPool2d, GroupMaxPool2d
 from orbitconv.nn.products.kernel import layer as fused_layer
 from orbitconv.nn.upsampling import upsample_to
@@ -45,21 +43,10 @@ def freeze(network: nn.Module) -> nn.Module:
         >>> torch.allclose(freeze(network)(x), network(x), atol=1e-6)
         True
     """
-    bases: dict[str, FixedBasis] = {}
-
-    def marked(layer: GroupConv2d) -> nn.Module:
-        plain = RULES[GroupConv2d](layer)
-        if isinstance(layer.basis, FixedBasis) and layer.fourier == "auto":
-            convolution: Any = next(m for m in plain.children() if isinstance(m, nn.Conv2d))
-            convolution.basis_name = str(len(bases))
-            bases[convolution.basis_name] = copy.deepcopy(layer.basis)
-        return plain
-
     kept = dict.fromkeys((GroupMaxPool2d, GroupBlurPool2d, BlurPool2d), Whole)
-    folded = fold_with(network, {**RULES, GroupConv2d: marked, **kept}, {upsample_to: None})
-    for name, module in list(folded.named_modules()):
-        basis = bases.get(getattr(module, "basis_name", ""))
-        if basis is not None and (packed := _packed(module, basis)) is not None:
+    folded, bases = fold_marked(network, {**RULES, **kept}, {upsample_to: None})
+    for name, basis in bases.items():
+        if (packed := _packed(folded.get_submodule(name), basis)) is not None:
             folded.set_submodule(name, packed)
     finish_convolutions(folded)
     return folded.requires_grad_(False)

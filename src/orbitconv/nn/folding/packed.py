@@ -9,28 +9,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from orbitconv.bases import FixedBasis
+from orbitconv.nn.folding.marked import coefficients_of
 from orbitconv.nn.products.choice import packed_pays_off
-from orbitconv.nn.products.dense import expand_group
 from orbitconv.nn.products.kernel import fused
 from orbitconv.nn.products.kernel import layer as fused_layer
 from orbitconv.nn.products.kernel.library import is_built, library
 from orbitconv.nn.products.kernel.structure import Structure
 from orbitconv.nn.products.recompute import is_recorded
-from orbitconv.nn.products.turning import turning_of
-
-_EXACT = 1e-6
-"""Largest relative difference of a filter from what its coefficients give."""
-
-
-@torch.no_grad()
-def _coefficients(weight: Float[Tensor, "og ih ky kx"], basis: FixedBasis) -> Float[Tensor, "o i m d"] | None:
-    """The coefficients that filters, scaled by batch norm, are made of; None if there are none."""
-    order, atoms = basis.group.order, basis(torch.float64)
-    first = weight.double().unflatten(0, (-1, order)).unflatten(2, (-1, order))[:, 0]  # o i h ky kx
-    solution = torch.linalg.lstsq(atoms[0].flatten(1).T, first.flatten(3).flatten(0, 2).T).solution
-    coefficients = solution.T.reshape(*first.shape[:3], -1)
-    error = expand_group(coefficients, atoms, turning_of(basis.group)) - weight
-    return coefficients.float() if error.norm() <= _EXACT * weight.double().norm() else None
 
 
 class PackedConv2d(nn.Module):
@@ -104,10 +89,12 @@ class PackedConv2d(nn.Module):
     @torch.no_grad()
     def _pack(self, functions: ctypes.CDLL, known: Structure) -> None:
         """Pack the filters of now; nothing if they are not made of the basis."""
-        coefficients, bias = _coefficients(self.plain.weight, self._basis[0]), self.plain.bias
+        coefficients, bias = coefficients_of(self.plain.weight, self._basis[0]), self.plain.bias
         shift = None if bias is None else bias.detach().unflatten(0, (-1, known.order))
         is_shared = shift is None or torch.equal(shift, shift[:, :1].expand_as(shift))
-        self._packed = fused.pack(functions, coefficients, known) if coefficients is not None and is_shared else None
+        self._packed = None
+        if coefficients is not None and is_shared:
+            self._packed = fused.pack(functions, coefficients.float(), known)
         self._shift = None if shift is None else shift[:, 0].contiguous()
 
 

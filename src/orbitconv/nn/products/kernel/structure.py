@@ -77,7 +77,7 @@ def structure_of(atoms: Float[Tensor, "g d ky kx"]) -> Structure | None:
     if order not in _ORDERS or side not in _SIDES or width != side or not atoms.isfinite().all() or not atoms.any():
         return None
     atoms = atoms.detach().to("cpu", torch.float64)
-    found = _waves(atoms)
+    found = waves_of(atoms)
     rank = sum(1 if is_real else 2 for _, _, _, is_real in found)
     if rank > _MOST * num_atoms:
         return None
@@ -106,8 +106,15 @@ def structure_of(atoms: Float[Tensor, "g d ky kx"]) -> Structure | None:
     )
 
 
-def _waves(atoms: Float[Tensor, "g d ky kx"]) -> list[tuple[int, Tensor, Tensor, bool]]:
-    """Frequency, filter, factor of every atom, and whether both are real."""
+def waves_of(atoms: Float[Tensor, "g d ky kx"]) -> list[tuple[int, Tensor, Tensor, bool]]:
+    """Write a basis of a cyclic group of even order as waves over the group.
+
+    Args:
+        atoms: Atoms at every group element, in float64.
+
+    Returns:
+        Frequency, filter and factor of every atom of each wave, and whether both are real.
+    """
     order, _, side, _ = atoms.shape
     spectrum = torch.fft.fft(atoms.flatten(2), dim=0) / order
     least = 1e-7 * spectrum.abs().max().item()
