@@ -2,14 +2,18 @@
 
 import importlib.metadata
 import json
+import re
 import subprocess
 import sys
+import tomllib
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
 import orbitconv
 
+ROOT = Path(__file__).parents[1]
 PROBE = """
 import json, sys, time, torch
 settings = lambda: [str(torch.get_default_dtype()), torch.get_num_threads(), int(torch.get_rng_state().sum())]
@@ -55,3 +59,18 @@ def test_importing_all_names_leaves_nn_of_torch_alone():
 
 def test_is_marked_as_typed():
     assert files("orbitconv").joinpath("py.typed").is_file()
+
+
+def test_the_lowest_versions_are_tested_and_told():
+    allowed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    lowest = dict(one.split(">=") for one in allowed)
+    script, readme = ((ROOT / name).read_text() for name in ("scripts/test_versions.sh", "README.md"))
+    assert f"TORCH=torch=={lowest['torch']}.0" in script
+    assert f"numpy=={lowest['numpy']}.*" in script
+    assert f"torch {lowest['torch']} or newer" in readme
+
+
+def test_every_hint_to_install_works_before_a_release():
+    """Nothing is on an index yet: what is installed comes from a checkout."""
+    texts = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("src/**/*.py"), *ROOT.glob("studies/**/*.py")]
+    assert [path for path in texts if re.search(r"pip install (-\S+ )*['\"]?orbitconv", path.read_text("utf-8"))] == []

@@ -49,6 +49,18 @@ def check_writable(path: Path | None, option: str) -> None:
                 folder.rmdir()
 
 
+def printable(name: object) -> str:
+    """A file name, or an error that names one, as text that every file and terminal takes.
+
+    Args:
+        name: Its text may hold bytes that are not valid UTF-8.
+
+    Returns:
+        The text, with such bytes as escapes.
+    """
+    return os.fsencode(str(name)).decode("utf-8", "backslashreplace")
+
+
 def check_replaceable(path: Path, *, overwrite: bool) -> None:
     """Refuse to replace a file that the user did not ask to replace.
 

@@ -8,13 +8,13 @@ import tyro
 from rich.table import Table
 from rich.text import Text
 
-from orbitconv._support.files import check_writable, write_atomically
+from orbitconv._support.files import check_writable, printable, write_atomically
 from orbitconv._support.folders import to_json
 from orbitconv.cli.terminal import Terminal
 from orbitconv.metrics.splitting import Splitting
 from orbitconv.prediction import Masks, Predict, Prediction, PredictionFiles, predict_masks, predict_pictures
 from orbitconv.prediction.mask_files import MaskFormat
-from orbitconv.prediction.preparing import digest_of, printable
+from orbitconv.prediction.preparing import digest_of
 from orbitconv.train import TrainedNetwork, read_trained
 
 

@@ -1,5 +1,7 @@
 """Terminal output of commands: progress and results."""
 
+import io
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +17,14 @@ _PAUSE = 10.0
 
 
 class Terminal:
-    """Standard output through rich: bars on a terminal, lines with the time left in a file. Brackets in a path stay."""
+    """Standard output through rich: bars on a terminal, lines with the time left in a file.
+
+    Brackets in a path are no markup; bytes of a name that are not valid UTF-8 are printed as escapes.
+    """
 
     def __init__(self) -> None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
         width = None if Console().is_terminal else 120
         self.console = Console(width=width, markup=False, emoji=False, highlight=False)
 

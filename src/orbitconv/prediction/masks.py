@@ -16,7 +16,7 @@ from torch import Tensor
 from orbitconv._support.appending import AppendedFile, whole_lines
 from orbitconv._support.checks import check_positive
 from orbitconv._support.devices import find_device
-from orbitconv._support.files import check_writable, write_atomically
+from orbitconv._support.files import check_writable, printable, write_atomically
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data import DataError
 from orbitconv.data.formats import Opened, Pages, regions
@@ -24,7 +24,7 @@ from orbitconv.data.tiles import Tiling, blended, least_side
 from orbitconv.metrics.splitting import Splitting, objects_of
 from orbitconv.prediction.mask_files import SUFFIX, MaskFormat, chosen_format, encoded
 from orbitconv.prediction.overlay import overlay
-from orbitconv.prediction.preparing import Unreadable, digest_of, find_pictures, header_of, pages_for, printable
+from orbitconv.prediction.preparing import Unreadable, digest_of, find_pictures, header_of, pages_for
 from orbitconv.prediction.reach import Reach, reach_of
 from orbitconv.prediction.scaled_regions import ScaledRegions
 from orbitconv.prediction.views import turned_answers

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from orbitconv._support.checks import check_positive
 from orbitconv._support.devices import Device, find_device
 from orbitconv._support.explained import explained_memory
+from orbitconv._support.files import printable
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data import DataError
 from orbitconv.data.formats import Pages
@@ -23,7 +24,6 @@ from orbitconv.prediction.preparing import (
     header_of,
     pages_for,
     prepare,
-    printable,
 )
 from orbitconv.train import TrainedNetwork
 

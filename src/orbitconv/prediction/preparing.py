@@ -1,7 +1,6 @@
 """Picture files as a network was trained on: as many channels, of the same size."""
 
 import hashlib
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from orbitconv._support.checks import check_share
+from orbitconv._support.files import printable
 from orbitconv.data import DataError, Scaling, pictures_in
 from orbitconv.data.channels import with_channels
 from orbitconv.data.folders.picture_dataset import fitted
@@ -89,18 +89,6 @@ class Unreadable:
                 f"predict cannot use {count} of {total} pictures, more than max_unreadable={self._most:g} lets pass:\n"
                 f"{lines}{more}"
             )
-
-
-def printable(name: object) -> str:
-    """A file name, or an error that names one, as text that every file and terminal takes.
-
-    Args:
-        name: Its text may hold bytes that are no UTF-8.
-
-    Returns:
-        The text, with such bytes as escapes.
-    """
-    return os.fsencode(str(name)).decode("utf-8", "backslashreplace")
 
 
 def pages_for(trained: TrainedNetwork, asked: Pages) -> Pages:

@@ -10,11 +10,10 @@ from types import TracebackType
 from typing import Any, Self, final
 
 from orbitconv._support.appending import AppendedFile, whole_lines
-from orbitconv._support.files import write_atomically
+from orbitconv._support.files import printable, write_atomically
 from orbitconv._support.folders import to_json
 from orbitconv.data import DataError
 from orbitconv.prediction.predicting import Prediction
-from orbitconv.prediction.preparing import printable
 
 Row = dict[str, Any]
 _SECONDS = 20.0
@@ -35,9 +34,9 @@ def row_of(prediction: Prediction) -> dict[str, str | int | float]:
     row: dict[str, str | int | float] = {
         "file": printable(prediction.path),
         "page": prediction.page,
-        "class": prediction.classes[best],
+        "class": printable(prediction.classes[best]),
         "probability": chances[best],
-        "runner_up": prediction.classes[others[0]] if others else "",
+        "runner_up": printable(prediction.classes[others[0]]) if others else "",
         "runner_up_probability": chances[others[0]] if others else 0.0,
         "height": prediction.picture_size[0],
         "width": prediction.picture_size[1],

@@ -8,6 +8,7 @@ from importlib import resources
 from string import Template
 from typing import Any
 
+from orbitconv._support.files import printable
 from orbitconv.records.grouping import Spread, mean_and_spread
 
 
@@ -23,8 +24,10 @@ def document(title: str, body: str, data: object) -> str:
         The page.
     """
     data_in_html = json.dumps(data).replace("<", "\\u003c")
-    return _template("page_template.html").substitute(
-        title=escape(title), body=body, data=data_in_html, style=_template("style.css").template
+    return printable(
+        _template("page_template.html").substitute(
+            title=escape(title), body=body, data=data_in_html, style=_template("style.css").template
+        )
     )
 
 

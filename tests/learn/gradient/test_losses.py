@@ -153,6 +153,14 @@ def test_gaussian_rotator_keeps_constants_and_moves_quarters_exactly(smooth):
     assert torch.equal(rotate(smooth, Cyclic(8), 2), torch.rot90(smooth, 1, (-2, -1)))
 
 
+@pytest.mark.parametrize("name", ["gaussian", "cubic"])
+def test_rotators_have_derivatives_of_both_modes_and_of_second_order(name):
+    rotate = image_rotator(name)
+    x = torch.randn(2, 5, 5, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: rotate(x, Cyclic(8), 1), x, check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(lambda x: rotate(x, Cyclic(8), 1).square(), x)
+
+
 def test_refuses_what_makes_no_sense(smooth):
     atoms = ExactBasis(Cyclic(4), 3)(torch.float64)
     with pytest.raises(ValueError, match="C4 has the elements 0 to 3, got 4"):

@@ -30,6 +30,25 @@ def test_an_installed_file_is_trusted_and_private(installed):
     assert stat.S_IMODE(installed.stat().st_mode) & 0o077 == 0
 
 
+def test_a_full_disk_or_a_cut_leaves_the_old_pair_or_one_that_is_refused(installed, monkeypatch):
+    made = installed.with_name("made")
+    made.write_bytes(b"new")
+
+    def full(_):
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patch:  # the bytes reach the disk before the file takes its place
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            install(made, installed)
+    check_trusted(installed)
+    monkeypatch.setattr("orbitconv.nn.products.kernel.guard.write_atomically", full)
+    with pytest.raises(OSError, match="No space"):
+        install(made, installed)
+    with pytest.raises(UntrustedFileError, match="does not match the checksum"):
+        check_trusted(installed)
+
+
 def test_each_library_has_its_own_checksum(installed):
     other = installed.with_name("two.so")
     made = installed.with_name("made")
