@@ -153,6 +153,8 @@ def test_gaussian_rotator_keeps_constants_and_moves_quarters_exactly(smooth):
     assert torch.equal(rotate(smooth, Cyclic(8), 2), torch.rot90(smooth, 1, (-2, -1)))
 
 
+# torch compiles its forward-mode formulas by TorchScript on first use.
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
 @pytest.mark.parametrize("name", ["gaussian", "cubic"])
 def test_rotators_have_derivatives_of_both_modes_and_of_second_order(name):
     rotate = image_rotator(name)
