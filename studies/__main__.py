@@ -22,6 +22,8 @@ STUDIES: Mapping[str, tuple[str, str]] = {
     "separable": ("networks.separable:SeparableStudy", "Convolutions in cheaper steps."),
     "systems": ("systems.study:SystemsStudy", "One table over the systems that the paper stands among."),
     "eurosat": ("pictures.eurosat:EuroSat", "Satellite pictures by class, at equal parameters and at equal time."),
+    "rivals": ("rivals.settings:Rivals", "Turned filters beside turned pictures: equal size, computing and time."),
+    "labels": ("rivals.settings:Labels", "The same networks with 1 to 100 % of the labels."),
     "nuclei": ("pictures.nuclei:Nuclei", "Masks of nuclei in one pass, beside eight turned and mirrored ones."),
     "streaming": (
         "pictures.streaming:Streaming",
@@ -46,6 +48,8 @@ WORK: Mapping[str, tuple[str, str]] = {
     "NetworkStudy": ("networks.study:compare_networks", "networks.figures:show"),
     "SystemsStudy": ("systems.study:study_systems", "systems.show:show"),
     "EuroSat": ("pictures.eurosat:study_eurosat", "pictures.shown:show_eurosat"),
+    "Rivals": ("rivals.study:study_rivals", "rivals.shown:show_rivals"),
+    "Labels": ("rivals.labels:study_labels", "rivals.shown:show_labels"),
     "Nuclei": ("pictures.nuclei:study_nuclei", "pictures.shown:show_nuclei"),
     "ConversionStudy": ("conversion.study:study_conversion", "conversion.shown:show"),
     "MlpToCnn": ("mlp_to_cnn.study:compare_mlp_to_cnn", "mlp_to_cnn.figures:show"),

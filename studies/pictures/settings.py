@@ -52,18 +52,23 @@ class PictureStudy:
     @property
     def pictures(self) -> Path:
         """The folder of the pictures."""
-        root = self.data_dir or os.environ.get("ORBITCONV_DATA")
-        if root is None or not (Path(root) / self.study).is_dir():
-            raise FileNotFoundError(
-                f"study {self.study} expects a folder {self.study}/ of pictures in --data-dir or ORBITCONV_DATA, got "
-                f"{root or 'neither'}."
-            )
-        return Path(root) / self.study
+        return folder_of_pictures(self.data_dir, self.study)
 
     @property
     def fixed(self) -> dict[str, Any]:
         """The settings that all networks have in common: more seeds can follow later."""
         return {name: value for name, value in settings_of(self).items() if name not in {"seeds", "hardware"}}
+
+
+def folder_of_pictures(data_dir: Path | None, study: str) -> Path:
+    """The folder of a name in that of the data sets, which is ORBITCONV_DATA by default."""
+    root = data_dir or os.environ.get("ORBITCONV_DATA")
+    if root is None or not (Path(root) / study).is_dir():
+        raise FileNotFoundError(
+            f"study {study} expects a folder {study}/ of pictures in --data-dir or ORBITCONV_DATA, got "
+            f"{root or 'neither'}."
+        )
+    return Path(root) / study
 
 
 @dataclass(frozen=True)

@@ -4,21 +4,43 @@ import re
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import orbitconv
 from orbitconv import Builder
 from orbitconv._support.progress import FIGURES, ProgressCallback
-from orbitconv.train import TrainedNetwork
+from orbitconv.train import Augmentation, Hardware, TrainedNetwork, Training
 from orbitconv.train.fitting import Data
-from studies.pictures.settings import PictureStudy, Subject
+
+
+class Named(Protocol):
+    """A network that is trained: its name, one of a kind in its study, and for how long."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def epochs(self) -> int: ...
+
+
+class Settings(Protocol):
+    """What a study says about trainings."""
+
+    @property
+    def out(self) -> Path: ...
+    @property
+    def training(self) -> Training: ...
+    @property
+    def augmentation(self) -> Augmentation: ...
+    @property
+    def hardware(self) -> Hardware: ...
 
 
 def trained(
-    subject: Subject,
+    subject: Named,
     seed: int,
     builder: Builder,
     data: Data,
-    config: PictureStudy,
+    config: Settings,
     progress: ProgressCallback,
 ) -> tuple[TrainedNetwork, float]:
     """The network, and seconds of the processor for its training; a training that was stopped goes on.

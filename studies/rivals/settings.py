@@ -1,0 +1,134 @@
+"""What both studies of rivals are told."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from orbitconv._support.checks import check_positive, check_share
+from orbitconv.bases.registry import parse_basis_name
+from orbitconv.records.command import settings_of
+from orbitconv.train import Hardware, Training
+from studies.rivals.data import KINDS
+
+_FREE = {"seeds", "data", "hardware"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RivalStudy:
+    """Train plain networks and networks on groups on turned pictures, all of one size."""
+
+    study: ClassVar[str]
+
+    out: Path = Path("runs/rivals")
+    """Folder of the study. It goes on from what is in it; several processes may work in it at once."""
+    data_dir: Path | None = None
+    """Folder with the data sets; by default ORBITCONV_DATA."""
+    overwrite: bool = False
+    """Begin anew in a folder with a study of other settings."""
+    results: Path | None = None
+    """Write the record of all that is done to this JSON file too."""
+    data: tuple[str, ...] = tuple(KINDS)
+    """Data sets: rotated-mnist, eurosat (a folder of pictures), rotated-cifar10."""
+    seeds: int = 3
+    """Networks of each kind, from different seeds."""
+    bases: tuple[str, ...] = ()
+    """Families and groups of the networks on groups."""
+    plain_width: int = 8
+    """Channels of the first stage of the plain network; networks on groups get widths that make them as large."""
+    tolerance: float = 0.12
+    """How far, as a share, sizes that shall be equal may differ; a network that no width brings so near is refused."""
+    train_images: int = 4000
+    """Pictures to train on, drawn at random, the same for all."""
+    test_images: int = 5000
+    """Pictures to test on, at most."""
+    side: int = 32
+    """Side that the pictures of a folder are resized to, in pixels."""
+    training: Training = field(
+        default_factory=lambda: Training(epochs=4, batch_size=64, learning_rate=1e-2, weight_decay=1e-2)
+    )
+    """How to train. All see every picture at another angle in every epoch, mirrored too where mirrors do not matter."""
+    hardware: Hardware = field(default_factory=Hardware)
+    """What to compute on."""
+
+    def __post_init__(self) -> None:
+        owner = f"study {self.study}"
+        check_positive(
+            owner, seeds=self.seeds, plain_width=self.plain_width, train_images=self.train_images,
+            test_images=self.test_images, side=self.side,
+        )  # fmt: skip
+        check_share(owner, tolerance=self.tolerance)
+        if not self.data or not set(self.data) <= set(KINDS):
+            raise ValueError(f"{owner} expects data out of {', '.join(KINDS)}, got {', '.join(self.data) or 'none'}.")
+        for name in self.bases:
+            if parse_basis_name(name).kernel_size is not None:
+                raise ValueError(f"{owner} expects bases without a size, as in spectral-c8, got {name!r}.")
+        self.training.check()
+        self.hardware.check()
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """The settings that all networks have in common: more seeds and data sets can follow later."""
+        return {name: value for name, value in settings_of(self).items() if name not in _FREE}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rivals(RivalStudy):
+    """Turned filters beside turned pictures: at equal parameters, multiply-adds and training time, and with all free.
+
+    Learning rates, and the size of the free network, are chosen on pictures that are held out of the training set.
+    """
+
+    study: ClassVar[str] = "rivals"
+    bases: tuple[str, ...] = (
+        "exact-c4", "exact-d4", "harmonic-c8", "spectral-c8", "spectral-c16", "spectral-d8",
+    )  # fmt: skip
+    reference: str = "spectral-c8"
+    """The network on a group whose multiply-adds and training time plain networks are given."""
+    turns: int = 8
+    """Turned copies of every picture that a plain network is asked about too."""
+    rates: tuple[float, ...] = (3e-3, 1e-2, 3e-2)
+    """Learning rates to choose from, for plain networks and for those on groups each."""
+    sweep_widths: tuple[int, ...] = (1, 3)
+    """Widths of the free plain network to choose from, over plain_width."""
+    sweep_epochs: tuple[int, ...] = (1, 4)
+    """Epochs of the free plain network to choose from, over those of all others."""
+    validation: float = 0.15
+    """Share of the training pictures that is held out to choose by; networks of the tables are trained on all."""
+    rounds: int = 20
+    """Training steps, and passes over a batch, of each network that are timed, one of each in turn."""
+    timed_pictures: int = 16
+    """Pictures in a batch whose time is measured."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        owner = "study rivals"
+        check_share(owner, validation=self.validation)
+        check_positive(
+            owner, rounds=self.rounds, timed_pictures=self.timed_pictures, turns=self.turns,
+            **{f"sweep_widths[{i}]": one for i, one in enumerate(self.sweep_widths)},
+            **{f"sweep_epochs[{i}]": one for i, one in enumerate(self.sweep_epochs)},
+        )  # fmt: skip
+        if self.reference not in self.bases:
+            raise ValueError(f"{owner} expects a reference out of {', '.join(self.bases)}, got {self.reference!r}.")
+        if not self.rates or not self.sweep_widths or not self.sweep_epochs:
+            raise ValueError(f"{owner} expects one rate, one width and one number of epochs, or more, to choose from.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels(RivalStudy):
+    """Error against the share of pictures that have labels, after as many steps for all."""
+
+    study: ClassVar[str] = "labels"
+    out: Path = Path("runs/labels")
+    data: tuple[str, ...] = ("rotated-mnist", "eurosat")
+    bases: tuple[str, ...] = ("exact-c4", "spectral-c8", "harmonic-c8")
+    shares: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0)
+    """Shares of the labels of every class."""
+    steps: int = 200
+    """Steps of every training, as nearly as whole epochs allow, in place of training.epochs."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive("study labels", steps=self.steps)
+        if not self.shares or not all(0 < share <= 1 for share in self.shares):
+            raise ValueError(f"study labels expects shares above 0, at most 1, got {self.shares}.")

@@ -1,0 +1,128 @@
+"""Rivals: costs of all networks, learning rates and the free network by validation, then every network, seed by seed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from orbitconv._support.progress import ProgressCallback, silent
+from orbitconv.records.command import command_of, settings_of
+from orbitconv.records.record import Record, Row
+from studies.base.journal import Journal
+from studies.rivals.data import Examples, Pictures, held_out, load_pictures
+from studies.rivals.measure import costs, turned_name
+from studies.rivals.rows import FREE, PARAMETERS, TIME, Rival, candidates, networks_on_groups, rivals_of
+from studies.rivals.settings import Rivals
+from studies.rivals.training import train_and_test
+
+_SEED = 0
+"""Seed of what is chosen by validation, and of what is held out."""
+
+
+@dataclass(eq=False)
+class Contest:
+    """One data set of the study: its pictures, its networks, and what is known of them so far."""
+
+    config: Rivals
+    pictures: Pictures
+    journal: Journal
+    progress: ProgressCallback
+    cost: dict[str, dict[str, Any]] = field(default_factory=dict)
+    rates: dict[str, float] = field(default_factory=dict)
+    rivals: dict[str, Rival] = field(default_factory=dict)
+
+    def measure(self) -> None:
+        """Times and sizes of all networks; the epochs of the plain one that has the time of the reference."""
+        config, pictures = self.config, self.pictures
+        self.rivals = rivals_of(config, pictures)
+        swept = {f"width {width}": one for width, one in candidates(config, pictures).values()}
+        part = f"{pictures.name}: costs"
+        rows = self.journal.rows(part, partial(costs, config, pictures, self.rivals | swept, self.progress))
+        self.cost = {
+            str(row["network"]): {name: row[name] for name in ("step_ms", "picture_ms", "onnx_mb", "compiled_kernel")}
+            for row in rows
+        }
+        plain, reference = self.rivals[PARAMETERS], networks_on_groups(config, pictures)[config.reference].name
+        longer = self.cost[reference]["step_ms"] / self.cost[PARAMETERS]["step_ms"]
+        self.rivals[TIME] = replace(plain, name=TIME, epochs=max(1, round(longer * plain.epochs)))
+        self.cost[TIME] = self.cost[PARAMETERS]
+
+    def choose(self) -> None:
+        """A learning rate for plain networks and one for those on groups; then the free network."""
+        reference = networks_on_groups(self.config, self.pictures)[self.config.reference]
+        for who, rival in (("plain", self.rivals[PARAMETERS]), ("groups", reference)):
+            tried = [(rival, rate, self.cost[rival.name]) for rate in self.config.rates]
+            self.rates[who] = float(self._best("rates", tried)["learning_rate"] or 0)
+        swept = candidates(self.config, self.pictures)
+        tried = [(one, self.rates["plain"], self.cost[f"width {width}"]) for width, one in swept.values()]
+        width, best = swept[str(self._best("free", tried)["network"])]
+        self.rivals[FREE], self.cost[FREE] = replace(best, name=FREE), self.cost[f"width {width}"]
+
+    def _best(self, table: str, tried: Sequence[tuple[Rival, float, Mapping[str, Any]]]) -> Row:
+        """The row with the least error on the pictures that are held out."""
+        owner = f"study rivals on {self.pictures.name}"
+        left, asked = held_out(self.pictures.train, self.config.validation, _SEED, owner)
+        done = self.journal.collect({
+            f"{self.pictures.name}: {table}, {rival.name}, {rate:g}":
+                self._work(rival, _SEED, rate, f"validation, {table}", left, asked, cost)
+            for rival, rate, cost in tried
+        })  # fmt: skip
+        return min((rows[0] for rows in done.values()), key=lambda row: float(row["test_error_percent"] or 0))
+
+    def train(self, seed: int) -> None:
+        """Every network, from one seed, on all training pictures, tested once."""
+        self.journal.collect({
+            f"{self.pictures.name}: {name}, seed {seed}": self._work(
+                one, seed, self.rates["plain" if one.basis is None else "groups"], "rivals", self.pictures.train,
+                self.pictures.test, self.cost[name],
+            )
+            for name, one in self.rivals.items()
+        })  # fmt: skip
+
+    def _work(
+        self, rival: Rival, seed: int, rate: float, table: str, train: Examples, test: Examples, cost: Mapping[str, Any]
+    ) -> "partial[list[Row]]":
+        return partial(
+            train_and_test, self.config, self.pictures, rival, seed, rate, table, train, test, cost, self.progress
+        )
+
+    def rows(self) -> list[Row]:
+        """All rows that are done, whichever call asked for them; the turned copies have a time of their own."""
+        turned = turned_name(self.config)
+        done = [row for part, rows in self.journal.done.items() for row in rows if _of(part, self.pictures.name)]
+        return [
+            {**row, **self.cost[turned]} if row["network"] == turned else row for row in done if "table" in row
+        ]
+
+
+def study_rivals(config: Rivals, progress: ProgressCallback = silent) -> Record:
+    """What speaks against a data set is said before anything is measured; then costs, choices, and all networks."""
+    found = [
+        load_pictures(name, config.train_images, config.test_images, config.side, config.data_dir, progress)
+        for name in config.data
+    ]
+    for pictures in found:
+        rivals_of(config, pictures)
+        held_out(pictures.train, config.validation, _SEED, f"study rivals on {pictures.name}")
+    journal = Journal(config.out, config.fixed, overwrite=config.overwrite, also=("networks",))
+    contests = [Contest(config, pictures, journal, progress) for pictures in found]
+    for contest in contests:
+        contest.measure()
+    for contest in contests:
+        contest.choose()
+    for seed in range(config.seeds):
+        for contest in contests:
+            contest.train(seed)
+    record = Record(
+        study="rivals", command=command_of("python -m studies rivals", config, "rivals"), config=settings_of(config),
+        source=journal.source,
+    )  # fmt: skip
+    for contest in contests:
+        for row in contest.rows():
+            record.add(**row)
+    return record
+
+
+def _of(part: str, data: str) -> bool:
+    """Whether a part of the journal is of a data set."""
+    return part.partition(": ")[0] == data
