@@ -1,4 +1,4 @@
-"""Draw the figures of docs/results.md that show studies of networks, from the records in results/."""
+"""Draw the figures of studies of networks in docs/results.md and docs/rivals.md, from the records in results/."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -9,6 +9,7 @@ from orbitconv.figures.drawing import write_figure
 from studies.base.results import ROOT, read
 from studies.networks.figures import errors_by_family
 from studies.networks.stability_figures import error_by_angle, error_by_layer
+from studies.rivals.shown import curves, fronts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,6 +21,8 @@ FIGURES: dict[str, tuple[Callable[[Sequence[Any]], "Figure"], tuple[str, ...]]] 
     "rotated_cifar10": (errors_by_family, ("rotated_cifar10",)),
     "stability_angles": (error_by_angle, ("stability", "stability_turned")),
     "stability_layers": (error_by_layer, ("stability", "stability_turned")),
+    "rivals": (fronts, ("rivals",)),
+    "labels": (curves, ("labels",)),
     "stability_groups": (error_by_angle, ("stability_groups",)),
 }
 """How each is drawn, and from which records."""

@@ -20,14 +20,15 @@ from studies.base.results import RESULTS, ROOT, pack
 from studies.pages.bases import bases, demo, learned, orders, trained
 from studies.pages.conversion import conversion
 from studies.pages.networks import networks, rotated_mnist_short, separable, translations
-from studies.pages.pictures import eurosat, eurosat_time, nuclei, streaming
+from studies.pages.pictures import eurosat, eurosat_time, nuclei
+from studies.pages.rivals import TABLES as RIVALS
 from studies.pages.speed import fused_layers, fused_networks, fused_rates, speed
 from studies.pages.stability import ablations, growth, stability, stability_fields
 from studies.pages.systems import lattices, systems
 
 PAGES = (
     "README.md", "docs/bases.md", "docs/concepts.md", "docs/results.md", "docs/speed.md", "docs/training.md",
-    "docs/hexagons.md", "docs/systems.md", "docs/how-to/large_pictures.md",
+    "docs/hexagons.md", "docs/systems.md", "docs/rivals.md",
 )  # fmt: skip
 
 NETWORK_STUDIES = (
@@ -43,6 +44,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "conversion": conversion, "systems": systems, "lattices": lattices,
     "fused_layers": fused_layers, "fused_networks": fused_networks, "fused_rates": fused_rates,
     "stability_fields": stability_fields, "growth": growth, "ablations": ablations,
+    **RIVALS,
     **{name: partial(networks, name) for name in NETWORK_STUDIES},
     **{name: partial(stability, name) for name in STABILITY_STUDIES},
 }  # fmt: skip

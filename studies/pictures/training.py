@@ -17,22 +17,38 @@ class Named(Protocol):
     """A network that is trained: its name, one of a kind in its study, and for how long."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Names its folder."""
+        ...
+
     @property
-    def epochs(self) -> int: ...
+    def epochs(self) -> int:
+        """Passes over the pictures."""
+        ...
 
 
 class Settings(Protocol):
     """What a study says about trainings."""
 
     @property
-    def out(self) -> Path: ...
+    def out(self) -> Path:
+        """Folder of the study."""
+        ...
+
     @property
-    def training(self) -> Training: ...
+    def training(self) -> Training:
+        """How to train, but for the epochs."""
+        ...
+
     @property
-    def augmentation(self) -> Augmentation: ...
+    def augmentation(self) -> Augmentation:
+        """How pictures are altered."""
+        ...
+
     @property
-    def hardware(self) -> Hardware: ...
+    def hardware(self) -> Hardware:
+        """What to compute on."""
+        ...
 
 
 def trained(

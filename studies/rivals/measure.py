@@ -36,16 +36,16 @@ def turned_name(config: Rivals) -> str:
     return f"plain, mean over {config.turns} turns"
 
 
-def costs(
-    config: Rivals, pictures: Pictures, rivals: Mapping[str, Rival], progress: ProgressCallback
-) -> list[Row]:
+def costs(config: Rivals, pictures: Pictures, rivals: Mapping[str, Rival], progress: ProgressCallback) -> list[Row]:
     """For every network a row with the median of its times, in milliseconds of the processor, and megabytes of ONNX.
 
-    The time of a picture is that of the folded network on a batch, over the pictures in it.
+    The time of a picture is that of the folded network on a batch, over the pictures in it; with the turns of those
+    that turn pictures, which are not in the file.
     """
+    batch, (images, labels) = config.training.batch_size, pictures.train
     made = {name: one.build(pictures) for name, one in rivals.items()}
     steps = seconds_of_steps(
-        made, tuple(part[: config.training.batch_size] for part in pictures.train), Classification(),
+        made, (images[:batch], labels[:batch]), Classification(),
         Plan(training=config.training, augmentation=augmentation_of(pictures.kind), hardware=config.hardware),
         config.rounds, time.process_time, progress,
     )  # fmt: skip
@@ -62,7 +62,7 @@ def costs(
         lambda done: progress("time of a picture", done, config.rounds),
     )  # fmt: skip
     steps[turned_name(config)] = steps[PARAMETERS]
-    size = {name: _megabytes(network, pictures.image) for name, network in made.items()}
+    size = {name: _megabytes(network, pictures.image) for name, network in made.items() if name != UPRIGHT}
     return [
         {
             "network": name, "step_ms": 1e3 * statistics.median(steps[name]),
@@ -81,7 +81,7 @@ def _seconds_of_pass(network: nn.Module, x: Tensor) -> float:
 
 
 def _megabytes(network: nn.Module, image: tuple[int, ...]) -> float:
-    """Size of the network as an ONNX file; of an upright one without the turn."""
+    """Size of the network as an ONNX file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "network.onnx")
         export_model(network, path, "onnx", (image[0], image[1], image[2]))

@@ -1,4 +1,4 @@
-"""One network in two sizes of kernels, on a group, plain, or as a group network with free filters in place of turned ones."""
+"""The networks: on a group, plain, or with the structure of one on a group and free filters."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -127,7 +127,6 @@ def candidates(config: Rivals, pictures: Pictures) -> dict[str, tuple[int, Rival
     return found
 
 
-
 def described(rival: Rival, pictures: Pictures) -> dict[str, Any]:
     """Columns that name a network and its size."""
     return {

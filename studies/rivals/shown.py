@@ -27,15 +27,13 @@ Rows = Sequence[Mapping[str, Any]]
 COMPARED = (PARAMETERS, MULTIPLY_ADDS, TIME, FREE)
 """Plain networks on turned pictures that the reference is compared with."""
 TITLES = {
-    "rotated-mnist": "digits at any angle", "eurosat": "satellite pictures", "rotated-cifar10": "photographs at any angle",
+    "rotated-mnist": "digits at any angle", "eurosat": "satellite pictures",
+    "rotated-cifar10": "photographs at any angle",
 }  # fmt: skip
 _TICKS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 50, 60, 70, 80)
+_LEAST = 0.01
+"""The least cost that is told apart, in the figures."""
 _PLAIN, _GROUP = "#5f6368", "#8a2d8f"
-
-
-def networks(rows: Rows) -> dict[tuple[str, str], Rows]:
-    """The rows of each network on each data set, those of equal seeds together."""
-    return grouped(where(rows, table="rivals"), "data", "network")
 
 
 def show_rivals(_config: object, record: Record) -> Shown:
@@ -84,7 +82,9 @@ def fronts(rows: Rows) -> "Figure":
     figure = new_figure(11.5, height)
     for place, (data, own) in enumerate(by_data.items()):
         bottom = 1 - (place + 1) / len(by_data) + 0.55 / height
-        for column, (cost, words) in enumerate((("picture_ms", "ms for a picture, folded"), ("seconds", "training, s"))):
+        for column, (cost, words) in enumerate(
+            (("picture_ms", "ms for a picture, folded"), ("seconds", "training, s"))
+        ):
             axes = figure.add_axes((0.055 + 0.5 * column, bottom, 0.43, 2.7 / height))
             _front(axes, own, cost)
             axes.set_xlabel(words)
@@ -95,7 +95,11 @@ def fronts(rows: Rows) -> "Figure":
 def _front(axes: "Axes", rows: Rows, cost: str) -> None:
     """Every network as a dot with its spread and its name."""
     dots = {
-        name: (mean(own, cost), Spread.of(values(own, "test_error_percent")), str(own[0]["family"]) == "plain")
+        name: (
+            max(mean(own, cost), _LEAST),
+            Spread.of(values(own, "test_error_percent")),
+            str(own[0]["family"]) == "plain",
+        )
         for name, own in grouped(rows, "network").items()
     }
     for name, (x, error, plain) in dots.items():
@@ -144,7 +148,9 @@ def show_labels(_config: object, record: Record) -> Shown:
             for name, own in grouped(rows, "network").items()
         ]
         header = ("network", *(f"{share:.0%}" for share in shares))
-        shown.append(table(f"{TITLES[data]}: test error in % by share of the labels", lines, *header, left=("network",)))
+        shown.append(
+            table(f"{TITLES[data]}: test error in % by share of the labels", lines, *header, left=("network",))
+        )
     return Shown(shown, [("labels", curves(record.rows))])
 
 

@@ -1,4 +1,4 @@
-"""Rivals: costs of all networks, learning rates and the free network by validation, then every network, seed by seed."""
+"""Rivals: costs of all networks, choices by validation, then every network, seed by seed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -90,9 +90,7 @@ class Contest:
         """All rows that are done, whichever call asked for them; the turned copies have a time of their own."""
         turned = turned_name(self.config)
         done = [row for part, rows in self.journal.done.items() for row in rows if _of(part, self.pictures.name)]
-        return [
-            {**row, **self.cost[turned]} if row["network"] == turned else row for row in done if "table" in row
-        ]
+        return [{**row, **self.cost[turned]} if row["network"] == turned else row for row in done if "table" in row]
 
 
 def study_rivals(config: Rivals, progress: ProgressCallback = silent) -> Record:

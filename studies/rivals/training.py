@@ -49,9 +49,7 @@ def train_and_test(
     if rival.upright:
         augmentation = replace(augmentation, rotation="none")
         train, test = (_upright(examples, pictures) for examples in (train, test))
-    settings = _Settings(
-        config.out, replace(config.training, learning_rate=rate), augmentation, config.hardware
-    )
+    settings = _Settings(config.out, replace(config.training, learning_rate=rate), augmentation, config.hardware)
     named = _Named(f"{rival.data}, {table}, {rival.name}, {rate:g}", rival.epochs)
     network, seconds = trained(named, seed, rival.builder(pictures), train, settings, progress)
     row: Row = {

@@ -19,7 +19,8 @@ class TurnedUpright(nn.Module):
 
     def __init__(self, network: nn.Module, pose: Pose) -> None:
         super().__init__()
-        self.network, self.pose = network, pose
+        self.network = network
+        self.pose: Pose = pose
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
         """Turn, then classify."""
