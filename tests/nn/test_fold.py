@@ -18,13 +18,18 @@ from orbitconv.models import MODELS, build_model
 from orbitconv.models.digits import digit_orbit_cnn
 from orbitconv.nn import (
     BlurPool2d,
+    FilteredReLU,
     GroupBatchNorm2d,
+    GroupBispectrum,
     GroupConv2d,
     GroupDropout,
     GroupPool,
     GroupRestriction,
+    GroupScaleNorm2d,
+    GroupTripleCorrelation,
     LiftingConv2d,
     OrbitLinear,
+    PairNormReLU,
     SeparableGroupConv2d,
     fold,
     upsample_to,
@@ -126,6 +131,22 @@ def test_every_layer_folds_at_even_and_odd_sizes(basis, dtype):
     net = lived_in(network(basis()).to(dtype), 1, 16, 16)
     folded = assert_folds(net, *(torch.randn(2, 1, h, w, dtype=dtype) for h, w in ((16, 16), (17, 24), (12, 15))))
     assert norms(folded) == []
+
+
+@DTYPES
+@pytest.mark.parametrize(
+    "invariant", [GroupBispectrum(Cyclic(4)), GroupTripleCorrelation(Cyclic(4)), GroupPool("mean-max")]
+)
+def test_invariants_and_filtered_nonlinearities_fold_at_every_size(invariant, dtype):
+    layers = [
+        LiftingConv2d(1, 4, C4(3)),
+        GroupScaleNorm2d(4),
+        FilteredReLU(),
+        GroupConv2d(4, 4, C4(3)),
+        PairNormReLU(4),
+    ]
+    net = lived_in(nn.Sequential(*layers, invariant).to(dtype), 1, 9, 9)
+    assert norms(assert_folds(net, *(torch.randn(2, 1, h, w, dtype=dtype) for h, w in ((9, 9), (8, 13))))) == []
 
 
 def test_there_is_a_rule_for_every_layer():

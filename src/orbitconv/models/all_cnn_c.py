@@ -31,7 +31,8 @@ class AllCNNC(Classifier):
         plain_width: Channels of the first stage of the plain twin.
         kernel_size: Side of the filters; by default that of the basis, or 3.
         downsample: `"max"`, `"blur"` or `"stride"`.
-        pool_group: How the group is pooled, `"max"` or `"mean"`; with `"none"` class scores are not invariant.
+        pool_group: How the group is pooled: `"max"`, `"mean"`, `"mean-max"`, `"bispectrum"` (cyclic groups) or
+            `"triple-correlation"`; with `"none"` class scores are not invariant.
         mixing: How convolutions on the group mix its axis and fields: `"dense"`, or cheaper, `"full"` or `"separable"`.
         in_channels: Channels of the images.
         num_classes: Number of classes.

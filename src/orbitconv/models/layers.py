@@ -13,11 +13,13 @@ from orbitconv.nn import (
     BlurPool2d,
     GroupAvgPool2d,
     GroupBatchNorm2d,
+    GroupBispectrum,
     GroupBlurPool2d,
     GroupConv2d,
     GroupDropout,
     GroupMaxPool2d,
     GroupPool,
+    GroupTripleCorrelation,
     HexagonalBatchNorm2d,
     HexagonalPool,
     LiftingConv2d,
@@ -28,8 +30,9 @@ from orbitconv.nn import (
 Downsample = Literal["max", "blur", "stride"]
 """How a network halves its planes: 2x2 max pool, anti-aliased low-pass, or a convolution of stride 2."""
 
-PoolGroup = Literal["max", "mean", "none"]
-"""How a classifier pools the group. With `"none"` its last layer sees every copy of every field, and what it says may
+PoolGroup = Literal["max", "mean", "mean-max", "bispectrum", "triple-correlation", "none"]
+"""How a classifier pools the group: by its maximum, its mean or both, or by a complete invariant, which keeps all but
+where the image is turned to. With `"none"` its last layer sees every copy of every field, and what it says may
 depend on how the image lies: for photographs, where sky is above."""
 
 Mixing = Literal["dense", "full", "separable"]
@@ -201,17 +204,26 @@ class Layers:
         Args:
             fields: Fields of the feature maps.
             num_classes: Number of classes.
-            pool_group: `"max"` or `"mean"`; `"none"` keeps every copy as a channel.
+            pool_group: One of PoolGroup; `"none"` keeps every copy as a channel.
 
         Returns:
             The pool over the group, and the linear layer.
+
+        Raises:
+            ValueError: If the choice is unknown, or the group has no bispectrum.
         """
         if pool_group not in get_args(PoolGroup):
-            raise ValueError(f"{self.owner} expects pool_group 'max', 'mean' or 'none', got {pool_group!r}.")
-        if pool_group != "none":
-            return self.pool_group(pool_group), nn.Linear(fields, num_classes)
+            known = ", ".join(map(repr, get_args(PoolGroup)))
+            raise ValueError(f"{self.owner} expects pool_group as one of {known}, got {pool_group!r}.")
         if self.group is None:
             return nn.Identity(), nn.Linear(fields, num_classes)
+        if pool_group in {"bispectrum", "triple-correlation"}:
+            invariant = (GroupBispectrum if pool_group == "bispectrum" else GroupTripleCorrelation)(self.group)
+            return invariant, nn.Linear(fields * invariant.numbers, num_classes)
+        if pool_group == "mean-max":
+            return GroupPool("mean-max"), nn.Linear(2 * fields, num_classes)
+        if pool_group != "none":
+            return self.pool_group(pool_group), nn.Linear(fields, num_classes)
         return nn.Flatten(1, 2), nn.Linear(fields * self.group.order, num_classes)
 
     def halve(self, downsample: Downsample | None) -> list[nn.Module]:

@@ -12,11 +12,16 @@ from orbitconv.nn.hexagonal import HexagonalBatchNorm2d as HexagonalBatchNorm2d
 from orbitconv.nn.hexagonal import HexagonalMask as HexagonalMask
 from orbitconv.nn.hexagonal import HexagonalPool as HexagonalPool
 from orbitconv.nn.hexagonal import ToHexagonal as ToHexagonal
+from orbitconv.nn.invariants import GroupBispectrum as GroupBispectrum
+from orbitconv.nn.invariants import GroupTripleCorrelation as GroupTripleCorrelation
 from orbitconv.nn.lifting import LiftingConv2d as LiftingConv2d
+from orbitconv.nn.nonlinearities import FilteredReLU as FilteredReLU
+from orbitconv.nn.nonlinearities import PairNormReLU as PairNormReLU
 from orbitconv.nn.norm import GroupBatchNorm2d as GroupBatchNorm2d
 from orbitconv.nn.norm import GroupGroupNorm2d as GroupGroupNorm2d
 from orbitconv.nn.norm import GroupInstanceNorm2d as GroupInstanceNorm2d
 from orbitconv.nn.norm import GroupLayerNorm2d as GroupLayerNorm2d
+from orbitconv.nn.norm import GroupScaleNorm2d as GroupScaleNorm2d
 from orbitconv.nn.orbit_layout import OrbitLayout as OrbitLayout
 from orbitconv.nn.orbit_layout import orbit_layout as orbit_layout
 from orbitconv.nn.orbit_linear import OrbitLinear as OrbitLinear

@@ -84,6 +84,78 @@ class GroupBatchNorm2d(nn.BatchNorm3d):
 
 
 @final
+class GroupScaleNorm2d(nn.Module):
+    """Batch normalization without subtraction of the mean: every channel is divided by its root mean square.
+
+    y = weight x / sqrt(mean(x^2) + eps) + bias, the mean over images, group axis and plane. A batch norm takes away the
+    mean of its input, which turns with the image exactly, and leaves what deviates; this norm leaves both as they
+    stand to each other. In eval mode the mean square is the running one. Equivariant to every element.
+
+    Args:
+        num_features: Channels of the input for each group element.
+        eps: Added to the mean square.
+        momentum: Share of the batch in the running mean square at each step.
+        affine: Whether to scale and shift each channel, all group elements alike.
+        device: Device of the parameters.
+        dtype: Dtype of the parameters.
+
+    Shapes:
+        (batch, channels, group, height, width) -> (batch, channels, group, height, width)
+
+    Raises:
+        ValueError: If a count is below one or the momentum not between 0 and 1; at call time, if the input has another
+            shape.
+
+    Source: Zhang & Sennrich (2019), Root mean square layer normalization, here with the statistics of Ioffe & Szegedy
+    (2015), Batch normalization.
+    """
+
+    running_square: Tensor
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        check_positive("GroupScaleNorm2d", num_features=num_features)
+        if not 0 < momentum <= 1:
+            raise ValueError(f"GroupScaleNorm2d expects momentum above 0 and up to 1, got {momentum}.")
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        ones = torch.ones(num_features, device=device, dtype=dtype)
+        self.weight = nn.Parameter(ones) if affine else None
+        self.bias = nn.Parameter(torch.zeros_like(ones)) if affine else None
+        self.register_buffer("running_square", ones.clone())
+
+    def reset_parameters(self) -> None:
+        """Scale by one, shift by zero, and forget the statistics."""
+        nn.init.ones_(self.running_square)
+        if self.weight is not None and self.bias is not None:
+            nn.init.ones_(self.weight)
+            nn.init.zeros_(self.bias)
+
+    def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b c g h w"]:
+        """Normalize `x`."""
+        _check_features("GroupScaleNorm2d", x, self.num_features, "torch.nn.BatchNorm2d")
+        square = self.running_square
+        if self.training and x.shape[0]:
+            square = x.square().mean((0, 2, 3, 4), dtype=torch.promote_types(x.dtype, torch.float32))
+            self.running_square.lerp_(square.detach().to(self.running_square.dtype), self.momentum)
+        scale = (square + self.eps).rsqrt()
+        scale = scale if self.weight is None else scale * self.weight
+        y = x * scale.to(x.dtype).reshape(-1, 1, 1, 1)
+        return y if self.bias is None else y + self.bias.to(x.dtype).reshape(-1, 1, 1, 1)
+
+    def extra_repr(self) -> str:
+        """Options, for `print`."""
+        return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.weight is not None}"
+
+
+@final
 class GroupInstanceNorm2d(nn.InstanceNorm3d):
     """Instance normalization: statistics of every image and channel, shared over the group axis and the plane.
 

@@ -173,30 +173,35 @@ class GroupPool(nn.Module):
     """Pool over the group axis: the result is planar and rotates with the image.
 
     Args:
-        reduction: `"max"` or `"mean"`.
+        reduction: `"max"` or `"mean"`; `"mean-max"` gives the means of all channels, then their maxima.
 
     Shapes:
-        (batch, channels, group, height, width) -> (batch, channels, height, width)
+        (batch, channels, group, height, width) -> (batch, channels, height, width), twice the channels for
+        `"mean-max"`
 
     Raises:
         ValueError: If the reduction is unknown; at call time, if the rank is not five.
     """
 
-    def __init__(self, reduction: Literal["max", "mean"] = "max") -> None:
+    def __init__(self, reduction: Literal["max", "mean", "mean-max"] = "max") -> None:
         super().__init__()
-        if reduction not in {"max", "mean"}:
-            raise ValueError(f"GroupPool expects reduction 'max' or 'mean', got {reduction!r}.")
+        if reduction not in {"max", "mean", "mean-max"}:
+            raise ValueError(f"GroupPool expects reduction 'max', 'mean' or 'mean-max', got {reduction!r}.")
         self.reduction = reduction
 
-    def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b c h w"]:
+    def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b c2 h w"]:
         """Pool `x` over the group."""
         check_on_group("GroupPool", x)
         pixels = x.permute(0, 3, 4, 1, 2)
         if x.is_contiguous() or not pixels.is_contiguous():
-            return largest(x, 2) if self.reduction == "max" else x.mean(2)
+            return self._reduce(x, 2, 1)
         # Channels last: the last axis is the group, and the pooled planes stay as they are.
-        pooled = largest(pixels, 4) if self.reduction == "max" else pixels.mean(4)
-        return pooled.permute(0, 3, 1, 2)
+        return self._reduce(pixels, 4, 3).permute(0, 3, 1, 2)
+
+    def _reduce(self, x: Tensor, group: int, channels: int) -> Tensor:
+        if self.reduction == "mean-max":
+            return torch.cat([x.mean(group), x.amax(group)], channels)
+        return largest(x, group) if self.reduction == "max" else x.mean(group)
 
     def extra_repr(self) -> str:
         """The reduction, for `print`."""

@@ -12,6 +12,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from orbitconv.nn.flat import at_each_element, pool_elements
+from orbitconv.nn.invariants import bispectrum, triple_correlation
+from orbitconv.nn.nonlinearities import REACH, half_band_taps, shorten_pairs
 
 
 class Unchanged(nn.Module):
@@ -101,7 +103,7 @@ class Blur(nn.Module):
 
 
 class OverGroup(nn.Module):
-    """Maximum or mean over the group axis."""
+    """Maximum, mean or both over the group axis."""
 
     def __init__(self, reduction: str) -> None:
         super().__init__()
@@ -109,7 +111,86 @@ class OverGroup(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b c h w"]:
         """Pool over the group."""
+        if self.reduction == "mean-max":
+            return torch.cat([x.mean(2), x.amax(2)], 1)
         return x.amax(2).clone() if self.reduction == "max" else x.mean(2)
+
+
+class Bispectrum(nn.Module):
+    """The products of GroupBispectrum."""
+
+    waves: Tensor
+
+    def __init__(self, waves: Tensor, eps: float) -> None:
+        super().__init__()
+        self.eps, self.order = eps, waves.shape[2]
+        self.register_buffer("waves", waves)
+
+    def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b cn h w"]:
+        """Transform, and multiply."""
+        return bispectrum(x, self.waves.type_as(x), self.order, self.eps)
+
+
+class TripleCorrelation(nn.Module):
+    """The products of GroupTripleCorrelation."""
+
+    def __init__(self, shifts: Sequence[Sequence[int]], pairs: Sequence[tuple[int, int]], eps: float) -> None:
+        super().__init__()
+        self.shifts, self.pairs, self.eps = shifts, pairs, eps
+
+    def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b cn h w"]:
+        """Shift, and multiply."""
+        return triple_correlation(x, self.shifts, self.pairs, self.eps)
+
+
+class ShortenedPairs(nn.Module):
+    """The arithmetic of PairNormReLU."""
+
+    def __init__(self, threshold: Tensor, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.threshold = nn.Parameter(threshold.detach().clone())
+
+    def forward(self, x: Float[Tensor, "b c *rest"]) -> Float[Tensor, "b c *rest"]:
+        """Shorten every pair."""
+        return shorten_pairs(x, self.threshold, self.eps)
+
+
+class ResampledReLU(nn.Module):
+    """FilteredReLU by convolutions, so that one graph serves every size."""
+
+    taps: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("taps", torch.from_numpy(half_band_taps()))
+
+    def forward(self, x: Float[Tensor, "*lead h w"]) -> Float[Tensor, "*lead h w"]:
+        """Up, ReLU, down."""
+        taps = self.taps.type_as(x)
+        planes = x.reshape(-1, 1, x.shape[-2], x.shape[-1])
+        for shape in ((1, 1, -1, 1), (1, 1, 1, -1)):
+            planes = self._up(planes, 2 * taps.reshape(shape), tall=shape[2] == -1)
+        planes = F.relu(planes)
+        for shape in ((1, 1, -1, 1), (1, 1, 1, -1)):
+            planes = self._down(planes, taps.reshape(shape), tall=shape[2] == -1)
+        return planes.reshape(x.shape)
+
+    def _up(self, planes: Tensor, taps: Tensor, *, tall: bool) -> Tensor:
+        """Zeros between pixels, filled by the low-pass; what the padding brought is cut off."""
+        cut = 4 * REACH - 1
+        if tall:
+            padded = F.pad(planes, (0, 0, REACH, REACH), mode="replicate")
+            return F.conv_transpose2d(padded, taps, stride=(2, 1), padding=(cut, 0))
+        padded = F.pad(planes, (REACH, REACH, 0, 0), mode="replicate")
+        return F.conv_transpose2d(padded, taps, stride=(1, 2), padding=(0, cut))
+
+    def _down(self, planes: Tensor, taps: Tensor, *, tall: bool) -> Tensor:
+        """Low-pass, and every second sample."""
+        reach = 2 * REACH - 1
+        if tall:
+            return F.conv2d(F.pad(planes, (0, 0, reach, reach), mode="replicate"), taps, stride=(2, 1))
+        return F.conv2d(F.pad(planes, (reach, reach, 0, 0), mode="replicate"), taps, stride=(1, 2))
 
 
 class OnSamples(nn.Module):

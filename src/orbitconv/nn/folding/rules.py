@@ -12,6 +12,7 @@ from orbitconv.nn.conv import BasisConv2d
 from orbitconv.nn.dropout import GroupDropout, GroupDropout2d
 from orbitconv.nn.flat import EachElement, FlatLayer, FlatLinear, GroupNetwork, Repeat
 from orbitconv.nn.folding.parts import (
+    Bispectrum,
     Blur,
     Gather,
     OnPlanes,
@@ -20,15 +21,26 @@ from orbitconv.nn.folding.parts import (
     OverGroup,
     PixelNorm,
     RepeatPlanes,
+    ResampledReLU,
+    ShortenedPairs,
     TransposedOnPlanes,
+    TripleCorrelation,
     Unchanged,
     UpsampleTo,
 )
 from orbitconv.nn.group_conv import GroupConv2d
 from orbitconv.nn.group_conv_transpose import GroupConvTranspose2d
 from orbitconv.nn.hexagonal import HexagonalBatchNorm2d, HexagonalMask, HexagonalPool, ToHexagonal
+from orbitconv.nn.invariants import GroupBispectrum, GroupTripleCorrelation
 from orbitconv.nn.lifting import LiftingConv2d
-from orbitconv.nn.norm import GroupBatchNorm2d, GroupGroupNorm2d, GroupInstanceNorm2d, GroupLayerNorm2d
+from orbitconv.nn.nonlinearities import FilteredReLU, PairNormReLU
+from orbitconv.nn.norm import (
+    GroupBatchNorm2d,
+    GroupGroupNorm2d,
+    GroupInstanceNorm2d,
+    GroupLayerNorm2d,
+    GroupScaleNorm2d,
+)
 from orbitconv.nn.orbit_layout import OrbitLayout
 from orbitconv.nn.orbit_linear import OrbitLinear
 from orbitconv.nn.pooling import BlurPool2d, GroupAvgPool2d, GroupBlurPool2d, GroupMaxPool2d, GroupPool
@@ -71,6 +83,17 @@ def plain_batch_norm(layer: GroupBatchNorm2d) -> nn.Module:
         layer.num_features, layer.eps, layer.momentum, layer.affine, layer.track_running_stats, device="meta"
     )
     return _with_state_of(plain, layer)
+
+
+def plain_scale_norm(layer: GroupScaleNorm2d) -> nn.Module:
+    """The batch norm of volumes whose running mean is zero."""
+    plain = nn.BatchNorm3d(layer.num_features, layer.eps, affine=layer.weight is not None, device="meta")
+    state = {name: value for name, value in layer.state_dict().items() if name != "running_square"}
+    square = layer.running_square
+    state |= {"running_mean": torch.zeros_like(square), "running_var": square}
+    state["num_batches_tracked"] = torch.tensor(0, device=square.device)
+    plain.load_state_dict({name: value.detach().clone() for name, value in state.items()}, assign=True)
+    return plain
 
 
 def plain_instance_norm(layer: GroupInstanceNorm2d) -> nn.Module:
@@ -184,6 +207,7 @@ RULES: Mapping[type[nn.Module], Rule] = {
     SeparableGroupConv2d: plain_separable,
     GroupBatchNorm2d: plain_batch_norm,
     GroupInstanceNorm2d: plain_instance_norm,
+    GroupScaleNorm2d: plain_scale_norm,
     GroupGroupNorm2d: plain_group_norm,
     GroupLayerNorm2d: plain_layer_norm,
     GroupMaxPool2d: _plane_rule(nn.MaxPool2d),
@@ -195,6 +219,10 @@ RULES: Mapping[type[nn.Module], Rule] = {
     HexagonalPool: lambda layer: layer.windows,
     ToHexagonal: refuse_resampling,
     GroupPool: lambda layer: OverGroup(layer.reduction),
+    GroupBispectrum: lambda layer: Bispectrum(torch.tensor(layer.waves, dtype=torch.float64), layer.eps),
+    GroupTripleCorrelation: lambda layer: TripleCorrelation(layer.shifts, layer.pairs, layer.eps),
+    FilteredReLU: lambda _: ResampledReLU(),
+    PairNormReLU: lambda layer: ShortenedPairs(layer.threshold, layer.eps),
     GroupDropout: lambda _: Unchanged(),
     GroupDropout2d: lambda _: Unchanged(),
     GroupRestriction: plain_restriction,
