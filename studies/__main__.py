@@ -17,7 +17,16 @@ STUDIES: Mapping[str, tuple[str, str]] = {
     "fashion-mnist": ("networks.settings:FashionMnistStudy", "Every family of bases on upright clothes."),
     "rotated-mnist": ("networks.settings:RotatedMnistStudy", "Every family of bases on turned digits."),
     "cifar10": ("networks.settings:Cifar10Study", "Every family of bases on upright photographs."),
+    "cifar10-networks": (
+        "networks.photographs:Photographs",
+        "All-CNN-C and ResNet-44, plain at equal parameters and at equal multiply-adds.",
+    ),
     "rotated-cifar10": ("networks.settings:RotatedCifar10Study", "Every family of bases on turned photographs."),
+    "rotated-mnist-record": (
+        "records.rotated_mnist:RotatedMnistRecord",
+        "The record on rotated MNIST: levers one at a time, then together.",
+    ),
+    "upright": ("records.upright:Upright", "Trained upright, asked at any angle: levers one at a time, then together."),
     "stability": ("networks.stability:StabilityStudy", "Error against the angle, layer by layer."),
     "separable": ("networks.separable:SeparableStudy", "Convolutions in cheaper steps."),
     "systems": ("systems.study:SystemsStudy", "One table over the systems that the paper stands among."),
@@ -45,6 +54,7 @@ WORK: Mapping[str, tuple[str, str]] = {
     "TrainedBases": ("bases.trained_bases:compare_trained_bases", "bases.trained_bases:show"),
     "StabilityStudy": ("networks.stability:study_stability", "networks.stability_figures:show"),
     "SeparableStudy": ("networks.separable:study_separable", "networks.separable:show"),
+    "Photographs": ("networks.photographs:study_photographs", "networks.photographs:show"),
     "NetworkStudy": ("networks.study:compare_networks", "networks.figures:show"),
     "SystemsStudy": ("systems.study:study_systems", "systems.show:show"),
     "EuroSat": ("pictures.eurosat:study_eurosat", "pictures.shown:show_eurosat"),
@@ -52,6 +62,7 @@ WORK: Mapping[str, tuple[str, str]] = {
     "Labels": ("rivals.labels:study_labels", "rivals.shown:show_labels"),
     "Nuclei": ("pictures.nuclei:study_nuclei", "pictures.shown:show_nuclei"),
     "ConversionStudy": ("conversion.study:study_conversion", "conversion.shown:show"),
+    "RecordStudy": ("records.study:study_record", "records.shown:show"),
     "MlpToCnn": ("mlp_to_cnn.study:compare_mlp_to_cnn", "mlp_to_cnn.figures:show"),
     "LearnAction": ("actions.figures:learn_and_write", "actions.figures:show"),
 }

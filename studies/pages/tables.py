@@ -21,20 +21,21 @@ from studies.pages.bases import bases, demo, learned, orders, trained
 from studies.pages.conversion import conversion
 from studies.pages.networks import networks, rotated_mnist_short, separable, translations
 from studies.pages.pictures import eurosat, eurosat_time, nuclei
-from studies.pages.rivals import TABLES as RIVALS
+from studies.pages.records import cifar10_networks, record_final, record_levers
 from studies.pages.speed import fused_layers, fused_networks, fused_rates, speed
 from studies.pages.stability import ablations, growth, stability, stability_fields
 from studies.pages.systems import lattices, systems
 
 PAGES = (
     "README.md", "docs/bases.md", "docs/concepts.md", "docs/results.md", "docs/speed.md", "docs/training.md",
-    "docs/hexagons.md", "docs/systems.md", "docs/rivals.md",
+    "docs/hexagons.md", "docs/systems.md", "docs/records.md",
 )  # fmt: skip
 
 NETWORK_STUDIES = (
     "mnist", "fashion_mnist", "rotated_mnist", "rotated_mnist_best", "rotated_mnist_turned",
     "rotated_mnist_regularised", "rotated_mnist_bent", "rotated_mnist_7_atoms", "cifar10", "rotated_cifar10",
 )  # fmt: skip
+RECORD_STUDIES = ("upright", "rotated_mnist_record")
 STABILITY_STUDIES = ("stability", "stability_turned", "stability_groups")
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -46,6 +47,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "stability_fields": stability_fields, "growth": growth, "ablations": ablations,
     **RIVALS,
     **{name: partial(networks, name) for name in NETWORK_STUDIES},
+    "cifar10_networks": cifar10_networks,
+    **{name: partial(record_final, name) for name in RECORD_STUDIES},
+    **{f"{name}_levers": partial(record_levers, name) for name in RECORD_STUDIES},
     **{name: partial(stability, name) for name in STABILITY_STUDIES},
 }  # fmt: skip
 
