@@ -94,15 +94,17 @@ def _scale(axes: "Axes", values: Sequence[float]) -> None:
         axes.yaxis.set_major_locator(ticker.MaxNLocator(5))
         return
     _log_scale(axes, low / 1.3, high * 1.3)
-    if high < 1000 * low:
-        axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter("{x:g}")
 
 
 def _log_scale(axes: "Axes", low: float, high: float) -> None:
+    """A logarithmic scale with at least two labels, which few decades need 1, 2 and 5 for."""
+    ticker = import_plotting("matplotlib.ticker")
     axes.set_yscale("log")
     axes.set_ylim(low, high)
-    axes.yaxis.set_minor_locator(import_plotting("matplotlib.ticker").NullLocator())
+    axes.yaxis.set_minor_locator(ticker.NullLocator())
+    if high < 1000 * low:
+        axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
 
 
 def layer_points(measured: Sequence[Measured]) -> dict[str, list[float]]:

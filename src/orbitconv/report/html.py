@@ -43,7 +43,7 @@ def prose(text: str) -> str:
 
 def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table that scrolls by itself on a narrow screen; caption and head are text, cells are HTML."""
-    tops = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    tops = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in head)
     body = "\n".join(
         f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>' for first, *rest in rows
     )

@@ -7,7 +7,7 @@ from orbitconv.report.html import image, number, table
 from orbitconv.report.measure import LAYER_IMAGES
 from orbitconv.report.outcome import Outcome
 from orbitconv.report.sections import angle_chart, layer_chart, note
-from orbitconv.report.tables import confusion_table
+from orbitconv.report.tables import confusion_table, side_by_side
 
 _FIGURES = {
     "balanced_accuracy": "balanced accuracy", "mean_f1": "mean F1", "mean_iou": "mean IoU", "mean_dice": "mean Dice",
@@ -95,8 +95,8 @@ def classes(outcome: Outcome) -> Iterator[str]:
         yield table(name, ["class", *each], _by_class(own.classes, list(each.values())))
         if "confusion" in own.found:
             unit = "pixels" if own.masks else "pictures"
-            yield confusion_table(f"{name}: {unit} of each class (rows) by what they are taken for",
-                                  own.found["confusion"], own.classes)  # fmt: skip
+            caption = f"{name}: {unit} of each class (rows) by what they are taken for"
+            yield side_by_side([confusion_table(caption, own.found["confusion"], own.classes)], own.classes)
 
 
 def examples(outcome: Outcome) -> Iterator[str]:

@@ -21,7 +21,7 @@ from orbitconv.report.html import image, prose
 from orbitconv.report.measure import LAYER_IMAGES, Tested
 from orbitconv.report.mistakes import Mistake
 from orbitconv.report.outcome import Outcome
-from orbitconv.report.tables import confusion_table
+from orbitconv.report.tables import confusion_table, side_by_side
 from orbitconv.report.words import angle_note, count, listed
 
 if TYPE_CHECKING:
@@ -200,8 +200,7 @@ def confusions(outcome: Outcome) -> Iterator[str]:
         if judged.confusion_turned is not None:
             caption = f"{name}: at random angles"
             tables.append(confusion_table(caption, judged.confusion_turned, outcome.images.classes))
-        long = " upright" if max(map(len, outcome.images.classes)) > 3 else ""
-        yield f'<div class="pair{long}">{"".join(tables)}</div>'
+        yield side_by_side(tables, outcome.images.classes)
 
 
 def mistakes(outcome: Outcome) -> Iterator[str]:

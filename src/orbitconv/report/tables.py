@@ -136,6 +136,22 @@ def confusion_table(caption: str, counts: Sequence[Sequence[int]], classes: Sequ
     return table(caption, ("class \\ taken for", *classes), rows)
 
 
+def side_by_side(tables: Sequence[str], classes: Sequence[str]) -> str:
+    """Tables of classes beside each other where there is room; long names above columns stand upright.
+
+    Args:
+        tables: HTML of each.
+        classes: Names of the classes.
+
+    Returns:
+        HTML.
+    """
+    longest = max(map(len, classes))
+    upright = " upright" if longest > 3 else ""
+    style = f"--names: {max(5.5, 0.5 * longest):g}rem; --classes: {len(classes)}"
+    return f'<div class="pair{upright}" style="{style}">{"".join(tables)}</div>'
+
+
 def _shaded(number: int, share: float, *, right: bool) -> str:
     """A count on a colour; nothing for zero, which would hide the others."""
     if not number:
