@@ -29,18 +29,25 @@ def main(names: list[str]) -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     rows: list[dict[str, Any]] = json.loads(RECORD.read_text())["rows"] if RECORD.exists() else []
-    done = {(row["network"], row["group"]) for row in rows}
     for name in (one for one in ZOO if not names or any(word in one for word in names)):
         for group in ("c4", "d4", "c8"):
-            if (name, group) in done:
+            if any((row["network"], row["group"]) == (name, group) and is_complete(row) for row in rows):
                 continue
             try:
                 found = measure_c4(name) if group == "c4" else measure_group(name, group)
             except Exception as error:  # of any library
                 found = {"refused": f"{type(error).__name__}: {str(error)[:300]}"}
+            rows = [row for row in rows if (row["network"], row["group"]) != (name, group)]
             rows.append({"network": name, "group": group, **found})
             sys.stdout.write(f"{rows[-1]}\n")
+            sys.stdout.flush()
+            rows.sort(key=lambda row: (list(ZOO).index(row["network"]), row["group"] != "c4", row["group"]))
             write(rows)
+
+
+def is_complete(row: dict[str, Any]) -> bool:
+    """Whether a row holds all that is measured for its group."""
+    return "refused" in row or row["group"] != "c4" or "promise" in row
 
 
 def write(rows: list[dict[str, Any]]) -> None:

@@ -19,6 +19,7 @@ from orbitconv._support.files import write_atomically
 from studies.base.results import RESULTS, ROOT, pack
 from studies.pages.bases import bases, demo, learned, orders, trained
 from studies.pages.conversion import conversion
+from studies.pages.converted import converted_networks
 from studies.pages.networks import networks, rotated_mnist_short, separable, translations
 from studies.pages.pictures import eurosat, eurosat_time, nuclei
 from studies.pages.records import cifar10_networks, record_final, record_levers
@@ -28,7 +29,7 @@ from studies.pages.systems import lattices, systems
 
 PAGES = (
     "README.md", "docs/bases.md", "docs/concepts.md", "docs/results.md", "docs/speed.md", "docs/training.md",
-    "docs/hexagons.md", "docs/systems.md", "docs/records.md",
+    "docs/hexagons.md", "docs/systems.md", "docs/how-to/convert.md",
 )  # fmt: skip
 
 NETWORK_STUDIES = (
@@ -41,8 +42,9 @@ STABILITY_STUDIES = ("stability", "stability_turned", "stability_groups")
 TABLES: dict[str, Callable[[], str]] = {
     "demo": demo, "bases": bases, "trained": trained, "orders": orders, "learned": learned,
     "translations": translations, "rotated_mnist_short": rotated_mnist_short, "separable": separable, "speed": speed,
-    "eurosat": eurosat, "eurosat_time": eurosat_time, "nuclei": nuclei, "streaming": streaming,
-    "conversion": conversion, "systems": systems, "lattices": lattices,
+    "eurosat": eurosat, "eurosat_time": eurosat_time, "nuclei": nuclei, "conversion": conversion,
+    "converted_networks": converted_networks,
+    "systems": systems, "lattices": lattices,
     "fused_layers": fused_layers, "fused_networks": fused_networks, "fused_rates": fused_rates,
     "stability_fields": stability_fields, "growth": growth, "ablations": ablations,
     **RIVALS,

@@ -6,7 +6,7 @@ pool. The exchanged network is plain still.
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -60,17 +60,39 @@ def exchange(model: nn.Module, example: Example, *, quarter: bool = True) -> tup
     told: dict[str, str] = {}
     for _ in range(_PASSES):
         losses, seen = find_losses(model, example, quarter=quarter)
-        modules, done = dict(model.named_modules()), {}
-        for path in _candidates(losses, modules):
-            sizes = [call for call in seen.of(path) if call.inputs and call.inputs[0] is not None]
-            made = _EXCHANGES[base_rule(modules[path])](modules[path], sizes[0]) if sizes else None
-            if made is not None:
-                new, told[path] = made
-                done[modules[path]] = new.train(modules[path].training)
-        if not done:
+        model, found = _exchanged(model, _candidates(losses, dict(model.named_modules())), seen)
+        if not found:
             break
-        model = replace_modules(model, done)
+        told |= found
     return model, told
+
+
+def blur_strides(model: nn.Module, example: Example) -> tuple[nn.Module, dict[str, str]]:
+    """Exchange every stride of two, four, ... for blur pooling, also where quarter turns are exact with it.
+
+    Args:
+        model: Plain network; changed in place.
+        example: What it is called with.
+
+    Returns:
+        The network, and what was exchanged for what, by path.
+    """
+    seen, modules = observe(model, example), dict(model.named_modules())
+    strided = {nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d}
+    paths = [call.path for call in seen.calls if base_rule(modules[call.path]) in strided]
+    return _exchanged(model, [path for path in paths if max(_pair(modules[path].stride)) > 1], seen)
+
+
+def _exchanged(model: nn.Module, paths: Iterable[str], seen: Observation) -> tuple[nn.Module, dict[str, str]]:
+    """Exchange layers, where there is something to exchange them for."""
+    modules, done, told = dict(model.named_modules()), dict[nn.Module, nn.Module](), dict[str, str]()
+    for path in paths:
+        sizes = [call for call in seen.of(path) if call.inputs and call.inputs[0] is not None]
+        made = _EXCHANGES[base_rule(modules[path])](modules[path], sizes[0]) if sizes else None
+        if made is not None:
+            new, told[path] = made
+            done[modules[path]] = new.train(modules[path].training)
+    return replace_modules(model, done), told
 
 
 def find_losses(model: nn.Module, example: Example, *, quarter: bool = True) -> tuple[list[Loss], Observation]:

@@ -1,0 +1,30 @@
+"""The record of converted networks holds what the documentation says of it. It needs no other package."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from compatibility.measured import is_kept
+
+ROWS = json.loads((Path(__file__).parents[2] / "results" / "convert_networks.json").read_text())["rows"]
+CONVERTED = [row for row in ROWS if row["group"] == "c4" and row.get("says_exact")]
+
+
+def test_thirty_networks_convert_for_c4_d4_and_c8():
+    groups = {}
+    for row in ROWS:
+        if row.get("says_exact") and row["float32"] <= 1e-4:
+            groups.setdefault(row["network"], set()).add(row["group"])
+    assert sum(found == {"c4", "d4", "c8"} for found in groups.values()) >= 30
+
+
+@pytest.mark.parametrize("row", CONVERTED, ids=lambda row: row["network"])
+def test_what_is_promised_was_measured(row):
+    assert max(row["float64"], row["float64_after_step"]) <= 1e-10
+    assert max(row["float32"], row["float32_after_step"]) <= 1e-4
+    twins = [row[way] for way in ("plain", "fold", "export") if isinstance(row[way], float)]
+    assert len(twins) >= 2
+    assert max(twins) <= 1e-5
+    assert is_kept(row["promise"])
+    assert is_kept(row["promise_as_it_is"])
