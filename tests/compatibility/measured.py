@@ -119,20 +119,12 @@ def twins(network: Converted, x: Tensor) -> dict[str, Any]:
     row: dict[str, Any] = {}
     plain = network.plain()
     row["plain"] = difference(expected, plain(x))
-    for way, make in (("fold", lambda: folded(network, x)), ("export", lambda: exported(plain, x))):
+    for way, make in (("fold", lambda: fold(network)), ("export", lambda: exported(plain, x))):
         try:
             row[way] = difference(expected, make()(x))
         except Exception as error:
             row[way] = f"{type(error).__name__}: {str(error).partition('. ')[0][:160]}"
     return row
-
-
-def folded(network: Converted, x: Tensor) -> nn.Module:
-    """The folded twin; where the forward branches, as it goes on the example."""
-    try:
-        return fold(network)
-    except ValueError:
-        return fold(network, example=x)
 
 
 def exported(plain: nn.Module, x: Tensor) -> nn.Module:

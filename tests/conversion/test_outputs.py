@@ -134,3 +134,26 @@ def test_auxiliary_heads_of_training_mode_are_converted(width):
     torch.testing.assert_close(turned, upright, rtol=0, atol=1e-12)
     torch.testing.assert_close(fold(network)(X), upright, rtol=0, atol=1e-11)
     assert float(plain.stem[1].num_batches_tracked) == 0
+
+
+class Skipping(nn.Module):
+    """Adds a second input where it is a tensor, and pads where sizes are odd, as decoders do."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.mix = conv(1, 4), conv(4, 4), conv(4, 2, 1)
+
+    def forward(self, x):
+        y = torch.tanh(self.first(x))
+        z = nn.functional.avg_pool2d(nn.functional.pad(y, (1, 1, 1, 1)) if y.shape[-1] % 2 else y, 3, 1, 1)
+        return self.mix(self.join(self.second(z), z))
+
+    def join(self, y, other=None):
+        return y + other if torch.jit.isinstance(other, torch.Tensor) else y
+
+
+def test_fold_follows_branches_as_they_go_on_the_example():
+    torch.manual_seed(0)
+    network = orbitconv.convert(Skipping(), "c4", "exact", example=X).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(fold(network)(X), network(X), rtol=0, atol=1e-11)

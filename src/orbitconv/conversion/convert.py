@@ -148,7 +148,7 @@ def convert(
         inherited=shares,
         width=factor,
     )
-    network = Converted(made.network, made.outputs, group, report)
+    network = Converted(made.network, made.outputs, group, report, example)
     inexact = inexact_basis(network)
     loss = inexact or broken_promise(network, example)
     if loss is None and not network.report.exact_sizes and not _keeps_plain(made):
@@ -170,7 +170,8 @@ def _hidden_loss(
     if side is None:
         return None
     made = operate_on(plain)
-    return broken_promise(Converted(made.network, made.outputs, network.group, network.report), example, side)
+    twin = Converted(made.network, made.outputs, network.group, network.report, example)
+    return broken_promise(twin, example, side)
 
 
 def _keeps_plain(made: "Operated") -> bool:

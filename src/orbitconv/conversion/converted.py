@@ -3,12 +3,14 @@
 import copy
 from typing import final
 
+import torch
 from torch import nn
 
-from orbitconv.conversion.observation import replace_modules
+from orbitconv.conversion.observation import Example, replace_modules
 from orbitconv.conversion.outputs import Outputs
 from orbitconv.conversion.report import ConversionReport
 from orbitconv.groups import Group
+from orbitconv.metrics.diagnosis.arguments import with_images
 from orbitconv.nn.flat import GroupNetwork
 from orbitconv.nn.folding import plain_layer, settle_parametrizations
 
@@ -22,6 +24,7 @@ class Converted(GroupNetwork):
         outputs: What pools its output.
         group: The group.
         report: What became of the layers.
+        example: What the plain network was called with; of its images only the shapes are kept.
 
     Shapes:
         As the plain network's.
@@ -29,9 +32,22 @@ class Converted(GroupNetwork):
 
     outputs: Outputs
 
-    def __init__(self, network: nn.Module, outputs: Outputs, group: Group, report: ConversionReport) -> None:
+    def __init__(
+        self, network: nn.Module, outputs: Outputs, group: Group, report: ConversionReport, example: Example
+    ) -> None:
         super().__init__(network, outputs)
         self.group, self.report = group, report
+        self._called_with = with_images(example, lambda images: torch.empty(images.shape, device="meta"))
+
+    def example(self) -> Example:
+        """Arguments like those of the conversion, with images of white noise, for `orbitconv.nn.fold`.
+
+        Returns:
+            A tensor, or a tuple or dict of arguments, in the precision and on the device of the network.
+        """
+        weights = next(self.parameters())
+        draw = torch.Generator().manual_seed(0)
+        return with_images(self._called_with, lambda images: torch.randn(images.shape, generator=draw).to(weights))
 
     def plain(self) -> nn.Module:
         """The same network with ordinary convolutions, its filters expanded for good.

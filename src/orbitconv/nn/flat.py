@@ -253,6 +253,10 @@ class GroupNetwork(nn.Module):
         super().__init__()
         self.network, self.outputs = network, outputs
 
+    def example(self) -> Any:
+        """What the network may be called with, if that is known; None if not."""
+        return None
+
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """Run the network, and pool its output over the group."""
         return self.outputs(self.network(*inputs, **named))

@@ -30,7 +30,8 @@ def fold(
 
     The model's forward is followed by `torch.fx`, so that it may not branch on values or shapes of the input. Modules
     of your own that do so stay as they are, if they hold no layer of this library. With an example, branches on shapes
-    and types, and loops, are followed as they go there; shapes that are only computed with stay free.
+    and types, and loops, are followed as they go there; shapes that are only computed with stay free. A network that
+    `orbitconv.convert` made knows one: it is folded without where that is right, else with it.
 
     Args:
         model: Any module that is built on layers of this library.
@@ -59,6 +60,14 @@ def fold(
         >>> torch.allclose(fold(network)(x), network(x), atol=1e-6)
         True
     """
+    known = model.example() if example is None and isinstance(model, GroupNetwork) else None
+    if known is not None:
+        try:
+            folded = fold_with(model, {**RULES, **(rules or {})}, FUNCTION_RULES)
+            check_same(model, folded, known)
+            return folded
+        except (ValueError, RuntimeError, ArithmeticError):  # branches, which may also be dropped without a word
+            example = known
     folded = fold_with(model, {**RULES, **(rules or {})}, FUNCTION_RULES, example)
     if example is not None:
         check_same(model, folded, example)

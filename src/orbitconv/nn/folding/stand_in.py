@@ -32,6 +32,10 @@ _SEVERAL = (nn.RNNBase, nn.MultiheadAttention)
 """Modules of torch that return more than a tensor."""
 
 
+_PASS_ON = {torch.is_tensor.__code__, torch.jit.isinstance.__code__, torch._jit_internal._isinstance.__code__}  # noqa: SLF001
+"""Functions of torch that ask for a class on behalf of a forward."""
+
+
 class _Asked:
     """Answers `isinstance` in a user's code as a tensor would."""
 
@@ -135,10 +139,10 @@ def parts_of(proxy: Any) -> Iterator[Any]:
 
 
 def _asked_by_a_forward() -> bool:
-    """Whether the question comes from outside torch; `torch.is_tensor` and abstract classes only pass it on."""
+    """Whether the question comes from outside torch; some functions and abstract classes only pass it on."""
     frame = sys._getframe(2)  # noqa: SLF001
     while frame.f_back is not None and (
-        frame.f_globals.get("__name__") in {"abc", "typing"} or frame.f_code is torch.is_tensor.__code__
+        frame.f_globals.get("__name__") in {"abc", "typing"} or frame.f_code in _PASS_ON
     ):
         frame = frame.f_back
     return str(frame.f_globals.get("__name__")).partition(".")[0] != "torch"
