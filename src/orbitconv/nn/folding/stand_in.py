@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import fx, nn
+from torch import _jit_internal, fx, nn
 from torch.fx.proxy import Attribute, TraceError
 
 _ARITHMETIC = {
@@ -32,7 +32,7 @@ _SEVERAL = (nn.RNNBase, nn.MultiheadAttention)
 """Modules of torch that return more than a tensor."""
 
 
-_PASS_ON = {torch.is_tensor.__code__, torch.jit.isinstance.__code__, torch._jit_internal._isinstance.__code__}  # noqa: SLF001
+_PASS_ON = {torch.is_tensor.__code__, torch.jit.isinstance.__code__, _jit_internal._isinstance.__code__}  # noqa: SLF001
 """Functions of torch that ask for a class on behalf of a forward."""
 
 
