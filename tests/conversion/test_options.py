@@ -85,3 +85,19 @@ def test_what_drops_samples_drops_all_group_elements_of_a_sample():
         left_out = (network(X.expand(-1, 1, -1, -1).repeat(16, 1, 1, 1)).abs().amax((3, 4)) == 0).flatten(1)
     assert bool((left_out.all(1) == left_out.any(1)).all())
     assert 0 < int(left_out[:, 0].sum()) < len(left_out)
+
+
+@pytest.mark.parametrize("strided", [nn.MaxPool2d(2), nn.Conv2d(4, 4, 2, 2), nn.AvgPool2d(2, 2)])
+def test_antialiasing_exchanges_strides_that_are_exact_and_turns_between_lose_less(strided):
+    x = F.avg_pool2d(torch.randn(4, 1, 56, 56, generator=torch.Generator().manual_seed(1), dtype=torch.float64), 9, 1)
+    errors = []
+    for antialias in (False, True):
+        torch.manual_seed(0)
+        plain = nn.Sequential(nn.Conv2d(1, 4, 5, padding=2), nn.ReLU(), strided, nn.ReLU()).double()
+        network = orbitconv.convert(plain, "c8", example=x, antialias=antialias)
+        assert network.report.is_exact
+        assert list(network.report.exchanged) == ["2"] * antialias
+        assert network(x).shape == (4, 4, 24, 24)
+        errors.append(orbitconv.check(network, x, "c8").errors[""])
+    assert errors[1][1] < 0.9 * errors[0][1]
+    assert max(errors[1][::2]) < 1e-12

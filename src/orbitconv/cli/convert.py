@@ -43,6 +43,8 @@ class ConvertCommand:
     """How the group is pooled at the output."""
     exact: bool = False
     """Exchange layers that lose quarter turns."""
+    antialias: bool = False
+    """Exchange every stride for blur pooling, for the turns between."""
     inherit: bool = False
     """Start from the filters of the plain network."""
     strict: bool = True
@@ -66,7 +68,7 @@ class ConvertCommand:
         width = _width(self.width)
         conversion = {
             "group": self.group, "basis": self.basis, "image": list(self.image), "width": width, "output": self.output,
-            "pool": self.pool, "exact": self.exact, "strict": self.strict,
+            "pool": self.pool, "exact": self.exact, "antialias": self.antialias, "strict": self.strict,
         }  # fmt: skip
         if self.inherit:
             conversion["weights"] = "inherit"

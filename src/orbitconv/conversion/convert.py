@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from orbitconv.conversion.axes import AxesMode, Disorder, disorder, flattened_places
 from orbitconv.conversion.bases import BasisChoice, KernelSizes
 from orbitconv.conversion.converted import Converted
-from orbitconv.conversion.exchange import exchange, find_losses
+from orbitconv.conversion.exchange import blur_strides, exchange, find_losses
 from orbitconv.conversion.inherit import begin_anew, inherit_weights, input_moments
 from orbitconv.conversion.measuring import exact_sizes, multiply_adds_of, small_exact_size
 from orbitconv.conversion.observation import (
@@ -53,6 +53,7 @@ def convert(
     output: OutputChoice = "invariant",
     pool: Pool = "max",
     exact: bool = False,
+    antialias: bool = False,
     weights: Literal["inherit"] | None = None,
     strict: bool = True,
     replace: Mapping[type[nn.Module], Replacement] | None = None,
@@ -79,6 +80,8 @@ def convert(
             `"mean"`.
         exact: Whether to exchange layers that lose quarter turns at the size of the example: strides for blur pooling,
             fixed heads for means of all pixels, output padding and padding on one side for symmetric layers.
+        antialias: Whether to exchange every stride of two, four, ... for blur pooling, where quarter turns are exact too:
+            turns between lose less, at about four times the multiply-adds of a strided convolution.
         weights: None for a fresh network: filters, biases, affine weights, slopes and statistics of layers begin anew,
             and only parameters that modules of your own hold keep their values; `"inherit"` to start from those of the
             model (`orbitconv.conversion.inherit`), as the mean or maximum over turned copies of it. The projection on
@@ -115,8 +118,11 @@ def convert(
     check_convolutions(_observe_plain(plain, example), plain)
     exchanged: dict[str, str] = {}
     quarter = group.num_rotations % 4 == 0
+    if antialias:
+        plain, exchanged = blur_strides(plain, example)
     if exact:
-        plain, exchanged = exchange(plain, example, quarter=quarter)
+        plain, more = exchange(plain, example, quarter=quarter)
+        exchanged |= more
     bases = KernelSizes(group, basis)
 
     def operate_on(network: nn.Module) -> Operated:

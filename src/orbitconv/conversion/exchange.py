@@ -79,8 +79,8 @@ def blur_strides(model: nn.Module, example: Example) -> tuple[nn.Module, dict[st
     """
     seen, modules = observe(model, example), dict(model.named_modules())
     strided = {nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d}
-    paths = [call.path for call in seen.calls if base_rule(modules[call.path]) in strided]
-    return _exchanged(model, [path for path in paths if max(_pair(modules[path].stride)) > 1], seen)
+    layers: dict[str, Any] = {c.path: modules[c.path] for c in seen.calls if base_rule(modules[c.path]) in strided}
+    return _exchanged(model, [path for path, layer in layers.items() if max(_pair(layer.stride)) > 1], seen)
 
 
 def _exchanged(model: nn.Module, paths: Iterable[str], seen: Observation) -> tuple[nn.Module, dict[str, str]]:
