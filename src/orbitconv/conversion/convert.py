@@ -80,7 +80,7 @@ def convert(
             `"mean"`.
         exact: Whether to exchange layers that lose quarter turns at the size of the example: strides for blur pooling,
             fixed heads for means of all pixels, output padding and padding on one side for symmetric layers.
-        antialias: Whether to exchange every stride of two, four, ... for blur pooling, where quarter turns are exact too:
+        antialias: Whether to exchange every stride of two, four, ... for blur pooling, also where quarter turns keep:
             turns between lose less, at about four times the multiply-adds of a strided convolution.
         weights: None for a fresh network: filters, biases, affine weights, slopes and statistics of layers begin anew,
             and only parameters that modules of your own hold keep their values; `"inherit"` to start from those of the
