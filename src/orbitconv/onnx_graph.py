@@ -1,6 +1,6 @@
 """The convolutions of an ONNX model in the order of the fused product, where onnxruntime is faster with it.
 
-Each convolution that was a group convolution becomes five nodes (`orbitconv.nn.folding.frequencies`). They have a
+Each convolution that was a group convolution becomes five nodes (`orbitconv.nn.products.frequencies`). They have a
 quarter of its multiply-adds or fewer, but move more numbers: which is faster depends on the layer, the runtime and the
 machine. So it is measured, layer by layer and then for the whole network.
 """
@@ -14,8 +14,8 @@ import torch
 
 from orbitconv._support.optional import import_optional
 from orbitconv.bases import FixedBasis
-from orbitconv.nn.folding.frequencies import Frequencies, in_frequencies
 from orbitconv.nn.folding.marked import coefficients_of
+from orbitconv.nn.products.frequencies import Frequencies, in_frequencies
 
 GraphOrder = Literal["auto", "dense", "fourier"]
 Feed = Mapping[str, np.ndarray]

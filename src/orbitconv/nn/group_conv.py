@@ -18,6 +18,7 @@ from orbitconv.nn.products.fourier import (
     fourier_tables,
     work_of,
 )
+from orbitconv.nn.products.gpu import layer as gpu
 from orbitconv.nn.products.kernel import layer as fused
 from orbitconv.nn.products.local import expand_local, near_elements, needed_planes, spread
 from orbitconv.nn.products.recompute import recomputed
@@ -183,6 +184,9 @@ class GroupConv2d(TurnedConv2d):
         choice = choose(self, planes)
         if choice.structure is not None:
             y = fused.multiply(self, planes, choice.structure, self._expand)
+            return y.unflatten(1, (self.out_channels, self.group.order))
+        if choice.plan is not None:
+            y = gpu.multiply(self, planes, choice.plan, self._expand)
             return y.unflatten(1, (self.out_channels, self.group.order))
         if choice.product == "fourier":
             return self._correlate_in_fourier_space(planes, choice.together)

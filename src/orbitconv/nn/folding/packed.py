@@ -14,6 +14,7 @@ from orbitconv.nn.products.choice import packed_pays_off
 from orbitconv.nn.products.kernel import fused
 from orbitconv.nn.products.kernel import layer as fused_layer
 from orbitconv.nn.products.kernel.library import is_built, library
+from orbitconv.nn.products.kernel.plain import is_plain
 from orbitconv.nn.products.kernel.structure import Structure
 from orbitconv.nn.products.recompute import is_recorded
 
@@ -70,7 +71,7 @@ class PackedConv2d(nn.Module):
         packed, stride = self._packed, self._options.stride
         if packed is None or not packed_pays_off(known, packed.sizes, stride, x.shape):
             return None
-        if added is not None and not (fused.is_plain(added) and self._fits(x, added)):
+        if added is not None and not (is_plain(added) and self._fits(x, added)):
             return None
         return fused.correlate(
             functions, x, packed, known, self._options, self._shift, added=added, rectify=self.rectifies
@@ -84,7 +85,7 @@ class PackedConv2d(nn.Module):
 
     def _is_plain(self, x: Tensor) -> bool:
         learns = torch.is_grad_enabled() and (x.requires_grad or self.plain.weight.requires_grad)
-        return not learns and is_built() and fused.is_plain(x, self.plain.weight) and not _has_autocast()
+        return not learns and is_built() and is_plain(x, self.plain.weight) and not _has_autocast()
 
     @torch.no_grad()
     def _pack(self, functions: ctypes.CDLL, known: Structure) -> None:

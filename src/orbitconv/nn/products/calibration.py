@@ -29,7 +29,8 @@ from orbitconv.bases import HarmonicBasis
 from orbitconv.groups import Cyclic
 from orbitconv.nn.products.dense import expand_group
 from orbitconv.nn.products.fourier import FourierTables, correlate_in_fourier_space, fourier_tables
-from orbitconv.nn.products.kernel.fused import Options, fused_conv
+from orbitconv.nn.products.kernel.autograd import fused_conv
+from orbitconv.nn.products.kernel.fused import Options
 from orbitconv.nn.products.kernel.layer import PRICES, expected_share
 from orbitconv.nn.products.kernel.library import library, place
 from orbitconv.nn.products.kernel.structure import structure_of

@@ -18,6 +18,8 @@ from orbitconv.nn.conv import BasisConv2d, is_channels_last, is_dense
 from orbitconv.nn.products.cached import is_kept
 from orbitconv.nn.products.calibration import fused_shares_of_this_machine, shares_of_this_machine
 from orbitconv.nn.products.fourier import Work, held, images_at_a_time
+from orbitconv.nn.products.frequencies import Plan
+from orbitconv.nn.products.gpu import layer as gpu
 from orbitconv.nn.products.kernel import layer as fused
 from orbitconv.nn.products.kernel.structure import Structure
 from orbitconv.nn.products.recompute import is_recorded
@@ -54,16 +56,18 @@ class Choice(NamedTuple):
     Args:
         product: `"dense"`: one convolution with expanded filters; `"local"`: the same in blocks, one for each element;
             `"fourier"`: with the group axis in Fourier space; `"fused"`: the same in one compiled function, filters
-            first.
+            first; `"triton"`: that order on a GPU.
         together: How many images the Fourier product takes at a time.
         reason: Why, as part of a sentence.
         structure: What the fused product knows of the basis.
+        plan: What the product in Triton knows of it.
     """
 
-    product: Literal["dense", "fourier", "fused", "local"]
+    product: Literal["dense", "fourier", "fused", "local", "triton"]
     together: int
     reason: str
     structure: Structure | None = None
+    plan: Plan | None = None
 
 
 def choose(layer: Any, planes: Float[Tensor, "b ih h w"]) -> Choice:
@@ -82,6 +86,8 @@ def choose(layer: Any, planes: Float[Tensor, "b ih h w"]) -> Choice:
         return _dense("fourier=False, recompute=True or a group that is not cyclic leaves no other")
     if is_recorded():  # which must not tell sizes apart
         return Choice("fourier", ALL, "fourier=True asks for it") if layer.fourier is True else _RECORDED
+    if layer.fourier == "auto" and planes.is_cuda and not isinstance(plan := gpu.offer(layer, planes), str):
+        return Choice("triton", 0, "ORBITCONV_TRITON=1 asks for it", plan=plan)
     if layer.fourier == "auto" and (reason := reason_not_measured(layer, planes)):
         return _dense(reason)
     learns = torch.is_grad_enabled()
@@ -127,6 +133,10 @@ def explain(layer: BasisConv2d, x: Tensor) -> str:
     planes = x.flatten(1, 2)
     choice = choose(layer, planes)
     reason = f"{type(layer).__name__} takes the {choice.product} product: {choice.reason}"
+    if choice.plan is not None:
+        return f"{reason}."
+    if layer.fourier == "auto" and planes.is_cuda:
+        return f"{reason}; the product in Triton is not taken: {gpu.offer(layer, planes)}."
     known = fused.offer(layer, planes) if layer.fourier == "auto" else ""
     if not known:
         return f"{reason}."

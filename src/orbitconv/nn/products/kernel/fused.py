@@ -1,4 +1,4 @@
-"""The fused product of a group layer as a function with gradients, for cyclic groups and steerable bases on a CPU.
+"""The fused product of a group layer and its gradients, as compiled functions of tensors; `autograd.py` joins them.
 
 `fused.cpp` tells how it multiplies. It never makes the weight of the dense convolution: coefficients are packed by a
 matrix product, and their gradient comes back by its transpose.
@@ -7,15 +7,12 @@ Sizes: o and i count channels, g, h and m group elements, d atoms.
 """
 
 import ctypes
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch._C._functorch import is_functorch_wrapped_tensor  # pyright: ignore[reportMissingModuleSource]
-from torch.autograd import forward_ad
 
 from orbitconv.nn.products.kernel.structure import Structure
 
@@ -78,29 +75,6 @@ def declare(library: ctypes.CDLL) -> ctypes.CDLL:
     library.differentiate.argtypes, library.differentiate.restype = [pointer] * 5, ctypes.c_int
     library.pack.argtypes, library.pack.restype = [pointer, pointer, *[ctypes.c_int64] * 7], None
     return library
-
-
-_KINDS = (Tensor, torch.nn.Parameter)
-
-
-def is_plain(*tensors: Tensor) -> bool:
-    """Whether tensors are float32 numbers on the CPU that `torch.func` and forward-mode derivatives do not wrap.
-
-    Args:
-        *tensors: The tensors.
-
-    Returns:
-        True if compiled code can read them.
-    """
-    if torch._C._len_torch_dispatch_stack():  # noqa: SLF001  # something wants to see every operation
-        return False
-    is_forward = forward_ad._current_level >= 0  # noqa: SLF001
-    for t in tensors:
-        if type(t) not in _KINDS or not t.is_cpu or t.dtype != torch.float32 or is_functorch_wrapped_tensor(t):
-            return False
-        if is_forward and forward_ad.unpack_dual(t).tangent is not None:
-            return False
-    return True
 
 
 class Packed(NamedTuple):
@@ -357,83 +331,3 @@ def _whole(planes: Tensor) -> tuple[Tensor, torch.memory_format]:
 def _refuse(failed: int) -> None:
     if failed:
         raise MemoryError("The fused product expects a few megabytes of memory for each thread, found none.")
-
-
-Dense = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-"""The same product in operations of torch, of planes, coefficients and bias."""
-
-
-def fused_conv(
-    library: ctypes.CDLL,
-    x: Float[Tensor, "b ih h w"],
-    coefficients: Float[Tensor, "o i m d"],
-    bias: Float[Tensor, " o"] | None,
-    structure: Structure,
-    options: Options,
-    dense: Dense,
-) -> Float[Tensor, "b og h2 w2"]:
-    """What a group layer computes, with gradients.
-
-    Args:
-        library: The compiled functions.
-        x: Input planes, channels and group flattened in this order; float32 on the CPU (`is_plain`).
-        coefficients: Coefficients of every filter, a function on the group.
-        bias: Bias of every output channel.
-        structure: Structure of the basis.
-        options: Stride and padding.
-        dense: The same product in operations of torch, for gradients of gradients.
-
-    Returns:
-        Output planes.
-    """
-    return _FusedConv.apply(x, coefficients, bias, library, structure, options, dense)
-
-
-class _FusedConv(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        coefficients: Tensor,
-        bias: Tensor | None,
-        library: ctypes.CDLL,
-        structure: Structure,
-        options: Options,
-        dense: Dense,
-    ) -> Tensor:
-        ctx.save_for_backward(x, coefficients, bias)
-        ctx.arguments = library, structure, options, dense
-        bias = None if bias is None else bias.contiguous()
-        return correlate(library, x, pack(library, coefficients, structure), structure, options, bias)
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        (gradient,) = grad_outputs
-        x, coefficients, bias = ctx.saved_tensors
-        library, structure, options, dense = ctx.arguments
-        for_x, for_coefficients, for_bias, *_ = ctx.needs_input_grad
-        if torch.is_grad_enabled() or not is_plain(gradient):  # the gradient is to be differentiated once more
-            return *_by_autograd(dense, (x, coefficients, bias), ctx.needs_input_grad[:3], gradient), *[None] * 4
-        found_x = found_coefficients = found_bias = None
-        if for_x:
-            packed = pack(library, coefficients, structure, transposed=True)
-            found_x = gradient_of_input(library, gradient, packed, structure, options, (x.shape[2], x.shape[3]))
-        if for_coefficients:
-            found_coefficients, found_bias = gradient_of_coefficients(
-                library, x, gradient, structure, options, with_bias=for_bias
-            )
-        elif for_bias:
-            found_bias = gradient.sum((0, 2, 3)).view(-1, structure.order).sum(1)
-        return found_x, found_coefficients, found_bias, *[None] * 4
-
-
-def _by_autograd(
-    dense: Dense, tensors: tuple[Tensor, Tensor, Tensor | None], wanted: tuple[bool, ...], gradient: Tensor
-) -> list[Tensor | None]:
-    """Gradients that can be differentiated again."""
-    again = torch.is_grad_enabled()
-    with torch.enable_grad():
-        y = dense(*tensors)
-    inputs = [t for t, is_wanted in zip(tensors, wanted, strict=True) if is_wanted and t is not None]
-    found = iter(torch.autograd.grad(y, inputs, gradient, create_graph=again))
-    return [next(found) if is_wanted else None for is_wanted in wanted]

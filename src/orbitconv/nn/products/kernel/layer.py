@@ -12,8 +12,10 @@ from torch import Tensor
 
 from orbitconv.bases.filter_basis import FixedBasis
 from orbitconv.groups import Cyclic
-from orbitconv.nn.products.kernel.fused import Options, fused_conv, is_plain
+from orbitconv.nn.products.kernel.autograd import fused_conv
+from orbitconv.nn.products.kernel.fused import Options
 from orbitconv.nn.products.kernel.library import is_built, library
+from orbitconv.nn.products.kernel.plain import is_plain
 from orbitconv.nn.products.kernel.structure import Structure, structure_of
 
 _STRUCTURES: WeakKeyDictionary[Any, tuple[Tensor, int, Structure | None]] = WeakKeyDictionary()
@@ -166,17 +168,24 @@ def structure(basis: Any) -> Structure | None:
     if not isinstance(basis, FixedBasis):
         return None
     atoms, known = basis.atoms, _STRUCTURES.get(basis)
-    if known is not None and known[0] is atoms and known[1] == _version(atoms):
+    if known is not None and known[0] is atoms and known[1] == version_of(atoms):
         return known[2]
     if atoms.device.type != "cpu":
         return None
     found = _structure_of(tuple(atoms.shape), atoms.detach().double().contiguous().numpy().tobytes())
-    _STRUCTURES[basis] = atoms, _version(atoms), found
+    _STRUCTURES[basis] = atoms, version_of(atoms), found
     return found
 
 
-def _version(tensor: Tensor) -> int:
-    """How often it was changed in place; tensors of inference mode do not count."""
+def version_of(tensor: Tensor) -> int:
+    """How often a tensor was changed in place.
+
+    Args:
+        tensor: Any tensor.
+
+    Returns:
+        The number; 0 for tensors of inference mode, which do not count.
+    """
     return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001
 
 

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from orbitconv.nn.products.kernel.fused import is_plain
 from orbitconv.nn.products.kernel.library import is_built, library
+from orbitconv.nn.products.kernel.plain import is_plain
 from orbitconv.nn.products.recompute import is_recorded
 
 _ALONE = 100_000

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from orbitconv.bases import HarmonicBasis, load_basis
 from orbitconv.groups import Cyclic
-from orbitconv.nn.folding.frequencies import in_frequencies
+from orbitconv.nn.products.frequencies import in_frequencies
 from orbitconv.nn.products.kernel.ops import expand_by_index
 from orbitconv.nn.products.turning import turning_of
 

@@ -93,6 +93,49 @@ def in_frequencies(coefficients: Float[Tensor, "o i m d"], atoms: Float[Tensor, 
     )
 
 
+class Plan(NamedTuple):
+    """What the steps of a basis have in common, whatever the coefficients; in float64.
+
+    Args:
+        transform: From elements to pairs.
+        pairs: The pair of X that each filtered plane comes from; for each pair of Y.
+        filters: Its filters, of both planes of that pair.
+        packing: From coefficients of a pair of fields to the factors of the filtered planes, for both planes of Y.
+        inverse: From pairs to elements.
+    """
+
+    transform: Float[Tensor, "h h"]
+    pairs: Int[Tensor, "f s"]
+    filters: Float[Tensor, "f s 2 ky kx"]
+    packing: Float[Tensor, "md f2s"]
+    inverse: Float[Tensor, "g g"]
+
+
+def plan_of(atoms: Float[Tensor, "g d ky kx"]) -> Plan | None:
+    """The plan of a basis.
+
+    Args:
+        atoms: Atoms at every element of a cyclic group; in float64.
+
+    Returns:
+        The plan; None for groups of odd order, and for bases that are not steerable.
+    """
+    order, num_atoms = atoms.shape[:2]
+    unit = torch.eye(order * num_atoms, dtype=torch.float64).view(-1, 1, order, num_atoms)
+    steps = in_frequencies(unit, atoms)
+    if steps is None:
+        return None
+    half = order // 2
+    taken, rows = steps.order.view(half, -1), len(steps.filters) // half
+    return Plan(
+        steps.transform[..., 0, 0],
+        taken // rows,
+        steps.filters[taken],
+        steps.mixing.view(half, 2, len(unit), -1).permute(2, 0, 1, 3).flatten(1),
+        steps.inverse[:order, :, 0, 0],
+    )
+
+
 def _spectrum(numbers: Tensor, frequency: int) -> Tensor:
     """C at one frequency."""
     order = numbers.shape[-1]

@@ -1,0 +1,108 @@
+"""The product in Triton for a layer: whether it takes a call.
+
+It was never timed on a GPU, so a layer takes it only where `ORBITCONV_TRITON=1` asks for it.
+"""
+
+import importlib.util
+import os
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor  # pyright: ignore[reportMissingModuleSource]
+
+from orbitconv.bases.filter_basis import FixedBasis
+from orbitconv.groups import Cyclic
+from orbitconv.nn.products.frequencies import Plan, plan_of
+from orbitconv.nn.products.gpu import product
+from orbitconv.nn.products.kernel.layer import version_of
+
+_PLANS: WeakKeyDictionary[Any, tuple[Tensor, int, Plan | None]] = WeakKeyDictionary()
+
+
+def offer(layer: Any, x: Float[Tensor, "b ih h w"]) -> Plan | str:
+    """Whether the product in Triton takes a call.
+
+    Args:
+        layer: A `GroupConv2d`.
+        x: Its input, channels and group flattened.
+
+    Returns:
+        The plan of the basis, with which to `multiply`; or why it does not take the call, as part of a sentence.
+    """
+    if not x.is_cuda:
+        return "it takes CUDA tensors"
+    if os.environ.get("ORBITCONV_TRITON") != "1":
+        return "it was never timed on a GPU; ORBITCONV_TRITON=1 takes it"
+    return offer_anywhere(layer, x)
+
+
+def offer_anywhere(layer: Any, x: Float[Tensor, "b ih h w"]) -> Plan | str:
+    """The same for tensors on any device, which Triton's interpreter takes too.
+
+    Args:
+        layer: A `GroupConv2d`.
+        x: Its input, channels and group flattened.
+
+    Returns:
+        As `offer`.
+    """
+    tensors = [t for t in (x, layer.coefficients, layer.bias) if t is not None]
+    if torch.is_autocast_enabled(x.device.type) or any(
+        t.dtype != torch.float32 or t.device != x.device or is_functorch_wrapped_tensor(t) for t in tensors
+    ):
+        return "it takes float32 tensors on one device, outside autocast and torch.func"
+    if layer.groups != 1 or layer.dilation != (1, 1):
+        return "it takes layers without dilation or groups of channels"
+    if type(layer.group) is not Cyclic or layer.group.order % 2:
+        return "it takes cyclic groups of even order"
+    if not _has_triton():
+        return "Triton is not installed"
+    return _plan(layer.basis, x.device) or "the basis is not steerable"
+
+
+def multiply(
+    layer: Any, x: Float[Tensor, "b ih h w"], plan: Plan, expand: Callable[[Tensor, Tensor], Tensor]
+) -> Float[Tensor, "b og h2 w2"]:
+    """What a layer computes.
+
+    Args:
+        layer: A `GroupConv2d`.
+        x: Its input, for which the product is on offer.
+        plan: What `offer` returned.
+        expand: The weight of a convolution from coefficients and atoms, for gradients.
+
+    Returns:
+        Output planes, with the bias.
+    """
+    x, padding = layer.pad(x)
+
+    def dense(planes: Tensor, coefficients: Tensor, bias: Tensor | None) -> Tensor:
+        bias = None if bias is None else bias.repeat_interleave(layer.group.order)
+        return F.conv2d(planes, expand(coefficients, layer.basis(planes.dtype)), bias, layer.stride, padding)
+
+    return product.multiply(x, layer.coefficients, layer.bias, plan, layer.stride, padding, dense)
+
+
+@cache
+def _has_triton() -> bool:
+    return importlib.util.find_spec("triton") is not None
+
+
+def _plan(basis: Any, device: torch.device) -> Plan | None:
+    """The plan of a basis on a device, made once."""
+    if not isinstance(basis, FixedBasis):
+        return None
+    atoms, known = basis.atoms, _PLANS.get(basis)
+    if known is None or known[0] is not atoms or known[1] != version_of(atoms):
+        with torch.inference_mode(mode=False):
+            plan = plan_of(atoms.detach().to("cpu", torch.float64, copy=True))
+            if plan is not None:
+                plan = Plan(*(t.to(device, torch.float32 if t.is_floating_point() else t.dtype) for t in plan))
+        known = _PLANS[basis] = atoms, version_of(atoms), plan
+    return known[2]

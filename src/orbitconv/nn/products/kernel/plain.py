@@ -1,0 +1,28 @@
+"""Which tensors compiled code can read."""
+
+import torch
+from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor  # pyright: ignore[reportMissingModuleSource]
+from torch.autograd import forward_ad
+
+_KINDS = (Tensor, torch.nn.Parameter)
+
+
+def is_plain(*tensors: Tensor) -> bool:
+    """Whether tensors are float32 numbers on the CPU that `torch.func` and forward-mode derivatives do not wrap.
+
+    Args:
+        *tensors: The tensors.
+
+    Returns:
+        True if compiled code can read them.
+    """
+    if torch._C._len_torch_dispatch_stack():  # noqa: SLF001  # something wants to see every operation
+        return False
+    is_forward = forward_ad._current_level >= 0  # noqa: SLF001
+    for t in tensors:
+        if type(t) not in _KINDS or not t.is_cpu or t.dtype != torch.float32 or is_functorch_wrapped_tensor(t):
+            return False
+        if is_forward and forward_ad.unpack_dual(t).tangent is not None:
+            return False
+    return True
