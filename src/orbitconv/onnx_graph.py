@@ -14,8 +14,10 @@ import torch
 
 from orbitconv._support.optional import import_optional
 from orbitconv.bases import FixedBasis
+from orbitconv.groups import Cyclic
 from orbitconv.nn.folding.marked import coefficients_of
 from orbitconv.nn.products.frequencies import Frequencies, in_frequencies
+from orbitconv.nn.products.kernel.cosets import cosets_of
 
 GraphOrder = Literal["auto", "dense", "fourier"]
 Feed = Mapping[str, np.ndarray]
@@ -90,7 +92,11 @@ def _frequencies(table: Any, basis: FixedBasis) -> Frequencies | None:
     weight = torch.tensor(_onnx().numpy_helper.to_array(table))
     if weight.shape[2:].numel() == 1 or (coefficients := coefficients_of(weight, basis)) is None:
         return None
-    return in_frequencies(coefficients, basis(torch.float64))
+    atoms = basis(torch.float64)
+    if isinstance(basis.group, Cyclic):
+        return in_frequencies(coefficients, atoms)
+    cosets = cosets_of(basis.group, atoms)
+    return None if cosets is None else in_frequencies(cosets.spread(coefficients), atoms[: len(atoms) // 2])
 
 
 def _replaced(model: Any, steps: Mapping[int, Frequencies]) -> Any:

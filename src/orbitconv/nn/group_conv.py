@@ -111,11 +111,12 @@ class GroupConv2d(TurnedConv2d):
             raise ValueError(
                 f"GroupConv2d supports fourier=True for cyclic groups, got {self.group}. Leave it out, or take 'auto'."
             )
-        automatic = fourier == "auto" and isinstance(self.group, Cyclic) and not self.recompute and not group_kernel
+        automatic = fourier == "auto" and not self.recompute and not group_kernel
         self.fourier: bool | Literal["auto"] = "auto" if automatic else fourier is True
-        self.work = work_of(self) if self.fourier else None
+        self.work = work_of(self) if self.fourier and isinstance(self.group, Cyclic) else None
         self.plans: dict[tuple[torch.Size, bool, bool, bool | str], Choice] = {}
-        for name in (*(("waves", "shifts") if self.fourier else ()), *(("near", "needed") if group_kernel else ())):
+        names = ("waves", "shifts") if self.work is not None else ()
+        for name in (*names, *(("near", "needed") if group_kernel else ())):
             self.register_buffer(name, torch.empty(0, device=self.coefficients.device), persistent=False)
         self._write_tables()
 
@@ -131,7 +132,7 @@ class GroupConv2d(TurnedConv2d):
             near = near_elements("GroupConv2d", self.group, self.group_kernel)
             self.near = torch.tensor(near, device=device)
             self.needed = needed_planes(self.group, near, self.in_channels).to(device)
-        if self.fourier:
+        if self.work is not None:
             device = self.coefficients.device
             device = device if self.waves.is_meta else self.waves.device
             widest = torch.float32 if device.type == "mps" else torch.float64
@@ -183,7 +184,7 @@ class GroupConv2d(TurnedConv2d):
         planes = x.flatten(1, 2)
         choice = choose(self, planes)
         if choice.structure is not None:
-            y = fused.multiply(self, planes, choice.structure, self._expand)
+            y = fused.multiply(self, planes, choice.structure)
             return y.unflatten(1, (self.out_channels, self.group.order))
         if choice.plan is not None:
             y = gpu.multiply(self, planes, choice.plan, self._expand)

@@ -83,7 +83,7 @@ def choose(layer: Any, planes: Float[Tensor, "b ih h w"]) -> Choice:
     if layer.group_kernel is not None and layer.fourier is False:
         return Choice("local", 0, "its filters look at the nearest turns only")
     if layer.fourier is False:
-        return _dense("fourier=False, recompute=True or a group that is not cyclic leaves no other")
+        return _dense("fourier=False or recompute=True leaves no other")
     if is_recorded():  # which must not tell sizes apart
         return Choice("fourier", ALL, "fourier=True asks for it") if layer.fourier is True else _RECORDED
     if layer.fourier == "auto" and planes.is_cuda and not isinstance(plan := gpu.offer(layer, planes), str):
@@ -94,6 +94,8 @@ def choose(layer: Any, planes: Float[Tensor, "b ih h w"]) -> Choice:
     known = fused.offer(layer, planes) if layer.fourier == "auto" else ""
     if not isinstance(known, str) and _fused_share(layer, planes, known, learns=learns) < 1:
         return Choice("fused", 0, _FUSED, known)
+    if layer.work is None:
+        return _dense("the group is not cyclic, and has no Fourier product in torch")
     key = planes.shape, is_channels_last(planes), learns, layer.fourier
     plan = layer.plans.get(key)
     if plan is None:
@@ -152,7 +154,7 @@ def _dense(reason: str) -> Choice:
 
 def _fused_share(layer: Any, planes: Float[Tensor, "b ih h w"], known: Structure, *, learns: bool) -> float:
     """Time that the fused product is expected to take on this machine, over that of the dense one."""
-    channels = layer.out_channels, layer.in_channels
+    channels = known.copies * layer.out_channels, known.copies * layer.in_channels
     share = fused.expected_share(known, fused.PRICES[learns], channels, layer.stride[0], planes.shape)
     return share * fused_shares_of_this_machine()[learns]
 

@@ -1,6 +1,7 @@
 """The fused product for a layer: whether it takes a call, and what it costs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -11,12 +12,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from orbitconv.bases.filter_basis import FixedBasis
-from orbitconv.groups import Cyclic
+from orbitconv.groups import Cyclic, Dihedral, Group
+from orbitconv.nn.products.dense import expand_group
 from orbitconv.nn.products.kernel.autograd import fused_conv
+from orbitconv.nn.products.kernel.cosets import cosets_of
 from orbitconv.nn.products.kernel.fused import Options
 from orbitconv.nn.products.kernel.library import is_built, library
 from orbitconv.nn.products.kernel.plain import is_plain
 from orbitconv.nn.products.kernel.structure import Structure, structure_of
+from orbitconv.nn.products.turning import turning_of
 
 _STRUCTURES: WeakKeyDictionary[Any, tuple[Tensor, int, Structure | None]] = WeakKeyDictionary()
 
@@ -37,8 +41,8 @@ def offer(layer: Any, x: Float[Tensor, "b ih h w"]) -> Structure | str:
         return "it takes float32 tensors on the CPU, outside autocast and torch.func"
     if layer.groups != 1 or layer.dilation != (1, 1) or layer.stride not in {(1, 1), (2, 2)}:
         return "it takes strides 1 and 2, without dilation or groups of channels"
-    if type(layer.group) is not Cyclic or layer.group.order not in {4, 8, 12, 16}:
-        return "it takes C4, C8, C12 and C16"
+    if type(layer.group) not in {Cyclic, Dihedral} or layer.group.num_rotations not in {4, 8, 12, 16}:
+        return "it takes groups of 4, 8, 12 and 16 rotations"
     if max(layer.padding) >= min(layer.kernel_size):
         return "it takes padding that is smaller than the kernel"
     if not is_built():
@@ -46,16 +50,13 @@ def offer(layer: Any, x: Float[Tensor, "b ih h w"]) -> Structure | str:
     return structure(layer.basis) or "the basis is not steerable, or its kernel not of 3, 5 or 7 pixels"
 
 
-def multiply(
-    layer: Any, x: Float[Tensor, "b ih h w"], known: Structure, expand: Callable[[Tensor, Tensor], Tensor]
-) -> Float[Tensor, "b og h2 w2"]:
+def multiply(layer: Any, x: Float[Tensor, "b ih h w"], known: Structure) -> Float[Tensor, "b og h2 w2"]:
     """What a layer computes, by the fused product.
 
     Args:
         layer: A `GroupConv2d`.
         x: Its input, for which the product is on offer.
         known: What `offer` returned.
-        expand: The weight of a convolution from coefficients and atoms, for gradients of gradients.
 
     Returns:
         Output planes, with the bias.
@@ -66,14 +67,19 @@ def multiply(
     functions = library()
     if functions is None:
         raise RuntimeError("The fused product expects a kernel, found none: ask for an offer first.")
-    x, padding = layer.pad(x)
+    (x, padding), order = layer.pad(x), known.order
+    coefficients, bias = layer.coefficients, layer.bias
+    if known.cosets is not None:
+        coefficients = known.cosets.spread(coefficients)
+        bias = None if bias is None else bias.repeat_interleave(2)
 
     def dense(planes: Tensor, coefficients: Tensor, bias: Tensor | None) -> Tensor:
-        bias = None if bias is None else bias.repeat_interleave(layer.group.order)
-        return F.conv2d(planes, expand(coefficients, layer.basis(planes.dtype)), bias, layer.stride, padding)
+        bias = None if bias is None else bias.repeat_interleave(order)
+        weight = expand_group(coefficients, layer.basis(planes.dtype)[:order], turning_of(Cyclic(order)))
+        return F.conv2d(planes, weight, bias, layer.stride, padding)
 
     options = Options(layer.stride[0], padding)
-    return fused_conv(functions, x, layer.coefficients, layer.bias, known, options, dense)
+    return fused_conv(functions, x, coefficients, bias, known, options, dense)
 
 
 class Prices(NamedTuple):
@@ -172,7 +178,8 @@ def structure(basis: Any) -> Structure | None:
         return known[2]
     if atoms.device.type != "cpu":
         return None
-    found = _structure_of(tuple(atoms.shape), atoms.detach().double().contiguous().numpy().tobytes())
+    numbers = atoms.detach().double().contiguous().numpy().tobytes()
+    found = _structure_of(basis.group, tuple(atoms.shape), numbers)
     _STRUCTURES[basis] = atoms, version_of(atoms), found
     return found
 
@@ -190,7 +197,11 @@ def version_of(tensor: Tensor) -> int:
 
 
 @lru_cache(maxsize=64)
-def _structure_of(shape: tuple[int, ...], numbers: bytes) -> Structure | None:
+def _structure_of(group: Group, shape: tuple[int, ...], numbers: bytes) -> Structure | None:
     """The same for all bases of equal atoms."""
     with torch.inference_mode(mode=False):
-        return structure_of(torch.frombuffer(bytearray(numbers), dtype=torch.float64).view(shape))
+        atoms = torch.frombuffer(bytearray(numbers), dtype=torch.float64).view(shape)
+        if not isinstance(group, Dihedral):
+            return structure_of(atoms)
+        found, cosets = structure_of(atoms[: group.num_rotations]), cosets_of(group, atoms)
+        return None if found is None or cosets is None else replace(found, cosets=cosets)

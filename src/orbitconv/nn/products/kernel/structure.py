@@ -16,6 +16,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from orbitconv.nn.products.kernel.cosets import Cosets
+
 _ORDERS = (4, 8, 12, 16)
 _SIDES = (3, 5, 7)
 _MOST = 1.25
@@ -39,6 +41,7 @@ class Structure:
         signs: Factors of the second, third and fourth of these.
         pack: From coefficients to factors of the matrix products.
         pack_transposed: The same for the gradient of the input.
+        cosets: Where the basis is one of a dihedral group: what brings its coefficients to the rotations.
     """
 
     order: int
@@ -51,6 +54,12 @@ class Structure:
     signs: Float[Tensor, "t 3"]
     pack: Float[Tensor, "md gr"]
     pack_transposed: Float[Tensor, "md gr"]
+    cosets: Cosets | None = None
+
+    @property
+    def copies(self) -> int:
+        """Fields on the rotations for each field of the layer."""
+        return 1 if self.cosets is None else 2
 
 
 @dataclass(frozen=True)
