@@ -184,7 +184,7 @@ class GroupConv2d(TurnedConv2d):
         planes = x.flatten(1, 2)
         choice = choose(self, planes)
         if choice.structure is not None:
-            y = fused.multiply(self, planes, choice.structure)
+            y = fused.multiply(self, planes, choice.structure, self._expand)
             return y.unflatten(1, (self.out_channels, self.group.order))
         if choice.plan is not None:
             y = gpu.multiply(self, planes, choice.plan, self._expand)

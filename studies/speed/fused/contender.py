@@ -8,13 +8,14 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, eq=False)
 class Contender:
-    """A module at work: what one step does, what it works on, images of a step, error beside float64 if known."""
+    """A module at work: one step of it, what it works on, images of a step, error beside float64 if known, a note."""
 
     module: nn.Module
     work: Callable[[], object]
     inputs: tuple[Tensor, ...]
     images: int
     error: float | None = None
+    note: str = ""
 
     def step(self) -> None:
         """Do it once, as a training loop would: gradients of the last step are dropped first."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from orbitconv.nn import GroupConv2d
+from orbitconv.nn.products.kernel import layer as fused
 from studies.base.peers import PEERS, import_peer, quiet
 from studies.speed.checks import naive_weight, relative_error
 from studies.speed.fused.contender import Contender
@@ -97,3 +98,38 @@ def _error(case: Layer, layer: GroupConv2d, on_planes: Callable[[Tensor], Tensor
     z = nn.functional.conv2d(exact, weight, padding=case.kernel // 2)
     right = [z, *torch.autograd.grad(z, (exact, coefficients), gradient.double())]
     return max(relative_error(one.detach(), other.detach()) for one, other in zip(found, right, strict=True))
+
+
+def products(case: Layer, seed: int) -> dict[str, Contender]:
+    """A layer by each of its products, filters expanded where that is needed, and by the one that it chooses."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (case.batch, case.fields, 8, case.size, case.size)
+    gradient = torch.randn(shape, generator=generator)
+
+    def contender(module: nn.Module) -> Contender:
+        x = torch.randn(shape, generator=generator).requires_grad_()
+        return Contender(module, lambda: module(x).backward(gradient), (x,), case.batch)
+
+    def layer(fourier: Any) -> GroupConv2d:
+        made = GroupConv2d(case.fields, case.fields, case.basis, padding=case.kernel // 2, bias=False, fourier=fourier)
+        return made.requires_grad_()
+
+    found = {"dense": layer(False), "fourier": layer(True), "fused": _Fused(layer("auto")), "orbitconv": layer("auto")}
+    return {name: contender(module) for name, module in found.items()}
+
+
+class _Fused(nn.Module):
+    """A layer that takes the fused product without asking what it costs."""
+
+    def __init__(self, layer: GroupConv2d) -> None:
+        super().__init__()
+        self.layer = layer
+        self._expand = layer._expand  # noqa: SLF001  # for gradients of gradients only
+
+    def forward(self, x: Tensor) -> Tensor:
+        """By the fused product."""
+        planes = x.flatten(1, 2)
+        known = fused.offer(self.layer, planes)
+        if isinstance(known, str):
+            raise TypeError(f"The fused product does not take this layer: {known}.")
+        return fused.multiply(self.layer, planes, known, self._expand).unflatten(1, x.shape[1:3])

@@ -1,9 +1,8 @@
-"""Whole networks beside their dense twins, plain networks, and the peers' twin of the digits network."""
+"""Whole networks beside their dense twins, plain networks, and the peers' twins."""
 
 import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +11,9 @@ from orbitconv.models import ResNet, SmallCNN, UNet
 from orbitconv.models.counting import count_multiply_adds
 from orbitconv.nn import GroupConv2d, fold, freeze
 from orbitconv.nn.products.kernel import switched_off
-from studies.base.peers import PEERS, import_peer, quiet
 from studies.speed.checks import relative_error
 from studies.speed.fused.contender import Contender
+from studies.speed.fused.twins import twin_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +54,7 @@ NETWORKS = (
 
 
 def contenders(case: Network, task: str, peers: Iterable[str], seed: int) -> dict[str, Contender]:
-    """The dense twin, this library's network, two plain networks, the peers where they have a twin."""
+    """The dense twin, this library's network, two plain networks, the peers' twins."""
     x = torch.randn(case.shape, generator=torch.Generator().manual_seed(seed))
     network = case.build(case.basis, "params")
     dense = copy.deepcopy(network)
@@ -66,11 +65,10 @@ def contenders(case: Network, task: str, peers: Iterable[str], seed: int) -> dic
     members = {
         "dense": dense,
         "orbitconv": network,
-        "plain, equal multiply-adds": case.build(None, _plain_width(case, work)),
+        "plain, equal multiply-adds": case.build(None, plain_width(case, work)),
         "plain, equal parameters": case.build(None, case.width),
     }
-    for library in peers if case.name == "digits" else ():
-        members[library] = _digits_of(library, [field.out_channels for field in _convolutions(network)])
+    members |= {library: twin_of(library, network) for library in peers}
     if task == "training":
         return {name: _training(module.train(), x) for name, module in members.items()}
     with torch.no_grad(), switched_off():
@@ -94,7 +92,7 @@ def _inference(module: nn.Module, x: Tensor, error: float | None = None) -> Cont
     return Contender(module, work, (x,), len(x), error)
 
 
-def _plain_width(case: Network, work: int) -> int:
+def plain_width(case: Network, work: int) -> int:
     """Channels of the first stage with which a plain network has as many multiply-adds."""
     least, most = 1, 64 * case.width
     while least < most:
@@ -103,45 +101,3 @@ def _plain_width(case: Network, work: int) -> int:
             found = count_multiply_adds(case.build(None, width), case.shape[1:])
         least, most = (least, width) if found >= work else (width + 1, most)
     return least
-
-
-def _convolutions(network: nn.Module) -> list[Any]:
-    """The convolutions of a network, in order."""
-    return [module for module in network.modules() if hasattr(module, "coefficients")]
-
-
-def _digits_of(library: str, fields: list[int]) -> nn.Module:
-    """The digits network of as many fields in a peer, with its own default filters."""
-    with quiet():
-        gspaces, layers = import_peer(library, "python -m studies bench-fused")
-        plane = getattr(gspaces, PEERS[library][0])(8)
-        pool = getattr(layers, "PointwiseMaxPool2D", None) or layers.PointwiseMaxPool
-        before = layers.FieldType(plane, [plane.trivial_repr])
-        stack: list[nn.Module] = [_Wrap(layers.GeometricTensor, before)]
-        for index, count in enumerate(fields):
-            after = layers.FieldType(plane, count * [plane.regular_repr])
-            convolution = layers.R2Conv(before, after, 5, padding=2, bias=False, initialize=False)
-            nn.init.normal_(convolution.weights, std=(before.size * 25) ** -0.5)
-            stack += [convolution, layers.InnerBatchNorm(after), layers.ReLU(after)]
-            stack += [pool(after, 2)] if index in {0, 2} else []
-            before = after
-        stack += [layers.GroupPooling(before), _Unwrap(), nn.Linear(fields[-1], 10)]
-    return nn.Sequential(*stack)
-
-
-class _Wrap(nn.Module):
-    """From a tensor to a peer's."""
-
-    def __init__(self, kind: type, field: object) -> None:
-        super().__init__()
-        self.kind, self.field = kind, field
-
-    def forward(self, x: Tensor) -> Any:
-        return self.kind(x, self.field)
-
-
-class _Unwrap(nn.Module):
-    """From a peer's tensor to the maximum of every plane."""
-
-    def forward(self, x: Any) -> Tensor:
-        return x.tensor.amax((2, 3))

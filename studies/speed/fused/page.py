@@ -39,7 +39,8 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         amount = f"{row['median'] / 2**20:.1f} MiB" if row["unit"] == "bytes" else f"{row['median'] * 1e3:.3g} ms"
         images = "" if row["images_per_second"] is None else f"{row['images_per_second']:,.0f}"
         goal = "" if row["goal"] is None else f"{row['goal']:g}"
-        lines.append(f"| {row['case']} | {row['subject']} | {amount} | {images} | {share(row)} | {goal} |")
+        subject = row["subject"] + (f": {row['note']}" if row.get("note") else "")
+        lines.append(f"| {row['case']} | {subject} | {amount} | {images} | {share(row)} | {goal} |")
     return lines
 
 

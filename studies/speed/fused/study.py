@@ -17,7 +17,7 @@ from orbitconv.records.command import command_of, settings_of
 from orbitconv.records.record import Provenance, Record, Row, machine
 from studies.base.timing import Clock, Pace, interleave, ratios, spread, timed
 from studies.speed.checks import check_error
-from studies.speed.fused import layers, networks
+from studies.speed.fused import layers, networks, runtimes
 from studies.speed.fused.contender import Contender
 from studies.speed.fused.page import markdown
 from studies.speed.fused.roofline import rates
@@ -25,17 +25,20 @@ from studies.speed.memory import peak_bytes
 from studies.speed.study import check_place, find_peers, load, machine_name
 
 STUDY = "bench-fused"
-PARTS = ("layers", "networks", "memory", "scaling", "roofline")
+PARTS = ("layers", "networks", "onnx", "memory", "scaling", "choice", "roofline")
 _MOST = 4e-6
 _CLOCKS: Mapping[str, Clock] = {"wall": time.perf_counter, "processor": time.process_time}
 
 
 @dataclass(frozen=True, kw_only=True)
 class BenchFused:
-    """Time the compiled product: layers, whole networks, memory, scaling, roofline; all is checked in float64 first."""
+    """Time the compiled product: layers, whole networks here and in onnxruntime, memory, scaling, choice, roofline.
+
+    All is checked in float64 first.
+    """
 
     parts: tuple[str, ...] = PARTS
-    """What to measure: layers, networks, memory, scaling, roofline."""
+    """What to measure: layers, networks, onnx, memory, scaling, choice, roofline."""
     repeats: int = 9
     """Rounds; every system is read once in each, in turn."""
     seconds: float = 0.2
@@ -127,8 +130,20 @@ def _jobs(settings: BenchFused, peers: Collection[str], record: Record) -> Seque
             add("networks", f"{task}: {network.words}", lambda n=network, t=task, g=goal: _compare(
                 settings, record, f"{t} of a network", n.words, networks.contenders(n, t, peers, settings.seed), g
             ))  # fmt: skip
+    for network in networks.NETWORKS:
+        add("onnx", f"onnxruntime: {network.words}", lambda n=network: _compare(
+            settings, record, "inference of a network in onnxruntime", n.words,
+            runtimes.contenders(n, settings.seed), None, most=1e-4,
+        ))  # fmt: skip
     for case in layers.LAYERS[:4]:
-        add("memory", f"memory: {case.words}", lambda c=case: _weigh(settings, record, c))
+        add("memory", f"memory: {case.words}", lambda c=case: _weigh(
+            record, "peak memory of a training step", c.words, layers.contenders(c, (), settings.seed), c.memory
+        ))  # fmt: skip
+    for network in networks.NETWORKS:
+        add("memory", f"memory: {network.words}", lambda n=network: _weigh(
+            record, "peak memory of a training step of a network", n.words,
+            networks.contenders(n, "training", peers, settings.seed), None,
+        ))  # fmt: skip
     for case in layers.SIZES:
         add("scaling", case.words, lambda c=case: _compare(
             settings, record, "training step of a layer, further sizes", c.words,
@@ -136,19 +151,25 @@ def _jobs(settings: BenchFused, peers: Collection[str], record: Record) -> Seque
         ))  # fmt: skip
     for threads in range(1, settings.threads + 1) if "scaling" in settings.parts else ():
         add("scaling", f"{threads} threads", lambda t=threads: _scale(settings, record, t))
+    for case in layers.LAYERS + layers.SIZES:
+        add("choice", f"choice: {case.words}", lambda c=case: _compare(
+            replace(settings, seconds=settings.seconds / 4), record, "training step of a layer, by each product",
+            c.words, layers.products(c, settings.seed), None,
+        ))  # fmt: skip
     add("roofline", "roofline", lambda: _rate(settings, record))
     return found
 
 
 def _compare(
-    settings: BenchFused, record: Record, task: str, case: str, members: Mapping[str, Contender], goal: float | None
-) -> None:
+    settings: BenchFused, record: Record, task: str, case: str, members: Mapping[str, Contender], goal: float | None,
+    most: float = _MOST,
+) -> None:  # fmt: skip
     """Read contenders in turn; the first is what the others are divided by."""
     pace = Pace(repeats=settings.repeats, block_seconds=settings.seconds, budget_seconds=60)
     readings, reference = {}, next(iter(members))
     for name, member in members.items():
         if member.error is not None:
-            check_error(name, member.error, _MOST)
+            check_error(name, member.error, most)
         readings[name], _ = timed(member.step, pace, lambda: None, _CLOCKS[settings.clock])
     values = interleave(readings, pace)
     for name, member in members.items():
@@ -158,25 +179,25 @@ def _compare(
             "unit": "seconds", "median": amount.median, "ratio": ratio.median, "ratio_low": ratio.low,
             "ratio_high": ratio.high, "images_per_second": member.images / amount.median,
             "goal": goal if name == "orbitconv" else None, "repeats": len(values[name]), "error": member.error,
+            "note": member.note,
         }  # fmt: skip
         record.rows.append(_short(row))
 
 
-def _weigh(settings: BenchFused, record: Record, case: layers.Layer) -> None:
-    """Peak memory of a training step."""
-    members = layers.contenders(case, (), settings.seed)
-    found = {}
+def _weigh(record: Record, task: str, case: str, members: Mapping[str, Contender], goal: float | None) -> None:
+    """Peak memory of a step; the first is what the others are divided by."""
+    found, reference = {}, next(iter(members))
     for name, member in members.items():
         member.step()
         member.forget()
         found[name] = peak_bytes(member.work, member.resident(), torch.device("cpu"))
     for name, size in found.items():
-        ratio = size / found["conv2d"]
+        ratio = size / found[reference]
         record.rows.append(_short({
-            "task": "peak memory of a training step", "case": case.words, "subject": name, "reference": "conv2d",
+            "task": task, "case": case, "subject": name, "reference": reference,
             "threads": torch.get_num_threads(), "unit": "bytes", "median": float(size), "ratio": ratio,
             "ratio_low": ratio, "ratio_high": ratio, "images_per_second": None,
-            "goal": case.memory if name == "orbitconv" else None, "repeats": 1, "error": None,
+            "goal": goal if name == "orbitconv" else None, "repeats": 1, "error": None, "note": "",
         }))  # fmt: skip
 
 

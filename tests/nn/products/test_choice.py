@@ -104,7 +104,7 @@ def test_it_can_be_switched_off(cache, monkeypatch, tmp_path):
 
 
 def test_the_fused_product_is_timed_too(built_kernel):
-    assert all(0.4 <= share <= 2.5 for share in calibration.measure(library()).values())
+    assert all(0.25 <= share <= 4 for share in calibration.measure(library()).values())
 
 
 def test_it_is_measured_whatever_the_caller_does():
@@ -135,7 +135,7 @@ def test_it_is_measured_whatever_the_caller_does():
         (
             lambda: GroupConv2d(2, 2, HarmonicBasis(C8, 3)).double(),
             (1, 2, 8, 5, 5),
-            "dense product: .* float32 on a CPU",
+            "dense product: .* float32 and bfloat16 on a CPU",
         ),
         (lambda: GroupConv2d(2, 2, HarmonicBasis(C8, 3)), (1, 2, 8, 9, 9), r"dense product: .* to take \d\.\d\d of"),
         (

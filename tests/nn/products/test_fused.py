@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from orbitconv.bases import BilinearBasis, HarmonicBasis, load_basis
 from orbitconv.groups import Cyclic
 from orbitconv.nn import GroupConv2d, explain
-from orbitconv.nn.products import kernel
+from orbitconv.nn.products import choice, kernel
 from orbitconv.nn.products.choice import choose
 from orbitconv.nn.products.kernel import building, fused
 from orbitconv.nn.products.kernel import layer as fused_layer
@@ -195,6 +195,43 @@ def test_atoms_that_change_are_seen(built_kernel, calls):
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit")  # torch's own, where it first takes a forward-mode derivative
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("by", ["autocast", "bfloat16"])
+@pytest.mark.parametrize(("name", "stride"), [("spectral-c8-k3", 2), ("unitary-d4-k5", 1)])
+def test_bfloat16_is_rounded_once_from_sums_in_float32(built_kernel, calls, name, stride, by, last):
+    layer = layer_of(name, (3, 5), stride)
+    torch.nn.init.normal_(layer.bias)
+    layer = layer.bfloat16() if by == "bfloat16" else layer
+    exact = layer_of(load_basis(name), (3, 5), stride, dtype=torch.float64, fourier=False)
+    exact.load_state_dict(layer.state_dict())
+    x = input_of(layer, 2, 9, 21, last).bfloat16().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16, enabled=by == "autocast"):
+        y = layer(x.unflatten(1, (-1, layer.group.order))).flatten(1, 2)
+    assert calls == [layer]
+    x64 = x.detach().double().requires_grad_()
+    expected = exact(x64.unflatten(1, (-1, layer.group.order))).flatten(1, 2)
+    weight = torch.randn(y.shape).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16, enabled=by == "autocast"):
+        found = torch.autograd.grad(y, (x, layer.coefficients, layer.bias), weight)
+    right = torch.autograd.grad(expected, (x64, exact.coefficients, exact.bias), weight.double())
+    wanted = torch.float32 if by == "autocast" else torch.bfloat16
+    assert [t.dtype for t in (y, *found)] == [torch.bfloat16, torch.bfloat16, wanted, wanted]
+    for one, other in zip((y, *found), (expected, *right), strict=True):
+        rounding = 2.0**-8 if one.dtype == torch.bfloat16 else 0  # half of the last of eight binary digits
+        assert bool(((one - other).abs() <= rounding * other.abs() + 4e-6 * other.abs().max()).all())
+
+
+def test_bfloat16_has_prices_of_its_own(built_kernel, monkeypatch):
+    asked = []
+    shares = {True: 9.0, False: 9.0}
+    monkeypatch.setattr(choice, "fused_shares_of_this_machine", lambda dtype: asked.append(dtype) or shares)
+    layer, x = GroupConv2d(4, 4, "spectral-c8-k3"), torch.randn(1, 4, 8, 9, 9)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert "dense product" in explain(layer, x)
+    assert set(asked) == {torch.bfloat16}
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # of what torch loads for derivatives
 def test_what_it_does_not_know_goes_on_in_torch(built_kernel, calls):
     layer, x = layer_of("spectral-c8-k3", (3, 2)), torch.randn(2, 2, 8, 7, 7)
     coefficients = layer.coefficients.detach()
@@ -206,7 +243,7 @@ def test_what_it_does_not_know_goes_on_in_torch(built_kernel, calls):
     torch.func.jvp(loss, (coefficients,), (coefficients,))
     torch.vmap(layer)(x[None])
     torch.compile(layer, backend="eager")(x)
-    with torch.autocast("cpu"):
+    with torch.autocast("cpu", torch.float16):
         layer(x)
     with FlopCounterMode(display=False) as counted:
         layer(x)

@@ -28,6 +28,7 @@ def small(monkeypatch, tmp_path, built_kernel):
     return {"repeats": 1, "seconds": 1e-4, "threads": 1, "out": tmp_path / "record.json"}
 
 
+@pytest.mark.compile
 def test_every_part_is_measured_and_shown(small):
     BenchFused(**small).run()
     record = json.loads(small["out"].read_text())
@@ -35,16 +36,20 @@ def test_every_part_is_measured_and_shown(small):
     assert tasks.keys() == {
         "training step of a layer", "inference of a network", "training of a network", "peak memory of a training step",
         "training step of a layer, further sizes", "training step of a layer, 1 threads",
+        "inference of a network in onnxruntime", "peak memory of a training step of a network",
+        "training step of a layer, by each product",
     }  # fmt: skip
     assert tasks["training step of a layer"]["error"] < 4e-6
     assert tasks["inference of a network"]["error"] < 4e-6
     assert len(record["rates"]) == 3
     page = small["out"].with_suffix(".md").read_text()
     assert all(words in page for words in ("plain, equal multiply-adds", "a tiny network", "C8 3x3, 16 channels"))
-    before = [row for row in record["rows"] if row["task"] != "peak memory of a training step"]
+    assert tasks["inference of a network in onnxruntime"]["error"] < 1e-5
+    assert "group convolutions" in page
+    before = [row for row in record["rows"] if "memory" not in row["task"]]
     BenchFused(**small, parts=("memory",), keep=True).run()
     again = json.loads(small["out"].read_text())
-    assert [row for row in again["rows"] if row["task"] != "peak memory of a training step"] == before
+    assert [row for row in again["rows"] if "memory" not in row["task"]] == before
     assert (len(again["rows"]), again["rates"]) == (len(record["rows"]), record["rates"])
 
 

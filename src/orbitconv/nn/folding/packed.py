@@ -95,8 +95,7 @@ class PackedConv2d(nn.Module):
         is_shared = shift is None or torch.equal(shift, shift[:, :1].expand_as(shift))
         self._packed = None
         if coefficients is not None and is_shared:
-            coefficients = coefficients if known.cosets is None else known.cosets.spread(coefficients)
-            self._packed = fused.pack(functions, coefficients.float(), known)
+            self._packed = fused.pack(functions, known.spread(coefficients), known)
         self._shift = None if shift is None else shift[:, 0].contiguous()
 
 

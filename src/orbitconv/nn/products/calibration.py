@@ -39,8 +39,10 @@ from orbitconv.nn.products.turning import turning_of
 Shares = dict[bool, float]
 """With and without gradients."""
 _FITTED: Shares = {True: 1.0, False: 1.0}
-_BOUNDS = 0.4, 2.5
+_BOUNDS = 0.25, 4.0
 """A measurement beyond is taken for a disturbance."""
+_HALF_BOUNDS = 0.25, 25.0
+"""The same in bfloat16, for which some processors have instructions and others none."""
 _REFERENCE: Shares = {True: 0.43, False: 0.57}
 """Time of the Fourier product over that of the dense one for the probe, on the machine of the fit."""
 _STEPS = 12
@@ -60,17 +62,24 @@ def shares_of_this_machine() -> Shares:
 
 
 @cache
-def fused_shares_of_this_machine() -> Shares:
+def fused_shares_of_this_machine(dtype: torch.dtype = torch.float32) -> Shares:
     """The same for the fused product; 1 where its kernel is not built.
+
+    Args:
+        dtype: Dtype of the planes.
 
     Returns:
         One number with gradients and one without.
     """
-    functions = library()
-    return _FITTED if functions is None else _kept(f"-{place().stem}", lambda: measure(functions))
+    functions, is_half = library(), dtype == torch.bfloat16
+    if functions is None:
+        return _FITTED
+    bounds = _HALF_BOUNDS if is_half else _BOUNDS
+    name = f"-{place().stem}{'-bfloat16' if is_half else ''}"
+    return _kept(name, lambda: measure(functions, dtype), bounds)
 
 
-def _kept(name: str, take: Callable[[], Shares]) -> Shares:
+def _kept(name: str, take: Callable[[], Shares], bounds: tuple[float, float] = _BOUNDS) -> Shares:
     """What was measured before, or is now if it can be kept."""
     if os.environ.get("ORBITCONV_CALIBRATE") == "0":
         return _FITTED
@@ -78,7 +87,7 @@ def _kept(name: str, take: Callable[[], Shares]) -> Shares:
         path = _place(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         with lock(path.with_suffix(".lock"), wait=True):
-            found = _read(path)
+            found = _read(path, bounds)
             if found is None:
                 found = take()
                 write_atomically(path, json.dumps({"train": found[True], "infer": found[False]}))
@@ -87,11 +96,12 @@ def _kept(name: str, take: Callable[[], Shares]) -> Shares:
     return found
 
 
-def measure(functions: ctypes.CDLL | None = None) -> Shares:
+def measure(functions: ctypes.CDLL | None = None, dtype: torch.dtype = torch.float32) -> Shares:
     """Time a product of a small layer beside the dense one.
 
     Args:
         functions: Compiled functions, to time the fused product; by default the Fourier product.
+        dtype: Dtype of the planes, for the fused product.
 
     Returns:
         One number with gradients and one without.
@@ -102,7 +112,7 @@ def measure(functions: ctypes.CDLL | None = None) -> Shares:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            found.update({learns: _share(learns, functions) for learns in (True, False)})
+            found.update({learns: _share(learns, functions, dtype) for learns in (True, False)})
         finally:
             torch.set_num_threads(threads)
 
@@ -112,17 +122,17 @@ def measure(functions: ctypes.CDLL | None = None) -> Shares:
     return found or _FITTED
 
 
-def _share(learns: bool, functions: ctypes.CDLL | None) -> float:
+def _share(learns: bool, functions: ctypes.CDLL | None, dtype: torch.dtype) -> float:
     """Measured share over that of the reference, or over the expected one."""
     group, generator = Cyclic(8), torch.Generator().manual_seed(0)
     atoms, turning = HarmonicBasis(group, 3)(torch.float32), turning_of(group)
     tables = FourierTables(*(table.float() for table in fourier_tables(8)))
     sizes = (_FIELDS, _FIELDS, 8, atoms.shape[1])
     coefficients = torch.randn(sizes, generator=generator).div_(100).requires_grad_(learns)
-    x = torch.randn((_IMAGES, _FIELDS * 8, _SIDE, _SIDE), generator=generator).requires_grad_(learns)
+    x = torch.randn((_IMAGES, _FIELDS * 8, _SIDE, _SIDE), generator=generator).to(dtype).requires_grad_(learns)
 
     def dense() -> torch.Tensor:
-        return F.conv2d(x, expand_group(coefficients, atoms, turning), padding=1)
+        return F.conv2d(x, expand_group(coefficients, atoms, turning).to(dtype), padding=1)
 
     def fourier() -> torch.Tensor:
         return correlate_in_fourier_space(x, coefficients, atoms, tables, ((1, 1), (1, 1), (1, 1), 1))
@@ -148,7 +158,8 @@ def _share(learns: bool, functions: ctypes.CDLL | None) -> float:
                 torch.autograd.grad(y.sum(), (x, coefficients))
             least[product] = min(least[product], time.process_time() - start)
     share = least[other] / least[dense] / expected
-    return min(max(share, _BOUNDS[0]), _BOUNDS[1])
+    least_share, most = _HALF_BOUNDS if dtype == torch.bfloat16 else _BOUNDS
+    return min(max(share, least_share), most)
 
 
 def _place(name: str) -> Path:
@@ -158,11 +169,11 @@ def _place(name: str) -> Path:
     return cache_root() / "products" / f"{key}{name}.json"
 
 
-def _read(path: Path) -> Shares | None:
+def _read(path: Path, bounds: tuple[float, float]) -> Shares | None:
     """What was measured before; None where nothing was, or the file is damaged."""
     try:
         numbers = read_json(path)
         found = {True: float(numbers["train"]), False: float(numbers["infer"])}
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    return found if all(math.isfinite(n) and _BOUNDS[0] <= n <= _BOUNDS[1] for n in found.values()) else None
+    return found if all(math.isfinite(n) and bounds[0] <= n <= bounds[1] for n in found.values()) else None

@@ -21,6 +21,7 @@ from orbitconv.nn.products.fourier import Work, held, images_at_a_time
 from orbitconv.nn.products.frequencies import Plan
 from orbitconv.nn.products.gpu import layer as gpu
 from orbitconv.nn.products.kernel import layer as fused
+from orbitconv.nn.products.kernel.plain import storage_of
 from orbitconv.nn.products.kernel.structure import Structure
 from orbitconv.nn.products.recompute import is_recorded
 
@@ -94,6 +95,8 @@ def choose(layer: Any, planes: Float[Tensor, "b ih h w"]) -> Choice:
     known = fused.offer(layer, planes) if layer.fourier == "auto" else ""
     if not isinstance(known, str) and _fused_share(layer, planes, known, learns=learns) < 1:
         return Choice("fused", 0, _FUSED, known)
+    if storage_of(planes) != torch.float32:
+        return _dense("torch's own Fourier product is for float32")
     if layer.work is None:
         return _dense("the group is not cyclic, and has no Fourier product in torch")
     key = planes.shape, is_channels_last(planes), learns, layer.fourier
@@ -156,7 +159,7 @@ def _fused_share(layer: Any, planes: Float[Tensor, "b ih h w"], known: Structure
     """Time that the fused product is expected to take on this machine, over that of the dense one."""
     channels = known.copies * layer.out_channels, known.copies * layer.in_channels
     share = fused.expected_share(known, fused.PRICES[learns], channels, layer.stride[0], planes.shape)
-    return share * fused_shares_of_this_machine()[learns]
+    return share * fused_shares_of_this_machine(storage_of(planes))[learns]
 
 
 def packed_pays_off(known: Structure, channels: tuple[int, int], stride: int, shape: Sequence[int]) -> bool:
@@ -189,8 +192,8 @@ def reason_not_measured(layer: Any, planes: Float[Tensor, "b ih h w"]) -> str | 
     Returns:
         The reason, as part of a sentence; None if they are known.
     """
-    if planes.device.type != "cpu" or planes.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
-        return "prices of the others are known for float32 on a CPU only, outside autocast"
+    if planes.device.type != "cpu" or storage_of(planes) not in {torch.float32, torch.bfloat16}:
+        return "prices of the others are known for float32 and bfloat16 on a CPU only"
     if not is_dense(planes):
         return "the input is a part of a larger tensor"
     return "its filters are kept, and cost nothing" if is_kept(layer) else None

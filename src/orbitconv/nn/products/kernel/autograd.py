@@ -1,5 +1,6 @@
 """The fused product as a function with gradients."""
 
+import contextlib
 import ctypes
 from collections.abc import Callable
 from typing import Any
@@ -35,15 +36,15 @@ def fused_conv(
 
     Args:
         library: The compiled functions.
-        x: Input planes, channels and group flattened in this order; float32 on the CPU (`is_plain`).
-        coefficients: Coefficients of every filter, a function on the group.
+        x: Input planes, channels and group flattened in this order; float32 or bfloat16 on the CPU (`is_plain`).
+        coefficients: Coefficients of every filter, a function on the group; sums are in float32 whatever theirs are.
         bias: Bias of every output channel.
         structure: Structure of the basis.
         options: Stride and padding.
         dense: The same product in operations of torch, for gradients of gradients.
 
     Returns:
-        Output planes.
+        Output planes, in the dtype of `x`.
     """
     return _FusedConv.apply(x, coefficients, bias, library, structure, options, dense)
 
@@ -62,8 +63,9 @@ class _FusedConv(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, coefficients, bias)
         ctx.arguments = library, structure, options, dense
-        bias = None if bias is None else bias.contiguous()
-        return correlate(library, x, pack(library, coefficients, structure), structure, options, bias)
+        with without_autocast():
+            numbers, shift = _in_single(coefficients, bias, structure)
+            return correlate(library, x, pack(library, numbers, structure), structure, options, shift)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
@@ -71,21 +73,46 @@ class _FusedConv(torch.autograd.Function):
         x, coefficients, bias = ctx.saved_tensors
         library, structure, options, dense = ctx.arguments
         for_x, for_coefficients, for_bias, *_ = ctx.needs_input_grad
-        if torch.is_grad_enabled() or not is_plain(gradient):  # the gradient is to be differentiated once more
-            return *gradients_by_autograd(dense, (x, coefficients, bias), ctx.needs_input_grad[:3], gradient), *[
-                None
-            ] * 4
+        again = torch.is_grad_enabled()  # the gradient is to be differentiated once more
+        if again or not is_plain(gradient, dtypes=(x.dtype,)):
+            found = gradients_by_autograd(dense, (x, coefficients, bias), ctx.needs_input_grad[:3], gradient)
+            return *found, *[None] * 4
         found_x = found_coefficients = found_bias = None
-        if for_x:
-            packed = pack(library, coefficients, structure, transposed=True)
-            found_x = gradient_of_input(library, gradient, packed, structure, options, (x.shape[2], x.shape[3]))
-        if for_coefficients:
-            found_coefficients, found_bias = gradient_of_coefficients(
-                library, x, gradient, structure, options, with_bias=for_bias
-            )
-        elif for_bias:
-            found_bias = gradient.sum((0, 2, 3)).view(-1, structure.order).sum(1)
+        with without_autocast():
+            if for_x:
+                numbers, _ = _in_single(coefficients, None, structure)
+                packed = pack(library, numbers, structure, transposed=True)
+                found_x = gradient_of_input(library, gradient, packed, structure, options, (x.shape[2], x.shape[3]))
+            if for_coefficients:
+                found_coefficients, found_bias = gradient_of_coefficients(
+                    library, x, gradient, structure, options, with_bias=for_bias
+                )
+                if structure.cosets is not None:
+                    found_coefficients = structure.cosets.gather(found_coefficients)
+                found_coefficients = found_coefficients.to(coefficients.dtype)
+            elif for_bias:
+                found_bias = gradient.sum((0, 2, 3), dtype=torch.float32).view(-1, structure.order).sum(1)
+            if found_bias is not None:
+                found_bias = found_bias.view(-1, structure.copies).sum(1).to(bias.dtype)
         return found_x, found_coefficients, found_bias, *[None] * 4
+
+
+def without_autocast() -> contextlib.AbstractContextManager[object]:
+    """A block whose operations keep their dtypes.
+
+    Returns:
+        A context manager.
+    """
+    return torch.autocast("cpu", enabled=False) if torch.is_autocast_enabled("cpu") else _NOTHING
+
+
+_NOTHING = contextlib.nullcontext()
+
+
+def _in_single(coefficients: Tensor, bias: Tensor | None, structure: Structure) -> tuple[Tensor, Tensor | None]:
+    """Coefficients and bias as the compiled functions take them: float32, of a layer on rotations."""
+    bias = None if bias is None else bias.detach().float().repeat_interleave(structure.copies).contiguous()
+    return structure.spread(coefficients.detach().float()), bias
 
 
 def gradients_by_autograd(

@@ -40,12 +40,26 @@ class Cosets:
             coefficients: Coefficients of every filter.
 
         Returns:
-            Those of the layer on the rotations, with gradients.
+            Those of the layer on the rotations.
         """
         outputs, inputs, order, num_atoms = coefficients.shape
         other = coefficients.index_select(2, self.mirrored) @ self.mirror.T.to(coefficients.dtype)
         both = torch.stack([coefficients, other], dim=1)
         return both.view(2 * outputs, 2 * inputs, order // 2, num_atoms)
+
+    def gather(self, gradient: Float[Tensor, "o2 i2 m d"]) -> Float[Tensor, "o i g d"]:
+        """The transpose of `spread`.
+
+        Args:
+            gradient: Gradient of what `spread` returns.
+
+        Returns:
+            Gradient of the coefficients.
+        """
+        outputs, inputs, half, num_atoms = gradient.shape
+        both = gradient.view(outputs // 2, 2, inputs // 2, 2 * half, num_atoms)
+        other = (both[:, 1] @ self.mirror.to(gradient.dtype)).index_select(2, self.mirrored)  # which is its own inverse
+        return both[:, 0] + other
 
 
 def cosets_of(group: Any, atoms: Float[Tensor, "g d ky kx"]) -> Cosets | None:

@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "matrices.hpp"
+#include "storage.hpp"
 #include "transforms.hpp"
 #include "vectors.hpp"
 
@@ -40,7 +41,7 @@ struct Problem {
     int64_t order, side, rank, num_terms, classes[3];
     int64_t batch, inputs, outputs, in_height, in_width, out_height, out_width, stride, spread, top, left;
     int64_t x_steps[5], y_steps[5];  // image, field, element, row, column
-    int64_t pixels_at_a_time, fields_at_a_time, threads;
+    int64_t pixels_at_a_time, fields_at_a_time, threads, is_half;  // planes are bfloat16
 };
 }
 
@@ -167,21 +168,8 @@ struct Tile {
     }
 };
 
-// Copy `count` numbers of every element, `step` apart, to lines `line` long, `spread` apart.
-inline void gather(const float* from, int64_t element, int64_t step, float* to, int64_t line, int64_t spread, int64_t count, int64_t order) {
-    if (step == 1 && spread == 1) {
-        for (int64_t h = 0; h < order; h++) std::memcpy(to + h * line, from + h * element, count * sizeof(float));
-    } else if (element == 1) {
-        for (int64_t n = 0; n < count; n++)
-            for (int64_t h = 0; h < order; h++) to[h * line + n * spread] = from[n * step + h];
-    } else {
-        for (int64_t h = 0; h < order; h++)
-            for (int64_t n = 0; n < count; n++) to[h * line + n * spread] = from[h * element + n * step];
-    }
-}
-
 template <int order>
-void transform_rows(const Plan& plan, const Tile& tile, const float* x, int64_t field, float* planes, float* scratch) {
+void transform_rows(const Plan& plan, const Tile& tile, const Source& x, int64_t field, float* planes, float* scratch) {
     const Problem& p = plan.p;
     const int64_t line = plan.line * p.stride, used = tile.width + plan.reach;
     const int64_t height = (p.in_height - 1) * p.spread + 1, width = (p.in_width - 1) * p.spread + 1;
@@ -194,7 +182,7 @@ void transform_rows(const Plan& plan, const Tile& tile, const float* x, int64_t 
                 for (int h = 0; h < order; h++) std::memset(to + h * plan.plane, 0, line * sizeof(float));
                 continue;
             }
-            const float* from = x + s.image * p.x_steps[0] + field * p.x_steps[1] + y / p.spread * p.x_steps[3];
+            const int64_t from = s.image * p.x_steps[0] + field * p.x_steps[1] + y / p.spread * p.x_steps[3];
             std::memset(scratch, 0, order * line * sizeof(float));
             for (int64_t phase = 0; phase < p.stride; phase++) {
                 const int64_t start = tile.column * p.stride + phase - p.left;  // column of the first number
@@ -202,7 +190,7 @@ void transform_rows(const Plan& plan, const Tile& tile, const float* x, int64_t 
                 while ((start + n * p.stride) % p.spread) n++;
                 const int64_t end = std::min(used, width > start ? (width - start + p.stride - 1) / p.stride : 0);
                 if (n < end)
-                    gather(from + (start + n * p.stride) / p.spread * p.x_steps[4], p.x_steps[2], p.x_steps[4] * p.stride,
+                    x.gather(from + (start + n * p.stride) / p.spread * p.x_steps[4], p.x_steps[2], p.x_steps[4] * p.stride,
                            scratch + phase * plan.line + n, line, p.spread, (end - n + p.spread - 1) / p.spread, order);
             }
             for (int64_t phase = 0; phase < p.stride; phase++)
@@ -277,7 +265,8 @@ void filter(const Plan& plan, const Tile& tile, const float* planes, float* filt
 
 // What is done to outputs before they are stored.
 struct Finish {
-    const float *bias, *added;
+    const float* bias;
+    Source added;
     bool rectify;
 };
 
@@ -302,47 +291,42 @@ void find_runs(const Plan& plan, const Tile& tile, std::vector<Run>& runs) {
 
 // From the frequencies of the outputs to their elements; then come what is added and the rectifier, if they are wanted.
 template <int order>
-void invert_rows(const Plan& plan, const std::vector<Run>& runs, const float* mixed, const Finish& finish, float* y) {
+void invert_rows(const Plan& plan, const std::vector<Run>& runs, const float* mixed, const Finish& finish, const Target& y) {
     const Problem& p = plan.p;
     const int64_t product = p.outputs * plan.y_step, element = p.y_steps[2], column = p.y_steps[4];
     for (int64_t o = 0; o < p.outputs; o++) {
         const Register shift = Register{} + (finish.bias ? finish.bias[o] : 0.0f);
         for (const Run& run : runs) {
             const float* from = mixed + o * plan.y_step + run.pixel;
-            float* to = y + o * p.y_steps[1] + run.memory;
-            for (int64_t n = 0; n < run.count; n += kLanes, from += kLanes, to += kLanes * column) {
+            int64_t at = o * p.y_steps[1] + run.memory;
+            for (int64_t n = 0; n < run.count; n += kLanes, from += kLanes, at += kLanes * column) {
                 Register re[order / 2 + 1], im[order / 2 + 1], v[order];
                 re[0] = load(from) + shift, re[order / 2] = load(from + product);
                 for (int f = 1; f < order / 2; f++) {
-                    const float* at = from + (3 * f - 1) * product;
-                    const Register a = load(at), b = load(at + product), c = load(at + 2 * product);
+                    const float* parts = from + (3 * f - 1) * product;
+                    const Register a = load(parts), b = load(parts + product), c = load(parts + 2 * product);
                     re[f] = a - b, im[f] = c - a - b;
                 }
                 invert<order>(re, im, v);
                 const int64_t count = std::min<int64_t>(kLanes, run.count - n);
-                if (finish.added) {
-                    const float* more = finish.added + (to - y);
-                    if (column == 1 && count == kLanes) {
-                        for (int g = 0; g < order; g++) v[g] += load(more + g * element);
+                const bool is_direct = column == 1 && count == kLanes && !y.is_half;
+                if (finish.added.numbers) {
+                    if (is_direct) {
+                        for (int g = 0; g < order; g++) v[g] += load(finish.added.wide(at) + g * element);
                     } else {
                         float numbers[order * kLanes] = {};
-                        gather(more, element, column, numbers, kLanes, 1, count, order);
+                        finish.added.gather(at, element, column, numbers, kLanes, 1, count, order);
                         for (int g = 0; g < order; g++) v[g] += load(numbers + g * kLanes);
                     }
                 }
                 if (finish.rectify)
                     for (int g = 0; g < order; g++) v[g] = v[g] < 0 ? Register{} : v[g];  // NaN stays
-                if (column == 1 && count == kLanes) {
-                    for (int g = 0; g < order; g++) store(to + g * element, v[g]);
+                if (is_direct) {
+                    for (int g = 0; g < order; g++) store(y.wide(at) + g * element, v[g]);
                 } else {
                     float numbers[order * kLanes];
                     for (int g = 0; g < order; g++) store(numbers + g * kLanes, v[g]);
-                    if (column == 1) {
-                        for (int g = 0; g < order; g++) std::memcpy(to + g * element, numbers + g * kLanes, count * sizeof(float));
-                    } else {
-                        for (int64_t c = 0; c < count; c++)
-                            for (int g = 0; g < order; g++) to[c * column + g * element] = numbers[g * kLanes + c];
-                    }
+                    y.scatter(numbers, kLanes, at, element, column, count, order);
                 }
             }
         }
@@ -351,21 +335,21 @@ void invert_rows(const Plan& plan, const std::vector<Run>& runs, const float* mi
 
 // From the gradient of the outputs to that of their products; numbers beyond the tile are zero.
 template <int order>
-void transform_gradient(const Plan& plan, const std::vector<Run>& runs, int64_t pixels, const float* y, float* mixed) {
+void transform_gradient(const Plan& plan, const std::vector<Run>& runs, int64_t pixels, const Source& y, float* mixed) {
     const Problem& p = plan.p;
     const int64_t product = p.outputs * plan.y_step, element = p.y_steps[2], column = p.y_steps[4];
     for (int64_t o = 0; o < p.outputs; o++) {
         for (const Run& run : runs) {
             float* to = mixed + o * plan.y_step + run.pixel;
-            const float* from = y + o * p.y_steps[1] + run.memory;
+            int64_t from = o * p.y_steps[1] + run.memory;
             for (int64_t n = 0; n < run.count; n += kLanes, to += kLanes, from += kLanes * column) {
                 Register re[order / 2 + 1], im[order / 2 + 1], v[order];
                 const int64_t count = std::min<int64_t>(kLanes, run.count - n);
-                if (column == 1 && count == kLanes) {
-                    for (int g = 0; g < order; g++) v[g] = load(from + g * element);
+                if (column == 1 && count == kLanes && !y.is_half) {
+                    for (int g = 0; g < order; g++) v[g] = load(y.wide(from) + g * element);
                 } else {
                     float numbers[order * kLanes] = {};
-                    gather(from, element, column, numbers, kLanes, 1, count, order);
+                    y.gather(from, element, column, numbers, kLanes, 1, count, order);
                     for (int g = 0; g < order; g++) v[g] = load(numbers + g * kLanes);
                 }
                 transform<order>(v, re, im);
@@ -383,7 +367,7 @@ void transform_gradient(const Plan& plan, const std::vector<Run>& runs, int64_t 
 }
 
 template <int order>
-int correlate_tiles(const Plan& plan, const float* x, const float* packed, const Finish& finish, float* y) {
+int correlate_tiles(const Plan& plan, const Source& x, const float* packed, const Finish& finish, const Target& y) {
     const Problem& problem = plan.p;
     const Blocks blocks(problem.outputs);
     int failed = 0;
@@ -424,7 +408,7 @@ int correlate_tiles(const Plan& plan, const float* x, const float* packed, const
 }
 
 template <int order>
-int differentiate_tiles(const Plan& plan, const float* x, const float* gradient, float* raw, float* bias) {
+int differentiate_tiles(const Plan& plan, const Source& x, const Source& gradient, float* raw, float* bias) {
     const Problem& problem = plan.p;
     const int64_t most = problem.fields_at_a_time, blocks = (problem.inputs + most - 1) / most;
     const int64_t row_blocks = (problem.outputs + kOuterRows - 1) / kOuterRows;
@@ -527,28 +511,32 @@ extern "C" void drop_plan(const void* plan) { delete static_cast<const Plan*>(pl
 
 // y = x correlated, plus the bias of every output and planes like y if there are any; negative numbers become 0 if
 // `rectify` is not 0. Returns what is not 0 if there is no memory.
-extern "C" int correlate(const void* made, const float* x, const float* packed, const float* bias, const float* added,
-                         int64_t rectify, float* y) {
+extern "C" int correlate(const void* made, const void* x, const float* packed, const float* bias, const void* added,
+                         int64_t rectify, void* y) {
     const Plan& plan = *static_cast<const Plan*>(made);
-    const Finish finish{bias, added, rectify != 0};
+    const bool is_half = plan.p.is_half;
+    const Finish finish{bias, {added, is_half}, rectify != 0};
+    const Source source{x, is_half};
+    const Target target{y, is_half};
     switch (plan.p.order) {
-        case 4: return correlate_tiles<4>(plan, x, packed, finish, y);
-        case 8: return correlate_tiles<8>(plan, x, packed, finish, y);
-        case 12: return correlate_tiles<12>(plan, x, packed, finish, y);
-        case 16: return correlate_tiles<16>(plan, x, packed, finish, y);
+        case 4: return correlate_tiles<4>(plan, source, packed, finish, target);
+        case 8: return correlate_tiles<8>(plan, source, packed, finish, target);
+        case 12: return correlate_tiles<12>(plan, source, packed, finish, target);
+        case 16: return correlate_tiles<16>(plan, source, packed, finish, target);
     }
     return 1;
 }
 
 // raw[o, i, product, slot] = sum over pixels of the gradient of that product, times the filtered input; the gradient of
 // the bias too, if it is wanted.
-extern "C" int differentiate(const void* made, const float* x, const float* gradient, float* raw, float* bias) {
+extern "C" int differentiate(const void* made, const void* x, const void* gradient, float* raw, float* bias) {
     const Plan& plan = *static_cast<const Plan*>(made);
+    const Source source{x, plan.p.is_half != 0}, back{gradient, plan.p.is_half != 0};
     switch (plan.p.order) {
-        case 4: return differentiate_tiles<4>(plan, x, gradient, raw, bias);
-        case 8: return differentiate_tiles<8>(plan, x, gradient, raw, bias);
-        case 12: return differentiate_tiles<12>(plan, x, gradient, raw, bias);
-        case 16: return differentiate_tiles<16>(plan, x, gradient, raw, bias);
+        case 4: return differentiate_tiles<4>(plan, source, back, raw, bias);
+        case 8: return differentiate_tiles<8>(plan, source, back, raw, bias);
+        case 12: return differentiate_tiles<12>(plan, source, back, raw, bias);
+        case 16: return differentiate_tiles<16>(plan, source, back, raw, bias);
     }
     return 1;
 }

@@ -52,7 +52,7 @@ class Problem(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("stride", "spread", "top", "left")),
         ("x_steps", ctypes.c_int64 * 5),
         ("y_steps", ctypes.c_int64 * 5),
-        *((name, ctypes.c_int64) for name in ("pixels_at_a_time", "fields_at_a_time", "threads")),
+        *((name, ctypes.c_int64) for name in ("pixels_at_a_time", "fields_at_a_time", "threads", "is_half")),
     ]
 
 
@@ -107,8 +107,10 @@ def pack(
     """
     outputs, inputs = coefficients.shape[:2]
     matrix = structure.pack_transposed if transposed else structure.pack
-    raw = coefficients.reshape(outputs * inputs, -1) @ matrix
-    numbers = torch.empty(raw.numel(), device="cpu")
+    raw = torch.empty(outputs * inputs, matrix.shape[1], dtype=torch.float32, device="cpu")
+    flat = coefficients.detach().float().reshape(outputs * inputs, -1)
+    torch.mm(flat, matrix, out=raw)  # which autocast leaves alone
+    numbers = torch.empty(raw.numel(), dtype=torch.float32, device="cpu")
     steps = raw.shape[1] * inputs, raw.shape[1]
     if transposed:
         (outputs, inputs), steps = (inputs, outputs), steps[::-1]
@@ -134,11 +136,11 @@ def correlate(
 
     Args:
         library: The compiled functions.
-        x: Input planes, contiguous or channels last.
+        x: Input planes, contiguous or channels last; float32 or bfloat16, as the output is.
         packed: Coefficients.
         structure: Structure of the basis.
         options: Stride and padding.
-        bias: Bias of every output channel.
+        bias: Bias of every output channel; float32.
         added: Planes to add to the output.
         rectify: Whether negative numbers of the outcome become zeros.
 
@@ -202,7 +204,8 @@ def _correlate(
     rectify: bool = False,
 ) -> Tensor:
     (x, memory_format), outputs = _whole(x), packed.sizes[0]
-    y = torch.empty((len(x), outputs * structure.order, *size), device="cpu", memory_format=memory_format)
+    shape = len(x), outputs * structure.order, *size
+    y = torch.empty(shape, dtype=x.dtype, device="cpu", memory_format=memory_format)
     if added is not None:
         added = added.contiguous(memory_format=memory_format)
     if y.numel():
@@ -234,20 +237,22 @@ def gradient_of_coefficients(
         with_bias: Whether that of the bias is wanted.
 
     Returns:
-        Gradient of the coefficients, and of the bias or None.
+        Gradient of the coefficients, and of the bias or None; in float32.
     """
     x, gradient = _whole(x)[0], _whole(gradient)[0]
     order = structure.order
     outputs, inputs = gradient.shape[1] // order, x.shape[1] // order
-    raw = torch.zeros(outputs * inputs, structure.pack.shape[1], device="cpu")
-    bias = torch.zeros(outputs, device="cpu") if with_bias else None
+    raw = torch.zeros(outputs * inputs, structure.pack.shape[1], dtype=torch.float32, device="cpu")
+    bias = torch.zeros(outputs, dtype=torch.float32, device="cpu") if with_bias else None
     if gradient.numel() and raw.numel():
         fields = _fields(structure, inputs)
         moved = options.stride, 1, *options.padding, options.threads
         plan = _plan_of(library, structure, x, gradient, (outputs, inputs), moved, fields)
         for_bias = None if bias is None else bias.data_ptr()
         _refuse(library.differentiate(plan.address, x.data_ptr(), gradient.data_ptr(), raw.data_ptr(), for_bias))
-    return (raw @ structure.pack.T).view(outputs, inputs, order, -1), bias
+    found = torch.empty(outputs * inputs, len(structure.pack), dtype=torch.float32, device="cpu")
+    torch.mm(raw, structure.pack.T, out=found)
+    return found.view(outputs, inputs, order, -1), bias
 
 
 def _fields(structure: Structure, inputs: int) -> int:
@@ -288,7 +293,8 @@ def _plan_of(
 ) -> _Plan:
     """The plan of a call; `moved` holds the steps of output and input pixels, zeros above and left, and threads."""
     threads = moved[4] or torch.get_num_threads()
-    return _plan(library, structure, (*x.shape, *y.shape), (*x.stride(), *y.stride()), sizes, moved, fields, threads)
+    shapes, strides, is_half = (*x.shape, *y.shape), (*x.stride(), *y.stride()), x.dtype == torch.bfloat16
+    return _plan(library, structure, shapes, strides, sizes, moved, fields, threads, is_half)
 
 
 @lru_cache(maxsize=512)
@@ -301,6 +307,7 @@ def _plan(
     moved: tuple[int, int, int, int, int],
     fields: int,
     threads: int,
+    is_half: bool,
 ) -> _Plan:
     (batch, _, *before), (*_, height, width) = shapes[:4], shapes[4:]
     order, (outputs, inputs) = structure.order, sizes
@@ -314,7 +321,7 @@ def _plan(
         *(tensor.data_ptr() for tensor in (structure.matrices, structure.signs, structure.terms)),
         *(order, structure.side, structure.rank, len(structure.terms), structure.classes),
         *(batch, inputs, outputs, *before, height, width, *moved[:4], *steps),
-        *(pixels, fields, 1 if is_small else threads),
+        *(pixels, fields, 1 if is_small else threads, is_half),
     )
     return _Plan(library, problem)
 

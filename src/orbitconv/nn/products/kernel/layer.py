@@ -1,6 +1,6 @@
 """The fused product for a layer: whether it takes a call, and what it costs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -13,15 +13,14 @@ from torch import Tensor
 
 from orbitconv.bases.filter_basis import FixedBasis
 from orbitconv.groups import Cyclic, Dihedral, Group
-from orbitconv.nn.products.dense import expand_group
 from orbitconv.nn.products.kernel.autograd import fused_conv
 from orbitconv.nn.products.kernel.cosets import cosets_of
 from orbitconv.nn.products.kernel.fused import Options
 from orbitconv.nn.products.kernel.library import is_built, library
-from orbitconv.nn.products.kernel.plain import is_plain
+from orbitconv.nn.products.kernel.plain import is_plain, storage_of
 from orbitconv.nn.products.kernel.structure import Structure, structure_of
-from orbitconv.nn.products.turning import turning_of
 
+_DTYPES = (torch.float32, torch.bfloat16)
 _STRUCTURES: WeakKeyDictionary[Any, tuple[Tensor, int, Structure | None]] = WeakKeyDictionary()
 
 
@@ -37,8 +36,9 @@ def offer(layer: Any, x: Float[Tensor, "b ih h w"]) -> Structure | str:
     """
     coefficients, bias = layer.coefficients, layer.bias
     tensors = (x, coefficients) if bias is None else (x, coefficients, bias)
-    if not is_plain(*tensors) or torch.is_autocast_enabled("cpu"):
-        return "it takes float32 tensors on the CPU, outside autocast and torch.func"
+    dtypes = _DTYPES if torch.is_autocast_enabled("cpu") else (x.dtype,)
+    if storage_of(x) not in _DTYPES or not is_plain(*tensors, dtypes=dtypes):
+        return "it takes float32 and bfloat16 tensors on the CPU, outside torch.func"
     if layer.groups != 1 or layer.dilation != (1, 1) or layer.stride not in {(1, 1), (2, 2)}:
         return "it takes strides 1 and 2, without dilation or groups of channels"
     if type(layer.group) not in {Cyclic, Dihedral} or layer.group.num_rotations not in {4, 8, 12, 16}:
@@ -50,13 +50,16 @@ def offer(layer: Any, x: Float[Tensor, "b ih h w"]) -> Structure | str:
     return structure(layer.basis) or "the basis is not steerable, or its kernel not of 3, 5 or 7 pixels"
 
 
-def multiply(layer: Any, x: Float[Tensor, "b ih h w"], known: Structure) -> Float[Tensor, "b og h2 w2"]:
+def multiply(
+    layer: Any, x: Float[Tensor, "b ih h w"], known: Structure, expand: Callable[[Tensor, Tensor], Tensor]
+) -> Float[Tensor, "b og h2 w2"]:
     """What a layer computes, by the fused product.
 
     Args:
         layer: A `GroupConv2d`.
         x: Its input, for which the product is on offer.
         known: What `offer` returned.
+        expand: The weight of a convolution from coefficients and atoms, for gradients of gradients.
 
     Returns:
         Output planes, with the bias.
@@ -67,19 +70,16 @@ def multiply(layer: Any, x: Float[Tensor, "b ih h w"], known: Structure) -> Floa
     functions = library()
     if functions is None:
         raise RuntimeError("The fused product expects a kernel, found none: ask for an offer first.")
-    (x, padding), order = layer.pad(x), known.order
-    coefficients, bias = layer.coefficients, layer.bias
-    if known.cosets is not None:
-        coefficients = known.cosets.spread(coefficients)
-        bias = None if bias is None else bias.repeat_interleave(2)
+    x = x.to(storage_of(x)) if torch.is_autocast_enabled("cpu") else x
+    x, padding = layer.pad(x)
 
     def dense(planes: Tensor, coefficients: Tensor, bias: Tensor | None) -> Tensor:
-        bias = None if bias is None else bias.repeat_interleave(order)
-        weight = expand_group(coefficients, layer.basis(planes.dtype)[:order], turning_of(Cyclic(order)))
+        bias = None if bias is None else bias.repeat_interleave(layer.group.order).to(planes.dtype)
+        weight = expand(coefficients, layer.basis(coefficients.dtype)).to(planes.dtype)
         return F.conv2d(planes, weight, bias, layer.stride, padding)
 
     options = Options(layer.stride[0], padding)
-    return fused_conv(functions, x, coefficients, bias, known, options, dense)
+    return fused_conv(functions, x, layer.coefficients, layer.bias, known, options, dense)
 
 
 class Prices(NamedTuple):

@@ -19,7 +19,7 @@ from orbitconv.nn.products.kernel.guard import check_trusted
 SOURCE = Path(__file__).with_name("expansion.cpp")
 FUSED_SOURCE = Path(__file__).with_name("fused.cpp")
 PLANES_SOURCE = Path(__file__).with_name("planes.cpp")
-_HEADERS = [Path(__file__).with_name(f"{name}.hpp") for name in ("vectors", "transforms", "matrices")]
+_HEADERS = [Path(__file__).with_name(f"{name}.hpp") for name in ("vectors", "transforms", "matrices", "storage")]
 _INSTRUCTIONS = {
     "AVX2": ("-mavx2", "-mfma"),
     "AVX512": ("-mavx2", "-mfma", "-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl"),

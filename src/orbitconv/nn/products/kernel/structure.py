@@ -61,6 +61,17 @@ class Structure:
         """Fields on the rotations for each field of the layer."""
         return 1 if self.cosets is None else 2
 
+    def spread(self, coefficients: Float[Tensor, "o i g d"]) -> Float[Tensor, "o2 i2 m d"]:
+        """Coefficients of a layer on the rotations.
+
+        Args:
+            coefficients: Coefficients of every filter.
+
+        Returns:
+            The same, if the group has rotations only.
+        """
+        return coefficients if self.cosets is None else self.cosets.spread(coefficients)
+
 
 @dataclass(frozen=True)
 class _Wave:
