@@ -64,6 +64,11 @@ def fused_layers() -> str:
 def fused_networks() -> str:
     """Whole networks with the compiled product, in images per second."""
     record, lines = _fused(), []
+    memory = {
+        row["case"]: f"{row['ratio']:.2f}"
+        for row in task_rows(record, "peak memory of a training step of a network")
+        if row["subject"] == "orbitconv"
+    }
     subjects = ("dense", "orbitconv", "escnn", "e2cnn", "plain, equal multiply-adds", "plain, equal parameters")
     for task in ("inference of a network", "training of a network"):
         rows = task_rows(record, task)
@@ -71,18 +76,48 @@ def fused_networks() -> str:
             by = {row["subject"]: row for row in rows if row["case"] == case}
             speeds = [f"{by[name]['images_per_second']:,.0f}" if name in by else "" for name in subjects]
             own = by["orbitconv"]
-            lines.append((f"{task.split()[0]}: {case}", *speeds, share(own), f"{own['goal']:g}"))
-    header = ("images per second", *subjects, "orbitconv's time over dense", "goal")
-    return table(header, "lrrrrrrrr", lines)
+            weight = memory.get(case, "") if task.startswith("training") else ""
+            lines.append((f"{task.split()[0]}: {case}", *speeds, share(own), f"{own['goal']:g}", weight))
+    header = ("images per second", *subjects, "orbitconv's time over dense", "goal", "memory over dense")
+    return table(header, "lrrrrrrrrr", lines)
+
+
+def fused_onnx() -> str:
+    """Whole networks in onnxruntime, in images per second."""
+    rows, lines = task_rows(_fused(), "inference of a network in onnxruntime"), []
+    if not rows:
+        raise FileNotFoundError("the record has no networks in onnxruntime")
+    subjects = ("dense graph", "orbitconv", "plain, equal multiply-adds", "plain, equal parameters")
+    for case in dict.fromkeys(row["case"] for row in rows):
+        by = {row["subject"]: row for row in rows if row["case"] == case}
+        speeds = (f"{by[name]['images_per_second']:,.0f}" for name in subjects)
+        lines.append((case, *speeds, share(by["orbitconv"])))
+    header = ("images per second", "dense graph", "chosen graph", *subjects[2:], "chosen over dense")
+    return table(header, "lrrrrr", lines)
+
+
+def fused_choice() -> str:
+    """Training steps of layers by each product, over the fastest one."""
+    rows, lines = task_rows(_fused(), "training step of a layer, by each product"), []
+    if not rows:
+        raise FileNotFoundError("the record has no products side by side")
+    subjects = ("dense", "fourier", "fused", "orbitconv")
+    for case in dict.fromkeys(row["case"] for row in rows):
+        by = {row["subject"]: row["median"] for row in rows if row["case"] == case}
+        best = min(by[name] for name in subjects[:3])
+        lines.append((case, *(f"{by[name] / best:.2f}" for name in subjects)))
+    return table(("time over that of the fastest product", *subjects[:3], "the chosen one"), "lrrrr", lines)
 
 
 def fused_rates() -> str:
     """Rates beside a matrix product and a copy."""
+    record = _fused()
     lines = [
         (row["what"], *(f"{row[f'{name}_per_second'] / 1e9:.3g}" for name in ("multiply_adds", "bytes")))
-        for row in _fused()["rates"]
+        for row in record["rates"]
     ]
-    return table(("one thread", "G multiply-adds/s", "GB/s"), "lrr", lines)
+    threads = {1: "one thread", 2: "two threads"}.get(record["config"]["threads"], "all threads")
+    return table((threads, "G multiply-adds/s", "GB/s"), "lrr", lines)
 
 
 def _fused() -> dict[str, Any]:

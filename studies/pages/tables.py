@@ -22,8 +22,7 @@ from studies.pages.conversion import conversion
 from studies.pages.converted import converted_networks
 from studies.pages.networks import networks, rotated_mnist_short, separable, translations
 from studies.pages.pictures import eurosat, eurosat_time, nuclei
-from studies.pages.records import cifar10_networks, record_final, record_levers
-from studies.pages.speed import fused_layers, fused_networks, fused_rates, speed
+from studies.pages.speed import fused_choice, fused_layers, fused_networks, fused_onnx, fused_rates, speed
 from studies.pages.stability import ablations, growth, stability, stability_fields
 from studies.pages.systems import lattices, systems
 
@@ -46,6 +45,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "converted_networks": converted_networks,
     "systems": systems, "lattices": lattices,
     "fused_layers": fused_layers, "fused_networks": fused_networks, "fused_rates": fused_rates,
+    "fused_onnx": fused_onnx, "fused_choice": fused_choice,
     "stability_fields": stability_fields, "growth": growth, "ablations": ablations,
     **RIVALS,
     **{name: partial(networks, name) for name in NETWORK_STUDIES},
