@@ -427,7 +427,7 @@ def test_branches_on_the_class_of_a_tensor_are_followed(ask):
     ],
 )
 def test_branches_on_a_class_that_is_not_known_are_refused(ask):
-    with pytest.raises(ValueError, match=r"fold cannot follow the forward of Asking .*class of a value"):
+    with pytest.raises(ValueError, match=r"fold cannot trace the forward of Asking .*class of a value"):
         fold(Asking(ask))
 
 

@@ -48,7 +48,7 @@ def assert_same(found, expected):
 
 def test_branches_on_shapes_and_loops_are_followed_and_shapes_stay_free():
     net, x = Careful().double().eval(), torch.randn(2, 3, 8, 8, dtype=torch.float64)
-    with pytest.raises(ValueError, match=r"fold cannot follow the forward of Careful .* fold\(model, example=images\)"):
+    with pytest.raises(ValueError, match=r"fold cannot trace the forward of Careful .* fold\(model, example=images\)"):
         fold(net)
     folded = fold(net, example=x)
     assert not any(type(m).__module__.startswith("orbitconv") for m in folded.modules())

@@ -88,7 +88,7 @@ def test_tiles_of_a_file_that_is_scaled_by_its_own_range_are_scaled_alike(tmp_pa
 def test_what_is_done_is_kept_on_resume(folder, unet, monkeypatch):
     predict_masks(unet, [folder / "in" / "a.png"], folder / "out", Masks(device="cpu"))
     before = (folder / "out" / "a.png").stat().st_mtime_ns
-    with pytest.raises(FileExistsError, match="Go on with --resume"):
+    with pytest.raises(FileExistsError, match="Resume with --resume"):
         predict_masks(unet, [folder / "in"], folder / "out", Masks(device="cpu"))
     rows = predict_masks(unet, [folder / "in"], folder / "out", Masks(device="cpu"), resume=True)
     assert (folder / "out" / "a.png").stat().st_mtime_ns == before

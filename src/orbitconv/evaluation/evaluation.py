@@ -40,16 +40,16 @@ class Evaluation:
     data_dir: Path | None = None
     """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
     test_images: int | None = None
-    """Test on so many images, the first; all by default."""
+    """Number of test images, the first ones; all by default."""
     angles: tuple[float, ...] | None = None
     """Angles in degrees, counter-clockwise, by which all images are turned: by default every 15 degrees, and none for a
     data set that is turned already; 0, 45 and 90 for pictures of one's own."""
     copies: int = 1
-    """Ask about so many copies of each image, turned within one step of the network's group, and take the mean."""
+    """Average the scores of so many copies of each image, turned within one step of the network's group."""
     layers: bool = False
     """Measure the equivariance error of every layer too."""
     layer_images: int = 50
-    """Images for that, the first."""
+    """Number of images for that, the first ones."""
     device: Device = "auto"
     """Where to compute; "auto" takes a GPU where there is one."""
     trust: tuple[str, ...] = ()
@@ -205,18 +205,18 @@ def measure_layers(network: nn.Module, images: ImageSet) -> dict[str, Any]:
     """Equivariance error of every layer, in float64.
 
     Args:
-        network: The network; it is left as it is.
+        network: The network; it is not changed.
         images: Images to turn.
 
     Returns:
-        The group, how many images, and for each layer its mean and worst error over the turns but the identity, and the
-        errors at every element.
+        The group, the number of images, and for each layer its errors at every element, their maximum, and their mean
+        without the identity; no unit.
     """
     return layers_record(network, images.floats(torch.float64))
 
 
 def _check_fit(trained: TrainedNetwork, images: ImageSet) -> None:
-    """Refuse images that the network knows nothing about."""
+    """Check channels and classes of the images against those of the network."""
     if images.images.shape[1] != trained.in_channels:
         raise ValueError(
             f"The network takes images of {trained.in_channels} channels; those of {images.name} have "

@@ -1,4 +1,4 @@
-"""What a record says about a network: its family, group, kernel and size, and how its layers turn."""
+"""Columns of a record about a network: family, group, kernel, size, and errors of its layers."""
 
 import copy
 import re
@@ -55,11 +55,11 @@ def group_of(network: nn.Module) -> Group | None:
 
 
 def turned_copies(network: nn.Module, copies: int) -> nn.Module:
-    """A classifier that is asked about turned copies of each image.
+    """A classifier that averages over turned copies of each image.
 
     Args:
         network: The classifier.
-        copies: How many copies, at equal parts of the step between two turns of its group.
+        copies: Number of copies, at equal parts of the step between two turns of its group.
 
     Returns:
         The network itself for one copy.
@@ -106,8 +106,8 @@ def layers_record(network: nn.Module, images: Float[Tensor, "b c h w"]) -> dict[
         images: Images to turn.
 
     Returns:
-        The group, how many images, and for each layer its mean and worst error over the turns but the identity, and the
-        errors at every element.
+        The group, the number of images, and for each layer its errors at every element, their maximum, and their mean
+        without the identity; no unit.
     """
     exact = copy.deepcopy(network).double()
     errors = errors_of_layers(exact, images.to(next(exact.parameters()).dtype))

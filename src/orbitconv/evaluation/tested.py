@@ -1,4 +1,4 @@
-"""A network on images with labels of any task: its figures as they are, and turned by any angle."""
+"""Test a trained network of any task on labelled images, as they are and turned."""
 
 import math
 from collections.abc import Sequence
@@ -40,24 +40,24 @@ def evaluate(
     """Test a trained network.
 
     Args:
-        network: What `orbitconv.fit` gave, or a file or folder of a training.
-        data: As for `orbitconv.fit`; of a folder its test split, else its validation split, else all.
+        network: The result of `orbitconv.fit`, or a file or folder of a training.
+        data: As for `orbitconv.fit`. A folder is tested on its test split, else its validation split, else all of it.
         angles: Angles in degrees, counter-clockwise, by which images (and masks) are turned too: about the centre of
             their largest middle square, with zeros from outside, which count in no mask.
-        layers: Measure the equivariance error of every layer on so many images, the first.
+        layers: Number of images, the first ones, to measure the equivariance error of every layer on; 0 for none.
         device: Where to compute.
-        progress: Called after each test.
+        progress: Called with (what, done, total) after each test.
 
     Returns:
         All figures of the task by name: `error_percent` first, those of each class as lists. With `angles` also
-        `error_at`, the error by angle, and `changed_at`: the error against the network's own answer for the image
-        before it is turned, turned, which is 0 where the answer turns with the image; `error_random` and
-        `changed_random` are those of an angle of its own for each image. With `layers` also `equivariance`. For masks
+        `error_at`, the error by angle in percent, and `changed_at`: the difference to the network's own output for the
+        upright image, turned likewise, in percent; it is 0 if the output turns with the image. `error_random` and
+        `changed_random` are those of a random angle for each image. With `layers` also `equivariance`. For masks
         that number objects `object_f1`, by IoU threshold, of the connected parts of the foreground, and
         `object_f1_watershed` of these cut where objects touch.
 
     Raises:
-        ValueError: If the images or classes are not those of the network.
+        ValueError: If channels or classes are not those of the network, angles are not finite, or there is no image.
     """
     trained = network if isinstance(network, TrainedNetwork) else read_trained(network)
     ready = prepared(data, trained.task)
@@ -73,7 +73,7 @@ def evaluate_prepared(
     device: Device = "auto",
     progress: ProgressCallback = silent,
 ) -> dict[str, Any]:
-    """Test a trained network on data that are loaded; see `evaluate`.
+    """Test a trained network on loaded data, as `evaluate` does.
 
     Args:
         trained: The network.
@@ -122,11 +122,11 @@ def evaluate_prepared(
 
 
 def few_images(source: Source, wanted: int) -> Float[Tensor, "n c s s"]:
-    """The middle of the first images: squares of one size, and few enough for the features of all layers to fit.
+    """The middle squares of the first images, few enough for the features of all layers to fit into memory.
 
     Args:
         source: Images of any sizes.
-        wanted: How many at most.
+        wanted: Largest number of images.
 
     Returns:
         Images.

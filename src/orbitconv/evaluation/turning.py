@@ -1,4 +1,4 @@
-"""Errors on turned images, and how far the answer of a network turns along: both in one pass over the images."""
+"""Errors on turned images, and how far the output turns along, in one pass over the images."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ _TURNING = Augmentation(rotation="circle")
 
 @dataclass(frozen=True)
 class TurnedFigures:
-    """What one turn of all images gave.
+    """Results of one turn of all images.
 
     Args:
-        error_percent: The error of the task.
-        changed_percent: The error against what the network says of the images before they are turned, turned: 0 where
-            its answer turns with the images.
+        error_percent: Error of the task, in percent.
+        changed_percent: Difference to the network's own output for the upright images, turned likewise, in percent: 0
+            if the output turns with the images.
     """
 
     error_percent: float
@@ -42,7 +42,7 @@ def turned_figures(
     Args:
         network: The network, where the images are; it is put in eval mode.
         source: Images and labels.
-        task: What was learned; knows what turning does to labels.
+        task: The task, which turns labels along.
         angles: Angles in degrees, counter-clockwise.
         progress: Called after each batch.
 

@@ -1,4 +1,4 @@
-"""Figures of classes from counts: how often each was taken for which."""
+"""Recall, IoU and Dice of classes, from a confusion matrix."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class ClassFigures:
-    """Figures of each class; NaN where there is nothing to divide by.
+    """Figures of each class, from 0 to 1; NaN where the denominator is zero.
 
     Args:
-        recall: Share of what is of the class that was found.
-        iou: Intersection over union of what is of the class and what was said to be.
-        dice: Dice coefficient of both, which is F1.
+        recall: Share of the members of the class that are predicted as such.
+        iou: Intersection over union of the true and the predicted members.
+        dice: Dice coefficient of both, which equals F1.
     """
 
     recall: Float[Tensor, " k"]
@@ -22,18 +22,18 @@ class ClassFigures:
     dice: Float[Tensor, " k"]
 
 
-def confusion(said: Int64[Tensor, "*n"], true: Int64[Tensor, "*n"], num_classes: int) -> Int64[Tensor, "k k"]:
-    """Count how often each class was taken for which.
+def confusion(predicted: Int64[Tensor, "*n"], true: Int64[Tensor, "*n"], num_classes: int) -> Int64[Tensor, "k k"]:
+    """Confusion matrix: how often each class is predicted as which.
 
     Args:
-        said: Classes that were said.
-        true: Classes that are right.
+        predicted: Predicted class of each image or pixel.
+        true: True class of each.
         num_classes: Number of classes.
 
     Returns:
-        Counts: rows are right classes, columns those that were said.
+        Counts; rows are true classes, columns are predicted ones.
     """
-    pairs = (num_classes * true + said).flatten()
+    pairs = (num_classes * true + predicted).flatten()
     return torch.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
@@ -41,11 +41,12 @@ def class_figures(counts: Int64[Tensor, "k k"]) -> ClassFigures:
     """Recall, IoU and Dice of each class.
 
     Args:
-        counts: What `confusion` gives.
+        counts: A confusion matrix, as from `confusion`; several may be added up.
 
     Returns:
-        The figures, in 64 bits.
+        The figures, in float64.
     """
     hits = counts.diagonal().double()
-    true, said = counts.sum(1).double(), counts.sum(0).double()
-    return ClassFigures(recall=hits / true, iou=hits / (true + said - hits), dice=2 * hits / (true + said))
+    true, predicted = counts.sum(1).double(), counts.sum(0).double()
+    either = true + predicted
+    return ClassFigures(recall=hits / true, iou=hits / (either - hits), dice=2 * hits / either)

@@ -1,4 +1,4 @@
-"""The tensors in what a network puts out, and the ways in which a tensor can turn with the image."""
+"""The tensors in the output of a network, and the ways in which a tensor can turn with the image."""
 
 import dataclasses
 import math
@@ -35,7 +35,7 @@ def select(output: Any, selector: Selector | None, owner: str) -> dict[str, Tens
     Args:
         output: A tensor, or a tuple, list, dictionary or dataclass of them, one inside the other.
         selector: Name, index or function that picks one tensor; all of them by default.
-        owner: Who asks, for the refusal.
+        owner: Name of the caller, for the error.
 
     Returns:
         The tensors: "" names an output that is one tensor, "[0]" and "[logits]" those inside.
@@ -108,7 +108,7 @@ def readings(output: Tensor, group: Group, owner: nn.Module | None = None, *, he
 
 
 def turn_output(output: Tensor, group: Group, g: int, reading: Reading, *, order: int = 3) -> Tensor:
-    """Transform what a layer puts out.
+    """Transform the output of a layer.
 
     Args:
         output: The tensor.

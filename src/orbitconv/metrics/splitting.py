@@ -1,4 +1,4 @@
-"""Single objects from a mask of classes: connected parts, or these cut where they are narrow."""
+"""Split a mask of classes into objects: connected components, or these cut by a watershed."""
 
 from typing import Literal, get_args
 
@@ -31,7 +31,7 @@ def objects_of(classes: Shaped[np.ndarray, "h w"], how: Splitting = "components"
         0 for background, 1, 2, ... for the objects.
 
     Raises:
-        ValueError: If there is no such way.
+        ValueError: If `how` is neither of the two.
     """
     if how not in get_args(Splitting):
         raise ValueError(f"objects_of expects 'components' or 'watershed', got {how!r}.")

@@ -1,4 +1,4 @@
-"""What a trained network sees in pictures, and whether it sees the same when they are turned."""
+"""Predictions of a trained network on pictures: classes or masks, averaged over turned copies."""
 
 from orbitconv.prediction.any_task import predict as predict
 from orbitconv.prediction.masks import Masks as Masks

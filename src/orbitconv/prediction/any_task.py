@@ -1,4 +1,4 @@
-"""Predictions in one line: classes of pictures, or masks."""
+"""Predict classes or masks, as the network was trained for."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,17 +25,19 @@ def predict(
     Args:
         network: What `orbitconv.fit` or `orbitconv.train.read_trained` gave, or a file or folder of a training.
         pictures: Picture files, and folders of them.
-        turns: Average so many turned copies of each.
+        turns: Number of turned copies of each picture to average over, the upright one included.
         out: Folder for masks; needed for a network that labels pixels.
-        resume: Keep the masks that are in the folder.
-        progress: Called as the work goes on.
-        **options: Others of `Predict` or of `Masks`.
+        resume: Keep the masks in the folder and add the missing ones.
+        progress: Called with (what, done, total).
+        **options: Further fields of `Predict` (classes) or `Masks` (masks).
 
     Returns:
-        For classes, a `Prediction` for each picture; for masks, a line for each, with the name of its mask in `out`.
+        For classes, a `Prediction` for each page of each picture; for masks, the rows that `predict_masks` returns.
 
     Raises:
-        ValueError: If masks have no folder to go to.
+        DataError: If more pictures are unreadable than `max_unreadable`.
+        FileNotFoundError: If a picture or the network does not exist.
+        ValueError: If masks are predicted without `out`, or there is no picture.
     """
     trained = network if isinstance(network, TrainedNetwork) else read_trained(network)
     paths = [Path(one) for one in ([pictures] if isinstance(pictures, str | Path) else pictures)]

@@ -1,4 +1,4 @@
-"""Masks of pictures of any size, from a trained network: written as they are made, and kept on resume."""
+"""Predict masks for pictures of any size; each is written as soon as it is done, and resuming skips it."""
 
 import json
 import os
@@ -49,19 +49,22 @@ class Masks:
     """How masks are made.
 
     Args:
-        turns: Average so many views of each picture, turned in equal steps of a full circle.
+        turns: Number of views of each picture, turned in equal steps of a full circle, to average over.
         tile: Largest side that the network sees at once, in pixels; larger pictures are seen in tiles that overlap.
             None takes 1024, or more where the margin needs it.
-        margin: Pixels at inner sides of tiles that do not count. None measures how far the answers of the network
-            depend on their surroundings, so that tiles give the answer of the whole picture.
+        margin: Pixels at inner sides of tiles that are discarded. None measures the receptive field of the network, so
+            that tiles give the mask of the whole picture.
         objects: Number the objects of the foreground, in place of classes: its connected parts, or these cut by a
             watershed where objects touch. None for classes.
         format: Format of the masks; `"auto"` takes TIFF for pictures with a place on earth, which the masks then have
             too, and for more than 65,535 objects, and PNG for all others.
         overlays: Write each picture with its mask laid over it too, of up to 16 million pixels.
         pages: What the pages of stacks are; None takes what the network was trained with, else each page is a picture.
-        max_unreadable: Share of the pictures that may be unreadable; one may always be.
+        max_unreadable: Largest share of unreadable pictures; one is always allowed.
         device: Where to compute.
+
+    Raises:
+        ValueError: If `turns` or `tile` is below 1, or `margin` is negative.
     """
 
     turns: int = 1
@@ -89,29 +92,29 @@ def predict_masks(
     resume: bool = False,
     progress: ProgressCallback = silent,
 ) -> list[dict[str, Any]]:
-    """Write a mask for each picture, and a line about it as soon as it is done.
+    """Predict a mask for each picture; mask and table row are written as soon as they are done.
 
     Args:
         trained: The network.
         paths: Picture files, and folders of them.
-        out: Folder for the masks, named as the pictures are.
-        config: How they are made.
-        resume: Keep what is done in the folder, and go on.
+        out: Folder for the masks, which have the names of their pictures.
+        config: How masks are made.
+        resume: Keep the masks that are in the folder and add the missing ones.
         progress: Called after each picture.
 
     Returns:
-        A line for each picture: file, page, mask, height, width, share of the pixels of each class, number of objects;
-        or the error, for one that cannot be read.
+        A row for each page: file, page, mask, height, width (pixels), share of the pixels of each class (0 to 1),
+        number of objects; or file and error, for a picture that cannot be read.
 
     Raises:
-        DataError: If more pictures are unreadable than may be; what is done is kept.
+        DataError: If more pictures are unreadable than `max_unreadable`; finished masks are kept.
         FileExistsError: If the folder is not empty and `resume` is false.
-        OSError: If the folder cannot be written, or the disk is full; what is done is kept.
-        ValueError: If there is no picture.
+        OSError: If the folder cannot be written, or the disk is full; finished masks are kept.
+        ValueError: If there is no picture, the folder holds masks of other settings, or tiles do not suit the network.
     """
     files = find_pictures(paths)
     if not resume and out.is_dir() and any(out.iterdir()):
-        raise FileExistsError(f"{out} is not empty. Go on with --resume, or choose another folder with --out.")
+        raise FileExistsError(f"{out} is not empty. Resume with --resume, or choose another folder with --out.")
     check_writable(out / TABLE, "--out")
     work = _Work(trained, config, out)
     known = _rows(out / TABLE) if resume else []

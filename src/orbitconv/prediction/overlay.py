@@ -9,14 +9,14 @@ _COLOURS = ((230, 60, 60), (60, 120, 230), (60, 180, 90), (240, 180, 40), (160, 
 
 
 def overlay(image: Float[Tensor, "c h w"], mask: Integer[Tensor, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
-    """A picture with its mask laid over it in colours.
+    """Lay a mask over a picture, each class in a colour.
 
     Args:
-        image: Scaled picture; of channels other than three the first is shown.
-        mask: 0 where nothing is laid over it.
+        image: Picture with values from 0 to 1; if it has not three channels, the first is shown in grey.
+        mask: Class or object number of each pixel; 0 is transparent.
 
     Returns:
-        A picture in red, green and blue.
+        Red, green and blue, as bytes.
     """
     seen = (image if image.shape[0] == 3 else image[:1].expand(3, -1, -1)).clamp(0, 1).movedim(0, -1)
     colours = torch.tensor(_COLOURS)[(mask.long() - 1).clamp(min=0) % len(_COLOURS)] / 255

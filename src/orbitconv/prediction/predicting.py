@@ -35,19 +35,19 @@ _SMALLER = f"Lower --size, give fewer than {_BATCH} pictures at a time, or choos
 
 @dataclass(frozen=True, kw_only=True)
 class Predict:
-    """How pictures are shown to a network."""
+    """How pictures are prepared for a classifier, and how many turned copies are averaged."""
 
     size: int | None = None
     """Side of the images in pixels; by default that of the images it was trained on."""
     invert: bool = False
     """Show the negative: for dark strokes on a light ground where the network knows light ones on black, as MNIST's."""
     turns: int = 1
-    """Show each picture so many times, turned in equal steps of a full circle, and average the probabilities."""
+    """Number of copies of each picture, turned in equal steps of a full circle, whose probabilities are averaged."""
     pages: Pages = None
-    """What the pages of stacks are: pictures of their own, or the channels of one; by default what the network was
-    trained with, else pictures."""
+    """What the pages of a stack are: pictures, or the channels of one picture; by default what the network was trained
+    with, else pictures."""
     max_unreadable: float = 0.01
-    """Share of the pictures that may be unreadable; they are named and left out. One may always be."""
+    """Largest share of unreadable pictures, which are named and left out; one is always allowed."""
     device: Device = "auto"
     """Where to compute; "auto" takes a GPU where there is one."""
 
@@ -55,25 +55,24 @@ class Predict:
         check_positive("predict", turns=self.turns, **({} if self.size is None else {"size": self.size}))
 
     def form(self, trained: TrainedNetwork) -> ImageForm:
-        """What the images of a network look like.
+        """The shape and range of the images that a network takes.
 
         Args:
             trained: The network.
 
         Returns:
-            Channels, size, and whether pictures are negatives; a network that was trained on windows takes pictures of
-            any size as they are.
+            Channels, size, scaling, and whether pictures are inverted. A network that was trained on windows takes
+            pictures of any size.
 
         Raises:
-            ValueError: If neither the file of the network nor `size` tells the size.
+            ValueError: If neither the file of the network nor `size` gives the size.
         """
         height_and_width = trained.image_size if self.size is None else (self.size, self.size)
         if self.size is None and trained.config.pictures.window is not None and trained.scaling is not None:
             height_and_width = (None, None)
         if height_and_width is None:
             raise ValueError(
-                "The file of this network does not tell the size of its images, as it was written by an older version. "
-                "Give their side in pixels with --size."
+                "The file of this network does not say the size of its images. Give their side in pixels with --size."
             )
         height, width = height_and_width
         return ImageForm(
@@ -84,13 +83,13 @@ class Predict:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Prediction:
-    """What a network sees in one picture.
+    """The predicted class of one page of a picture file.
 
     Args:
-        path: The file.
-        picture_size: Height and width in the file.
+        path: The picture file.
+        picture_size: Height and width in the file, in pixels.
         classes: Names of the classes.
-        turned: Probability of each class for each turned copy, the upright one first.
+        turned: Probability of each class for each turned copy, the upright copy first.
         page: Page of the file, from 0.
     """
 
@@ -112,12 +111,12 @@ class Prediction:
 
     @property
     def agreeing(self) -> int:
-        """How many of the turned copies, each by itself, are of the class that all of them together are."""
+        """Number of turned copies whose own most probable class is that of the mean over all copies."""
         return int((self.turned.argmax(1) == self.ranking[0]).sum())
 
     @property
     def lowest(self) -> float:
-        """Probability of that class in the turned copy where it is smallest."""
+        """Smallest probability of the predicted class among the turned copies."""
         return float(self.turned[:, self.ranking[0]].min())
 
 
@@ -136,23 +135,25 @@ def predict_pictures(
     Args:
         trained: The network.
         paths: Picture files, and folders of them.
-        config: How the pictures are shown.
-        progress: Called after every batch of pictures.
-        on_batch: Called with the predictions of every batch, to keep them.
-        done: Printable names and pages of pictures that are left out, as they were predicted before.
-        on_unreadable: Called with the reason why a picture is left out.
+        config: How the pictures are prepared.
+        progress: Called with (what, done, total) after every batch of pictures.
+        on_batch: Called with the predictions of every batch, so that they can be written.
+        done: Printable names and pages of pictures to skip, as they were predicted before.
+        on_unreadable: Called with the reason for each picture that is left out.
 
     Returns:
         A prediction for each page of each picture, in the order of the paths.
 
     Raises:
-        DataError: If more pictures are unreadable than may be.
-        MemoryError: If the memory does not suffice; says what to lower.
-        ValueError: If a folder holds no picture, or the network does not take such images.
+        DataError: If more pictures are unreadable than `max_unreadable`.
+        MemoryError: If there is too little memory; says what to lower.
+        ValueError: If there is no picture, or the network labels pixels or does not take images of this size.
     """
     files, form = find_pictures(paths), config.form(trained)
     if trained.task.name == "segmentation":
-        raise ValueError("predict_pictures tells classes of pictures; this network labels pixels. Use predict_masks.")
+        raise ValueError(
+            "predict_pictures predicts one class a picture; this network labels pixels. Use predict_masks."
+        )
     device = find_device("orbitconv predict", config.device)
     with explained_memory("the network", "Choose another --device."):
         trained.network.to(device)

@@ -30,15 +30,15 @@ _BLOCK_ROWS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class ImageForm:
-    """What the images of a network look like.
+    """The shape and range of the images that a network takes.
 
     Args:
         channels: 1 for grey, 3 for red, green and blue.
-        height: Height in pixels; None for that of each picture.
-        width: Width in pixels; None for that of each picture.
-        invert: Whether pictures are negatives of what the network was trained on, such as ink on paper.
-        scaling: How numbers become floats; None for a range of 0 to 1 as a person sees it.
-        pages: What the pages of stacks are.
+        height: Height in pixels; None keeps that of each picture.
+        width: Width in pixels; None keeps that of each picture.
+        invert: Whether pictures are inverted first: for ink on paper where the network knows light strokes on black.
+        scaling: How stored numbers become floats; None scales each picture to 0 to 1 by its type.
+        pages: Whether the pages of a stack are pictures or channels.
     """
 
     channels: int
@@ -51,10 +51,10 @@ class ImageForm:
 
 @final
 class Unreadable:
-    """Pictures that cannot be read: named, counted, and refused where they are too many.
+    """Pictures that cannot be read, with reasons; too many of them are an error.
 
     Args:
-        most: Share of the pictures that may be unreadable; one picture may always be.
+        most: Largest share of unreadable pictures; one is always allowed.
     """
 
     def __init__(self, most: float) -> None:
@@ -64,7 +64,7 @@ class Unreadable:
         """Why each picture cannot be read."""
 
     def add(self, path: Path, error: Exception) -> None:
-        """Note a picture.
+        """Record a picture that cannot be read.
 
         Args:
             path: Its file.
@@ -73,7 +73,7 @@ class Unreadable:
         self.reasons[path] = printable(error)
 
     def check(self, total: int) -> None:
-        """Refuse too many.
+        """Check that not too many pictures are unreadable.
 
         Args:
             total: How many pictures there are.
@@ -92,24 +92,24 @@ class Unreadable:
 
 
 def pages_for(trained: TrainedNetwork, asked: Pages) -> Pages:
-    """What the pages of stacks are for a network.
+    """Whether pages of a stack are pictures or channels for a network.
 
     Args:
         trained: The network.
-        asked: What the user says.
+        asked: What the user asks for; None leaves it open.
 
     Returns:
-        That, else what it was trained with, else pictures.
+        What is asked for, else what it was trained with, else pictures.
     """
     return asked or trained.config.pictures.pages or "pictures"
 
 
 def header_of(path: Path, pages: Pages) -> Opened:
-    """What a picture file says of its pages, without their pixels.
+    """Read the header of a picture file, without pixels.
 
     Args:
         path: Picture file.
-        pages: What its pages are.
+        pages: Whether its pages are pictures or channels.
 
     Returns:
         Size, channels and number of pages.
@@ -119,7 +119,7 @@ def header_of(path: Path, pages: Pages) -> Opened:
 
 
 def digest_of(network: nn.Module) -> str:
-    """What tells a network from others: a checksum of its weights.
+    """Checksum of the weights of a network.
 
     Args:
         network: The network.
@@ -135,13 +135,13 @@ def digest_of(network: nn.Module) -> str:
 
 
 def find_pictures(paths: Iterable[Path]) -> list[Path]:
-    """The files that a user named, and those in the folders that they named.
+    """List picture files, and those in folders.
 
     Args:
         paths: Files, whatever their suffix, and folders.
 
     Returns:
-        Files in the order they were named, those of a folder by name.
+        Files in the order of the paths, those of a folder sorted by name.
 
     Raises:
         FileNotFoundError: If one is neither a file nor a folder.
@@ -158,18 +158,19 @@ def find_pictures(paths: Iterable[Path]) -> list[Path]:
 
 
 def prepare(path: Path, form: ImageForm, page: int = 0) -> tuple[Float[Tensor, "c h w"], tuple[int, int]]:
-    """Read a picture and give it the form of a network's images.
+    """Read a picture as an image that a network takes.
 
     Args:
         path: Picture file.
-        form: The form.
-        page: Page of the file.
+        form: Shape and range of the image.
+        page: Page of the file, from 0.
 
     Returns:
-        Numbers from 0 to 1, and the height and width of the picture in its file.
+        The scaled image, and the height and width of the picture in its file, in pixels.
 
     Raises:
-        ValueError: If the network takes neither one channel nor three.
+        DataError: If the picture cannot be read or has other channels.
+        ValueError: If a network without a scaling takes neither one channel nor three.
     """
     if form.scaling is not None:
         large = _shrunk(path, form, form.scaling, page)
@@ -190,9 +191,9 @@ def prepare(path: Path, form: ImageForm, page: int = 0) -> tuple[Float[Tensor, "
 def _shrunk(
     path: Path, form: ImageForm, scaling: Scaling, page: int
 ) -> tuple[Float[Tensor, "c h w"], tuple[int, int]] | None:
-    """A large picture that is to be much smaller, made from means of blocks of pixels; None for all others.
+    """Shrink a large picture by means over blocks of pixels, some rows at a time; None for all other pictures.
 
-    In memory are some rows at a time. The blocks are an eighth of a pixel of the result or less, so that less than
+    The blocks are an eighth of a pixel of the result or less, so that less than
     that is lost at the borders.
     """
     if form.height is None or form.width is None or scaling.rule == "file":
@@ -215,7 +216,7 @@ def _shrunk(
 
 
 def fit(picture: Float[Tensor, "c h w"], size: tuple[int, int]) -> Float[Tensor, "c h2 w2"]:
-    """What `fitted` gives, within 0 and 1.
+    """Crop and resize as `fitted` does, and clamp to 0 and 1.
 
     Args:
         picture: Numbers from 0 to 1.

@@ -1,4 +1,4 @@
-"""How far an answer of a network depends on its input: the margin that tiles need."""
+"""The receptive field of a network, measured: the margin that tiles need."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -19,11 +19,11 @@ _EXACT = 1e-4
 
 @dataclass(frozen=True)
 class Reach:
-    """What tiles have to know of a network.
+    """How far the output of a network depends on its input, and how it moves along.
 
     Args:
-        radius: No answer depends on input that is more pixels away along rows or columns.
-        stride: A picture that moves by so many pixels gives an answer that moves along.
+        radius: No output pixel depends on input further away than this, along rows or columns, in pixels.
+        stride: A shift of the input by this many pixels shifts the output likewise.
     """
 
     radius: int
@@ -32,21 +32,21 @@ class Reach:
 
 @torch.no_grad()
 def reach_of(network: nn.Module, channels: int) -> Reach:
-    """Measure how far the answers of a network depend on its input.
+    """Measure how far the output of a network depends on its input.
 
     One half of a strip is made NaN: whatever depends on it becomes NaN too, even through a weight of zero. For layers
     that stop NaN, such as `torch.where`, the half is replaced by other numbers as well. The stride is the ratio of the
     input to the smallest planes inside the network, and is checked.
 
     Args:
-        network: Any network of 32-bit floats that answers for every pixel; it is left as it is.
+        network: Any float32 network with an output for every pixel; it is not changed.
         channels: Channels of its images.
 
     Returns:
         Radius and stride.
 
     Raises:
-        ValueError: If answers depend on input more than 1,000 pixels away, or do not move along with the picture.
+        ValueError: If outputs depend on input more than 1,000 pixels away, or do not shift with the input.
     """
     network = copy.deepcopy(network).cpu().eval()
     draw = torch.Generator().manual_seed(0)

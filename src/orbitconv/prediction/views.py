@@ -1,4 +1,4 @@
-"""What a network says of every pixel, the mean over turned views of a picture."""
+"""Scores of every pixel, averaged over turned views of a picture."""
 
 import math
 
@@ -15,12 +15,12 @@ from orbitconv.train.networks import TrainedNetwork
 def turned_answers(
     trained: TrainedNetwork, images: Float[Tensor, "b c h w"], turns: int, margin: int = 0
 ) -> Float[Tensor, "b k h w"]:
-    """Probabilities of the classes of every pixel, the mean over turned views whose answers are turned back.
+    """Class probabilities of every pixel, averaged over turned views whose outputs are turned back.
 
     Views are turned in equal steps of a full circle about the centre of the picture: by whole quarters, which move
     pixels, and then by a cubic spline within the frame, which gets zeros from outside. A pixel is averaged over the
     views in which it lies in the frame; in the upright one all do. Where four divides the number of turns, a picture
-    that is turned by a quarter gets the same answer, turned.
+    that is turned by a quarter gets the same output, turned.
 
     Args:
         trained: The network, with a score for every pixel.
@@ -29,7 +29,7 @@ def turned_answers(
         margin: Pixels at the border of a turned frame that do not count: for tiles, whose frame cuts through a picture.
 
     Returns:
-        Probabilities.
+        Probabilities, from 0 to 1.
     """
     total, views = images.new_zeros(()), images.new_zeros(())
     for view in range(turns):

@@ -20,7 +20,7 @@ _COLORS = ("#0057b8", "#b85c00", "#00806a", "#8a2d8f", "#a0306b", "#3d4a00", "#7
 _DASHES = ("-", (0, (6, 2)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
 
 FLOOR = 1e-4
-"""Equivariance errors below are drawn here: what is exact but for rounding shall not squeeze the others together."""
+"""Smaller equivariance errors are drawn here, so that exact layers do not compress the scale of the others."""
 
 # As many points at most get a marker, as many layers a name, and as many lines a band.
 _MARKED, _NAMED, _BANDS = 12, 12, 5
@@ -41,7 +41,7 @@ def looks_of(plain: Sequence[bool]) -> list[Look]:
 
 
 def shows_bands(lines: Collection[object]) -> bool:
-    """Whether lines get a band of their spread; where they are many, bands are but a grey wash.
+    """Whether lines get a band of their spread; bands of many lines would only hide each other.
 
     Args:
         lines: The lines.

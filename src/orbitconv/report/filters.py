@@ -1,4 +1,4 @@
-"""The filters that a trained network looks at images with, at every element of its group."""
+"""The filters of the first layer of a trained network, at every element of its group."""
 
 import math
 from typing import TYPE_CHECKING
@@ -19,11 +19,11 @@ _ROWS, _PLAIN = 4, 8
 def first_filters(network: nn.Module, count: int) -> Float[np.ndarray, "f g ky kx"] | None:
     """The strongest filters of the first layer, each of norm one at the identity.
 
-    Channels of the image are added up, so that what is shown is what a filter does to a grey image.
+    Channels of the image are summed: what is shown is the filter that a grey image meets.
 
     Args:
         network: Any network.
-        count: How many filters at most.
+        count: Largest number of filters.
 
     Returns:
         The filters at every group element (one, for a plain network), strongest first; None if the network has no

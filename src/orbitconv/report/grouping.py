@@ -1,4 +1,4 @@
-"""Runs that differ in the seed only are one kind; what sets the kinds apart gives them their names."""
+"""Group runs that differ in the seed only into kinds, named after the settings in which they differ."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ class Kind:
     """Runs that differ in the seed only.
 
     Args:
-        name: What sets them apart from the other kinds on the same data; their basis if there are none.
+        name: The settings that differ from those of the other kinds on the same data; the basis if none does.
         settings: Their settings, in words.
         differing: Names of the settings that are not the same in all kinds.
         runs: The runs.
@@ -69,7 +69,7 @@ def final_errors(kind: Kind) -> list[float]:
 
 
 def label(setting: str) -> str:
-    """What a reader calls a setting.
+    """Short name of a setting.
 
     Args:
         setting: Its name with those of the groups that it is in, such as training.learning_rate.

@@ -24,14 +24,14 @@ LAYER_IMAGES = 32
 
 @dataclass(kw_only=True)
 class Measured:
-    """What the tests of one network gave.
+    """Test results of one network.
 
     Args:
         parameters: Number of weights.
         multiply_adds: Multiply-adds for one image.
         group: Its group; None if it is plain.
-        layers: Equivariance error of each convolution and of the scores at each group element, by what a reader calls
-            the layer, in the order of execution; not finite where a layer puts out nothing but zeros.
+        layers: Equivariance error of each convolution and of the scores at each group element (no unit), by short names
+            of the layers, in the order of execution.
         error: Error on the test images as they are, in percent.
         random_error: Error on the same images, each turned by its own angle; None if they are turned already.
         by_angle: Error on the same images, all turned by one angle, for each angle in degrees.
@@ -48,14 +48,14 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Tested:
-    """Networks that differ in their seed only, as a page shows them.
+    """Networks that differ in the seed only, as shown on a page.
 
     Args:
-        name: What a reader calls them.
+        name: Name on the page.
         look: How they are drawn.
-        measured: What the tests of each network gave; empty if none was tested.
+        measured: Test results of each network; empty if none was tested.
         errors: The error of each network on test images as they are, in percent.
-        seconds: How long the training of each took.
+        seconds: Training time of each, in seconds.
         network: One of them.
     """
 
@@ -87,10 +87,10 @@ def measure_networks(
         networks: Trained networks, on the device of the images.
         images: Test images.
         degrees: Turns of all images together; none if the images are turned already.
-        step: Called whenever something is done, `steps` times.
+        step: Called after each test, `steps` times.
 
     Returns:
-        What the tests gave, for each network.
+        Test results, one for each network.
     """
     few, results = images.take(min(LAYER_IMAGES, len(images))).floats(), []
     for network in networks:
@@ -138,7 +138,7 @@ def convolution_errors(network: nn.Module, images: Float[Tensor, "b c h w"]) -> 
         images: Images, on its device.
 
     Returns:
-        For each layer in the order of execution, by what a reader calls it, the error at each group element.
+        The errors at each group element (no unit) by short names of the layers, in the order of execution.
     """
     convolutions = [name for name, m in network.named_modules() if isinstance(m, BasisConv2d | nn.Conv2d)]
     errors = errors_of_layers(network, images, [*convolutions, ""])

@@ -1,12 +1,13 @@
-"""Which classes a network takes for which, and the images it is most sure about and wrong."""
+"""The confusion matrix of a network, and the wrong predictions that it is most confident about."""
 
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from orbitconv.data import ImageSet
+from orbitconv.metrics.confusion import confusion
 from orbitconv.train import predict
 from orbitconv.train.evaluation import class_scores
 from orbitconv.train.examples import Pixels
@@ -19,7 +20,7 @@ class Mistake:
     Args:
         index: Its place in the test set.
         true: Its class.
-        predicted: The class that the network takes it for.
+        predicted: The predicted class.
         confidence: The probability that the network gives that class, from 0 to 1.
     """
 
@@ -31,13 +32,13 @@ class Mistake:
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """How one network judges the test images.
+    """Predictions of one network on the test images.
 
     Args:
-        confusion: Number of images of each class (rows) that are taken for each class (columns).
-        confusion_turned: The same for the images turned at random; None if they are turned already.
-        wrong: How many images as they are it gets wrong.
-        mistakes: Those of them that it is most sure about, the surest first.
+        confusion: Number of images by true class (rows) and predicted class (columns).
+        confusion_turned: The same for the images turned by random angles; None if the data set is turned already.
+        wrong: Number of wrong predictions on the images as they are.
+        mistakes: Those of the highest confidence, in falling order.
     """
 
     confusion: list[list[int]]
@@ -47,31 +48,31 @@ class Judgement:
 
 
 def judge(network: nn.Module, images: ImageSet, turned: Pixels | None, count: int) -> Judgement:
-    """Let a network judge test images.
+    """Predict test images and collect the mistakes.
 
     Args:
         network: Classifier, on the device of the images.
         images: Test images as they are.
-        turned: The same images, each turned by its own angle, if that shall be judged too.
-        count: How many mistakes to keep at most.
+        turned: The same images, each turned by its own angle; None to leave them out.
+        count: Largest number of mistakes to keep.
 
     Returns:
-        Its judgement.
+        Confusion matrices and mistakes.
     """
     classes, labels = len(images.classes), images.labels
     confidence, predicted = class_probabilities(network, images.images).max(1)
     wrong = (predicted != labels).nonzero()[:, 0]
     surest = wrong[confidence[wrong].argsort(descending=True, stable=True)][:count]
     return Judgement(
-        confusion=confusion(labels, predicted, classes),
-        confusion_turned=None if turned is None else confusion(labels, predict(network, turned), classes),
+        confusion=confusion(predicted, labels, classes).tolist(),
+        confusion_turned=None if turned is None else confusion(predict(network, turned), labels, classes).tolist(),
         wrong=len(wrong),
         mistakes=[Mistake(i, int(labels[i]), int(predicted[i]), float(confidence[i])) for i in surest.tolist()],
     )
 
 
 def class_probabilities(network: nn.Module, images: Pixels) -> Float[Tensor, "n k"]:
-    """The probability that a network gives each class.
+    """Class probabilities of images.
 
     Args:
         network: Classifier; it is put in eval mode.
@@ -81,17 +82,3 @@ def class_probabilities(network: nn.Module, images: Pixels) -> Float[Tensor, "n 
         Probabilities, by image and class.
     """
     return torch.cat([scores.softmax(1) for scores in class_scores(network, images)])
-
-
-def confusion(labels: Int64[Tensor, " n"], predicted: Int64[Tensor, " n"], classes: int) -> list[list[int]]:
-    """Count which classes are taken for which.
-
-    Args:
-        labels: Class of each image.
-        predicted: What it is taken for.
-        classes: Number of classes.
-
-    Returns:
-        Counts by true class, then by predicted class.
-    """
-    return torch.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes).tolist()

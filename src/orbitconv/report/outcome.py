@@ -25,16 +25,16 @@ MISTAKES = 12
 
 @dataclass(kw_only=True)
 class Outcome:
-    """The runs on one data set, and what the tests of those that are finished gave.
+    """The runs on one data set, with the test results of those that are finished.
 
     Args:
         data: Name of the data set.
         kinds: Its kinds of networks.
         images: The test images; None if no run is finished.
-        measured: What was measured on each finished run, by folder.
+        measured: Test results of each finished run, by folder.
         networks: The first finished network of each kind that has one, by the name of the kind.
-        judged: What it makes of the test images.
-        own: What it makes of test pictures of one's own, which take the place of `images` and `judged`.
+        judged: Its predictions on the test images.
+        own: Its results on pictures of one's own, in place of `images` and `judged`.
     """
 
     data: str
@@ -57,7 +57,7 @@ class Outcome:
 
     @property
     def tested(self) -> list[Tested]:
-        """The kinds of networks with what their tests gave."""
+        """The kinds of networks with their test results."""
         looks = looks_of([kind.settings[BASIS] == "plain" for kind in self.kinds])
         return [
             Tested(
@@ -105,7 +105,7 @@ def run_tests(
         progress: Called as the work goes on.
 
     Returns:
-        What the tests gave.
+        The runs with their test results.
 
     Raises:
         DataError: If the data set cannot be found, or is damaged.

@@ -1,4 +1,4 @@
-"""Tests of runs on pictures of one's own, of any task: figures, and the pictures that are most wrong."""
+"""Tests of runs on pictures of one's own, of any task: figures, and the pictures with the largest errors."""
 
 import io
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class Example:
     """A picture that a network gets wrong.
 
     Args:
-        png: The picture; for masks beside itself with the mask of the network and with the true one laid over it.
+        png: The picture; for masks also with the predicted mask and with the true mask laid over it, side by side.
         caption: What is wrong, in words.
     """
 
@@ -42,14 +42,14 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnFigures:
-    """What one network makes of test pictures.
+    """Results of one network on test pictures.
 
     Args:
         classes: Names of the classes.
         pictures: Number of test pictures.
         masks: Whether it labels pixels.
-        found: What `orbitconv.evaluate` gives.
-        examples: The pictures that are most wrong, the worst first.
+        found: The result of `orbitconv.evaluate`.
+        examples: The pictures with the largest errors, the worst first.
     """
 
     classes: tuple[str, ...]

@@ -63,7 +63,7 @@ def make_page(outcomes: Sequence[Outcome], record: Mapping[str, Any], progress: 
 
 
 def _sections(outcome: Outcome) -> dict[str, Callable[[Outcome], Iterator[str]]]:
-    """The sections there are numbers for, by their headings."""
+    """The sections for which there are numbers, by heading."""
     return _ALWAYS | (_TESTED if outcome.images is not None else {}) | (_OWN if outcome.own else {})
 
 

@@ -1,4 +1,4 @@
-"""Runs of `orbitconv train` as they lie in folders."""
+"""Find and read the run folders of `orbitconv train`."""
 
 import math
 import os
@@ -24,8 +24,8 @@ class Run:
     Args:
         folder: Its folder, as it was found.
         config: Its settings.
-        rows: One line for each epoch so far.
-        finished: Whether its network is there.
+        rows: One row for each epoch so far.
+        finished: Whether its network has been written.
     """
 
     folder: Path

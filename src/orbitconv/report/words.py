@@ -1,4 +1,4 @@
-"""What the numbers of a report say, in words; no function knows the outcome beforehand."""
+"""The sentences of a report, written from its numbers."""
 
 import math
 import statistics
@@ -24,7 +24,7 @@ def heading(outcomes: Sequence[Outcome]) -> str:
 
 
 def finding(outcome: Outcome) -> str:
-    """Which networks make the fewest errors, and what is not known yet.
+    """Which networks have the lowest error, and what has not been measured.
 
     Args:
         outcome: What was measured on one data set.

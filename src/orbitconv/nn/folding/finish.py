@@ -1,4 +1,4 @@
-"""Residual sums and rectifiers as a part of the convolution before them, so that planes are written once."""
+"""Fuse residual sums and rectifiers with the convolution before them, so that planes are written once."""
 
 import operator
 from collections.abc import Callable

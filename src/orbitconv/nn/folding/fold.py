@@ -1,4 +1,4 @@
-"""From a network of equivariant layers to one of torch's own modules."""
+"""Convert a network of equivariant layers to plain torch modules."""
 
 import copy
 from collections.abc import Callable, Collection, Mapping
@@ -26,7 +26,7 @@ def fold(
     A `GroupConv2d` becomes a `torch.nn.Conv2d`, pooling over the group a maximum over an axis, and so on; what stands
     between the layers, such as `torch.cat`, residual sums or `F.relu`, stays. The result is in eval mode, needs no
     orbitconv to load (`torch.save`, `torch.export`, `torch.jit.script`), has ordinary parameters, and may be trained
-    on, when its filters no longer turn together. The model is left as it is.
+    on, after which its filters no longer turn together. The model is not changed.
 
     The model's forward is followed by `torch.fx`, so that it may not branch on values or shapes of the input. Modules
     of your own that do so stay as they are, if they hold no layer of this library. With an example, branches on shapes
@@ -37,19 +37,19 @@ def fold(
         model: Any module that is built on layers of this library.
         rules: For classes of your own, or in place of the rule of a layer: a function from the module to a module of
             the same input and output, in eval mode. It may consist of layers that have rules.
-        example: What the model is called with: a tensor, a tuple of arguments, or a mapping of them by name. The
-            folded network takes the arguments that it has, and is compared with the model on it. It serves other inputs
-            for which the forward goes the same way. Outputs that are dataclasses and dictionaries at once become
+        example: Input of the model: a tensor, a tuple of arguments, or a mapping of them by name. The folded network
+            takes the same arguments, and is compared with the model on them. It is valid for other inputs for which the
+            forward takes the same branches. Outputs that are dataclasses and dictionaries at once become
             dictionaries.
 
     Returns:
         The network.
 
     Raises:
-        ArithmeticError: If the folded network gives another output than the model on the example.
+        ArithmeticError: If the outputs of folded network and model differ on the example.
         TypeError: If the model calls a layer of this library, or one of yours that asks a basis for its atoms, that has
             no rule; names the layer, and where it is.
-        ValueError: If a forward cannot be followed; says whose, and why.
+        ValueError: If a forward cannot be traced; says whose, and why.
 
     Example:
         >>> import torch
@@ -80,7 +80,7 @@ def fold_with(
     functions: Mapping[Callable[..., Any], FunctionRule | None],
     example: Example | None = None,
 ) -> fx.GraphModule:
-    """`fold` by other rules.
+    """`fold` with other rules.
 
     Args:
         model: Any module that is built on layers of this library.

@@ -1,4 +1,4 @@
-"""What the nodes of a graph stand for on an example: computed while the graph is written.
+"""Values of the nodes of a graph on an example, computed during tracing.
 
 With it, a forward may ask a stand-in for its length, its class or the truth of a comparison, and is answered as the
 network would be on the example. Arithmetic on shapes stays arithmetic; only answers are fixed.

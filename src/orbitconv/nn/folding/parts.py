@@ -1,4 +1,4 @@
-"""Plain formulas that a folded network is made of where torch has no module: they serve every size of plane.
+"""Plain formulas of a folded network for which torch has no module; they are valid for every size of plane.
 
 Folding looks inside these modules, so that only torch's own operations remain.
 """

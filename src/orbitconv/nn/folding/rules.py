@@ -1,4 +1,4 @@
-"""What each layer is in plain torch modules: same input, same output, constant filters."""
+"""Each layer as plain torch modules: same input, same output, constant filters."""
 
 import copy
 import math

@@ -1,7 +1,7 @@
-"""What a forward is given in place of tensors while its graph is written, and what that says when asked for its class.
+"""Proxies for tensors during tracing that answer questions for their class.
 
 `torch.fx` hands proxies to a forward, for which `isinstance(x, torch.Tensor)` is false: a branch on it would be dropped
-without a word. These proxies answer as the tensor they stand for, and end the trace where they cannot know.
+silently. These proxies answer as the tensor they stand for, and end the trace where they cannot know.
 """
 
 import operator

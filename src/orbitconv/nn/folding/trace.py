@@ -1,4 +1,4 @@
-"""The graph of a network: which layer feeds which, with some modules left whole."""
+"""Trace a network into a graph of calls, with some modules left whole."""
 
 import copy
 from collections.abc import Callable, Collection, Iterator
@@ -17,7 +17,7 @@ class UnknownLayerError(TypeError):
 
 
 class _Tracer(fx.Tracer):
-    """Follow a network through its modules, and know where it is.
+    """Trace a network through its modules, and keep the path of the current one.
 
     Args:
         model: The network.
@@ -83,22 +83,22 @@ def trace(
     functions: Collection[Callable[..., Any]] = (),
     example: Example | None = None,
 ) -> fx.GraphModule:
-    """Write down what a network does, as a graph of calls.
+    """Trace a network into a graph of calls.
 
-    A user's module that does what no graph can hold stays whole if there is no layer of this library in it.
+    A user's module that cannot be traced stays whole if it holds no layer of this library.
 
     Args:
         model: The network; the graph takes over its tensors.
         is_whole: Whether a module stays one node of the graph.
         functions: Functions that stay one node, where they are called by name.
-        example: What the network is called with; branches on shapes and types and loops are followed as it goes.
+        example: Input of the network, which decides branches on shapes and types, and loops.
 
     Returns:
-        The graph with the modules that it calls, which loads without this library if they do.
+        The graph with the modules that it calls; it loads without this library if they do.
 
     Raises:
         UnknownLayerError: If a layer of this library is not whole.
-        ValueError: If the network does what no graph can hold; says where.
+        ValueError: If the network cannot be traced; says where.
     """
     kept: set[nn.Module] = set()
     while True:
@@ -115,7 +115,7 @@ def trace(
                 name = type(culprit).__name__
                 advice = "An example, fold(model, example=images), answers questions for shapes and types; or move"
                 raise ValueError(
-                    f"fold cannot follow the forward of {name} ({_where(path)}): {str(error).partition('. ')[0]}. A "
+                    f"fold cannot trace the forward of {name} ({_where(path)}): {str(error).partition('. ')[0]}. A "
                     f"graph holds no branches on shapes or values of the input. {'Move' if values else advice} that "
                     "part into a module of its own without layers of orbitconv, which then stays as it is, or say what "
                     f"it is in plain torch modules: fold(model, rules={{{name}: function}})."
@@ -131,14 +131,14 @@ def trace(
 
 
 def check_known(m: nn.Module, path: str) -> None:
-    """Refuse layers of this library, and heirs of them: they are not plain.
+    """Refuse layers of this library, and subclasses of them.
 
     Args:
         m: Module that would be followed inside.
-        path: Where it is in the model.
+        path: Its path in the model.
 
     Raises:
-        UnknownLayerError: Naming the layer, and where it is.
+        UnknownLayerError: If it is one; names the layer and its path.
     """
     if any(_is_ours(cls, "orbitconv.nn.") for cls in type(m).__mro__) and not _is_ours(
         type(m), "orbitconv.nn.folding."
