@@ -1,9 +1,11 @@
 """Every study as a person calls it: its smallest run, and words that it refuses."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from digits import load_small_digits, small_digits
 from orbitconv.train.datasets import LOADERS
 from orbitconv.train.engine import loop
-from studies.__main__ import STUDIES, WORK, _load, main
+from studies.__main__ import STUDIES, WORK, _load, main, parse
 from studies.mlp_to_cnn import study as mlp_to_cnn
 
 pytest.importorskip("matplotlib")
@@ -215,6 +217,18 @@ def test_without_words_all_studies_are_listed_and_every_name_leads_somewhere(cap
         assert f"  {name} " in listed
         assert isinstance(_load(place), type)
     assert all(callable(_load(place)) for places in WORK.values() for place in places)
+
+
+def test_every_study_has_a_smallest_command_of_words_that_it_knows(tmp_path):
+    python, script = tmp_path / "python", Path(__file__).parents[2] / "scripts" / "smallest_studies.sh"
+    python.write_text('#!/bin/sh\nfor word; do echo "$word"; done\n')
+    python.chmod(0o755)
+    environment = os.environ | {"PYTHON": str(python), "OUT": str(tmp_path), "ORBITCONV_DATA": str(tmp_path)}
+    subprocess.run(["sh", script], env=environment, check=True, capture_output=True)
+    for name in STUDIES:
+        given = (tmp_path / f"{name}.log").read_text().splitlines()
+        assert given[:2] == ["-m", "studies"]
+        parse(given[2:])
 
 
 @pytest.mark.parametrize("missing", ["tyro", "lightning_fabric"])
