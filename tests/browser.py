@@ -72,3 +72,12 @@ class Watched:
     def contrast(self) -> float:
         """Contrast of text and ground, as WCAG defines it."""
         return self.page.evaluate(_CONTRAST)
+
+    def check(self) -> None:
+        """The page fits, is legible, has no errors, and loads nothing from elsewhere."""
+        assert self.wide() <= 0
+        assert self.cut() == []
+        assert self.contrast() > 7
+        assert not self.errors
+        assert self.requests[0] == self.page.url
+        assert all(one.startswith("data:") for one in self.requests[1:])

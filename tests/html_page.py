@@ -1,6 +1,7 @@
 """A page as a program reads it."""
 
 import html.parser
+import re
 
 VOID = {"meta", "img", "source", "br", "link", "line"}
 
@@ -18,6 +19,14 @@ class Page(html.parser.HTMLParser):
         page.feed(text)
         page.close()
         return page
+
+    def check(self, text, *beside):
+        """Tags balance, pictures have words, and nothing is loaded but files beside the page."""
+        assert self.open == []
+        assert self.alts
+        assert all(self.alts)
+        assert all(one in beside or one.startswith("data:image/") for one in self.references)
+        assert not re.search(r"https?://|@import|url\(", text)
 
     def handle_starttag(self, tag, attrs):
         self.references += [v for k, v in attrs if k in {"src", "href", "srcset", "action", "poster", "data"}]
