@@ -109,7 +109,8 @@ def test_tiles_of_many_pictures_come_in_full_batches(tmp_path):
 
 
 def test_pictures_that_are_too_small_for_a_tile_name_what_was_left_out(folder):
-    with pytest.raises(DataError, match=r"at least 96x96 pixels, got none larger than 64x64.*6 of 6 pictures"):
+    words = r"at least 96x96 pixels, got none larger than 64x64.*--tile-size 64; 6 of 6 pictures"
+    with pytest.raises(DataError, match=words):
         learn_basis(LearnBasis(out=folder.parent / "a.safetensors", images=folder))
     with pytest.raises(ValueError, match=r"images of at least .* a larger --tile-size"):
         learn_basis(LearnBasis(out=folder.parent / "a.safetensors", images=folder, tile_size=8, kernel_size=9))

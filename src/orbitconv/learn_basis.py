@@ -14,7 +14,7 @@ from orbitconv._support.checks import check_positive
 from orbitconv._support.files import check_replaceable, check_writable
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.bases import FixedBasis, HarmonicBasis, SpectralBasis, UnitaryBasis, available_dimensions, save_basis
-from orbitconv.data import grey_tiles, load, pictures_in
+from orbitconv.data import DataError, grey_tiles, load, pictures_in
 from orbitconv.data.folders.layout import files_below
 from orbitconv.data.formats import SUFFIXES
 from orbitconv.data.skipped import Skipped
@@ -237,7 +237,10 @@ def _tiles(folder: Path, tile_size: int, seed: int, skipped: Skipped) -> Iterato
         if path.name.startswith(".") and path.suffix.lower() in SUFFIXES:
             skipped.total += 1
             skipped.add(path, "hidden")
-    return grey_tiles(found, side=tile_size, tiles_per_batch=_TILES_AT_ONCE, skipped=skipped)
+    try:
+        yield from grey_tiles(found, side=tile_size, tiles_per_batch=_TILES_AT_ONCE, skipped=skipped)
+    except DataError as error:
+        raise DataError(str(error).replace("side=", "--tile-size ")) from error
 
 
 def _regrouped(batches: Iterator[Float[Tensor, "b 1 s s"]], limit: int) -> Iterator[Float[Tensor, "b 1 s s"]]:

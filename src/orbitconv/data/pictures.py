@@ -153,9 +153,10 @@ def grey_tiles(
         any_tile = True
         yield from tiles.split(tiles_per_batch)
     if not any_tile:
+        smaller = f", or smaller tiles: side={min(largest)}" if 0 < min(largest) < side else ""
         raise DataError(
             f"grey_tiles expects pictures of at least {side}x{side} pixels, got none larger than "
-            f"{largest[1]}x{largest[0]}. Use larger pictures or smaller tiles; {noted}."
+            f"{largest[1]}x{largest[0]}. Use larger pictures{smaller}; {noted}."
         )
 
 
