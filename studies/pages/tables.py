@@ -21,8 +21,9 @@ from studies.pages.bases import bases, demo, learned, orders, trained
 from studies.pages.conversion import conversion
 from studies.pages.converted import converted_networks
 from studies.pages.networks import networks, rotated_mnist_short, separable, translations
-from studies.pages.pictures import eurosat, eurosat_time, nuclei
-from studies.pages.speed import fused_choice, fused_layers, fused_networks, fused_onnx, fused_rates, speed
+from studies.pages.pictures import eurosat, eurosat_time, nuclei, streaming
+from studies.pages.records import cifar10_networks, record_final, record_levers
+from studies.pages.speed import fused_layers, fused_networks, fused_rates, speed
 from studies.pages.stability import ablations, growth, stability, stability_fields
 from studies.pages.systems import lattices, systems
 
