@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -134,4 +135,4 @@ def find_transformation(name: str) -> Transformation:
         sys.path.remove(here)
     if not callable(found):
         raise TypeError(f"--transform expects a function, but {name} is of type {type(found).__name__}.")
-    return Transformation(name=name, words=f"after {function}", function=found)
+    return Transformation(name=name, words=f"after {function}", function=cast("Any", found))

@@ -156,7 +156,7 @@ def maps(network: TrainedNetwork, image: Float[Tensor, "1 c h w"]) -> Iterator[d
     Yields:
         The first maps, as the page reads them.
     """
-    kept: list[Tensor] = []
+    kept: list[Any] = []
     smallest = min(image.shape[-2:]) // 2
     hooks = [
         module.register_forward_hook(lambda _module, _inputs, output: kept.append(output))

@@ -23,13 +23,14 @@ from studies.pages.converted import converted_networks
 from studies.pages.networks import networks, rotated_mnist_short, separable, translations
 from studies.pages.pictures import eurosat, eurosat_time, nuclei, streaming
 from studies.pages.records import cifar10_networks, record_final, record_levers
+from studies.pages.rivals import TABLES as RIVALS
 from studies.pages.speed import fused_layers, fused_networks, fused_rates, speed
 from studies.pages.stability import ablations, growth, stability, stability_fields
 from studies.pages.systems import lattices, systems
 
 PAGES = (
     "README.md", "docs/bases.md", "docs/concepts.md", "docs/results.md", "docs/speed.md", "docs/training.md",
-    "docs/hexagons.md", "docs/systems.md", "docs/how-to/convert.md",
+    "docs/hexagons.md", "docs/systems.md", "docs/records.md", "docs/rivals.md",
 )  # fmt: skip
 
 NETWORK_STUDIES = (
