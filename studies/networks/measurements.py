@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-import torch
 from torch import nn
 
 from orbitconv.data import ImageSet, rotated
 from orbitconv.data.rotation import TEST_SEED
 from orbitconv.evaluation.network_facts import errors_of_layers
 from orbitconv.records.record import Row
-from orbitconv.train import TrainConfig, Trained, build_network, error_percent
+from orbitconv.train import Trained, error_percent
 
 Measurement = Callable[[nn.Module, Trained, ImageSet], list[Row]]
 """Gets the trained network, what came of its training and the test images; gives columns, one row for each test."""
@@ -57,10 +56,3 @@ def layer_rows(network: nn.Module, images: ImageSet, when: str) -> list[Row]:
         }
         for place, (name, error) in enumerate(maps)
     ]  # fmt: skip
-
-
-def untrained(config: TrainConfig, in_channels: int, num_classes: int) -> nn.Module:
-    """A network as it was before its training."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        return build_network(config.network, in_channels, num_classes)

@@ -13,6 +13,7 @@ from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data import ImageSet
 from orbitconv.records.record import Provenance, Record, Row
 from orbitconv.train import Trained, Training
+from orbitconv.train.networks import initial_network
 from orbitconv.train.settings import Rotation
 from studies.networks.measurements import (
     Measurement,
@@ -20,7 +21,6 @@ from studies.networks.measurements import (
     errors_at_angles,
     layer_rows,
     own_error,
-    untrained,
 )  # fmt: skip
 from studies.networks.resuming import known_rows, record_of
 from studies.networks.settings import NetworkStudy
@@ -130,7 +130,7 @@ def _measurements(config: StabilityStudy) -> list[Measurement]:
 
     def layers(network: nn.Module, trained: Trained, images: ImageSet) -> list[Row]:
         few = images.take(min(config.layer_images, len(images)), 0)
-        before = untrained(trained.config, images.images.shape[1], len(images.classes)).to(images.images.device)
+        before = initial_network(trained.config, images.images.shape[1], len(images.classes)).to(images.images.device)
         return [*layer_rows(before, few, "before"), *layer_rows(network, few, "after")]
 
     return [own_error("upright"), error_at_random_angles, curve, layers]
