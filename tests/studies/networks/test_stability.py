@@ -9,7 +9,7 @@ from orbitconv.data import rotated
 from orbitconv.groups import Cyclic, act_features, act_image
 from orbitconv.train import Training, error_percent, load_trained
 from orbitconv.train.datasets import LOADERS
-from studies.networks.measurements import untrained
+from orbitconv.train.networks import initial_network
 from studies.networks.stability import ABLATIONS, StabilityStudy, study_stability
 
 
@@ -42,7 +42,7 @@ def test_rows_hold_the_curve_and_the_layers_before_and_after(config):
             assert row["test_error_percent"] == error_percent(network, turned.images, few.labels)
     # Quarter turns of 8x8 pixels are exact through two max pools; so is the first layer at 90 degrees, by hand:
     images, group = test.take(5, 0).floats(), Cyclic(8)
-    for when, one in (("before", untrained(trained, 1, 10).eval()), ("after", network)):
+    for when, one in (("before", initial_network(trained, 1, 10).eval()), ("after", network)):
         first = one.get_submodule("features.0")
         by_hand = []
         with torch.no_grad():
