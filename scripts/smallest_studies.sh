@@ -16,8 +16,8 @@ mkdir -p "$OUT"
 tiny='--training.epochs 1 --seeds 1'
 one="$tiny --families plain exact --groups c4 --kernel-size 3 --plain-width 4 --train-images 200"
 basis='--training.steps 6 --training.batch-size 8 --training.check-every 3'
-record='--plain-width 2 --images 100 --epochs 1 --final-plain-width 2 --final-images 100 --final-epochs 1 --seeds 1 --validation 60 --levers nothing'
-rivals='--data rotated-mnist --train-images 100 --test-images 40 --plain-width 4 --tolerance 0.5 --bases exact-c4'
+record='--plain-width 2 --images 100 --epochs 1 --final-plain-width 2 --final-images 100 --final-epochs 1 --seeds 1 --validation 60 --training.batch-size 50 --levers nothing'
+rivals='--data rotated-mnist --train-images 100 --test-images 40 --plain-width 4 --tolerance 0.5 --bases exact-c4 --training.batch-size 20'
 pictures='--bases exact-d4-k3 --plain-width 3 --rounds 2 --training.epochs 1 --seeds 1'
 failed=''
 
@@ -44,18 +44,18 @@ study fashion-mnist $one --model small
 study rotated-mnist $one --model small
 study cifar10 $one --model small
 study rotated-cifar10 $one --model small
-study cifar10-networks $tiny --families plain exact --groups c4 --plain-width 4 --resnet-width 4 --train-images 50
+study cifar10-networks $tiny --families plain exact --groups c4 --plain-width 4 --resnet-width 4 --train-images 150
 study rotated-mnist-record $record
 study upright $record
 study stability $one --model small --rotations none --curve-images 20 --step-degrees 90 --layer-images 5 --ablations
 study separable --kernel-size 3 --plain-width 4 --train-images 200 --rounds 2 $tiny
-study systems --train-images 64 --test-images 20 --plain-width 4 --basis-images 100 --rounds 1 $tiny
+study systems --training.batch-size 32 --train-images 64 --test-images 20 --plain-width 4 --basis-images 100 --rounds 1 $tiny
 study eurosat $pictures --time-of exact-d4-k3 --equal-time 4
 study nuclei $pictures --depth 1 --window 32 --timed-side 32
 study rivals $rivals --reference exact-c4 --rates 0.01 --sweep-widths 1 --sweep-epochs 1 --rounds 2 --turns 2 --timed-pictures 2 --validation 0.3 $tiny
 study labels $rivals --shares 0.2 1 --steps 6 $tiny
 study streaming --pictures 8 --distinct 2 --side 256 --window 32 --rounds 1
-study conversion --group c4 --seeds 1 --train-digits 16 --digits-width 1 --pictures-width 1 --shares 0.01 --test-images 8 --digits.epochs 1 --pictures.epochs 1
+study conversion --group c4 --seeds 1 --train-digits 16 --digits-width 1 --pictures-width 1 --shares 0.01 --test-images 8 --digits.epochs 1 --digits.batch-size 8 --pictures.epochs 1
 study mlp-to-cnn --seeds 1 --train-images 200 --test-images 50 --pairs 200 --reach 3 --curve-pairs 12 200 --curve-pair-labels 60 --curve-labels 20 60 --curve-steps 4 --training.epochs 1 --training.batch-size 50
 study learn-action --transform shift-x --data mnist --pairs 60 --held-out 10 --patch 5 --order 5
 study bench --quick --threads 1 --cases expansion-c8-k3-f16 --peers --out "$OUT/bench.json" --overwrite
