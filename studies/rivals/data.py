@@ -10,6 +10,7 @@ from torch import Tensor
 
 import orbitconv
 from orbitconv._support.progress import ProgressCallback, silent
+from orbitconv.data import rotated_set
 from orbitconv.train.datasets import load_split
 from studies.pictures.settings import folder_of_pictures
 from studies.rivals.upright import Pose
@@ -59,19 +60,35 @@ def load_pictures(
     progress: ProgressCallback = silent,
 ) -> Pictures:  # fmt: skip
     """The same pictures in every call; `side` is that of pictures in a folder, in pixels."""
+    counts = {"train": train_images, "test": test_images}
     if name == "eurosat":
         found = orbitconv.data.folder(folder_of_pictures(data_dir, name), size=side, progress=progress)
-        train, test = found.train.stacked(progress), found.split("test").stacked(progress)
+        parts = [found.split(split).stacked(progress) for split in ("train", "test")]
+        _check_count(name, train_images, len(parts[0][1]))
+        train, test = (_drawn(part, count) for part, count in zip(parts, counts.values(), strict=True))
     else:
-        sets = (load_split(name, split, data_dir, progress) for split in ("train", "test"))
-        train, test = ((one.floats(), one.labels) for one in sets)
-    if len(train[1]) < train_images:
+        train, test = (_turned(name, split, count, data_dir, progress) for split, count in counts.items())
+    return Pictures(name, KINDS[name], train, test)
+
+
+def _turned(name: str, split: str, count: int, data_dir: Path | None, progress: ProgressCallback) -> Examples:
+    """Part of a set at any angle. Photographs are drawn first: to turn all takes longer than to train on some."""
+    upright = "cifar10" if name == "rotated-cifar10" else None
+    found = load_split(upright or name, split, data_dir, progress)
+    if split == "train":
+        _check_count(name, count, len(found))
+    found = found.take(min(count, len(found)), 0)
+    if upright:
+        found = rotated_set(found, int(split == "test"))
+    return found.floats(), found.labels
+
+
+def _check_count(name: str, asked: int, there: int) -> None:
+    """Refuse to train on more pictures than there are."""
+    if asked > there:
         raise ValueError(
-            f"The studies of rivals expect --train-images of at most {len(train[1]):,}, which {name} has, got "
-            f"{train_images:,}."
+            f"The studies of rivals expect --train-images of at most {there:,}, which {name} has, got {asked:,}."
         )
-    test_images = min(test_images, len(test[1]))
-    return Pictures(name, KINDS[name], _drawn(train, train_images), _drawn(test, test_images))
 
 
 def held_out(examples: Examples, share: float, seed: int, owner: str) -> tuple[Examples, Examples]:
@@ -116,7 +133,7 @@ def _counts(examples: Examples) -> dict[int, int]:
 
 
 def _drawn(examples: Examples, count: int) -> Examples:
-    """So many pictures, drawn at random, the same in every call."""
+    """So many pictures at most, drawn at random, the same in every call."""
     return _picked(examples, torch.randperm(len(examples[1]), generator=torch.Generator().manual_seed(0))[:count])
 
 

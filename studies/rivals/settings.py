@@ -37,9 +37,9 @@ class RivalStudy:
     """Channels of the first stage of the plain network; networks on groups get widths that make them as large."""
     tolerance: float = 0.12
     """How far, as a share, sizes that shall be equal may differ; a network that no width brings so near is refused."""
-    train_images: int = 4000
+    train_images: int = 2000
     """Pictures to train on, drawn at random, the same for all."""
-    test_images: int = 5000
+    test_images: int = 3000
     """Pictures to test on, at most."""
     side: int = 32
     """Side that the pictures of a folder are resized to, in pixels."""
@@ -86,7 +86,7 @@ class Rivals(RivalStudy):
     """The network on a group whose multiply-adds and training time plain networks are given."""
     turns: int = 8
     """Turned copies of every picture that a plain network is asked about too."""
-    rates: tuple[float, ...] = (3e-3, 1e-2, 3e-2)
+    rates: tuple[float, ...] = (1e-2, 3e-2)
     """Learning rates to choose from, for plain networks and for those on groups each."""
     sweep_widths: tuple[int, ...] = (1, 3)
     """Widths of the free plain network to choose from, over plain_width."""
@@ -94,7 +94,7 @@ class Rivals(RivalStudy):
     """Epochs of the free plain network to choose from, over those of all others."""
     validation: float = 0.15
     """Share of the training pictures that is held out to choose by; networks of the tables are trained on all."""
-    rounds: int = 20
+    rounds: int = 12
     """Training steps, and passes over a batch, of each network that are timed, one of each in turn."""
     timed_pictures: int = 16
     """Pictures in a batch whose time is measured."""
@@ -121,10 +121,11 @@ class Labels(RivalStudy):
     study: ClassVar[str] = "labels"
     out: Path = Path("runs/labels")
     data: tuple[str, ...] = ("rotated-mnist", "eurosat")
+    train_images: int = 4000
     bases: tuple[str, ...] = ("exact-c4", "spectral-c8", "harmonic-c8")
     shares: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0)
     """Shares of the labels of every class."""
-    steps: int = 200
+    steps: int = 125
     """Steps of every training, as nearly as whole epochs allow, in place of training.epochs."""
 
     def __post_init__(self) -> None:
