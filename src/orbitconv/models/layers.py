@@ -217,13 +217,11 @@ class Layers:
             raise ValueError(f"{self.owner} expects pool_group as one of {known}, got {pool_group!r}.")
         if self.group is None:
             return nn.Identity(), nn.Linear(fields, num_classes)
-        if pool_group in {"bispectrum", "triple-correlation"}:
+        if pool_group == "bispectrum" or pool_group == "triple-correlation":
             invariant = (GroupBispectrum if pool_group == "bispectrum" else GroupTripleCorrelation)(self.group)
             return invariant, nn.Linear(fields * invariant.numbers, num_classes)
-        if pool_group == "mean-max":
-            return GroupPool("mean-max"), nn.Linear(2 * fields, num_classes)
         if pool_group != "none":
-            return self.pool_group(pool_group), nn.Linear(fields, num_classes)
+            return GroupPool(pool_group), nn.Linear(fields * (2 if pool_group == "mean-max" else 1), num_classes)
         return nn.Flatten(1, 2), nn.Linear(fields * self.group.order, num_classes)
 
     def halve(self, downsample: Downsample | None) -> list[nn.Module]:
