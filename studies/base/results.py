@@ -50,9 +50,10 @@ def record(name: str) -> dict[str, Any]:
     if path.exists():
         return read_record(path)
     for variants in RESULTS.glob("*.json"):
-        variant = name.removeprefix(f"{variants.stem}_")
-        if variant != name and variant in (found := read_variants(variants)):
-            return found[variant]
+        if name.startswith(f"{variants.stem}_") and (variant := name.removeprefix(f"{variants.stem}_")):
+            found = read_variants(variants)
+            if variant in found:
+                return found[variant]
     raise FileNotFoundError(f"There is no record of {name} in {RESULTS}.")
 
 

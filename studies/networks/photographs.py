@@ -50,6 +50,11 @@ class Photographs(Cifar10Study):
     resnet_width: int = 16
     """Channels of the first stage of the plain ResNet-44; plain_width is that of All-CNN-C."""
 
+    @property
+    def name(self) -> str:
+        """Name of the study in its record, of which this is a variant."""
+        return "cifar10"
+
     def __post_init__(self) -> None:
         super().__post_init__()
         unknown = [name for name in self.networks if name not in NETWORKS]
