@@ -31,7 +31,7 @@ NOTHING = "nothing"
 _NETWORKS = "networks"
 # Seeds of what all networks have in common: the held-out images and the angles that these are turned by.
 _HELD_OUT_SEED, _VALIDATION_ANGLES = 0, 2
-_COPIES = 2
+_COPIES = (2, 4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,9 +130,14 @@ class Trial:
     @property
     def name(self) -> str:
         """One of a kind in its study."""
+        return f"{self.part}: {self.network}"
+
+    @property
+    def network(self) -> str:
+        """Name of what is trained, which both parts may ask."""
         recipe = self.recipe
         return (
-            f"{self.part}: {' + '.join(self.levers)}, width {recipe.plain_width}, {recipe.images} images, "
+            f"{' + '.join(self.levers)}, width {recipe.plain_width}, {recipe.images} images, "
             f"{recipe.training.epochs} epochs, seed {self.seed}"
         )
 
@@ -174,15 +179,16 @@ class Work:
         for trial in trials(config):
             there = len(self._source(trial))
             if trial.recipe.images > there:
+                without = " without those held out" if trial.part == "levers" else ""
                 raise ValueError(
                     f"study {config.study} expects at most {there} images for {trial.name!r}, the training images of "
-                    f"{config.data}{' without those held out' if trial.part == 'levers' else ''}, got "
-                    f"{trial.recipe.images}."
+                    f"{config.data}{without}, got {trial.recipe.images}."
                 )
 
     def _source(self, trial: Trial) -> ImageSet:
-        """Images that a trial may be trained on: a recipe that is tested may have all."""
-        return self.rest if trial.part == "levers" else self.all
+        """Images that a trial is trained on some of: those held out only where a recipe that is tested needs them."""
+        is_enough = trial.part == "levers" or trial.recipe.images <= len(self.rest)
+        return self.rest if is_enough else self.all
 
     @cached_property
     def test(self) -> ImageSet:
@@ -206,19 +212,20 @@ class Work:
         if not is_turned(self.config.data):
             tests = {"upright": tests["rotated"], "rotated": rotated(asked, angles).images}
         found = {name: error_percent(network, images, asked.labels) for name, images in tests.items()}
-        found[f"rotated, {_COPIES} copies"] = error_percent(
-            turned_copies(network, _COPIES), tests["rotated"], asked.labels
-        )
+        for copies in _COPIES:
+            found[f"rotated, {copies} copies"] = error_percent(
+                turned_copies(network, copies), tests["rotated"], asked.labels
+            )
         where = "validation" if trial.part == "levers" else "test"
         return [{**columns, "images_of": where, "test": name, "test_error_percent": e} for name, e in found.items()]
 
     def trained(self, trial: Trial) -> tuple[nn.Module, float]:
         """The network of a trial and seconds of the processor; a training that was stopped goes on."""
         config, recipe = self.config, trial.recipe
-        folder = config.out / _NETWORKS / re.sub(r"[^a-z0-9]+", "-", trial.name.lower())
+        folder = config.out / _NETWORKS / re.sub(r"[^a-z0-9]+", "-", trial.network.lower())
 
         def show(what: str, done: int, total: int) -> None:
-            self.progress(f"{trial.name}{FIGURES}{what.partition(FIGURES)[2]}", done, total)
+            self.progress(f"{trial.network}{FIGURES}{what.partition(FIGURES)[2]}", done, total)
 
         ends = [time.process_time()]
         chosen = self._source(trial).take(recipe.images, trial.seed)
