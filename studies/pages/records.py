@@ -29,7 +29,7 @@ def _recipes(study: str, part: str) -> str:
         found, first = errors(own), own[0]
         lines.append((
             levers, f"{images:,}", str(epochs), str(len(found[tests[0]])), f"{first['parameters']:,}",
-            f"{first['multiply_adds'] / 1e6:.0f} M", f"{mean(own, 'seconds'):.0f} s",
+            f"{first['multiply_adds'] / 1e6:.0f} M", f"{mean(own, 'seconds'):.0f} s" if values(own, "seconds") else "",
             *(spread(found.get(test, ()), 2) for test in tests),
         ))  # fmt: skip
     header = ("changed", "images", "epochs", "seeds", "parameters", "multiply-adds", "training")

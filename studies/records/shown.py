@@ -3,9 +3,13 @@
 from orbitconv.records.grouping import mean_and_spread
 from orbitconv.records.record import Record
 from studies.base.command import Shown, table
-from studies.base.summary import errors, grouped, mean, where
+from studies.base.summary import Rows, errors, grouped, mean, values, where
 
 TITLES = {"levers": "Levers: error on held-out images, in %", "record": "The chosen recipe: test error, in %"}
+
+
+def _seconds(rows: Rows) -> str:
+    return f"{mean(rows, 'seconds'):.0f}" if values(rows, "seconds") else ""
 
 
 def show(_config: object, record: Record) -> Shown:
@@ -17,7 +21,7 @@ def show(_config: object, record: Record) -> Shown:
         lines = [
             (
                 levers, str(width), str(images), str(epochs), f"{own[0]['parameters']:,}",
-                f"{own[0]['multiply_adds'] / 1e6:.0f} M", f"{mean(own, 'seconds'):.0f}",
+                f"{own[0]['multiply_adds'] / 1e6:.0f} M", _seconds(own),
                 *(mean_and_spread(errors(own)[test], 2) for test in tests),
             )
             for (levers, width, images, epochs), own in grouped(

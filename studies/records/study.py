@@ -203,7 +203,7 @@ class Work:
             "part": trial.part, "levers": " + ".join(trial.levers), "seed": trial.seed, "train": self.config.data,
             "images": recipe.images, "epochs": recipe.training.epochs, "plain_width": recipe.plain_width,
             "parameters": count_parameters(network), "multiply_adds": count_multiply_adds(network, (1, 28, 28)),
-            "seconds": round(seconds, 1), "family": "spectral",
+            "seconds": seconds, "family": "spectral",
             "group": str(recipe.network.get("basis", "spectral-c8")).split("-")[1], "kernel": 5,
         }  # fmt: skip
         asked = {"levers": self.held_out}.get(trial.part) or self.test
@@ -219,8 +219,11 @@ class Work:
         where = "validation" if trial.part == "levers" else "test"
         return [{**columns, "images_of": where, "test": name, "test_error_percent": e} for name, e in found.items()]
 
-    def trained(self, trial: Trial) -> tuple[nn.Module, float]:
-        """The network of a trial and seconds of the processor; a training that was stopped goes on."""
+    def trained(self, trial: Trial) -> tuple[nn.Module, float | None]:
+        """The network of a trial, and seconds of the processor as far as this process saw its epochs.
+
+        A training that was stopped goes on.
+        """
         config, recipe = self.config, trial.recipe
         folder = config.out / _NETWORKS / re.sub(r"[^a-z0-9]+", "-", trial.network.lower())
 
@@ -237,7 +240,7 @@ class Work:
             on_epoch=lambda _: ends.append(time.process_time()) is not None,
         )  # fmt: skip
         epochs = len(ends) - 1  # of this process
-        seconds = (ends[-1] - ends[0]) / epochs * recipe.training.epochs if epochs else 0.0
+        seconds = round((ends[-1] - ends[0]) / epochs * recipe.training.epochs, 1) if epochs else None
         return network.network.eval(), seconds
 
     def _task(self, trial: Trial) -> Task:
