@@ -10,7 +10,15 @@ from orbitconv.bases import ExactBasis
 from orbitconv.export import export_model
 from orbitconv.groups import Cyclic
 from orbitconv.models import TurnedCopies, UNet
-from orbitconv.nn import GroupPool, LiftingConv2d
+from orbitconv.nn import (
+    FilteredReLU,
+    GroupBispectrum,
+    GroupPool,
+    GroupScaleNorm2d,
+    GroupTripleCorrelation,
+    LiftingConv2d,
+    PairNormReLU,
+)
 from references import images, network, unitary
 
 pytestmark = pytest.mark.compile
@@ -31,12 +39,24 @@ def load(path, file_format):
     return lambda x: torch.from_numpy(session.run([result.name], {entry.name: x.numpy()})[0])
 
 
+def invariant(pool):
+    """A network of the layers that alias less, with a pool over its group."""
+    layers = [LiftingConv2d(1, 4, C4, padding=1), GroupScaleNorm2d(4), FilteredReLU(), PairNormReLU(4)]
+    return nn.Sequential(*layers, pool)
+
+
 @FORMATS
-@pytest.mark.parametrize("kind", ["every layer", "u-net"])
+@pytest.mark.parametrize("kind", ["every layer", "u-net", "bispectrum", "triple correlation"])
 def test_output_is_the_networks_at_other_batches_and_sizes(tmp_path, file_format, kind):
     if file_format == "onnx":
         pytest.importorskip("onnxscript")
-    net = network(unitary(Cyclic(8), 3)) if kind == "every layer" else UNet(C4, width=2, depth=1, in_channels=1)
+    nets = {
+        "every layer": lambda: network(unitary(Cyclic(8), 3)),
+        "u-net": lambda: UNet(C4, width=2, depth=1, in_channels=1),
+        "bispectrum": lambda: invariant(GroupBispectrum(Cyclic(4))),
+        "triple correlation": lambda: invariant(GroupTripleCorrelation(Cyclic(4))),
+    }
+    net = nets[kind]()
     with torch.no_grad():
         net.train()(images(8))  # running statistics
     path = tmp_path / "folder" / f"net.{file_format}"
