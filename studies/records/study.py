@@ -31,7 +31,6 @@ NOTHING = "nothing"
 _NETWORKS = "networks"
 # Seeds of what all networks have in common: the held-out images and the angles that these are turned by.
 _HELD_OUT_SEED, _VALIDATION_ANGLES = 0, 2
-_COPIES = (2, 4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +74,8 @@ class RecordStudy:
     """Passes over them."""
     seeds: int = 3
     """Its networks; 0 to compare levers only."""
+    copies: tuple[int, ...] = (2,)
+    """Ask every network that is trained now about so many turned copies of each image too."""
     training: Training
     """How to train, but for the epochs."""
     hardware: Hardware = field(default_factory=Hardware)
@@ -84,6 +85,8 @@ class RecordStudy:
         owner = f"study {self.study}"
         sizes = ("validation", "plain_width", "images", "epochs", "lever_seeds", "final_plain_width", "final_images")
         check_positive(owner, final_epochs=self.final_epochs, **{name: getattr(self, name) for name in sizes})
+        if any(copies < 2 for copies in self.copies):
+            raise ValueError(f"{owner} expects two copies or more, got {self.copies}.")
         if self.seeds < 0:
             raise ValueError(f"{owner} expects seeds >= 0, got {self.seeds}.")
         known = (NOTHING, *self.known_levers)
@@ -212,7 +215,7 @@ class Work:
         if not is_turned(self.config.data):
             tests = {"upright": tests["rotated"], "rotated": rotated(asked, angles).images}
         found = {name: error_percent(network, images, asked.labels) for name, images in tests.items()}
-        for copies in _COPIES:
+        for copies in self.config.copies:
             found[f"rotated, {copies} copies"] = error_percent(
                 turned_copies(network, copies), tests["rotated"], asked.labels
             )
