@@ -23,9 +23,9 @@ import torch
 from torch import nn
 
 from orbitconv.data import load
-from studies.actions.learn_action import LearnAction, learn_action
 from orbitconv.learn import close_group, fit_action
 from orbitconv.nn import OrbitLinear, orbit_layout
+from studies.actions.learn_action import LearnAction, learn_action
 
 SMALL = os.environ.get("ORBITCONV_TUTORIAL") == "small"  # a quick run, to see that all of it works
 FIGURES = Path(os.environ.get("ORBITCONV_TUTORIAL_FIGURES", Path(__file__).parent / "figures"))

@@ -24,13 +24,14 @@ from studies.pages.networks import networks, rotated_mnist_short, separable, tra
 from studies.pages.pictures import eurosat, eurosat_time, nuclei, streaming
 from studies.pages.records import cifar10_networks, record_final, record_levers
 from studies.pages.rivals import TABLES as RIVALS
-from studies.pages.speed import fused_layers, fused_networks, fused_rates, speed
+from studies.pages.speed import fused_choice, fused_layers, fused_networks, fused_onnx, fused_rates, speed
 from studies.pages.stability import ablations, growth, stability, stability_fields
 from studies.pages.systems import lattices, systems
 
 PAGES = (
     "README.md", "docs/bases.md", "docs/concepts.md", "docs/results.md", "docs/speed.md", "docs/training.md",
     "docs/hexagons.md", "docs/systems.md", "docs/records.md", "docs/rivals.md",
+    "docs/how-to/convert.md", "docs/how-to/large_pictures.md",
 )  # fmt: skip
 
 NETWORK_STUDIES = (
@@ -43,7 +44,8 @@ STABILITY_STUDIES = ("stability", "stability_turned", "stability_groups")
 TABLES: dict[str, Callable[[], str]] = {
     "demo": demo, "bases": bases, "trained": trained, "orders": orders, "learned": learned,
     "translations": translations, "rotated_mnist_short": rotated_mnist_short, "separable": separable, "speed": speed,
-    "eurosat": eurosat, "eurosat_time": eurosat_time, "nuclei": nuclei, "conversion": conversion,
+    "eurosat": eurosat, "eurosat_time": eurosat_time, "nuclei": nuclei, "streaming": streaming,
+    "conversion": conversion,
     "converted_networks": converted_networks,
     "systems": systems, "lattices": lattices,
     "fused_layers": fused_layers, "fused_networks": fused_networks, "fused_rates": fused_rates,
