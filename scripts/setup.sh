@@ -43,3 +43,4 @@ if ! "$python" -c 'import torch' 2>/dev/null; then
 fi
 echo "Installing orbitconv ..."
 "$python" -m pip install --quiet --editable '.[all]'
+echo "Ready. To use it in this shell: . $VENV/bin/activate"

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, fx, nn
 
-from orbitconv._support.checks import check_positive
+from orbitconv._support.checks import check_network, check_positive
 from orbitconv._support.files import write_atomically
 from orbitconv._support.optional import import_optional
 from orbitconv.bases import FixedBasis
@@ -85,6 +85,7 @@ def export_model(
         ValueError: If the network does not take such images, or branches on values; if the format has no such
             operation.
     """
+    check_network("export_model", network)
     if file_format not in get_args(FileFormat):
         raise ValueError(f"export_model expects the format 'torch', 'onnx' or 'torchscript', got {file_format!r}.")
     if graph not in get_args(GraphOrder):

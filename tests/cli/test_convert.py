@@ -1,5 +1,8 @@
 """`orbitconv convert` as a person calls it, and what train makes of its file."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -59,3 +62,20 @@ def test_bad_words_end_with_2_and_one_message(tmp_path, monkeypatch, capsys, wor
     assert ended.value.code == 2
     assert told in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_module_of_the_current_folder_builds_the_network(tmp_path):
+    (tmp_path / "own_networks.py").write_text("from orbitconv.models import resnet18\nmake = resnet18\n")
+    words = ["convert", "own_networks:make", "--image", "3", "16", "16", "--group", "c4", "--arguments", "width", "4"]
+    code = "import sys; sys.path = [p for p in sys.path if p]; from orbitconv.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--trust own_networks" in done.stdout
+    assert (tmp_path / "converted.safetensors").exists()
+
+
+def test_a_network_of_the_library_is_converted_and_loaded(tmp_path):
+    out = tmp_path / "net.safetensors"
+    words = ["convert", "orbitconv.models:resnet18", "--image", "3", "16", "16", "--group", "c4", "--exact"]
+    main([*words, "--arguments", "width", "4", "--out", str(out)])
+    assert_equivariant(read_trained(out).network, torch.randn(2, 3, 16, 16), Cyclic(4), rtol=1e-4)

@@ -445,3 +445,20 @@ def test_tuples_and_dicts_of_arguments_are_taken(shifted):
 def test_arguments_without_images_or_of_two_sizes_are_refused(arguments, words):
     with pytest.raises(ValueError, match=words):
         check(TwoImages().double(), arguments, C4)
+
+
+def test_a_network_is_checked_with_the_group_of_its_layers():
+    network = nn.Sequential(orbitconv.LiftingConv2d(1, 2, "spectral-c8-k3", padding=1), orbitconv.GroupPool())
+    images = torch.randn(2, 1, 8, 8)
+    with pytest.raises(ValueError, match="group of the network's layers, C8, got C4"):
+        orbitconv.check(network, images, "c4")
+    assert orbitconv.check(network, images, "c8").is_exact
+
+
+def test_what_fit_gives_is_no_network_but_holds_one():
+    images, labels = torch.rand(8, 1, 8, 8), torch.arange(8) % 2
+    network = nn.Sequential(orbitconv.LiftingConv2d(1, 2, "exact-c4-k3"), orbitconv.GroupPool(), nn.Flatten(),
+                            nn.Linear(72, 2))  # fmt: skip
+    fitted = orbitconv.fit(network, (images, labels), epochs=1, batch_size=8)
+    with pytest.raises(TypeError, match=r"got TrainedNetwork\. Pass its \.network"):
+        orbitconv.check(fitted, images, "c4")

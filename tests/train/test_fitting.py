@@ -106,6 +106,28 @@ def test_a_network_that_nothing_builds_is_not_saved(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_converted_network_is_saved_by_what_builds_the_plain_one(tmp_path):
+    builder = Builder("orbitconv.models:resnet18", {"num_classes": 2, "width": 4})
+    images, labels = torch.rand(8, 3, 16, 16), torch.arange(8) % 2
+    network = orbitconv.convert(builder.build(), "c4", example=images[:2], width="params")
+    fitted = orbitconv.fit(network, (images, labels), epochs=1, batch_size=8, builder=builder)
+    fitted.save(tmp_path / "net.safetensors")
+    loaded = orbitconv.load_network(tmp_path / "net.safetensors")
+    torch.testing.assert_close(loaded.network(images), network(images), rtol=0, atol=0)
+
+
+def test_a_builder_of_another_network_is_refused_before_the_training():
+    images, labels = torch.rand(8, 3, 16, 16), torch.arange(8) % 2
+    builder = Builder("orbitconv.models:resnet18", {"num_classes": 2, "width": 4})
+    rows = []
+    with pytest.raises(ValueError, match=r"resnet18 builds another network .* could not be loaded"):
+        orbitconv.fit(
+            Builder(builder.function, {"num_classes": 2, "width": 8}).build(), (images, labels),
+            epochs=1, batch_size=8, builder=builder, on_epoch=rows.append,
+        )  # fmt: skip
+    assert rows == []
+
+
 @pytest.mark.parametrize(
     ("function", "arguments", "error", "words"),
     [

@@ -2,10 +2,11 @@
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Size2 = int | tuple[int, int]
 
@@ -58,6 +59,21 @@ def check_sizes(owner: str, kernel_sizes: Sequence[int]) -> None:
     if not kernel_sizes:
         raise ValueError(f"{owner} expects one kernel size or more, got none.")
     check_positive(owner, **{f"kernel_sizes[{i}]": size for i, size in enumerate(kernel_sizes)})
+
+
+def check_network(owner: str, network: Any) -> None:
+    """Refuse what is no network, and say where it is in what `fit` returns.
+
+    Args:
+        owner: Who asks.
+        network: What was given.
+
+    Raises:
+        TypeError: If it is no module.
+    """
+    if not isinstance(network, nn.Module):
+        hint = " Pass its .network." if isinstance(getattr(network, "network", None), nn.Module) else ""
+        raise TypeError(f"{owner} expects a network (torch.nn.Module), got {type(network).__name__}.{hint}")
 
 
 def as_pair(owner: str, name: str, value: Size2) -> tuple[int, int]:

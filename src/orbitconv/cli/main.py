@@ -20,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def work() -> None:
         from orbitconv.cli.commands import parse
 
+        sys.path.append("")  # modules of the current folder, for module:function and --trust; all others come first
         parse(sys.argv[1:] if arguments is None else arguments).run()
 
     run_safely("orbitconv", work)

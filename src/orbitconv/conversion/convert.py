@@ -159,11 +159,20 @@ def convert(
     loss = inexact or broken_promise(network, example)
     if loss is None and not network.report.exact_sizes and not _keeps_plain(made):
         loss = _hidden_loss(plain, example, operate_on, network)
+    named = {"pool": pool, "exact": exact, "antialias": antialias, "strict": strict, "output": output, "width": factor}
+    network.conversion = None if replace else _as_json(group, basis, example, named)
     if loss is not None:
         if strict and inexact is None:
             raise ValueError(_broken(loss))
         network = with_loss(network, loss)
     return network.train(model.training)
+
+
+def _as_json(group: Group, basis: BasisChoice, example: Example, named: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The arguments of a conversion as a file can hold them, which brings its own weights; None where it cannot."""
+    if not isinstance(basis, str) or not isinstance(example, Tensor):
+        return None
+    return {"group": group.name.lower(), "basis": basis, "image": list(example.shape[1:]), **named}
 
 
 def _hidden_loss(
@@ -272,7 +281,7 @@ def _operate(
                 unpooled = set()
                 continue
             if strict or not error.path or error.path in kept:
-                raise refusal(error, plain) from error
+                raise refusal(error, plain) from None
             kept[error.path] = reason_of(error)
 
 

@@ -1,7 +1,8 @@
 """A converted network: the plain one with other layers, and what pools its output over the group."""
 
 import copy
-from typing import final
+from collections.abc import Mapping
+from typing import Any, final
 
 import torch
 from torch import nn
@@ -31,12 +32,15 @@ class Converted(GroupNetwork):
     """
 
     outputs: Outputs
+    conversion: Mapping[str, Any] | None
+    """What a `Builder` takes to convert again, for files; None where no file can hold it, such as a function."""
 
     def __init__(
         self, network: nn.Module, outputs: Outputs, group: Group, report: ConversionReport, example: Example
     ) -> None:
         super().__init__(network, outputs)
         self.group, self.report = group, report
+        self.conversion: Mapping[str, Any] | None = None
         self._called_with = with_images(example, lambda images: torch.empty(images.shape, device="meta"))
 
     def example(self) -> Example:

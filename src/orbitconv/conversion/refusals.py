@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from orbitconv._support.checks import check_network
 from orbitconv.conversion.observation import Example, FailedRunError, Observation
 from orbitconv.conversion.rules import RefusalError
 from orbitconv.nn import BasisConv2d
@@ -21,8 +22,7 @@ def check_model(model: Any) -> None:
         TypeError: If it is no module.
         ValueError: If it holds layers of this library, or two modules share a parameter; names them.
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"convert expects a network (torch.nn.Module), got {type(model).__name__}.")
+    check_network("convert", model)
     for path, module in model.named_modules():
         if isinstance(module, BasisConv2d | GroupNetwork):
             raise ValueError(  # noqa: TRY004  # a network it is

@@ -21,6 +21,10 @@ _MEANING: dict[str, str] = {
 }
 
 
+_MUCH = 4
+"""Times as many multiply-adds, from which on a report says how to have fewer."""
+
+
 @dataclass(frozen=True)
 class ReportLine:
     """What one module became.
@@ -134,8 +138,8 @@ class ConversionReport:
                 f"{self.turns} are not exact on {size}: first lost at {first.path or 'the network'}, {first.reason}."
             )
         if self.tried_sizes:
-            sizes = ", ".join(map(str, self.exact_sizes)) or "none"
-            text.append(f"Exact on squares of {sizes} pixels, of {self.tried_sizes[0]} to {self.tried_sizes[-1]}.")
+            sizes = f"at {', '.join(map(str, self.exact_sizes))} pixels" if self.exact_sizes else "at none"
+            text.append(f"Squares of {self.tried_sizes[0]} to {self.tried_sizes[-1]} pixels were tried: exact {sizes}.")
         text += [f"Exchanged at {path}: {told}." for path, told in self.exchanged.items()]
         if self.inherited:
             least = min(self.inherited, key=lambda path: self.inherited[path])
@@ -146,11 +150,18 @@ class ConversionReport:
             )
         text.append(f"Parameters {self.parameters[0]:,} -> {self.parameters[1]:,}, widths times {self.width:.3g}.")
         if None not in self.multiply_adds:
-            text.append(f"Multiply-adds {self.multiply_adds[0]:,} -> {self.multiply_adds[1]:,}.")
+            text.append(f"Multiply-adds {self.multiply_adds[0]:,} -> {self.multiply_adds[1]:,}.{self._cheaper()}")
         return "\n".join(text)
 
+    def _cheaper(self) -> str:
+        """What to do where the network became much larger."""
+        before, after = self.multiply_adds
+        if before is None or after is None or after < _MUCH * before:
+            return ""
+        return " With width='compute' it stays about as costly as it was, with width='params' about as large."
+
     def __str__(self) -> str:
-        rows = [("module", "was", "is", "note")]
+        rows = [("module", "was", "became", "note")]
         rows += [(one.path or "(network)", one.was, _MEANING[one.kind], one.note) for one in self.lines]
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
         table = [

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
@@ -92,6 +92,34 @@ class Builder:
         if not isinstance(network, nn.Module):
             raise TypeError(f"Builder expects a function that returns a network, got {type(network).__name__}.")
         return network if self.conversion is None else converted(network, self.conversion)
+
+    def of(self, network: nn.Module) -> "Builder":
+        """The builder of a network, with its conversion if `orbitconv.convert` made it.
+
+        Args:
+            network: The network, with any weights.
+
+        Returns:
+            This builder, or one that converts what it builds.
+
+        Raises:
+            ValueError: If it builds another network, whose file could not be loaded.
+        """
+        conversion = getattr(network, "conversion", None) if self.conversion is None else self.conversion
+        builder = replace(self, conversion=conversion)
+        with torch.random.fork_rng(devices=[]):
+            built = builder.build((self.function.partition(":")[0],)).state_dict()
+        own = {name: tensor.shape for name, tensor in network.state_dict().items()}
+        other = [
+            name for name in {**own, **built} if name not in own or name not in built or own[name] != built[name].shape
+        ]
+        if other:
+            raise ValueError(
+                f"{self.function} builds another network than the one that is trained, so that its file could not be "
+                f"loaded: {other[0]} differs. Give the function and the arguments that it was built with"
+                + (", for a converted network those of the plain one." if hasattr(network, "conversion") else ".")
+            )
+        return builder
 
 
 def converted(network: nn.Module, conversion: Mapping[str, Any]) -> nn.Module:

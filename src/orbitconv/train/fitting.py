@@ -64,7 +64,8 @@ def fit(
         balance: Whether rare classes of a folder count as much as frequent ones: by weights or by sampling.
         training: All about the optimizer, in place of epochs, batch size and learning rate.
         hardware: What to compute on.
-        builder: What builds the network, so that the result can be saved.
+        builder: What builds the network, so that the result can be saved; for a network that `orbitconv.convert` made,
+            what builds the plain one.
         seed: Seed of the order of the images and of all that is drawn.
         out: Folder for lines and checkpoints; None to keep nothing.
         resume: Go on with the training in the folder.
@@ -77,13 +78,16 @@ def fit(
 
     Raises:
         TypeError: If the data are of another kind.
-        ValueError: If the images do not suffice for a batch, or the labels are not of one task.
+        ValueError: If the images do not suffice for a batch, the labels are not of one task, or the builder builds
+            another network.
     """
     if isinstance(model, Builder):
         builder = model
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = builder.build((builder.function.partition(":")[0],))
+    elif builder is not None:
+        builder = builder.of(model)
     if isinstance(data, DataLoader):
         batch_size = data.batch_size or batch_size
     hardware = hardware or Hardware()

@@ -68,7 +68,7 @@ def _leaves(options: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, A
 
 def _check_basis(name: str, options: Mapping[str, Any]) -> None:
     """Refuse the name of a basis that is too large to build."""
-    if name == "none" or name.endswith(".safetensors"):
+    if "-" not in name or name.endswith(".safetensors"):  # none, or the family of a conversion, whose group is apart
         return
     basis = parse_basis_name(name)
     given = [value for key, value in _leaves(options) if key.endswith("kernel_size") and isinstance(value, int)]

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from orbitconv._support.checks import check_network
 from orbitconv._support.precision import without_autocast
 from orbitconv.groups import Group, exact_elements, parse_group
 from orbitconv.metrics.diagnosis.arguments import images_in, turned, with_images
@@ -134,8 +135,8 @@ def check(
         The table.
 
     Raises:
-        ValueError: If there are no images, they have different heights or widths, or no element but the identity maps
-            their grid to itself.
+        ValueError: If there are no images, they have different heights or widths, no element but the identity maps
+            their grid to itself, or the network's layers are on another group.
         TypeError: If the model is no module, the images are no tensor and no arguments that hold one, or the output
             holds no tensor of floating-point numbers.
 
@@ -147,8 +148,8 @@ def check(
         stride 2 with kernel 3 and padding 0 leaves 1 of 8 pixels over at one side; 9 pixels would fit
     """
     group = parse_group(group) if isinstance(group, str) else group
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"check expects a network (torch.nn.Module), got {type(model).__name__}.")
+    check_network("check", model)
+    _check_group(model, group)
     first = _check_images(images)
     height, width = first.shape[-2:]
     exact = exact_elements(group, height, width)
@@ -199,6 +200,17 @@ def check(
         tolerance,
         tuple(notes),
     )
+
+
+def _check_group(model: nn.Module, group: Group) -> None:
+    """Refuse another group than that of the network's layers, whose features it does not know how to turn."""
+    own = {one.name for module in model.modules() if isinstance(one := getattr(module, "group", None), Group)}
+    if own and group.name not in own:
+        names = " and ".join(sorted(own))
+        raise ValueError(
+            f"check expects the group of the network's layers, {names}, got {group}. Check it with that: layers are "
+            "then tested with its turns and mirrors that map the pixel grid to itself, and the network with all."
+        )
 
 
 def _check_images(images: Any) -> Tensor:
