@@ -203,9 +203,10 @@ def check(
 
 
 def _check_group(model: nn.Module, group: Group) -> None:
-    """Refuse another group than that of the network's layers, whose features it does not know how to turn."""
-    own = {one.name for module in model.modules() if isinstance(one := getattr(module, "group", None), Group)}
-    if own and group.name not in own:
+    """Refuse another group than that of the layers, or its mirrors beside it: their features turn in another way."""
+    own = {one.name: one for module in model.modules() if isinstance(one := getattr(module, "group", None), Group)}
+    known = [one for one in own.values() if one.num_rotations == group.num_rotations and one.order <= group.order]
+    if own and not known:
         names = " and ".join(sorted(own))
         raise ValueError(
             f"check expects the group of the network's layers, {names}, got {group}. Check it with that: layers are "
