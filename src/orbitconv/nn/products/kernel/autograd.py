@@ -17,6 +17,12 @@ from orbitconv.nn.products.kernel.fused import (
     pack,
 )
 from orbitconv.nn.products.kernel.plain import is_plain
+from orbitconv.nn.products.kernel.small import (
+    correlate_small,
+    gradient_of_coefficients_small,
+    gradient_of_input_small,
+    is_small,
+)
 from orbitconv.nn.products.kernel.structure import Structure
 
 Dense = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -63,6 +69,8 @@ class _FusedConv(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, coefficients, bias)
         ctx.arguments = library, structure, options, dense
+        if is_small(x, coefficients, bias, structure):
+            return correlate_small(library, x, coefficients, bias, structure, options)
         with without_autocast():
             numbers, shift = _in_single(coefficients, bias, structure)
             return correlate(library, x, pack(library, numbers, structure), structure, options, shift)
@@ -78,6 +86,14 @@ class _FusedConv(torch.autograd.Function):
             found = gradients_by_autograd(dense, (x, coefficients, bias), ctx.needs_input_grad[:3], gradient)
             return *found, *[None] * 4
         found_x = found_coefficients = found_bias = None
+        if for_coefficients and gradient.numel() and is_small(x, coefficients, bias, structure):
+            if for_x:
+                size = x.shape[2], x.shape[3]
+                found_x = gradient_of_input_small(library, gradient, coefficients, structure, options, size)
+            found_coefficients, found_bias = gradient_of_coefficients_small(
+                library, x, gradient, coefficients.shape, structure, options, with_bias=for_bias
+            )
+            return found_x, found_coefficients, found_bias, *[None] * 4
         with without_autocast():
             if for_x:
                 numbers, _ = _in_single(coefficients, None, structure)

@@ -540,3 +540,47 @@ extern "C" int differentiate(const void* made, const void* x, const void* gradie
     }
     return 1;
 }
+
+namespace {
+
+thread_local Memory raw_memory, packed_memory;
+
+// to[row] = from[row] times a matrix of `inner` rows and `columns`, for small layers.
+void multiply(const float* from, const float* matrix, float* to, int64_t rows, int64_t inner, int64_t columns) {
+    for (int64_t row = 0; row < rows; row++, to += columns) {
+        std::memset(to, 0, columns * sizeof(float));
+        for (int64_t n = 0; n < inner; n++) {
+            const float factor = *from++, *line = matrix + n * columns;
+            for (int64_t c = 0; c < columns; c++) to[c] += factor * line[c];
+        }
+    }
+}
+
+}  // namespace
+
+// `pack` and `correlate` in one call, from coefficients[output][input][number]; of a layer whose outputs are the
+// plan's inputs if they are packed for the gradient of its input.
+extern "C" int correlate_coefficients(const void* made, const void* x, const float* coefficients, const float* matrix,
+                                      int64_t numbers, int64_t is_transposed, const float* bias, void* y) {
+    const Plan& plan = *static_cast<const Plan*>(made);
+    const Problem& p = plan.p;
+    const int64_t pairs = p.outputs * p.inputs, columns = plan.products * p.rank;
+    float *raw = raw_memory.of(pairs * columns), *packed = packed_memory.of(pairs * columns);
+    if (!raw || !packed) return 1;
+    multiply(coefficients, matrix, raw, pairs, numbers, columns);
+    const int64_t output_step = is_transposed ? columns : columns * p.inputs;
+    const int64_t input_step = is_transposed ? columns * p.outputs : columns;
+    pack(raw, packed, output_step, input_step, p.outputs, p.inputs, plan.products, p.rank, p.fields_at_a_time);
+    return correlate(made, x, packed, bias, nullptr, 0, y);
+}
+
+// `differentiate`, and from its outcome to the gradient of coefficients, by the transposed matrix.
+extern "C" int differentiate_coefficients(const void* made, const void* x, const void* gradient, const float* back,
+                                          int64_t numbers, float* found, float* bias) {
+    const Plan& plan = *static_cast<const Plan*>(made);
+    const int64_t pairs = plan.p.outputs * plan.p.inputs, columns = plan.products * plan.p.rank;
+    float* raw = raw_memory.of(pairs * columns);
+    if (!raw || differentiate(made, x, gradient, raw, bias)) return 1;
+    multiply(raw, back, found, pairs, columns, numbers);
+    return 0;
+}

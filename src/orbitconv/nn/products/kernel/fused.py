@@ -73,6 +73,9 @@ def declare(library: ctypes.CDLL) -> ctypes.CDLL:
     library.drop_plan.argtypes, library.drop_plan.restype = [pointer], None
     library.correlate.argtypes, library.correlate.restype = [*[pointer] * 5, ctypes.c_int64, pointer], ctypes.c_int
     library.differentiate.argtypes, library.differentiate.restype = [pointer] * 5, ctypes.c_int
+    integer = ctypes.c_int64
+    library.correlate_coefficients.argtypes = [*[pointer] * 4, integer, integer, pointer, pointer]
+    library.differentiate_coefficients.argtypes = [*[pointer] * 4, integer, pointer, pointer]
     library.pack.argtypes, library.pack.restype = [pointer, pointer, *[ctypes.c_int64] * 7], None
     return library
 
@@ -114,7 +117,7 @@ def pack(
     steps = raw.shape[1] * inputs, raw.shape[1]
     if transposed:
         (outputs, inputs), steps = (inputs, outputs), steps[::-1]
-    fields = _fields(structure, inputs)
+    fields = fields_of(structure, inputs)
     library.pack(
         raw.data_ptr(), numbers.data_ptr(), *steps, outputs, inputs, structure.products, structure.rank, fields
     )
@@ -203,17 +206,17 @@ def _correlate(
     added: Tensor | None = None,
     rectify: bool = False,
 ) -> Tensor:
-    (x, memory_format), outputs = _whole(x), packed.sizes[0]
+    (x, memory_format), outputs = whole(x), packed.sizes[0]
     shape = len(x), outputs * structure.order, *size
     y = torch.empty(shape, dtype=x.dtype, device="cpu", memory_format=memory_format)
     if added is not None:
         added = added.contiguous(memory_format=memory_format)
     if y.numel():
-        plan = _plan_of(library, structure, x, y, packed.sizes, moved, packed.fields)
+        plan = plan_of(library, structure, x, y, packed.sizes, moved, packed.fields)
         shift = None if bias is None else bias.data_ptr()
         more = None if added is None else added.data_ptr()
         numbers = packed.numbers.data_ptr()
-        _refuse(library.correlate(plan.address, x.data_ptr(), numbers, shift, more, rectify, y.data_ptr()))
+        refuse(library.correlate(plan.address, x.data_ptr(), numbers, shift, more, rectify, y.data_ptr()))
     return y
 
 
@@ -239,24 +242,32 @@ def gradient_of_coefficients(
     Returns:
         Gradient of the coefficients, and of the bias or None; in float32.
     """
-    x, gradient = _whole(x)[0], _whole(gradient)[0]
+    x, gradient = whole(x)[0], whole(gradient)[0]
     order = structure.order
     outputs, inputs = gradient.shape[1] // order, x.shape[1] // order
     raw = torch.zeros(outputs * inputs, structure.pack.shape[1], dtype=torch.float32, device="cpu")
     bias = torch.zeros(outputs, dtype=torch.float32, device="cpu") if with_bias else None
     if gradient.numel() and raw.numel():
-        fields = _fields(structure, inputs)
+        fields = fields_of(structure, inputs)
         moved = options.stride, 1, *options.padding, options.threads
-        plan = _plan_of(library, structure, x, gradient, (outputs, inputs), moved, fields)
+        plan = plan_of(library, structure, x, gradient, (outputs, inputs), moved, fields)
         for_bias = None if bias is None else bias.data_ptr()
-        _refuse(library.differentiate(plan.address, x.data_ptr(), gradient.data_ptr(), raw.data_ptr(), for_bias))
+        refuse(library.differentiate(plan.address, x.data_ptr(), gradient.data_ptr(), raw.data_ptr(), for_bias))
     found = torch.empty(outputs * inputs, len(structure.pack), dtype=torch.float32, device="cpu")
     torch.mm(raw, structure.pack.T, out=found)
     return found.view(outputs, inputs, order, -1), bias
 
 
-def _fields(structure: Structure, inputs: int) -> int:
-    """Fields of input in a block."""
+def fields_of(structure: Structure, inputs: int) -> int:
+    """Fields of input in a block.
+
+    Args:
+        structure: Structure of the basis.
+        inputs: Fields of input.
+
+    Returns:
+        Their number.
+    """
     most = _CACHE // (4 * structure.products * structure.rank * 128)
     return max(1, min(inputs, _FIELDS // 2 if inputs <= _FEW else _FIELDS, most))
 
@@ -275,14 +286,14 @@ class _Plan:
     def __init__(self, library: ctypes.CDLL, problem: Problem) -> None:
         self.address = library.make_plan(problem)
         self._drop = library.drop_plan
-        _refuse(not self.address)
+        refuse(not self.address)
 
     def __del__(self) -> None:
         if getattr(self, "address", None):
             self._drop(self.address)
 
 
-def _plan_of(
+def plan_of(
     library: ctypes.CDLL,
     structure: Structure,
     x: Tensor,
@@ -291,7 +302,20 @@ def _plan_of(
     moved: tuple[int, int, int, int, int],
     fields: int,
 ) -> _Plan:
-    """The plan of a call; `moved` holds the steps of output and input pixels, zeros above and left, and threads."""
+    """The plan of a call.
+
+    Args:
+        library: The compiled functions.
+        structure: Structure of the basis.
+        x: Input planes.
+        y: Output planes.
+        sizes: Channels of output and input.
+        moved: Steps of output and input pixels, zeros above and left, and threads.
+        fields: Fields of input in a block.
+
+    Returns:
+        The plan.
+    """
     threads = moved[4] or torch.get_num_threads()
     shapes, strides, is_half = (*x.shape, *y.shape), (*x.stride(), *y.stride()), x.dtype == torch.bfloat16
     return _plan(library, structure, shapes, strides, sizes, moved, fields, threads, is_half)
@@ -326,8 +350,15 @@ def _plan(
     return _Plan(library, problem)
 
 
-def _whole(planes: Tensor) -> tuple[Tensor, torch.memory_format]:
-    """Planes that are contiguous, or channels last as they came."""
+def whole(planes: Tensor) -> tuple[Tensor, torch.memory_format]:
+    """Planes that are contiguous, or channels last as they came.
+
+    Args:
+        planes: Planes.
+
+    Returns:
+        The planes, and how they lie.
+    """
     if planes.is_contiguous():
         return planes, torch.contiguous_format
     if planes.is_contiguous(memory_format=torch.channels_last):
@@ -335,6 +366,14 @@ def _whole(planes: Tensor) -> tuple[Tensor, torch.memory_format]:
     return planes.contiguous(), torch.contiguous_format
 
 
-def _refuse(failed: int) -> None:
+def refuse(failed: int) -> None:
+    """Refuse to go on without memory.
+
+    Args:
+        failed: What a compiled function returned.
+
+    Raises:
+        MemoryError: If that is not 0.
+    """
     if failed:
         raise MemoryError("The fused product expects a few megabytes of memory for each thread, found none.")

@@ -41,6 +41,7 @@ class Structure:
         signs: Factors of the second, third and fourth of these.
         pack: From coefficients to factors of the matrix products.
         pack_transposed: The same for the gradient of the input.
+        unpack: The transpose of `pack`, for the gradient of the coefficients.
         cosets: Where the basis is one of a dihedral group: what brings its coefficients to the rotations.
     """
 
@@ -54,6 +55,7 @@ class Structure:
     signs: Float[Tensor, "t 3"]
     pack: Float[Tensor, "md gr"]
     pack_transposed: Float[Tensor, "md gr"]
+    unpack: Float[Tensor, "gr md"]
     cosets: Cosets | None = None
 
     @property
@@ -112,6 +114,7 @@ def structure_of(atoms: Float[Tensor, "g d ky kx"]) -> Structure | None:
     if not _turns_exactly(waves, orbits, side) or not _agrees(waves, atoms):
         return None
     terms, signs = _terms(waves, order, rank)
+    pack = _packing(waves, order, num_atoms, rank, transposed=False).float()
     return Structure(
         order,
         side,
@@ -121,8 +124,9 @@ def structure_of(atoms: Float[Tensor, "g d ky kx"]) -> Structure | None:
         _matrices(waves, orbits, side).float().contiguous(),
         torch.tensor(terms),
         torch.tensor(signs, dtype=torch.float32),
-        _packing(waves, order, num_atoms, rank, transposed=False).float().contiguous(),
+        pack.contiguous(),
         _packing(waves, order, num_atoms, rank, transposed=True).float().contiguous(),
+        pack.T.contiguous(),
     )
 
 
