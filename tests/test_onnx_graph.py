@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from orbitconv import export, onnx_graph
-from orbitconv.bases import ExactBasis, load_basis
+from orbitconv.bases import BilinearBasis, ExactBasis, load_basis
 from orbitconv.export import export_model
-from orbitconv.groups import Dihedral
+from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.nn import GroupBatchNorm2d, GroupConv2d, GroupPool, LiftingConv2d
 
 pytestmark = pytest.mark.compile
@@ -86,9 +86,17 @@ def test_an_export_measures_and_says_what_it_took(tmp_path):
     assert ("in Fourier space:" in exported.graph) == (gathers(onnx.load(exported.path)) > 0)
 
 
-def test_other_groups_have_one_graph(tmp_path):
+def test_layers_with_mirrors_are_put_in_order_too(tmp_path):
     net = network(ExactBasis(Dihedral(4), 3))
-    assert export_model(net, tmp_path / "net.onnx", "onnx", (1, 16, 16), graph="fourier").graph == ""
+    exported = export_model(net, tmp_path / "net.onnx", "onnx", (1, 16, 16), graph="fourier")
+    assert "3 group convolutions in Fourier space" in exported.graph
+    assert exported.error < 1e-5
+
+
+def test_bases_that_are_not_steerable_leave_one_graph(asked):
+    _, model, bases, feed = asked
+    others = dict.fromkeys(bases, BilinearBasis(Cyclic(8), 3))
+    assert onnx_graph.put_in_order(model, others, feed, "fourier") == (model, "")
 
 
 def test_an_unknown_graph_is_refused(tmp_path):

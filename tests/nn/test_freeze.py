@@ -9,6 +9,7 @@ import torch
 from orbitconv.bases import load_basis
 from orbitconv.models import ResNet, SmallCNN, UNet
 from orbitconv.nn import GroupConv2d, fold, freeze
+from orbitconv.nn.flat import FlatLayer
 from orbitconv.nn.folding import packed
 from orbitconv.nn.folding.packed import PackedConv2d
 from orbitconv.nn.products import kernel
@@ -163,3 +164,14 @@ def test_without_a_kernel_and_compiled_it_is_the_folded_network(products):
     assert torch.equal(torch.compile(frozen, backend="eager")(x), folded(x))
     assert torch.equal(frozen.double()(x.double()), folded.double()(x.double()))
     assert products == []
+
+
+@torch.no_grad()
+def test_layers_of_flat_features_and_mirrors_are_packed_too(products):
+    for name, order in (("spectral-c8-k3", 8), ("spectral-d4-k3", 8)):
+        inner = GroupConv2d(2, 3, name, padding=1)
+        torch.nn.init.normal_(inner.bias)
+        layer = FlatLayer(inner, order, torch.nn.Conv2d(2 * order, 3 * order, 3, padding=1))
+        network, x = torch.nn.Sequential(layer, torch.nn.ReLU()).eval(), torch.randn(2, 2 * order, 9, 9)
+        torch.testing.assert_close(freeze(network)(x), network(x), rtol=1e-5, atol=1e-5)
+    assert products.count("correlate") >= 2

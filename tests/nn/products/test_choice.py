@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import time
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ import torch
 from orbitconv.bases import ExactBasis, HarmonicBasis
 from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.nn import GroupConv2d, GroupPool, LiftingConv2d, explain, keep_filters
-from orbitconv.nn.products import calibration, kernel
+from orbitconv.nn.products import calibration, choice, kernel
 from orbitconv.nn.products.calibration import fused_shares_of_this_machine, shares_of_this_machine
 from orbitconv.nn.products.choice import choose, expected_share
 from orbitconv.nn.products.fourier import work_of
@@ -88,6 +89,27 @@ def test_the_fused_product_is_measured_where_it_is_built_and_its_price_follows(c
     words = explain(layer, planes.unflatten(1, (4, 8)))
     assert (choose(layer, planes).product, len(cache)) == ("fused", before + 1)
     assert "takes the fused product" in words
+
+
+def test_where_the_fused_product_turns_out_slow_the_dense_one_is_taken(monkeypatch, built_kernel):
+    layer, planes = GroupConv2d(4, 4, HarmonicBasis(C8, 3)), torch.randn(2, 32, 9, 9)
+    real, found, spent = calibration.fused_conv, [], 0.0
+    for times in (1, 60):
+
+        def slow(*arguments, times=times):
+            for _ in range(times):
+                y = real(*arguments)
+            return y
+
+        monkeypatch.setattr(calibration, "fused_conv", slow)
+        monkeypatch.setattr(calibration, "_BOUNDS", (1e-3, 1e3))
+        start = time.process_time()
+        measured = calibration.measure(library())
+        spent = max(spent, time.process_time() - start) if times == 1 else spent
+        monkeypatch.setattr(choice, "fused_shares_of_this_machine", lambda *_, measured=measured: measured)
+        found.append(choose(layer, planes).product)
+    assert found == ["fused", "dense"]
+    assert spent < 2
 
 
 def test_without_a_place_to_keep_it_nothing_is_measured(cache, monkeypatch, tmp_path):
