@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from orbitconv._support.folders import read_arrays
 from orbitconv.figures.basis_figures import INK
 from orbitconv.figures.drawing import Look, import_plotting, new_figure, tidy_axes
 from orbitconv.records.grouping import mean_and_spread
 from orbitconv.records.record import Record, Row
+from studies.base.arrays import read_arrays
 from studies.base.command import Shown, table
 from studies.base.summary import Rows, grouped, means, values, where
 from studies.mlp_to_cnn.pictures import filters_and_orbit, translation_matrices
@@ -81,11 +81,14 @@ def _draw(folder: Path, rows: list[Row]) -> "Iterator[tuple[str, Figure]]":
     if "main" in parts:
         yield "mlp_to_cnn_errors", error_bars(rows)
     if "main" in parts and (folder / "filters-permuted.npz").exists():
-        learned = {test: read_arrays(folder / f"translations-{test}.npz") for test in ("plain", "permuted")}
-        filters = read_arrays(folder / "filters-permuted.npz")["filters"]
-        orders = {test: tensors["order"] for test, tensors in learned.items()}
-        yield "mlp_to_cnn_filters", filters_and_orbit(filters, learned["permuted"]["closed"], orders["permuted"])
-        right = {test: tensors["learned"][1] for test, tensors in learned.items()}
+        (filters,) = read_arrays(folder / "filters-permuted.npz", "filters")
+        orders, right = {}, {}
+        for test in ("plain", "permuted"):
+            orders[test], learned, closed = read_arrays(
+                folder / f"translations-{test}.npz", "order", "learned", "closed"
+            )
+            right[test] = learned[1]
+        yield "mlp_to_cnn_filters", filters_and_orbit(filters, closed, orders["permuted"])
         yield "mlp_to_cnn_translation", translation_matrices(right, orders)
     if parts & {"pairs", "labels"}:
         yield "mlp_to_cnn_curves", learning_curves(rows)

@@ -7,12 +7,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from orbitconv._support.folders import write_arrays
 from orbitconv._support.progress import ProgressCallback
 from orbitconv.data import ImageSet
 from orbitconv.learn import ClosedGroup
 from orbitconv.records.record import Row
 from studies.actions.pixels import Fill
+from studies.base.arrays import write_arrays
 from studies.mlp_to_cnn.translations import (
     AXES,
     Learner,

@@ -13,13 +13,13 @@ from typing import Any, Literal
 
 from orbitconv._support.checks import check_positive
 from orbitconv._support.devices import Device, find_device
-from orbitconv._support.folders import write_arrays
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data import load
 from orbitconv.nn import OrbitLinear
 from orbitconv.records.command import command_of, settings_of
 from orbitconv.records.record import Record, Row
 from orbitconv.train import Training
+from studies.base.arrays import write_arrays
 from studies.base.journal import Journal
 from studies.mlp_to_cnn.bench import FAMILIES, Bench, measure
 from studies.mlp_to_cnn.curves import few_labels, few_pairs, label_rows, pair_rows

@@ -57,6 +57,16 @@ def test_a_smaller_step_in_the_checkpoint_is_refused_and_deletes_no_line(tmp_pat
         assert (tmp_path / "metrics.jsonl").read_text() == lines
 
 
+@pytest.mark.parametrize("forged", [{"sha256": [1]}, {"sha256": None}, {"step": "1"}, {"step": [1]}, {"format": {}}])
+def test_a_list_of_other_kinds_is_refused_by_its_file(tmp_path, forged):
+    run(tmp_path, 1)
+    listed = tmp_path / "checkpoints" / "step-000000001" / "checkpoint.json"
+    content = {name: value for name, value in json.loads(listed.read_text()).items() if name != "checksum"}
+    listed.write_text(checked_line(content | forged))
+    with pytest.raises(ValueError, match=r"step-000000001 (cannot be read|has format)"):
+        reopened(tmp_path)
+
+
 def test_an_input_that_changed_since_the_run_began_is_refused(tmp_path):
     basis = tmp_path / "basis.safetensors"
     basis.write_bytes(b"one")

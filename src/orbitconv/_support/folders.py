@@ -2,7 +2,6 @@
 
 import contextlib
 import glob
-import io
 import json
 import os
 import shutil
@@ -10,10 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import Shaped
-
-from orbitconv._support.files import remove_abandoned, temporary_beside, write_atomically
+from orbitconv._support.files import remove_abandoned, temporary_beside
 from orbitconv._support.locks import held, is_held
 
 _OLD = ".old"
@@ -36,31 +32,6 @@ def to_json(value: Any) -> str:
     head = json.dumps({k: v for k, v in value.items() if k != "rows"}, indent=2, allow_nan=False)
     rows = ",\n".join("    " + json.dumps(row, allow_nan=False) for row in value["rows"])
     return f'{head[:-2]},\n  "rows": [\n{rows}\n  ]\n}}\n'
-
-
-def write_arrays(path: Path, **arrays: Shaped[np.ndarray, "..."]) -> None:
-    """Write arrays as one NumPy file, in one step.
-
-    Args:
-        path: File to write, ending in .npz.
-        **arrays: The arrays by name.
-    """
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
-    write_atomically(path, buffer.getvalue())
-
-
-def read_arrays(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
-    """Read what `write_arrays` wrote.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The arrays by name.
-    """
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
 
 
 def check_free(folder: Path, *, overwrite: bool) -> None:

@@ -94,19 +94,19 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
     path = found[-1]
     try:
         described = parse_line((path / _LIST).read_text(encoding="utf-8"), _LIST)
-        version, step, expected = described["format"], described["step"], described["sha256"]
-        contents = {name: (path / name).read_bytes() for name in (_WEIGHTS, _STATE)}
+        version, name, expected = described["format"], _name(described["step"]), dict(described["sha256"])
+        contents = {file: (path / file).read_bytes() for file in (_WEIGHTS, _STATE)}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} cannot be read as a checkpoint: {error}. {_AGAIN}") from error
     if version != FORMAT:
         raise ValueError(f"{path} has format {version}, this version of orbitconv reads format {FORMAT}. {_AGAIN}")
-    if path.name != _name(step):
-        raise ValueError(f"{path} is damaged: its list is of step {step}. {_AGAIN}")
-    damaged = [name for name, content in contents.items() if _digest(content) != expected.get(name)]
+    if path.name != name:
+        raise ValueError(f"{path} is damaged: its list is of {name}. {_AGAIN}")
+    damaged = [file for file, content in contents.items() if _digest(content) != expected.get(file)]
     if damaged:
         raise ValueError(f"{path / damaged[0]} is damaged: it differs from what was written. {_AGAIN}")
     rest = torch.load(io.BytesIO(contents[_STATE]), map_location="cpu", weights_only=True)
-    return Checkpoint(step=step, weights=safetensors.load(contents[_WEIGHTS]), rest=rest)
+    return Checkpoint(step=described["step"], weights=safetensors.load(contents[_WEIGHTS]), rest=rest)
 
 
 def _name(step: int) -> str:

@@ -1,0 +1,28 @@
+"""Arrays of a study that figures are drawn from: one NumPy file, whole or not there."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Shaped
+
+from orbitconv._support.files import write_atomically
+
+
+def write_arrays(path: Path, **arrays: Shaped[np.ndarray, "..."]) -> None:
+    """Write arrays by name to a file that ends in .npz, in one step."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
+    write_atomically(path, buffer.getvalue())
+
+
+def read_arrays(path: Path, *names: str) -> list[Shaped[np.ndarray, "..."]]:
+    """Read arrays by name; a file that is damaged or lacks one is a ValueError."""
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+            return [arrays[name] for name in names]
+    except FileNotFoundError:
+        raise
+    except (zipfile.BadZipFile, OSError, EOFError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{path} is damaged ({error}). Remove its folder, and run the study again.") from error
