@@ -9,10 +9,11 @@ from docs.pages import PAGES, ROOT, blocks, commands
 from orbitconv.cli.commands import parse
 
 RUN_ELSEWHERE = {
+    "README.md",
     "docs/tutorials/mlp_to_cnn.md",
     *(f"docs/how-to/{name}.md" for name in ("classes", "masks", "learn_a_basis")),
 }
-"""Pages whose blocks need the files that their commands write: `test_how_to.py`, `test_tutorials.py`."""
+"""Pages whose blocks other modules run, some of them with files that commands write."""
 
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
