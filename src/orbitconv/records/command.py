@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 # Fields that no result depends on.
-PLACES = frozenset({"out", "overwrite", "data_dir", "results", "resume", "tensorboard", "known"})
+PLACES = frozenset({"out", "overwrite", "data_dir", "results", "resume", "tensorboard", "known", "folder"})
 
 
 def settings_of(config: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from orbitconv.metrics.objects import object_f1
 from orbitconv.models import UNet, count_parameters
 from orbitconv.train import Training, read_trained
 from studies.__main__ import main
+from studies.pictures import streaming
 from studies.pictures.eurosat import EuroSat, study_eurosat
 from studies.pictures.networks import satellite
 from studies.pictures.nuclei import EightPasses
@@ -134,6 +135,21 @@ def test_pictures_in_memory_are_those_on_disk(tmp_path):
     for kind in ("files", "cache", "memory"):
         measured = train_one_epoch(kind, tmp_path, 16, 0, batch_size=4)
         assert measured["images_per_second"] > 0
+
+
+def test_streaming_measures_files_cache_and_memory_and_removes_its_pictures(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(
+        streaming, "_in_a_process", lambda kind, root, config: train_one_epoch(kind, root, config.window, 0, 4)
+    )
+    words = "--pictures 12 --distinct 8 --side 40 --window 16 --rounds 1 --results record.json --folder"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    main(["streaming", *words.split(), "here"])
+    found = json.loads((tmp_path / "record.json").read_text())
+    assert [row["pictures"] for row in found["rows"]] == ["files", "cache", "memory"]
+    assert all(row["images_per_second"] > 0 and row["resident_gigabytes"] > 0 for row in found["rows"])
+    assert list((tmp_path / "here").iterdir()) == []
+    assert json.loads(capsys.readouterr().out)["summary"] == found["summary"]
 
 
 def test_speed_from_files_is_the_median_of_ratios_within_rounds():

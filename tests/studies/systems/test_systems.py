@@ -1,12 +1,16 @@
 """The study of systems: networks of one size, exact where the table says so; the record agrees with the code."""
 
+import json
+
 import pytest
 import torch
 
 import studies.__main__ as studies
 from orbitconv.bases import BilinearBasis
+from orbitconv.data import ImageSet
 from orbitconv.groups import Cyclic
 from orbitconv.models import count_multiply_adds, count_parameters
+from references import smooth_images
 from studies.base.results import RESULTS, record
 from studies.base.summary import where
 from studies.pages.systems import lattices
@@ -32,6 +36,28 @@ def test_a_disc_mask_keeps_what_is_inside_the_circle_at_every_angle():
     assert basis.num_atoms == 21
     assert basis.atoms[:, :, ~inside].abs().max() == 0
     torch.testing.assert_close(basis.atoms[..., inside], whole.atoms[:, inside.flatten()][..., inside])
+
+
+def test_a_small_run_trains_each_system_and_compares_the_lattices(tmp_path, monkeypatch, capsys):
+    def load(name, split, **_):
+        images = smooth_images(60, 20 if name == "mnist" else 24, seed=len(split))
+        low, high = images.amin(), images.amax()
+        labels = torch.arange(len(images)) % 10
+        pixels = (255 * (images - low) / (high - low)).byte()
+        return ImageSet(images=pixels, labels=labels, classes=tuple("0123456789"), name=name, split=split)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("studies.systems.study.load", load)
+    monkeypatch.setattr("studies.systems.study.SYSTEMS", SYSTEMS[:2])
+    words = "--seeds 1 --train-images 40 --test-images 20 --plain-width 4 --basis-images 60 --rounds 1"
+    studies.main(["systems", *words.split(), "--training.epochs", "1", "--training.batch-size", "20",
+                  "--results", "record.json"])  # fmt: skip
+    found = json.loads((tmp_path / "record.json").read_text())
+    assert [(row["family"], row["test"]) for row in found["rows"]] == [
+        (name, test) for name in ("plain", "p4") for test in ("upright", "rotated")
+    ]
+    assert {row["lattice"] for row in found["bases"]} == {"square", "hexagonal"}
+    assert "p4" in capsys.readouterr().out
 
 
 def test_every_network_is_timed():
