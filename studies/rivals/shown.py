@@ -124,7 +124,10 @@ def _name_ticks(axes: "Axes", places: Sequence[float]) -> None:
     """Plain numbers in place of powers of ten."""
     ticker = import_plotting("matplotlib.ticker")
     low, high = axes.get_ylim()
-    axes.set_yticks([mark for mark in _TICKS if low <= mark <= high])
+    marks = [float(mark) for mark in _TICKS if low <= mark <= high]
+    if len(marks) < 3:
+        marks = [float(mark) for mark in ticker.MaxNLocator(4).tick_values(low, high) if low <= mark <= high]
+    axes.set_yticks(marks)
     axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g} %"))
     axes.set_xlim(0.8 * min(places), 1.9 * max(places))
     axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
