@@ -6,7 +6,7 @@ from studies.pages.markdown import table
 
 TITLES = {
     "upright": "error upright", "rotated": "error at random angles",
-    "rotated, 2 copies": "the same, mean over 2 copies", "rotated, 4 copies": "4 copies",
+    "rotated, 2 copies": "the same, mean over 2 copies",
 }  # fmt: skip
 
 

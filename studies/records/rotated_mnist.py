@@ -42,6 +42,6 @@ class RotatedMnistRecord(RecordStudy):
     data: str = "rotated-mnist"
     images: int = 10_000
     levers: tuple[str, ...] = (NOTHING, *LEVERS)
-    final_plain_width: int = 28
-    final_epochs: int = 30
+    final_plain_width: int = 30
+    final_epochs: int = 20
     training: Training = field(default_factory=lambda: Training(learning_rate=1e-2, weight_decay=1e-2))
