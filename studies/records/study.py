@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -162,14 +163,25 @@ def study_record(config: RecordStudy, progress: ProgressCallback = silent) -> Re
     work = Work(config, progress)
     journal = Journal(config.out, config.fixed, overwrite=config.overwrite, also=(_NETWORKS,))
     journal.collect({trial.name: partial(work.rows, trial) for trial in trials(config)})
+    rows = [row for part in journal.done.values() for row in part]  # whichever call asked for them
+    whole = _as_whole(config, rows)
     record = Record(
-        study=config.name, command=command_of(f"python -m studies {config.study}", config, config.name),
-        config=settings_of(config), source=journal.source,
+        study=config.name, command=command_of(f"python -m studies {config.study}", whole, config.name),
+        config=settings_of(whole), source=journal.source,
     )  # fmt: skip
-    for rows in journal.done.values():  # whichever call asked for them
-        for row in rows:
-            record.add(**row)
+    for row in rows:
+        record.add(**row)
     return record
+
+
+def _as_whole(config: RecordStudy, rows: Sequence[Row]) -> RecordStudy:
+    """The settings that ask for all rows of the sizes of this call at once."""
+
+    def seeds(part: str) -> int:
+        return max((int(row["seed"] or 0) + 1 for row in rows if row["part"] == part), default=0)
+
+    done = {str(row["levers"]): None for row in rows if row["part"] == "levers"}
+    return replace(config, levers=tuple(done), lever_seeds=max(1, seeds("levers")), seeds=seeds("record"))
 
 
 class Work:

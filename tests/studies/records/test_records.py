@@ -64,7 +64,10 @@ def test_upright_errors_are_those_of_the_networks_that_were_trained(here, monkey
     assert rows[7]["test_error_percent"] == pytest.approx(100 * float(wrong))
     monkeypatch.setattr("orbitconv.fit", never)
     main([*words, "--seeds", "1", "--levers", "--results", "again.json"])  # known; rows of other calls stay in
-    assert json.loads((here / "again.json").read_text())["rows"] == rows
+    again = json.loads((here / "again.json").read_text())
+    assert again["rows"] == rows
+    assert "--levers nothing bispectrum" in again["command"]
+    assert "--seeds 2" in again["command"]
     monkeypatch.setattr("studies.pages.records.read", lambda _: rows)
     assert len(record_levers("upright").split("\n")) == 4
     assert "copies agree in features | 100 | 1 | 2 |" in record_final("upright")
