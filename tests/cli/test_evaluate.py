@@ -7,6 +7,8 @@ import torch
 
 import tiny_training as tiny
 from orbitconv.cli import main
+from orbitconv.cli.evaluate import _errors
+from orbitconv.records.record import Record
 from orbitconv.train import Network, TrainConfig, build_network
 from orbitconv.train.datasets import LOADERS
 from orbitconv.train.engine.state import weights_of
@@ -96,7 +98,7 @@ def test_too_little_memory_is_one_message(folder, capsys, monkeypatch, error):
     [
         ([], "Required options"),
         (["nowhere"], "nowhere is not there"),
-        (["run", "--data", "tinny"], "no data set named 'tinny'. Did you mean 'tiny'?"),
+        (["run", "--data", "tinny"], "no folder or data set 'tinny'. Did you mean 'tiny'?"),
         (["run", "--angles", "nan"], "finite angles"),
         (["run", "--angles", "north"], "north"),
         (["run", "--test-images", "65"], "n <= 64"),
@@ -111,3 +113,11 @@ def test_bad_words_end_with_2_and_one_message(folder, capsys, arguments, words):
     assert words in " ".join(told.err.split())
     assert "Traceback" not in told.err + told.out
     assert [path.name for path in folder.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize(("figures", "words"), [({}, "another class"), ({"mean_iou": 0.5}, "taken as the true one")])
+def test_the_column_of_changes_is_explained_for_classes_and_for_masks(figures, words):
+    rows = [{"test": "rotated", "degrees": None, "test_error_percent": 1.0, "changed_percent": 2.0}]
+    record = Record(study="evaluation", command="", config={"copies": 1, "data": "pictures"}, rows=rows)
+    record.extra["figures"] = figures
+    assert words in _errors(record).caption

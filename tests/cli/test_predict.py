@@ -49,8 +49,25 @@ def test_pictures_are_told_in_a_table_and_in_files(folder, capsys):
         assert row["class"] in {"ant", "bee", "cow"}
         assert f"{row['class']} │ {row['probability']:.1%} │ {row['runner_up']}" in shown
     assert rows[1]["agreeing"] == 4  # exactly invariant
-    assert "images of 12x12 pixels: grey, 1 of 2 cut to the middle and resized." in shown
+    assert "The network saw grey images of 12x12 pixels. Of 2 pictures 1 had another size: cropped" in shown
+    assert "lowest probability: the smallest that a copy gives to the class of the mean" in shown
     assert len((folder / "a.csv").read_text().splitlines()) == 3
+
+
+def test_a_long_table_is_cut_on_the_screen_where_a_file_holds_it(folder, capsys):
+    few = [str(folder / "pictures" / "small.png")]
+    for i in range(12):
+        place = folder / f"a_folder_with_a_name_of_{i}" / "small_picture_of_the_folder.png"
+        place.parent.mkdir()
+        place.write_bytes((folder / few[0]).read_bytes())
+        few.append(str(place.relative_to(folder)))
+    main(["predict", "run", *few[1:], "--csv", "a.csv", "--device", "cpu"])
+    told = capsys.readouterr().out
+    assert told.count("small_picture_of_the_folder.png") == 10  # no line ends within a name
+    assert "2 more in a.csv." in told
+    assert len((folder / "a.csv").read_text().splitlines()) == 13
+    main(["predict", "run", *few[1:], "--device", "cpu"])
+    assert capsys.readouterr().out.count("small_picture_of_the_folder.png") == 12
 
 
 @pytest.mark.parametrize(

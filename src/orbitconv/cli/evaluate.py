@@ -14,6 +14,8 @@ from orbitconv.records.record import Record
 
 # Characters of the longest bar.
 _BAR = 40
+_CHANGED_CLASSES = "changed: pictures that get another class when they are turned, in %"
+_CHANGED_MASKS = "changed: error in % when the mask of the upright picture, turned, is taken as the true one"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,8 @@ def _errors(record: Record) -> Table:
         table.add_section()
         table.add_row("mean over the angles", f"{sum(at_angles) / len(at_angles):.2f}", *([""] if changed else []), "")
     if changed:
-        table.caption = "changed: error against the answer before the turn, turned; 0 where it turns with the picture"
+        masks = "mean_iou" in record.extra.get("figures", {})
+        table.caption = _CHANGED_MASKS if masks else _CHANGED_CLASSES
     return table
 
 

@@ -1,5 +1,6 @@
 """`orbitconv predict`."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,6 +17,11 @@ from orbitconv.prediction import Masks, Predict, Prediction, PredictionFiles, pr
 from orbitconv.prediction.mask_files import MaskFormat
 from orbitconv.prediction.preparing import digest_of
 from orbitconv.train import TrainedNetwork, read_trained
+
+_SHOWN = 10
+"""Rows on the screen of a table that is also in a file."""
+_PATH_WIDTH = 32
+"""Characters of a line of a path."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +92,11 @@ class PredictCommand(Predict):
                 trained, self.images, self, progress, files.add, done=files.done, on_unreadable=left_out.append
             )
         if predictions:
-            terminal.show(_table(predictions, self.turns))
+            written = [str(path) for path in (self.csv, self.json) if path is not None]
+            shown = predictions[:_SHOWN] if written else predictions
+            terminal.show(_table(shown, self.turns))
+            if more := len(predictions) - len(shown):
+                terminal.say(f"{more} more in {' and '.join(written)}.")
             terminal.say(self._summary(trained, predictions))
         if files.done:
             terminal.say(f"{len(files.done)} pictures were done before.")
@@ -110,16 +120,15 @@ class PredictCommand(Predict):
     def _summary(self, trained: TrainedNetwork, predictions: list[Prediction]) -> str:
         """How pictures were prepared for the network."""
         form = self.form(trained)
-        done = [{1: "grey", 3: "coloured"}.get(form.channels, f"{form.channels} channels")]
-        if form.height is None:
-            shape = "images of the size of the pictures"
-        else:
-            shape = f"images of {form.height}x{form.width} pixels"
-            if resized := sum(one.picture_size != (form.height, form.width) for one in predictions):
-                done.append(f"{resized} of {len(predictions)} cut to the middle and resized")
+        kind = {1: "grey images", 3: "RGB images"}.get(form.channels, f"images of {form.channels} channels")
         if self.invert:
-            done.append("inverted")
-        return f"The network ({trained.config.data}) saw {shape}: {', '.join(done)}."
+            kind = f"inverted {kind}"
+        if form.height is None:
+            return f"The network saw {kind} of the size of the pictures."
+        words = f"The network saw {kind} of {form.height}x{form.width} pixels."
+        if resized := sum(one.picture_size != (form.height, form.width) for one in predictions):
+            words += f" Of {len(predictions)} pictures {resized} had another size: cropped at the centre, then resized."
+        return words
 
 
 def _name_left_out(terminal: Terminal, reasons: Sequence[str]) -> None:
@@ -132,20 +141,23 @@ def _name_left_out(terminal: Terminal, reasons: Sequence[str]) -> None:
 
 def _table(predictions: list[Prediction], turns: int) -> Table:
     """A line for each picture."""
-    title = f"Mean over {turns} turns" if turns > 1 else None
-    table = Table(title=title)
+    title = caption = None
+    if turns > 1:
+        title = f"Mean over {turns} turned copies of each picture"
+        caption = "lowest probability: the smallest that a copy gives to the class of the mean"
+    table = Table(title=title, caption=caption)
     for column in ("file", "class", "probability", "runner-up", "probability"):
         table.add_column(column, justify="right" if column == "probability" else "left", overflow="fold")
     if turns > 1:
-        table.add_column("turns that agree", justify="right")
-        table.add_column("lowest", justify="right")
+        table.add_column("copies that agree", justify="right")
+        table.add_column("lowest probability", justify="right")
     for one in predictions:
         best, *others = one.ranking
         chances = one.probabilities.tolist()
         second = (one.classes[others[0]], f"{chances[others[0]]:.1%}") if others else ("-", "-")
         stable = (f"{one.agreeing} of {turns}", f"{one.lowest:.1%}") if turns > 1 else ()
         words = (
-            printable(one.path) + (f", page {one.page}" if one.page else ""),
+            _in_lines(printable(one.path)) + (f", page {one.page}" if one.page else ""),
             one.classes[best],
             f"{chances[best]:.1%}",
             *second,
@@ -153,3 +165,13 @@ def _table(predictions: list[Prediction], turns: int) -> Table:
         )
         table.add_row(*map(Text, words))
     return table
+
+
+def _in_lines(path: str) -> str:
+    """A path in lines that end after a slash, none longer than need be."""
+    lines = [""]
+    for part in re.findall(r"[^/]*/|[^/]+", path):
+        if lines[-1] and len(lines[-1] + part) > _PATH_WIDTH:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
