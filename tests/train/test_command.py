@@ -45,7 +45,7 @@ def refused(capsys, *words, whole=WORDS):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--data", "minst"], "no data set named 'minst'. Did you mean 'mnist'?"),
+        (["--data", "minst"], "no folder or data set 'minst'. Did you mean 'mnist'?"),
         (["--data", "mnist", "--data-dir", "missing"], "missing"),
         (["--network.model", "tny"], "no network named 'tny'"),
         (["--network.model", "unet"], "another network than unet, which labels pixels"),

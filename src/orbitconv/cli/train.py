@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from dataclasses import dataclass, fields
 from typing import final
 
@@ -22,7 +23,7 @@ class TrainCommand(TrainNetwork):
     """
 
     def show(self, words: str) -> None:
-        """Print what a folder holds."""
+        """Print what is worth knowing."""
         if os.environ.get("RANK", "0") == "0":
             Terminal().console.print(_with_options(words), soft_wrap=True, markup=False, highlight=False)
 
@@ -45,7 +46,11 @@ class TrainCommand(TrainNetwork):
                 terminal.say(f"{self.out} keeps the training up to here; resume with --resume.")
             raise
         terminal.show(_table(trained))
+        run = shlex.quote(str(self.out))
+        trust = f" --trust {shlex.join(self.trust)}" if self.trust else ""
         terminal.say(f"Network: {trained.path}")
+        terminal.say(f"Next: orbitconv evaluate {run}{trust}")
+        terminal.say(f"      orbitconv report {run} --out {shlex.quote(f'{self.out}.html')}")
 
 
 @final

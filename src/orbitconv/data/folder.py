@@ -13,13 +13,13 @@ from orbitconv._support.checks import check_positive, check_share
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data.errors import DataError
 from orbitconv.data.folders.found import Found
-from orbitconv.data.folders.layout import SPLITS, Entry, Listing, Split, Task, list_folder
+from orbitconv.data.folders.layout import SPLITS, Entry, Listing, Split, Task
 from orbitconv.data.folders.mask_classes import MaskClasses, mask_classes
 from orbitconv.data.folders.picture_dataset import Item, PictureDataset, decode_all
 from orbitconv.data.folders.picture_folder import PictureFolder
 from orbitconv.data.folders.splitting import FILE, reused, stratified_split, write_split
 from orbitconv.data.folders.survey import Header, same_files, survey
-from orbitconv.data.folders.table import list_table
+from orbitconv.data.folders.table import list_pictures
 from orbitconv.data.formats import Pages
 from orbitconv.data.scaling import Rule, Scaling, rule_for
 
@@ -100,7 +100,7 @@ def folder(
     check_positive("folder", **{name: value for name, value in (("window", window), ("channels", channels)) if value})
     if size is not None and window is not None:
         raise ValueError("folder expects a size or a window, not both.")
-    listing = list_table(path) if path.is_file() else list_folder(path)
+    listing = list_pictures(path)
     if size is not None and listing.task == "segmentation":
         raise ValueError("folder does not resize masks. Give a window in place of a size.")
     entries, headers, left_out = _usable(listing, pages, max_unreadable, check, progress)

@@ -96,8 +96,8 @@ def load_split(name: str, split: str, data_dir: Path | None, progress: ProgressC
     if name not in LOADERS:
         hint = did_you_mean(name, LOADERS)
         raise ValueError(
-            f"There is no data set named {name!r}.{hint} There are {', '.join(LOADERS)}; a path of pictures is taken "
-            "too."
+            f"There is no folder or data set {name!r}.{hint} Data sets are {', '.join(LOADERS)}; a path of pictures is "
+            "taken too."
         )
     options: dict[str, Any] = {"data_dir": data_dir, "progress": progress}
     return LOADERS[name](split, **options)

@@ -117,16 +117,41 @@ def initial_network(config: TrainConfig, in_channels: int, num_classes: int) -> 
         return build_network(config.network, in_channels, num_classes)
 
 
+def check_network(config: TrainConfig, trusted: Collection[str] = ()) -> TrainedNetwork | None:
+    """Refuse a network that cannot be built, before any data is read.
+
+    It is built on the meta device, where it takes no memory; channels and classes are not known yet.
+
+    Args:
+        config: Settings of the training; the name of the network may be the path of a safetensors file.
+        trusted: Packages, beside this one, whose functions a file may name to build the network.
+
+    Returns:
+        The network of the file; None if settings name the network.
+
+    Raises:
+        FileNotFoundError: If the file of the network or of its basis is missing.
+        PermissionError: If the network of a file is built by a package that is not trusted.
+        ValueError: If there is no such network, basis or option.
+    """
+    if config.network.model.endswith(".safetensors"):
+        return read_trained(config.network.model, trusted)
+    basis = find_basis(config.network.basis)
+    with torch.device("meta"):
+        build_network(config.network, in_channels=3, num_classes=2, basis=basis)
+    return None
+
+
 def starting_network(
-    config: TrainConfig, in_channels: int, num_classes: int, trusted: Collection[str] = ()
+    config: TrainConfig, in_channels: int, num_classes: int, start: TrainedNetwork | None = None
 ) -> tuple[nn.Module, Builder | None]:
     """The network that a training begins with, which may be one of a file, such as `orbitconv convert` writes.
 
     Args:
-        config: Settings of the training; the name of the network may be the path of a safetensors file.
+        config: Settings of the training.
         in_channels: Channels of the images.
         num_classes: Number of classes.
-        trusted: Packages, beside this one, whose functions a file may name to build the network.
+        start: The network of a file, as `check_network` gives it.
 
     Returns:
         The network in training mode, and what builds it, if that is in a file.
@@ -134,9 +159,8 @@ def starting_network(
     Raises:
         ValueError: If the network of the file is for other images or classes.
     """
-    if not config.network.model.endswith(".safetensors"):
+    if start is None:
         return initial_network(config, in_channels, num_classes), None
-    start = read_trained(config.network.model, trusted)
     if (start.in_channels, len(start.classes)) != (in_channels, num_classes):
         raise ValueError(
             f"{config.network.model} holds a network for images of {start.in_channels} channels and "

@@ -1,8 +1,11 @@
 """Data prepared for training: images to train and test on, the task, and what is known about the images."""
 
 import copy
+import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, final
 
@@ -12,7 +15,9 @@ from torch.utils.data import TensorDataset
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data import ImageSet, PictureDataset, PictureFolder, Scaling, folder
 from orbitconv.data.folders.splitting import write_split
+from orbitconv.data.folders.table import list_pictures
 from orbitconv.train.config import TrainConfig
+from orbitconv.train.datasets import is_path
 from orbitconv.train.examples import Examples, Source
 from orbitconv.train.segmentation import Segmentation
 from orbitconv.train.settings import Pictures
@@ -114,7 +119,12 @@ def from_folder(
     weights = None
     if balance == "sampler":
         weights = 1 / train.labels.bincount().float()[train.labels]
-    tests = {"validation": pictures.val, "test": pictures.test}
+    tests = {
+        name: data if test_images is None else _taken(data, evenly(len(data), test_images))
+        for name, data in (("validation", pictures.val), ("test", pictures.test)) if data is not None
+    }  # fmt: skip
+    parts = {"train": train, **tests}
+    reports = _as_one(progress, {name: len(data) for name, data in parts.items() if _fits(data)})
     class_weights = balanced_weights(pictures.found.counts["train"]) if balance == "weights" else None
     task: Task = {
         "classification": Classification(label_smoothing, class_weights),
@@ -122,12 +132,8 @@ def from_folder(
         "segmentation": Segmentation(pictures.ignore_index, class_weights, dice),
     }[pictures.task]
     return Prepared(
-        train=_source(train, workers, weights, progress),
-        tests={
-            name: _source(data if test_images is None else _taken(data, evenly(len(data), test_images)),
-                          workers, None, progress)
-            for name, data in tests.items() if data is not None
-        },
+        train=_source(train, workers, weights, reports.get("train")),
+        tests={name: _source(data, workers, None, reports.get(name)) for name, data in tests.items()},
         task=task, classes=pictures.classes, channels=pictures.channels,
         image_size=shape[1:], scaling=pictures.scaling, pictures=pictures,
     )  # fmt: skip
@@ -173,10 +179,27 @@ def record_split(pictures: PictureFolder, where: Path) -> None:
     write_split(where, sorted(named), [named[name] for name in sorted(named)])
 
 
-def _source(data: PictureDataset, workers: int, weights: torch.Tensor | None, progress: ProgressCallback) -> Source:
-    """Pictures in memory, or read on demand."""
-    shape = data.shape
-    if data.window is not None or shape is None or 4 * len(data) * shape[0] * shape[1] * shape[2] > _IN_MEMORY:
+def _fits(data: PictureDataset) -> bool:
+    """Whether pictures are read into memory."""
+    return data.window is None and data.shape is not None and 4 * len(data) * math.prod(data.shape) <= _IN_MEMORY
+
+
+def _as_one(progress: ProgressCallback, parts: Mapping[str, int]) -> dict[str, ProgressCallback]:
+    """Callbacks of several parts, each of so many pictures, which together are one progress."""
+    total = sum(parts.values())
+
+    def report(before: int, what: str, done: int, _: int) -> None:
+        progress(what, before + done, total)
+
+    begun = itertools.accumulate(parts.values(), initial=0)
+    return {name: partial(report, before) for name, before in zip(parts, begun, strict=False)}
+
+
+def _source(
+    data: PictureDataset, workers: int, weights: torch.Tensor | None, progress: ProgressCallback | None
+) -> Source:
+    """Pictures in memory, with the progress of reading them, or read on demand."""
+    if progress is None:
         return Streamed(data=data, workers=workers, weights=weights)
     images, labels = data.stacked(progress)
     if weights is not None:
@@ -206,12 +229,27 @@ def _taken(data: PictureDataset, chosen: list[int]) -> PictureDataset:
     return part
 
 
-def as_unet(config: TrainConfig, task: Task) -> TrainConfig:
+def task_named(data: str) -> str:
+    """What is learned from data, before any picture is opened.
+
+    Args:
+        data: Name of a data set, or a path.
+
+    Returns:
+        "classification", "multilabel" or "segmentation".
+
+    Raises:
+        DataError: If a folder is laid out in none of the known ways.
+    """
+    return list_pictures(Path(data).expanduser()).task if is_path(data) else "classification"
+
+
+def as_unet(config: TrainConfig, task: str) -> TrainConfig:
     """Settings whose network fits the task.
 
     Args:
         config: Settings.
-        task: What is learned.
+        task: What is learned, as `task_named` says it.
 
     Returns:
         The U-Net in place of the default network, for masks.
@@ -221,10 +259,10 @@ def as_unet(config: TrainConfig, task: Task) -> TrainConfig:
     """
     if config.network.model.endswith(".safetensors"):
         return config
-    masks = isinstance(task, Segmentation)
+    masks = task == "segmentation"
     if masks and config.network.model == "small":
         return replace(config, network=replace(config.network, model="unet"))
     if masks != (config.network.model == "unet"):
         wanted = "unet, which labels pixels," if masks else "another network than unet, which labels pixels,"
-        raise ValueError(f"train expects {wanted} for {task.name}, got {config.network.model}.")
+        raise ValueError(f"train expects {wanted} for {task}, got {config.network.model}.")
     return config

@@ -16,9 +16,20 @@ from orbitconv.train.engine.loop import Loop
 from orbitconv.train.engine.processes import launched
 from orbitconv.train.engine.state import Weights, tested_weights, weights_of
 from orbitconv.train.examples import Examples
-from orbitconv.train.networks import described, starting_network, write_trained
-from orbitconv.train.prepared import Prepared, as_unet, from_folder, from_image_sets, open_folder, record_split
+from orbitconv.train.networks import check_network, described, starting_network, write_trained
+from orbitconv.train.prepared import (
+    Prepared,
+    as_unet,
+    from_folder,
+    from_image_sets,
+    open_folder,
+    record_split,
+    task_named,
+)
 from orbitconv.train.task import Classification
+
+_FEW_STEPS = 10
+"""Steps of an epoch below which a smaller batch is recommended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +60,7 @@ class TrainNetwork(TrainConfig):
             check_positive("TrainNetwork", checkpoint_every=self.checkpoint_every)
 
     def show(self, words: str) -> None:
-        """Report what was found in a folder of pictures before training begins; ignored here.
+        """Report what is worth knowing before training begins, such as what a folder of pictures holds; ignored here.
 
         Args:
             words: What was found.
@@ -135,10 +146,16 @@ def train_network(settings: TrainNetwork, progress: ProgressCallback = silent) -
         ValueError: If settings make no sense, or the checkpoint is of other ones.
     """
     config = settings.complete()
+    config = as_unet(config, task_named(config.data))
+    start = check_network(config, settings.trust)
     data = prepare(config, settings, progress)
-    config = as_unet(config, data.task)
+    if 0 < (steps := len(data.train) // config.training.batch_size) < _FEW_STEPS:
+        settings.show(
+            f"An epoch has {steps} step{'s' * (steps > 1)}, the training {steps * config.training.epochs}: few to "
+            "learn from. Take a smaller --training.batch-size or more --training.epochs."
+        )
     with launched(config.hardware) as fabric:
-        network, builder = starting_network(config, data.channels, len(data.classes), settings.trust)
+        network, builder = starting_network(config, data.channels, len(data.classes), start)
         config = described(config, builder)
         plan = config.plan(settings.checkpoint_every)
         what = f"train {config.network.model}"

@@ -94,6 +94,6 @@ def test_what_cannot_be_changed_is_said_before_any_network_is_trained(config, mo
     monkeypatch.setattr("studies.networks.study.train_network", lambda *_: pytest.fail("trained"))
     with pytest.raises(ValueError, match=r"'7 atoms' .*: SpectralBasis cannot have 7 atoms"):
         study_stability(replace(config, ablations=("7 atoms",)))
-    with pytest.raises(ValueError, match="no data set named 'rotated-mnist-padded'"):
+    with pytest.raises(ValueError, match="no folder or data set 'rotated-mnist-padded'"):
         study_stability(replace(config, data="rotated-mnist", ablations=("wide border",)))
     assert not config.out.exists()

@@ -75,7 +75,7 @@ def survey(
             found.append(_look_at(path, mask, pages, decode=decode))
         except DataError as error:
             found.append(error)
-        progress("read pictures", done, len(files))
+        progress("check pictures", done, len(files))
     return found
 
 

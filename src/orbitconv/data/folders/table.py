@@ -6,13 +6,28 @@ from pathlib import Path
 
 from orbitconv._support.checks import did_you_mean
 from orbitconv.data.errors import DataError, unreadable
-from orbitconv.data.folders.layout import SPLIT_NAMES, Entry, Listing, Split, Task, natural
+from orbitconv.data.folders.layout import SPLIT_NAMES, Entry, Listing, Split, Task, list_folder, natural
 
 _PATH = ("path", "file", "filename", "image", "picture")
 _LABEL = ("label", "labels", "class", "category", "target")
 _MASK = ("mask",)
 _SPLIT = ("split", "set", "subset")
 _SHOWN = 5
+
+
+def list_pictures(path: Path) -> Listing:
+    """List a folder or a table of pictures; none is opened.
+
+    Args:
+        path: Folder, or CSV file.
+
+    Returns:
+        Its pictures with labels or masks.
+
+    Raises:
+        DataError: If the layout is not known.
+    """
+    return list_table(path) if path.is_file() else list_folder(path)
 
 
 def list_table(path: Path) -> Listing:
