@@ -148,3 +148,32 @@ def test_data_of_another_kind_is_refused():
         orbitconv.fit(linear(), np.zeros((4, 1, 8, 8)))
     with pytest.raises(ValueError, match="labels as an integer for each image"):
         orbitconv.fit(linear(), (torch.zeros(4, 1, 8, 8), torch.zeros(4)))
+
+
+def test_an_epoch_is_a_line_where_no_bar_can_be_shown_unless_it_is_silenced(monkeypatch, capsys):
+    data = bright_halves()
+    orbitconv.fit(linear(), data, epochs=2, batch_size=16)
+    assert capsys.readouterr().err == ""  # quick
+    monkeypatch.setattr("orbitconv.train.epoch_lines.PATIENCE", 0)
+    fitted = orbitconv.fit(linear(), data, epochs=2, batch_size=16, test=data)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["epoch 1 of 2", "epoch 2 of 2"]
+    for line, row in zip(lines, fitted.rows, strict=True):
+        assert f"loss {row['loss']:.4f}" in line
+        assert f"test error {row['test_error_percent']:.2f} %" in line
+    orbitconv.fit(linear(), data, epochs=2, batch_size=16, progress=orbitconv.data.silent)
+    assert capsys.readouterr().err == ""
+    ended = orbitconv.fit(linear(), data, epochs=2, batch_size=16, on_epoch=lambda row: row["epoch"] == 1)
+    assert len(ended.rows) == 1  # what is called after an epoch still is
+
+
+def test_a_trained_network_is_shown_in_a_line_with_the_basis_that_it_has():
+    fitted = orbitconv.fit(linear(), bright_halves(), epochs=1, batch_size=16, classes=tuple("abcdef"))
+    assert repr(fitted) == (
+        "TrainedNetwork(Sequential, 130 weights; classification of 6 classes (a, b, c, d, ...); "
+        "images of 8x8 pixels, 1 channel; 1 epoch)"
+    )
+    assert fitted.config.network.basis == "none"
+    arguments = {"name": "small", "basis": "exact-c4-k3", "num_classes": 2, "in_channels": 1, "width": 2}
+    built = orbitconv.fit(Builder("orbitconv.models:build_model", arguments), bright_halves(), epochs=1, batch_size=16)
+    assert built.config.network.basis == "exact-c4-k3"

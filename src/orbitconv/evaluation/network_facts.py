@@ -33,6 +33,8 @@ def network_facts(network: nn.Module, basis: str) -> Row:
     if bases:
         largest = max(bases, key=lambda one: one.kernel_size)
         family = re.sub(r"-[cd]\d+(-.*)?$", "", Path(basis).stem.lower())
+        if family == "none":  # the settings do not tell
+            family = type(largest).__name__.removesuffix("Basis").lower()
         kernel, atoms, group = largest.kernel_size[0], largest.num_atoms, largest.group.name.lower()
     else:
         sides = [module.kernel_size[0] for module in network.modules() if isinstance(module, nn.Conv2d)]

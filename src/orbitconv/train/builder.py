@@ -59,6 +59,14 @@ class Builder:
         module = self.function.partition(":")[0]
         return any(module == one or module.startswith(f"{one}.") for one in packages)
 
+    @property
+    def basis(self) -> str:
+        """Name of the basis of the network: that of the conversion with its group, or the argument `basis`, or none."""
+        if self.conversion is not None and "basis" in self.conversion:
+            return f"{self.conversion['basis'].partition('-')[0]}-{self.conversion['group']}".lower()
+        named = self.arguments.get("basis") if self.conversion is None else None
+        return named if isinstance(named, str) else "none"
+
     def build(self, trusted: Collection[str] = TRUSTED) -> nn.Module:
         """Call the function.
 

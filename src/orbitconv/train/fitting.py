@@ -1,6 +1,7 @@
 """Training in one line: any network, on any images."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from orbitconv._support.progress import ProgressCallback, silent
+from orbitconv._support.progress import ProgressCallback, silent, terminal_progress
 from orbitconv.data import ImageSet, PictureFolder, folder
 from orbitconv.records.metric_lines import Row
 from orbitconv.train.builder import Builder
 from orbitconv.train.config import Network, TrainConfig
+from orbitconv.train.epoch_lines import epoch_lines
 from orbitconv.train.examples import Examples, Source
 from orbitconv.train.in_memory import train_examples
 from orbitconv.train.networks import TrainedNetwork
@@ -44,7 +46,7 @@ def fit(
     seed: int = 0,
     out: Path | str | None = None,
     resume: bool = False,
-    progress: ProgressCallback = silent,
+    progress: ProgressCallback | None = None,
     on_epoch: Callable[[Row], bool] | None = None,
 ) -> TrainedNetwork:
     """Train a network in place.
@@ -69,7 +71,8 @@ def fit(
         seed: Seed of the order of the images and of all that is drawn.
         out: Folder for lines and checkpoints; None to keep nothing.
         resume: Go on with the training in the folder.
-        progress: Called after every step.
+        progress: Called after every step. None shows a bar on the terminal after two seconds, or where standard error
+            is no terminal, a line for each epoch; `orbitconv.data.silent` shows nothing.
         on_epoch: Called with the line of every epoch; true ends the training after it.
 
     Returns:
@@ -92,19 +95,23 @@ def fit(
         batch_size = data.batch_size or batch_size
     hardware = hardware or Hardware()
     training = training or Training(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
-    ready = prepared(data, task, balance, training.label_smoothing, hardware.workers, progress)
-    ready = replace(ready, classes=ready.classes if classes is None else classes)
-    tests = dict(ready.tests)
-    if test is not None:
-        given = prepared(test, ready.task, progress=progress)
-        tests = {"test": given.tests.get("test", given.train)}
     plan = Plan(training=training, augmentation=augmentation or Augmentation(), hardware=hardware, seed=seed)
-    rows = train_examples(
-        model, ready.train, plan, tests=tests, task=ready.task, out=None if out is None else Path(out), resume=resume,
-        progress=progress, on_epoch=on_epoch,
-    )  # fmt: skip
+    with terminal_progress() if progress is None else nullcontext(progress) as report:
+        ready = prepared(data, task, balance, training.label_smoothing, hardware.workers, report)
+        ready = replace(ready, classes=ready.classes if classes is None else classes)
+        tests = dict(ready.tests)
+        if test is not None:
+            given = prepared(test, ready.task, progress=report)
+            tests = {"test": given.tests.get("test", given.train)}
+        if progress is None and report is silent:
+            on_epoch = epoch_lines(training.epochs, on_epoch)
+        rows = train_examples(
+            model, ready.train, plan, tests=tests, task=ready.task, out=None if out is None else Path(out),
+            resume=resume, progress=report, on_epoch=on_epoch,
+        )  # fmt: skip
     config = TrainConfig(
-        data="" if ready.pictures is None else str(ready.pictures.found.root), seed=seed, network=Network(model=""),
+        data="" if ready.pictures is None else str(ready.pictures.found.root), seed=seed,
+        network=Network(model="", basis="none" if builder is None else builder.basis),
         training=training, augmentation=plan.augmentation, hardware=plan.hardware, pictures=_settings(ready.pictures),
     )  # fmt: skip
     return TrainedNetwork(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from orbitconv._support.saved import read_saved, write_saved
 from orbitconv.bases import FilterBasis, TabulatedBasis, load_basis
 from orbitconv.data.scaling import Scaling
-from orbitconv.models import build_model
+from orbitconv.models import build_model, count_parameters
 from orbitconv.models.layers import BasisLike
 from orbitconv.records.metric_lines import Row
 from orbitconv.records.run_folder import CONFIG
@@ -24,10 +24,11 @@ from orbitconv.train.engine.state import Weights, weights_of
 from orbitconv.train.plausible import check_plausible
 from orbitconv.train.task import Classification, Task
 
+_NAMED = 4  # classes that are printed by name
 _LARGEST_EXAMPLE = 2**26  # numbers of the image that a network is converted with
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class TrainedNetwork:
     """The content of the file of a trained network.
 
@@ -58,6 +59,17 @@ class TrainedNetwork:
         """Class probabilities of scaled images."""
         return self.task.probabilities(self.network.eval()(images))
 
+    def __repr__(self) -> str:
+        classes = ", ".join(self.classes[:_NAMED]) + (", ..." if len(self.classes) > _NAMED else "")
+        size = "" if self.image_size is None else "{}x{} pixels, ".format(*self.image_size)
+        facts = [
+            f"{type(self.network).__name__}, {count_parameters(self.network):,} weights",
+            f"{self.task.name} of {len(self.classes)} classes ({classes})",
+            f"images of {size}{_counted(self.in_channels, 'channel')}",
+            *([_counted(len(self.rows), "epoch")] if self.rows else []),
+        ]
+        return f"TrainedNetwork({'; '.join(facts)})"
+
     def save(self, path: Path | str) -> None:
         """Write the network as one file; see `save_network`.
 
@@ -65,6 +77,10 @@ class TrainedNetwork:
             path: File to write.
         """
         save_network(self, path)
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}{'s' * (n != 1)}"
 
 
 def find_basis(name: str) -> BasisLike:
@@ -177,13 +193,9 @@ def described(config: TrainConfig, builder: Builder | None) -> TrainConfig:
         builder: What builds the network; None if the settings do.
 
     Returns:
-        The settings; for a converted network with its basis and group, for another one with none.
+        The settings, with the basis that the builder names.
     """
-    if builder is None:
-        return config
-    conversion = builder.conversion or {}
-    basis = f"{conversion['basis'].partition('-')[0]}-{conversion['group']}" if "basis" in conversion else "none"
-    return replace(config, network=replace(config.network, basis=basis.lower()))
+    return config if builder is None else replace(config, network=replace(config.network, basis=builder.basis))
 
 
 def write_trained(
