@@ -40,7 +40,7 @@ class Converted(GroupNetwork):
     ) -> None:
         super().__init__(network, outputs)
         self.group, self.report = group, report
-        self.conversion: Mapping[str, Any] | None = None
+        self.conversion = None
         self._called_with = with_images(example, lambda images: torch.empty(images.shape, device="meta"))
 
     def example(self) -> Example:
