@@ -185,3 +185,19 @@ def test_the_report_says_which_operations_keep_a_quarter_turn(plain, exact):
     with torch.no_grad():
         upright, turned = (network(one) for one in (X.double(), X.double().rot90(1, (2, 3))))
     assert (float((upright - turned).abs().max()) < 1e-12) is exact
+
+
+class FlatScores(nn.Module):
+    """A fixed head, whose scores are flattened: at other sizes they are scores of places."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.head, self.score = nn.Conv2d(1, 8, 3, 2, 1), nn.AvgPool2d(4, 1), nn.Conv2d(8, 2, 1)
+
+    def forward(self, x):
+        return self.score(self.head(torch.tanh(self.first(x)))).flatten(1)
+
+
+def test_sizes_at_which_scores_become_scores_of_places_are_not_promised():
+    report = orbitconv.convert(FlatScores(), "c4", "exact", example=X[..., :8, :8]).report
+    assert report.exact_sizes == (7,)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from orbitconv.conversion.exchange import find_losses
+from orbitconv.conversion.grid import Loss
 from orbitconv.conversion.observation import Example, FailedRunError, as_arguments, tensors_in
 from orbitconv.conversion.refusals import is_image
 from orbitconv.models.tracing import Tracer
@@ -54,10 +55,8 @@ def exact_sizes(plain: nn.Module, example: Example, *, quarter: bool = True) -> 
     sides = {x.shape[2] for x in tensors_in(as_arguments(example)) if is_image(x)}
     if len(sides) != 1:
         return (), ()
-    side = sides.pop()
-    ghost = copy.deepcopy(plain).to("meta")
-    tried = tuple(side + step for step in _AROUND if side + step > 0)
-    return tuple(one for one in tried if _keeps_turns(ghost, _on_meta(example, one), quarter=quarter)), tried
+    tried = tuple(side + step for side in sides for step in _AROUND if side + step > 0)
+    return tuple(filter(_Sizes(plain, example, quarter=quarter).keep_turns, tried)), tried
 
 
 def small_exact_size(plain: nn.Module, example: Example, *, quarter: bool = True) -> int | None:
@@ -74,16 +73,30 @@ def small_exact_size(plain: nn.Module, example: Example, *, quarter: bool = True
     sides = {x.shape[2] for x in tensors_in(as_arguments(example)) if is_image(x)}
     if len(sides) != 1:
         return None
-    side, ghost = sides.pop(), copy.deepcopy(plain).to("meta")
+    side, ghost = max(sides), _Sizes(plain, example, quarter=quarter)
     tried = sorted({side, *(one for one in _SMALL if one < side)})
-    return next((one for one in tried if _keeps_turns(ghost, _on_meta(example, one), quarter=quarter)), None)
+    return next((one for one in tried if ghost.keep_turns(one)), None)
 
 
-def _keeps_turns(ghost: nn.Module, example: Example, *, quarter: bool) -> bool:
-    try:
-        return not find_losses(ghost, example, quarter=quarter)[0]
-    except FailedRunError:
-        return False
+class _Sizes:
+    """A plain network on the meta device, for images of any size."""
+
+    def __init__(self, plain: nn.Module, example: Example, *, quarter: bool) -> None:
+        self.ghost, self.example, self.quarter = copy.deepcopy(plain).to("meta"), example, quarter
+        self.usual = self._run(None)
+
+    def keep_turns(self, side: int) -> bool:
+        """Whether squares of this side keep turns, in outputs of the same kind: a plane may not become scores."""
+        found = self._run(side)
+        return found is not None and not found[0] and (self.usual is None or found[1] == self.usual[1])
+
+    def _run(self, side: int | None) -> tuple[list[Loss], list[tuple[int, ...]]] | None:
+        """Losses, and the shapes of the outputs that are no planes; None where the network does not take the size."""
+        try:
+            losses, seen = find_losses(self.ghost, _on_meta(self.example, side), quarter=self.quarter)
+        except FailedRunError:
+            return None
+        return losses, [tuple(x.shape) for x in tensors_in(seen.output) if x.ndim != 4]
 
 
 def _on_meta(example: Any, side: int | None = None) -> Any:
