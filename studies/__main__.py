@@ -39,6 +39,7 @@ STUDIES: Mapping[str, tuple[str, str]] = {
         "Memory and speed of training on more pictures than fit into memory.",
     ),
     "conversion": ("conversion.study:ConversionStudy", "A plain network, converted from scratch and from its filters."),
+    "inheriting": ("conversion.ways:InheritingStudy", "Ways to make inherited filters worth more."),
     "mlp-to-cnn": ("mlp_to_cnn.study:MlpToCnn", "Networks that ignore, learn or know translation."),
     "learn-action": ("actions.learn_action:LearnAction", "Learn a transformation from pairs of images."),
     "explorer": ("explorer.scenes:Explorer", "The pictures that turn on the page of orbitconv explore."),
@@ -63,6 +64,7 @@ WORK: Mapping[str, tuple[str, str]] = {
     "Nuclei": ("pictures.nuclei:study_nuclei", "pictures.shown:show_nuclei"),
     "ConversionStudy": ("conversion.study:study_conversion", "conversion.shown:show"),
     "RecordStudy": ("records.study:study_record", "records.shown:show"),
+    "InheritingStudy": ("conversion.ways:study_inheriting", "conversion.ways:show"),
     "MlpToCnn": ("mlp_to_cnn.study:compare_mlp_to_cnn", "mlp_to_cnn.figures:show"),
     "LearnAction": ("actions.figures:learn_and_write", "actions.figures:show"),
 }

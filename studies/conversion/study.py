@@ -24,7 +24,7 @@ from studies.base.journal import Journal
 
 Examples = tuple[Tensor, Tensor]
 
-_EXAMPLE = 64
+EXAMPLE = 64
 """Training pictures that the projection of inherited filters is made on."""
 
 
@@ -179,7 +179,7 @@ def _pictures(config: ConversionStudy, share: float, seed: int, progress: Progre
 
 def _converted(config: ConversionStudy, plain: nn.Module, weights: Any, images: Tensor, seed: int) -> nn.Module:
     torch.manual_seed(seed)
-    return orbitconv.convert(plain, config.group, example=images[:_EXAMPLE], weights=weights)
+    return orbitconv.convert(plain, config.group, example=images[:EXAMPLE], weights=weights)
 
 
 def _learn(
@@ -187,13 +187,13 @@ def _learn(
     augmentation: Augmentation, seed: int, progress: ProgressCallback,
 ) -> list[Row]:  # fmt: skip
     """Train a network, and test it before the first epoch and after each; seconds are the processor's, in training."""
-    errors = [{name: _error(network, test) for name, test in tests.items()}]
+    errors = [{name: error_of(network, test) for name, test in tests.items()}]
     start, spent = time.process_time(), 0.0
 
     def tested(_row: object) -> bool:
         nonlocal start, spent
         spent += time.process_time() - start
-        errors.append({name: _error(network, test) for name, test in tests.items()})
+        errors.append({name: error_of(network, test) for name, test in tests.items()})
         network.train()
         start = time.process_time()
         return False
@@ -213,7 +213,8 @@ def _learn(
 
 
 @torch.no_grad()
-def _error(network: nn.Module, test: Examples) -> float:
+def error_of(network: nn.Module, test: Examples) -> float:
+    """Share of the answers that are wrong, in percent."""
     network.eval()
     wrong = sum(int((network(x).argmax(1) != y).sum()) for x, y in zip(*(t.split(250) for t in test), strict=True))
     return round(100 * wrong / len(test[1]), 3)

@@ -32,14 +32,14 @@ def _needs(name):
 @pytest.mark.parametrize("name", QUICK)
 def test_a_network_is_invariant_before_and_after_a_step_and_has_equal_twins(name):
     _needs(name)
-    from compatibility.measured import is_kept, measure_c4
+    from compatibility.measured import is_kept, measure_c4, twins_agree
 
     row = measure_c4(name)
     assert row["says_exact"]
     assert max(row["float64"], row["float64_after_step"]) <= 1e-10
     assert max(row["float32"], row["float32_after_step"]) <= 1e-4
-    assert max(row["plain"], row["export"]) <= 1e-5
-    assert not isinstance(row["fold"], float) or row["fold"] <= 1e-5
+    assert twins_agree(row)
+    assert not isinstance(row["fold"], str)
     assert is_kept(row["promise"])
     assert is_kept(row["promise_as_it_is"])
 

@@ -1,0 +1,205 @@
+"""Ways to make inherited filters worth more, on upright digits: each beside its plain twin, for as many epochs."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+import orbitconv
+from orbitconv._support.checks import check_positive
+from orbitconv._support.progress import FIGURES, ProgressCallback, silent
+from orbitconv.data import load
+from orbitconv.data.rotation import rotated_set
+from orbitconv.nn import GroupConv2d
+from orbitconv.records.command import command_of, settings_of
+from orbitconv.records.grouping import mean_and_spread
+from orbitconv.records.record import Record, Row
+from orbitconv.train import Augmentation, Training
+from studies.base.command import Shown, table
+from studies.base.journal import Journal
+from studies.base.summary import grouped, values
+from studies.conversion.study import EXAMPLE, Examples, digits_network, error_of
+
+
+@dataclass(frozen=True)
+class Way:
+    """What one way does otherwise than the first."""
+
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """Options of `orbitconv.convert`."""
+    batch_size: int | None = None
+    """Images in each step, for the plain twin too."""
+    epochs: int | None = None
+    """Epochs, for the plain twin too."""
+    opening: float = 0.0
+    """Share of the steps over which the mixing between angles opens, from none at first."""
+
+
+WAYS: Mapping[str, Way] = {
+    "inherited": Way(),
+    "from scratch": Way({"weights": None}),
+    "batches of 64": Way(batch_size=64),
+    "batches of 16": Way(batch_size=16),
+    "antialiased pools": Way({"antialias": True}),
+    "mean over the group": Way({"pool": "mean"}),
+    "mixing opened gradually": Way(opening=0.5),
+}
+MAIN = "inherited"
+"""The way that all seeds are tried with; the others have one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InheritingStudy:
+    """Convert a network that was trained on upright digits in several ways, and train all on upright digits.
+
+    A study that was stopped goes on; more seeds can follow later.
+    """
+
+    study: ClassVar[str] = "inheriting"
+    out: Path = Path("runs/inheriting")
+    """Folder of the study. It goes on from what is in it."""
+    data_dir: Path | None = None
+    """Folder with the data sets; by default ORBITCONV_DATA."""
+    overwrite: bool = False
+    """Begin anew in a folder with a study of other settings."""
+    results: Path | None = None
+    """Write the record of all that is done to this JSON file too."""
+    seeds: int = 3
+    """Networks from different seeds."""
+    ways: tuple[str, ...] = tuple(WAYS)
+    """Ways to try."""
+    group: str = "c8"
+    """Group that networks are converted to, with spectral bases."""
+    width: int = 6
+    """Channels of the first layer, half of the others."""
+    train_digits: int = 8000
+    """Upright digits to train on."""
+    test_images: int = 5000
+    """Digits to test on."""
+    training: Training = field(default_factory=lambda: Training(epochs=4, batch_size=32, learning_rate=5e-3))
+    """Training of all."""
+
+    def __post_init__(self) -> None:
+        check_positive("study inheriting", seeds=self.seeds, width=self.width)
+        self.training.check()
+        if unknown := [name for name in self.ways if name not in WAYS]:
+            raise ValueError(f"study inheriting expects ways out of {', '.join(WAYS)}, got {', '.join(unknown)}.")
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """The settings that all networks have in common: more seeds and ways can follow later."""
+        return {name: value for name, value in settings_of(self).items() if name not in {"seeds", "ways"}}
+
+
+def study_inheriting(config: InheritingStudy, progress: ProgressCallback = silent) -> Record:
+    """All ways, seed by seed."""
+    journal = Journal(config.out, config.fixed, overwrite=config.overwrite)
+    parts = {
+        f"{name}, seed {seed}": partial(_try, config, name, seed, progress)
+        for name in config.ways
+        for seed in range(config.seeds if name == MAIN else 1)
+    }
+    record = Record(
+        study="inheriting", command=command_of("python -m studies inheriting", config, "inheriting"),
+        config={**config.fixed, "seeds": config.seeds, "ways": list(config.ways)}, source=journal.source,
+    )  # fmt: skip
+    for rows in journal.collect(parts).values():
+        for row in rows:
+            record.add(family="spectral", group=config.group, kernel=5, train="digits", **row)
+    record.source = journal.source
+    return record
+
+
+def _try(config: InheritingStudy, name: str, seed: int, progress: ProgressCallback) -> list[Row]:
+    """A plain network, and its conversion in one way, trained alike."""
+    way = WAYS[name]
+    train = load("mnist", "train", data_dir=config.data_dir).take(config.train_digits, seed=seed)
+    test = load("mnist", "test", data_dir=config.data_dir).take(config.test_images, seed=0)
+    examples, turned = (train.floats(), train.labels), rotated_set(test)
+    tests = {"upright": (test.floats(), test.labels), "rotated": (turned.floats(), turned.labels)}
+    training = replace(
+        config.training, epochs=way.epochs or config.training.epochs,
+        batch_size=way.batch_size or config.training.batch_size,
+    )  # fmt: skip
+    told = partial(_tell, progress, name)
+    torch.manual_seed(seed)
+    plain = digits_network(config.width)
+    spent = _learn(plain, examples, training, seed, told)
+    errors = {"plain": ({}, _errors(plain, tests), spent)}
+    torch.manual_seed(seed)
+    options = {"weights": "inherit", **way.options}
+    network = orbitconv.convert(plain, config.group, example=examples[0][:EXAMPLE], **options)
+    if way.opening:
+        open_gradually(network, round(way.opening * training.epochs * config.train_digits / training.batch_size))
+    before = _errors(network, tests)
+    spent = _learn(network, examples, training, seed, told)
+    errors["converted"] = (before, _errors(network, tests), spent)
+    facts = {"way": name, "seed": seed, "epochs": training.epochs, "batch_size": training.batch_size}
+    return [
+        {**facts, "network": kind, "test": one, "before_percent": first.get(one), "test_error_percent": last[one],
+         "seconds": round(seconds, 1)}
+        for kind, (first, last, seconds) in errors.items() for one in tests
+    ]  # fmt: skip
+
+
+def _learn(network: nn.Module, examples: Examples, training: Training, seed: int, told: ProgressCallback) -> float:
+    """Train; returns the seconds of the processor."""
+    start = time.process_time()
+    orbitconv.fit(network, examples, training=training, augmentation=Augmentation(), seed=seed, progress=told)
+    return time.process_time() - start
+
+
+def _tell(progress: ProgressCallback, name: str, what: str, done: int, total: int) -> None:
+    progress(f"{name}{FIGURES}{what.partition(FIGURES)[2]}", done, total)
+
+
+def _errors(network: nn.Module, tests: Mapping[str, Examples]) -> dict[str, float]:
+    return {name: error_of(network, test) for name, test in tests.items()}
+
+
+class Opened(nn.Module):
+    """Coefficients whose share beside the identity grows from nothing."""
+
+    share: float = 0.0
+
+    def forward(self, coefficients: Tensor) -> Tensor:
+        """Scale what mixes angles."""
+        return torch.cat([coefficients[:, :, :1], self.share * coefficients[:, :, 1:]], 2)
+
+
+def open_gradually(network: nn.Module, steps: int) -> None:
+    """Let group convolutions mix no angles at first, and all in full after some steps of training."""
+    opened: list[Opened] = []
+    for layer in network.modules():
+        if isinstance(layer, GroupConv2d):
+            opened.append(Opened())
+            parametrize.register_parametrization(layer, "coefficients", opened[-1])
+    done = 0
+
+    def count(_module: nn.Module, _inputs: object) -> None:
+        nonlocal done
+        done += network.training
+        for one in opened:
+            one.share = min(1.0, done / steps)
+
+    network.register_forward_pre_hook(count)
+
+
+def show(_config: object, record: Record) -> Shown:
+    """Errors of each way and of its plain twin."""
+    lines = []
+    for name, rows in grouped(record.rows, "way").items():
+        kinds = grouped([row for row in rows if row["test"] == "rotated"], "network")
+        plain, own = (values(kinds[kind], "test_error_percent") for kind in ("plain", "converted"))
+        before = values(kinds["converted"], "before_percent")
+        cut = f"{sum(plain) / sum(own):.1f}"
+        lines.append((str(name), *map(mean_and_spread, (plain, before, own), (2, 2, 2)), cut))
+    header = ("way", "plain", "before training", "after", "times fewer errors")
+    return Shown([table("Digits at any angle, trained upright: error in %", lines, *header, left=("way",))])
