@@ -22,6 +22,19 @@ def conversion() -> str:
     return table(header, "lllrrrrrr", lines)
 
 
+def inheriting() -> str:
+    """Errors at any angle of each way to inherit, and of its plain twin."""
+    lines = []
+    for name, rows in grouped(read("inheriting"), "way").items():
+        kinds = grouped([row for row in rows if row["test"] == "rotated"], "network")
+        plain, own = (values(kinds[kind], "test_error_percent") for kind in ("plain", "converted"))
+        facts = (str(rows[0]["batch_size"]), str(rows[0]["epochs"]), str(len(own)))
+        before = spread(values(kinds["converted"], "before_percent"), 1)
+        lines.append((str(name), *facts, spread(plain, 2), before, spread(own, 2), f"{sum(plain) / sum(own):.1f}"))
+    header = ("way", "batch", "epochs", "seeds", "plain", "before training", "after", "times fewer errors")
+    return table(header, "lrrrrrrr", lines)
+
+
 def _range(numbers: list[int]) -> str:
     """One number, or from the least to the greatest."""
     return str(numbers[0]) if len(set(numbers)) == 1 else f"{min(numbers)} to {max(numbers)}"

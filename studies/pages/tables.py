@@ -18,7 +18,7 @@ from functools import partial
 from orbitconv._support.files import write_atomically
 from studies.base.results import RESULTS, ROOT, pack
 from studies.pages.bases import bases, demo, learned, orders, trained
-from studies.pages.conversion import conversion
+from studies.pages.conversion import conversion, inheriting
 from studies.pages.converted import converted_networks
 from studies.pages.networks import networks, rotated_mnist_short, separable, translations
 from studies.pages.pictures import eurosat, eurosat_time, nuclei, streaming
@@ -44,9 +44,8 @@ STABILITY_STUDIES = ("stability", "stability_turned", "stability_groups")
 TABLES: dict[str, Callable[[], str]] = {
     "demo": demo, "bases": bases, "trained": trained, "orders": orders, "learned": learned,
     "translations": translations, "rotated_mnist_short": rotated_mnist_short, "separable": separable, "speed": speed,
-    "eurosat": eurosat, "eurosat_time": eurosat_time, "nuclei": nuclei, "streaming": streaming,
-    "conversion": conversion,
-    "converted_networks": converted_networks,
+    "eurosat": eurosat, "eurosat_time": eurosat_time, "nuclei": nuclei, "conversion": conversion,
+    "inheriting": inheriting, "converted_networks": converted_networks,
     "systems": systems, "lattices": lattices,
     "fused_layers": fused_layers, "fused_networks": fused_networks, "fused_rates": fused_rates,
     "fused_onnx": fused_onnx, "fused_choice": fused_choice,
