@@ -17,6 +17,7 @@ from orbitconv._support.checks import check_positive
 from orbitconv._support.progress import FIGURES, ProgressCallback, silent
 from orbitconv.data import load
 from orbitconv.data.rotation import rotated_set
+from orbitconv.models import count_parameters
 from orbitconv.nn import GroupConv2d
 from orbitconv.records.command import command_of, settings_of
 from orbitconv.records.grouping import mean_and_spread
@@ -110,9 +111,13 @@ def study_inheriting(config: InheritingStudy, progress: ProgressCallback = silen
         study="inheriting", command=command_of("python -m studies inheriting", config, "inheriting"),
         config={**config.fixed, "seeds": config.seeds, "ways": list(config.ways)}, source=journal.source,
     )  # fmt: skip
+    plain = digits_network(config.width)
+    converted = orbitconv.convert(plain, config.group, example=torch.zeros(1, 1, 28, 28))
+    parameters = {"plain": count_parameters(plain), "converted": count_parameters(converted)}
     for rows in journal.collect(parts).values():
         for row in rows:
-            record.add(family="spectral", group=config.group, kernel=5, train="digits", **row)
+            facts = {"kernel": 5, "train": "digits", "parameters": parameters[str(row["network"])]}
+            record.add(family="spectral", group=config.group, **facts, **row)
     record.source = journal.source
     return record
 
