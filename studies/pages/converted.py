@@ -16,7 +16,7 @@ def converted_networks() -> str:
     for name, rows in grouped(read("convert_networks"), "network").items():
         groups = {row["group"]: row for row in rows}
         own, said = groups["c4"], " ".join(_found(row) for row in rows)
-        if "refused" in own or "promise" not in own:
+        if "refused" in own or "float64" not in own:
             lines.append((str(name), said, "", "", "", "", _reason(own.get("refused", ""))))
             continue
         before, after = own["parameters"]
@@ -48,5 +48,5 @@ def _found(row: Mapping[str, Any]) -> str:
 
 def _reason(refused: str) -> str:
     """The first sentence of a refusal, without its beginning."""
-    reason = refused.partition("convert cannot convert ")[2].partition(". ")[0]
+    reason = refused.partition("convert cannot convert ")[2].partition(". ")[0].partition(" (RuntimeError")[0]
     return reason.replace("'", "`").replace("|", "\\|").removesuffix(".")

@@ -12,9 +12,9 @@ CONVERTED = [row for row in ROWS if row["group"] == "c4" and row.get("says_exact
 
 
 def test_thirty_networks_convert_for_c4_d4_and_c8():
-    groups = {}
+    groups, measured = {}, {row["network"] for row in CONVERTED if "promise" in row}
     for row in ROWS:
-        if row.get("says_exact") and row["float32"] <= 1e-4:
+        if row["network"] in measured and row.get("says_exact") and row["float32"] <= 1e-4:
             groups.setdefault(row["network"], set()).add(row["group"])
     assert sum(found == {"c4", "d4", "c8"} for found in groups.values()) >= 30
 
@@ -24,5 +24,5 @@ def test_what_is_promised_was_measured(row):
     assert max(row["float64"], row["float64_after_step"]) <= 1e-10
     assert max(row["float32"], row["float32_after_step"]) <= 1e-4
     assert twins_agree(row)
-    assert is_kept(row["promise"])
-    assert is_kept(row["promise_as_it_is"])
+    for promise in ("promise", "promise_as_it_is"):
+        assert promise not in row or is_kept(row[promise])
