@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "src"), str(ROOT / "tests")]
 RECORD = ROOT / "results" / "convert_networks.json"
 
 
@@ -25,10 +25,11 @@ def main(names: list[str]) -> None:
     """Measure the networks that have no row yet."""
     from compatibility.measured import measure_c4, measure_group
     from compatibility.zoo import ZOO
+    from studies.base.results import read_record
 
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    rows: list[dict[str, Any]] = json.loads(RECORD.read_text())["rows"] if RECORD.exists() else []
+    rows: list[dict[str, Any]] = list(read_record(RECORD)["rows"]) if RECORD.exists() else []
     for name in (one for one in ZOO if not names or any(word in one for word in names)):
         for group in ("c4", "d4", "c8"):
             if any((row["network"], row["group"]) == (name, group) and is_complete(row) for row in rows):

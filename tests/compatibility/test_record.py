@@ -1,13 +1,11 @@
 """The record of converted networks holds what the documentation says of it. It needs no other package."""
 
-import json
-from pathlib import Path
-
 import pytest
 
 from compatibility.measured import is_kept, twins_agree
+from studies.base.results import read
 
-ROWS = json.loads((Path(__file__).parents[2] / "results" / "convert_networks.json").read_text())["rows"]
+ROWS = read("convert_networks")
 CONVERTED = [row for row in ROWS if row["group"] == "c4" and row.get("says_exact")]
 
 
