@@ -54,9 +54,9 @@ study eurosat $pictures --time-of exact-d4-k3 --equal-time 4
 study nuclei $pictures --depth 1 --window 32 --timed-side 32
 study rivals $rivals --reference exact-c4 --rates 0.01 --sweep-widths 1 --sweep-epochs 1 --rounds 2 --turns 2 --timed-pictures 2 --validation 0.3 $tiny
 study labels $rivals --shares 0.2 1 --steps 6 $tiny
-study streaming --pictures 8 --distinct 2 --side 256 --window 32 --rounds 1
+study streaming --pictures 64 --distinct 4 --side 256 --window 32 --rounds 1
 study conversion --group c4 --seeds 1 --train-digits 16 --digits-width 1 --pictures-width 1 --shares 0.01 --test-images 8 --digits.epochs 1 --digits.batch-size 8 --pictures.epochs 1
-study mlp-to-cnn --seeds 1 --train-images 200 --test-images 50 --pairs 200 --reach 3 --curve-pairs 12 200 --curve-pair-labels 60 --curve-labels 20 60 --curve-steps 4 --training.epochs 1 --training.batch-size 50
+study mlp-to-cnn --seeds 1 --train-images 200 --test-images 50 --pairs 2000 --reach 3 --curve-pairs 1000 2000 --curve-pair-labels 60 --curve-labels 20 60 --curve-steps 4 --training.epochs 1 --training.batch-size 50
 study learn-action --transform shift-x --data mnist --pairs 60 --held-out 10 --patch 5 --order 5
 study bench --quick --threads 1 --cases expansion-c8-k3-f16 --peers --out "$OUT/bench.json" --overwrite
 study bench-fused --parts layers --repeats 1 --seconds 0.001 --threads 1 --out "$OUT/bench-fused.json" --overwrite

@@ -206,7 +206,9 @@ def _resident(process: int) -> int:
 def _in_a_process(kind: str, root: Path, config: Streaming) -> dict[str, float]:
     words = [kind, str(root), str(config.window), str(config.workers)]
     command = [sys.executable, "-m", "studies.pictures.streaming", *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ChildProcessError(f"The epoch from {kind} failed: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
     return json.loads(done.stdout)
 
 
