@@ -95,7 +95,7 @@ def choose(layer: Any, planes: Float[Tensor, "b ih h w"]) -> Choice:
     known = fused.offer(layer, planes) if layer.fourier == "auto" else ""
     if not isinstance(known, str) and _fused_share(layer, planes, known, learns=learns) < 1:
         return Choice("fused", 0, _FUSED, known)
-    if storage_of(planes) != torch.float32:
+    if layer.fourier == "auto" and storage_of(planes) != torch.float32:
         return _dense("torch's own Fourier product is for float32")
     if layer.work is None:
         return _dense("the group is not cyclic, and has no Fourier product in torch")
