@@ -34,7 +34,7 @@ def test_a_full_disk_or_a_cut_leaves_the_old_pair_or_one_that_is_refused(install
     made = installed.with_name("made")
     made.write_bytes(b"new")
 
-    def full(_):
+    def full(*_):
         raise OSError("No space left on device")
 
     with monkeypatch.context() as patch:  # the bytes reach the disk before the file takes its place
