@@ -11,9 +11,9 @@ from studies.pages.markdown import table
 from studies.rivals.shown import COMPARED, TITLES, lost
 
 
-def answer() -> str:
+def answer(study: str = "rivals") -> str:
     """How far the reference is ahead of each plain network on turned pictures, on every data set."""
-    found = record("rivals")
+    found = record(study)
     rows, reference = found["rows"], found["config"]["reference"]
     family, _, group = reference.partition("-")
     lines = []
@@ -27,18 +27,19 @@ def answer() -> str:
     return table(("test error", reference, *COMPARED), "lrrrrr", lines)
 
 
-def rivals(data: str) -> str:
+def rivals(data: str, study: str = "rivals") -> str:
     """Every network on a data set."""
     header = (
         "network", "epochs", "parameters", "multiply-adds", "training", "one picture", "ONNX file", "test error",
     )  # fmt: skip
+    found = grouped(where(read(study), table="rivals", data=data), "network")
     lines = [
         (
             _name(own[0]), str(own[0]["epochs"]), f"{own[0]['parameters']:,}",
             f"{own[0]['multiply_adds'] / 1e6:.1f} M", f"{mean(own, 'seconds'):.0f} s",
             f"{own[0]['picture_ms']:.2f} ms", f"{own[0]['onnx_mb']:.2f} MB", _error(own),
         )
-        for own in grouped(where(read("rivals"), table="rivals", data=data), "network").values()
+        for own in (found[name] for name in (*COMPARED, *(one for one in found if one not in COMPARED)))
     ]  # fmt: skip
     return table(header, "lrrrrrrr", lines)
 
@@ -109,7 +110,8 @@ def published() -> str:
 
 
 TABLES = {
-    "rivals_answer": answer, "rivals_choices": choices, "published": published,
+    "rivals_answer": answer, "rivals_longer": partial(rivals, "eurosat", "rivals_longer"),
+    "rivals_choices": choices, "published": published,
     **{f"rivals_{data.replace('-', '_')}": partial(rivals, data) for data in TITLES},
     **{f"labels_{data.replace('-', '_')}": partial(labels, data) for data in ("rotated-mnist", "eurosat")},
 }  # fmt: skip
