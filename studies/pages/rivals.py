@@ -11,9 +11,9 @@ from studies.pages.markdown import table
 from studies.rivals.shown import COMPARED, TITLES, lost
 
 
-def answer(study: str = "rivals") -> str:
+def answer() -> str:
     """How far the reference is ahead of each plain network on turned pictures, on every data set."""
-    found = record(study)
+    found = record("rivals")
     rows, reference = found["rows"], found["config"]["reference"]
     family, _, group = reference.partition("-")
     lines = []
@@ -27,12 +27,12 @@ def answer(study: str = "rivals") -> str:
     return table(("test error", reference, *COMPARED), "lrrrrr", lines)
 
 
-def rivals(data: str, study: str = "rivals") -> str:
+def rivals(data: str) -> str:
     """Every network on a data set."""
     header = (
         "network", "epochs", "parameters", "multiply-adds", "training", "one picture", "ONNX file", "test error",
     )  # fmt: skip
-    found = grouped(where(read(study), table="rivals", data=data), "network")
+    found = grouped(where(read("rivals"), table="rivals", data=data), "network")
     lines = [
         (
             _name(own[0]), str(own[0]["epochs"]), f"{own[0]['parameters']:,}",
@@ -110,8 +110,7 @@ def published() -> str:
 
 
 TABLES = {
-    "rivals_answer": answer, "rivals_longer": partial(rivals, "eurosat", "rivals_longer"),
-    "rivals_choices": choices, "published": published,
+    "rivals_answer": answer, "rivals_choices": choices, "published": published,
     **{f"rivals_{data.replace('-', '_')}": partial(rivals, data) for data in TITLES},
     **{f"labels_{data.replace('-', '_')}": partial(labels, data) for data in ("rotated-mnist", "eurosat")},
 }  # fmt: skip
