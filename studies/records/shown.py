@@ -22,7 +22,7 @@ def show(_config: object, record: Record) -> Shown:
             (
                 levers, str(width), str(images), str(epochs), f"{own[0]['parameters']:,}",
                 f"{own[0]['multiply_adds'] / 1e6:.0f} M", _seconds(own),
-                *(mean_and_spread(errors(own)[test], 2) for test in tests),
+                *(mean_and_spread(errors(own).get(test, ()), 2, none="") for test in tests),
             )
             for (levers, width, images, epochs), own in grouped(
                 rows, "levers", "plain_width", "images", "epochs"
