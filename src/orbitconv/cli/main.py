@@ -9,6 +9,9 @@ from typing import NoReturn
 
 from orbitconv._support.optional import install_hint
 
+_CLOSED_PIPE = 141
+"""Exit code of a program in a pipe whose reader ends first: 128 and the number of the signal."""
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line.
@@ -41,6 +44,9 @@ def run_safely(program: str, work: Callable[[], None]) -> None:
         _stop(program, f"the command line needs {' and '.join(missing)}: {install_hint('train')}")
     try:
         work()
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        _stop_at_closed_pipe(program, error)
     except KeyboardInterrupt:
         print(f"\n{program}: stopped; nothing half-written was left behind", file=sys.stderr)  # noqa: T201
         sys.exit(130)
@@ -58,6 +64,16 @@ def run_safely(program: str, work: Callable[[], None]) -> None:
         _stop(
             program, f"the memory does not suffice: {str(error).strip().splitlines()[0]} Take fewer or smaller images."
         )
+
+
+def _stop_at_closed_pipe(program: str, error: BrokenPipeError) -> NoReturn:
+    """Exit quietly if the reader of standard output, such as head, has seen enough."""
+    try:
+        os.write(sys.stdout.fileno(), b"\n")
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush when Python ends
+        sys.exit(_CLOSED_PIPE)
+    _stop(program, str(error))
 
 
 def _stop(program: str, message: str) -> NoReturn:
