@@ -19,7 +19,7 @@ SMALLER = [
     ("max-images 200", "max-images 20"), ("tile-size 32", "tile-size 16"),
     ("window 64", "window 16"), ("window=64", "window=16"), ("epochs=1)", "epochs=1, batch_size=8)"),
     ("--training.batch-size 8 --augmentation", "--augmentation"), ("spectral-c8-k3", "spectral-c4-k3"),
-    ('"plain_width": 16', '"plain_width": 4'), ('"plain_width": 8', '"plain_width": 4'),
+    ('"plain_width": 16', '"plain_width": 4'), ('"depth": 3', '"depth": 2'),
 ]  # fmt: skip
 
 
@@ -94,6 +94,7 @@ def test_large_pictures_are_trained_in_windows_and_predicted_in_tiles(tmp_path, 
 
 def test_a_basis_is_learned_from_pictures_and_put_in_a_layer(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    masks()
-    assert run("learn_a_basis") == 2
+    classes()
+    assert run("learn_a_basis") == 3
     assert (tmp_path / "mine.safetensors").exists()
+    assert (tmp_path / "runs" / "own-basis" / "model.safetensors").exists()

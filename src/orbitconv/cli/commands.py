@@ -42,7 +42,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 
 EXAMPLES: Mapping[str, str] = {
     "demo": "orbitconv demo --seeds 3 --out runs/demo-seeds",
-    "train": "orbitconv train --data PICTURES --network.basis spectral-c8-k5 --out runs/mine",
+    "train": "orbitconv train --data PICTURES --network.basis spectral-c8-k3 --augmentation.rotation circle "
+    "--augmentation.flip --out runs/mine",
     "evaluate": "orbitconv evaluate runs/mine --data PICTURES --angles 0 45 90 --layers",
     "predict": "orbitconv predict runs/mine NEW_PICTURES --turns 8 --csv classes.csv",
     "report": "orbitconv report runs/mine runs/other --out runs/report.html",

@@ -27,7 +27,8 @@ class Network:
     """Basis of its filters: the name of one that comes with the package, the path of a .safetensors file, a family
     with a group such as exact-c4 or harmonic-d8, or none for the plain twin."""
     options: dict[str, Option] = field(default_factory=dict)
-    """Further options of the network by name, such as width 16."""
+    """Further options of the network by name, such as plain_width 16: as many parameters as a plain network of 16
+    channels. All are listed in docs/training.md."""
 
 
 @dataclass(frozen=True, kw_only=True)
