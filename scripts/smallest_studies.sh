@@ -72,8 +72,8 @@ case " $names " in "  " | *" explorer "*)
         for set in digits land nuclei; do
             case $set in
                 digits) words='--data mnist --train-images 500 --test-images 100' ;;
-                land) words="--data $OUT/land --train-images 400" ;;
-                nuclei) words="--data $data/nuclei --network.model unet --network.options depth 1 --pictures.window 32" ;;
+                land) words="--data $OUT/land --training.batch-size 16" ;;
+                nuclei) words="--data $data/nuclei --network.model unet --network.options depth 1 --pictures.window 32 --pictures.channels 1" ;;
             esac
             [ -e "$OUT/$set-$basis/model.safetensors" ] || "$PYTHON" -m orbitconv train $words --network.basis "$basis" \
                 --training.epochs 2 --out "$OUT/$set-$basis" >"$OUT/explorer.log" 2>&1
