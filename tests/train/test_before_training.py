@@ -1,6 +1,8 @@
 """`orbitconv train` on a folder: names are checked before a picture is read, and what happens is told once."""
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -36,13 +38,11 @@ def _save(name, pixels):
 
 
 @pytest.fixture
-def untrusted(place):
+def untrusted(place, monkeypatch):
     """A file whose network another package builds."""
-    data = open_folder("pictures")
-    builder = Builder("networks:build", {})
-    fit(build_model("small", None, plain_width=2, num_classes=2), data, epochs=1, batch_size=8, builder=builder).save(
-        place / "theirs.safetensors"
-    )
+    package = SimpleNamespace(build=lambda: build_model("small", None, plain_width=2, num_classes=2))
+    monkeypatch.setitem(sys.modules, "theirs", package)
+    fit(Builder("theirs:build"), open_folder("pictures"), epochs=1, batch_size=8).save(place / "theirs.safetensors")
 
 
 @pytest.mark.usefixtures("untrusted")
@@ -54,7 +54,7 @@ def untrusted(place):
         (["--network.model", "resnett"], "no network named 'resnett'"),
         (["--network.options", "widht", "3"], "has no option widht"),
         (["--network.model", "missing.safetensors"], "missing.safetensors is not there"),
-        (["--network.model", "theirs.safetensors"], "--trust networks"),
+        (["--network.model", "theirs.safetensors"], "--trust theirs"),
         (["--data", "masked", "--network.options", "dropout", "0.1"], "The network 'unet' has no option dropout"),
         (["--data", "masked", "--network.model", "resnet"], "expects unet, which labels pixels, for segmentation"),
         (["--network.model", "unet"], "another network than unet"),
