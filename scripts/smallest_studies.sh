@@ -56,6 +56,7 @@ study rivals $rivals --reference exact-c4 --rates 0.01 --sweep-widths 1 --sweep-
 study labels $rivals --shares 0.2 1 --steps 6 $tiny
 study streaming --pictures 64 --distinct 4 --side 256 --window 32 --rounds 1
 study conversion --group c4 --seeds 1 --train-digits 16 --digits-width 1 --pictures-width 1 --shares 0.01 --test-images 8 --digits.epochs 1 --digits.batch-size 8 --pictures.epochs 1
+study inheriting --ways inherited --group c4 --width 2 --train-digits 32 --test-images 16 --training.batch-size 16 $tiny
 study mlp-to-cnn --seeds 1 --train-images 200 --test-images 50 --pairs 2000 --reach 3 --curve-pairs 1000 2000 --curve-pair-labels 60 --curve-labels 20 60 --curve-steps 4 --training.epochs 1 --training.batch-size 50
 study learn-action --transform shift-x --data mnist --pairs 60 --held-out 10 --patch 5 --order 5
 study bench --quick --threads 1 --cases expansion-c8-k3-f16 --peers --out "$OUT/bench.json" --overwrite

@@ -175,11 +175,11 @@ def train_one_epoch(kind: str, root: Path, window: int, workers: int, batch_size
 @contextmanager
 def _resident_size() -> Iterator[list[int]]:
     """Bytes of this process and of those that it started, looked at every tenth of a second."""
-    sizes, done = [0], threading.Event()
+    sizes, done = list[int](), threading.Event()
     me = os.getpid()
 
     def look() -> None:
-        while not done.wait(0.1):
+        while not done.wait(0.1 if sizes else 0):
             children = {
                 int(one) for task in Path(f"/proc/{me}/task").iterdir()
                 for one in (task / "children").read_text().split()

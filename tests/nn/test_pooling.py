@@ -83,7 +83,7 @@ def test_group_pool_reduces_the_group_axis_alone(reduction):
 
 
 def test_group_pool_refuses_unknown_reductions():
-    with pytest.raises(ValueError, match="GroupPool expects reduction 'max' or 'mean', got 'sum'"):
+    with pytest.raises(ValueError, match="GroupPool expects reduction 'max', 'mean' or 'mean-max', got 'sum'"):
         GroupPool("sum")
 
 

@@ -39,10 +39,9 @@ class FilteredReLU(nn.Module):
         """Up, ReLU, down."""
         if x.ndim < 3:
             raise ValueError(f"FilteredReLU expects input of shape (..., height, width), got {tuple(x.shape)}.")
-        (tall, short), (wide, narrow) = (
-            tuple(x.new_tensor(matrix) for matrix in resampling(side)) for side in x.shape[-2:]
-        )
-        return short @ F.relu(tall @ x @ wide.mT) @ narrow.mT
+        (tall, short), (wide, narrow) = resampling(x.shape[-2]), resampling(x.shape[-1])
+        fine = F.relu(x.new_tensor(tall) @ x @ x.new_tensor(wide).mT)
+        return x.new_tensor(short) @ fine @ x.new_tensor(narrow).mT
 
     def extra_repr(self) -> str:
         """The filter, for `print`."""
@@ -116,7 +115,7 @@ def shorten_pairs(
     return (pairs * F.relu(1 - over)).flatten(1, 2)
 
 
-@functools.cache
+@torch.compiler.assume_constant_result  # which may not be a cache itself
 def resampling(side: int) -> tuple[list[list[float]], list[list[float]]]:
     """Matrices that bring an axis to twice its resolution, and back with a low-pass.
 
@@ -126,6 +125,11 @@ def resampling(side: int) -> tuple[list[list[float]], list[list[float]]]:
     Returns:
         Matrices of shape (2 side, side) and (side, 2 side), whose rows sum to one.
     """
+    return _matrices(side)
+
+
+@functools.cache
+def _matrices(side: int) -> tuple[list[list[float]], list[list[float]]]:
     fine, coarse = (np.arange(2 * side) - 0.5) / 2, np.arange(side)
     up = _samples(fine[:, None] - np.arange(-REACH, side + REACH), side, REACH)
     around = (np.arange(-2 * REACH, 2 * side + 2 * REACH) - 0.5) / 2

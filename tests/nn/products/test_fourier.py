@@ -225,6 +225,7 @@ def always_by_fourier(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let layers that choose by themselves take the Fourier product for every input."""
     monkeypatch.setattr(choice, "reason_not_measured", lambda *_: None)
     monkeypatch.setattr(choice, "expected_share", lambda *_, **__: 0.5)
+    monkeypatch.setattr(choice, "storage_of", lambda _: torch.float32)
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit")  # torch's own, where it first takes a forward-mode derivative
