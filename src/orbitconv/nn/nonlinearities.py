@@ -3,7 +3,6 @@
 import functools
 from typing import final
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -39,9 +38,9 @@ class FilteredReLU(nn.Module):
         """Up, ReLU, down."""
         if x.ndim < 3:
             raise ValueError(f"FilteredReLU expects input of shape (..., height, width), got {tuple(x.shape)}.")
-        (tall, short), (wide, narrow) = resampling(x.shape[-2]), resampling(x.shape[-1])
-        fine = F.relu(x.new_tensor(tall) @ x @ x.new_tensor(wide).mT)
-        return x.new_tensor(short) @ fine @ x.new_tensor(narrow).mT
+        known = resampling if torch.compiler.is_compiling() else _kept  # a compiled network keeps what it computes
+        (tall, short), (wide, narrow) = known(x.shape[-2]), known(x.shape[-1])
+        return short.to(x) @ F.relu(tall.to(x) @ x @ wide.to(x).mT) @ narrow.to(x).mT
 
     def extra_repr(self) -> str:
         """The filter, for `print`."""
@@ -115,49 +114,54 @@ def shorten_pairs(
     return (pairs * F.relu(1 - over)).flatten(1, 2)
 
 
-@torch.compiler.assume_constant_result  # which may not be a cache itself
-def resampling(side: int) -> tuple[list[list[float]], list[list[float]]]:
+def resampling(side: int) -> tuple[Float[Tensor, "fine side"], Float[Tensor, "side fine"]]:
     """Matrices that bring an axis to twice its resolution, and back with a low-pass.
 
     Args:
         side: Pixels of the axis.
 
     Returns:
-        Matrices of shape (2 side, side) and (side, 2 side), whose rows sum to one.
+        Matrices of shape (2 side, side) and (side, 2 side), whose rows sum to one, in float64.
     """
-    return _matrices(side)
+    fine, coarse = _steps(0, 2 * side, 0.5), _steps(0, side)
+    up = _samples(fine[:, None] - _steps(-REACH, side + REACH), side, REACH)
+    down = _samples(coarse[:, None] - _steps(-2 * REACH, 2 * side + 2 * REACH, 0.5), 2 * side, 2 * REACH)
+    return up, down
 
 
 @functools.cache
-def _matrices(side: int) -> tuple[list[list[float]], list[list[float]]]:
-    fine, coarse = (np.arange(2 * side) - 0.5) / 2, np.arange(side)
-    up = _samples(fine[:, None] - np.arange(-REACH, side + REACH), side, REACH)
-    around = (np.arange(-2 * REACH, 2 * side + 2 * REACH) - 0.5) / 2
-    down = _samples(coarse[:, None] - around, 2 * side, 2 * REACH)
-    return up.tolist(), down.tolist()
+def _kept(side: int) -> tuple[Tensor, Tensor]:
+    """The matrices, made once; training may follow inference."""
+    with torch.inference_mode(mode=False):
+        return resampling(side)
 
 
-def half_band_taps() -> Float[np.ndarray, " taps"]:
+def _steps(start: int, stop: int, shift: float = 0.0) -> Float[Tensor, " n"]:
+    """Places of pixels, or of half pixels if shifted."""
+    places = torch.arange(start, stop, dtype=torch.float64, device="cpu")
+    return (places - shift) / 2 if shift else places
+
+
+def half_band_taps() -> Float[Tensor, " taps"]:
     """The low-pass at twice the resolution, from one end to the other; sums to one.
 
     Returns:
-        As many weights as four times `REACH`.
+        As many weights as four times `REACH`, in float64.
     """
-    offsets = (np.arange(4 * REACH) - (4 * REACH - 1) / 2) / 2
-    taps = _windowed_sinc(offsets)
+    taps = _windowed_sinc((_steps(0, 4 * REACH) - (4 * REACH - 1) / 2) / 2)
     return taps / taps.sum()
 
 
-def _samples(offsets: Float[np.ndarray, "out padded"], side: int, border: int) -> Float[np.ndarray, "out side"]:
+def _samples(offsets: Float[Tensor, "out padded"], side: int, border: int) -> Float[Tensor, "out side"]:
     """Weights of pixels at these offsets; those beyond the border count for the last pixel."""
     weights = _windowed_sinc(offsets)
-    folded = weights[:, border : border + side].copy()
-    folded[:, 0] += weights[:, :border].sum(1)
-    folded[:, -1] += weights[:, border + side :].sum(1)
-    return folded / folded.sum(1, keepdims=True)
+    first, inside, last = weights.split((border, side, border), 1)
+    edges = F.pad(first.sum(1, keepdim=True), (0, side - 1)) + F.pad(last.sum(1, keepdim=True), (side - 1, 0))
+    folded = inside + edges
+    return folded / folded.sum(1, keepdim=True)
 
 
-def _windowed_sinc(offsets: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
+def _windowed_sinc(offsets: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
     """Sinc times a Kaiser window, zero from `REACH` pixels on."""
-    inside = np.clip(1 - (offsets / REACH) ** 2, 0, None)
-    return np.sinc(offsets) * np.i0(_SHARPNESS * np.sqrt(inside)) * (np.abs(offsets) < REACH)
+    inside = (1 - (offsets / REACH).square()).clamp(min=0)
+    return torch.sinc(offsets) * torch.special.i0(_SHARPNESS * inside.sqrt()) * (offsets.abs() < REACH)

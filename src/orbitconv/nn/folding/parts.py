@@ -163,7 +163,7 @@ class ResampledReLU(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("taps", torch.from_numpy(half_band_taps()))
+        self.register_buffer("taps", half_band_taps())
 
     def forward(self, x: Float[Tensor, "*lead h w"]) -> Float[Tensor, "*lead h w"]:
         """Up, ReLU, down."""
