@@ -191,8 +191,21 @@ def gradient_of_input(
     Returns:
         Gradient of the input planes.
     """
-    padding = structure.side - 1 - options.padding[0], structure.side - 1 - options.padding[1]
-    return _correlate(library, gradient, packed, structure, size, (1, options.stride, *padding, options.threads), None)
+    return _correlate(library, gradient, packed, structure, size, moved_back(options, structure.side), None)
+
+
+def moved_back(options: Options, side: int) -> tuple[int, int, int, int, int]:
+    """How the transposed correlation moves, which gives the gradient of the input.
+
+    Args:
+        options: Stride and padding of the layer.
+        side: Side of its filters.
+
+    Returns:
+        Step of the output, step of the input, padding at the top and at the left, threads.
+    """
+    top, left = options.padding
+    return 1, options.stride, side - 1 - top, side - 1 - left, options.threads
 
 
 def _correlate(

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from orbitconv.nn.products.kernel.fused import Options, fields_of, output_size, plan_of, refuse, whole
+from orbitconv.nn.products.kernel.fused import Options, fields_of, moved_back, output_size, plan_of, refuse, whole
 from orbitconv.nn.products.kernel.structure import Structure
 
 _MOST = 2_000_000
@@ -82,8 +82,7 @@ def gradient_of_input_small(
     Returns:
         Gradient of the input planes.
     """
-    top, left = (structure.side - 1 - zeros for zeros in options.padding)
-    moved = 1, options.stride, top, left, options.threads
+    moved = moved_back(options, structure.side)
     return _correlate(library, gradient, coefficients, None, structure, size, moved, is_transposed=True)
 
 
