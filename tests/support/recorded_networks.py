@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-FOLDER = Path(__file__).parent / "interop" / "recorded"
+FOLDER = Path(__file__).parents[1] / "interop" / "recorded"
 _PLAIN = (bool, int, float, str, type(None))
 
 
