@@ -2,7 +2,6 @@
 
 import csv
 import io
-import itertools
 import json
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from orbitconv.records.record import Record
 from studies.base.results import RESULTS, pack, read_record, read_variants
 from studies.base.summary import errors, grouped, kinds, layer_means, mean, means, spread, values, where
-from studies.networks.figures import errors_by_family
 from studies.pages.tables import filled, flat
 
 
@@ -57,14 +55,6 @@ def test_variants_of_a_study_share_one_record_and_read_back_as_they_were(tmp_pat
     assert len([*tmp_path.iterdir()]) == (1 if copies == 1 else 2)
 
 
-def test_a_variant_that_is_made_again_takes_the_place_of_its_rows(tmp_path):
-    for command in ("first", "second"):
-        for name in ("x", "x_small")[command == "second" :]:
-            Record(study="x", command=command, config={}, rows=[*rows()][:2]).write(tmp_path / f"{name}.json")
-        pack(tmp_path)
-    assert [one["command"] for one in read_variants(tmp_path / "x.json").values()] == ["first", "second"]
-
-
 def test_records_are_small_and_name_their_commands():
     assert sum(path.stat().st_size for path in RESULTS.iterdir()) < 1_500_000
     studies = [read_variants(path) for path in RESULTS.glob("*.json")]
@@ -97,17 +87,3 @@ def test_the_flat_file_holds_a_line_for_each_cell_with_its_number():
     assert filled("a <!-- table: t -->old<!-- end --> b", {"t": "new"}) == (
         "a <!-- table: t -->\n\nnew\n\n<!-- end --> b"
     )
-
-
-def test_a_figure_has_a_dot_for_each_seed_and_no_name_covers_another():
-    pytest.importorskip("matplotlib")
-    near = [{**row, "test_error_percent": 45 + row["test_error_percent"]} for row in rows()]
-    for some in (list(rows()), near):
-        figure = errors_by_family(some)
-        (axes,) = figure.axes
-        dots = [line for line in axes.lines if line.get_marker() == "o" and len(line.get_xdata())]
-        assert sorted(x for line in dots for x in line.get_xdata()) == sorted(r["test_error_percent"] for r in some)
-        figure.canvas.draw()
-        boxes = [tick.get_window_extent() for tick in axes.get_xticklabels()]
-        assert len(boxes) >= 2
-        assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))

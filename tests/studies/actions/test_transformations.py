@@ -1,11 +1,9 @@
 """Transformations by name, and functions of the user."""
 
-import math
-
 import pytest
 import torch
 
-from studies.actions.transformations import TRANSFORMATIONS, Transformation, find_transformation, rotate_hue
+from studies.actions.transformations import TRANSFORMATIONS, Transformation, find_transformation
 from transformations import relative
 
 
@@ -30,21 +28,6 @@ def test_transformations_without_loss_come_back_after_their_order(name, order):
         assert step == 0 or relative(x, start) > 0.1
         x = find_transformation(name)(x)
     torch.testing.assert_close(x, start, rtol=0, atol=1e-12)
-
-
-def test_a_third_of_a_turn_takes_red_to_green_and_keeps_grey():
-    red = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64).reshape(1, 3, 1, 1)
-    assert torch.allclose(rotate_hue(red, 2 * math.pi / 3).flatten(), torch.tensor([0.0, 1.0, 0.0]).double())
-    grey = torch.full((1, 3, 2, 2), 0.4, dtype=torch.float64)
-    torch.testing.assert_close(rotate_hue(grey, 1.0), grey, rtol=0, atol=1e-12)
-    with pytest.raises(ValueError, match="three channels, got 1"):
-        rotate_hue(red[:, :1])
-
-
-@pytest.fixture
-def in_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def leave(images):

@@ -11,10 +11,8 @@ import torch
 from orbitconv.bases import HarmonicBasis
 from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.nn import LiftingConv2d
-from orbitconv.records.record import versions
 from studies.__main__ import main
 from studies.base.peers import PEERS, PeerBasis, peer_bases
-from studies.bases.compare_bases import CompareBases, compare_bases
 
 C8 = Cyclic(8)
 
@@ -89,11 +87,6 @@ def test_peers_that_are_not_installed_are_noted(absent):
     assert peer_bases(C8, 3) == ([], {"escnn": "not installed", "e2cnn": "not installed"})
 
 
-def test_a_peer_that_fails_on_a_kernel_is_noted_for_that_kernel(absent, monkeypatch):
-    pretend(monkeypatch, None)
-    assert peer_bases(C8, 2)[1] == {"escnn, C8, 2x2": "no such kernel", "e2cnn": "not installed"}
-
-
 @pytest.mark.parametrize("group", [C8, Dihedral(4)], ids=str)
 def test_atoms_come_through_unchanged_and_in_order(absent, monkeypatch, capsys, group):
     atoms = HarmonicBasis(group, 5).atoms
@@ -103,11 +96,6 @@ def test_atoms_come_through_unchanged_and_in_order(absent, monkeypatch, capsys, 
     assert seconds >= 0
     assert torch.equal(basis.atoms, atoms.float().double())
     assert capsys.readouterr().out == ""
-
-
-def test_a_peer_that_turns_the_other_way_is_noted(absent, monkeypatch):
-    pretend(monkeypatch, HarmonicBasis(C8, 3).atoms[C8.inverse])
-    assert "order or turn elements in another way" in peer_bases(C8, 3)[1]["escnn, C8, 3x3"]
 
 
 def test_the_record_and_the_command_say_what_was_skipped(absent, data_dir, tmp_path, monkeypatch, capsys):
@@ -154,17 +142,3 @@ def test_their_weights_as_coefficients_give_their_output(peer, group, kernel_siz
         ours.coefficients.copy_(theirs.weights.view(1, 1, -1))
         x = torch.randn(2, 1, 15, 15)
         torch.testing.assert_close(ours(x), run(x), rtol=0, atol=1e-5)
-
-
-@real
-def test_they_stand_in_the_table_with_their_versions(peer, data_dir):
-    record = compare_bases(
-        CompareBases(kernel_sizes=(2, 3), fit_images=60, test_images=20, photographs=False, data_dir=data_dir)
-    )
-    rows = [row for row in record.rows if row["family"] == peer]
-    assert [(row["kernel"], row["num_atoms"], row["train"], row["test"]) for row in rows] == [
-        (3, 6, "none", "cifar10-test"), (3, 6, "none", "cifar10-test, whitened"),
-    ]  # fmt: skip
-    assert record.extra["skipped"][f"{peer}, C8, 2x2"] == "The basis for the steerable filter is empty!"
-    assert all(0.03 < row["error_45"] < 0.1 for row in rows)
-    assert peer in versions()

@@ -34,25 +34,11 @@ def test_a_reading_is_the_cost_of_one_call_in_blocks_that_are_long_enough(cost):
     assert calls == 1 if cost > 0.2 else 0.2 <= calls * cost < 0.3
 
 
-def test_a_device_that_works_on_its_own_is_waited_for_and_earlier_work_does_not_count():
-    clock = Clock()
-    reading, _ = timed(lambda: clock.queue(0.01), Pace(), clock.wait, clock)
-    clock.queue(100)
-    assert reading() == pytest.approx(0.01)
-
-
 def test_subjects_take_turns_and_every_second_round_runs_backwards():
     order = []
     values = interleave({name: lambda n=name: order.append(n) or 1.0 for name in "ABC"}, Pace(repeats=3), Clock())
     assert "".join(order) == "ABCCBAABC"
     assert {name: len(v) for name, v in values.items()} == {"A": 3, "B": 3, "C": 3}
-
-
-@pytest.mark.parametrize(("budget", "rounds"), [(1000.0, 10), (20.0, 6), (0.0, 3)])
-def test_rounds_that_take_too_long_are_left_out_but_three_stay(budget, rounds):
-    clock = Clock()
-    pace = Pace(repeats=10, budget_seconds=budget)
-    assert len(interleave({"A": lambda: clock.work(3) or 3.0}, pace, clock)["A"]) == rounds
 
 
 @pytest.mark.parametrize("n", range(1, 41))

@@ -9,11 +9,8 @@ import torch
 
 from orbitconv.bases import read_basis
 from orbitconv.learn import BasisTraining
-from orbitconv.nn import LiftingConv2d
-from orbitconv.records.checkpoint import read_checkpoint
 from references import smooth_images
-from studies.bases import train_basis as study
-from studies.bases.train_basis import LearnedBasisStudy, TrainBasis, study_learned_bases, train_one
+from studies.bases.train_basis import TrainBasis, train_one
 
 image = pytest.importorskip("PIL.Image")
 
@@ -73,29 +70,3 @@ def test_the_file_holds_the_best_basis_of_the_training(config, average):
     (seed,) = facts["seeds"]
     assert errors[seed] == min(errors.values()) == pytest.approx(facts["held_out_error"], rel=1e-3)
     assert torch.equal(basis.atoms[2], basis.atoms[0].rot90(1, (-2, -1))) == average
-
-
-def test_copies_lie_side_by_side_in_one_file_that_a_layer_takes(config):
-    record = train_one(replace(config, copies=2))
-    basis = read_basis(config.out / "basis.safetensors")
-    assert (basis.num_atoms, basis.metadata["seeds"]) == (18, [0, 1])
-    last = [read_checkpoint(config.out / f"seed-{n}" / "checkpoints").weights["best.atoms"] for n in (0, 1)]
-    assert torch.equal(basis.atoms, torch.cat(last, 1).double())
-    assert only(record, "over-complete")["num_atoms"] == 18
-    layer = LiftingConv2d(1, 2, str(config.out / "basis.safetensors"))
-    assert layer(torch.randn(1, 1, 9, 9)).shape == (1, 2, 8, 7, 7)
-
-
-def test_a_study_goes_on_where_it_was_stopped(data_dir, tmp_path, monkeypatch):
-    monkeypatch.setattr(study, "training_of", lambda variant: replace(SHORT, norm="l2" if variant == "l2" else "l1"))
-    config = LearnedBasisStudy(
-        data_dir=data_dir, out=tmp_path, max_images=100, test_images=50, seeds=1, copies=2, variants=("default", "l2")
-    )
-    first = study_learned_bases(config)
-    again = study_learned_bases(config)
-    assert [row | {"seconds": 0} for row in again.rows] == [row | {"seconds": 0} for row in first.rows]
-    assert first.extra == again.extra
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["default", "l2"]
-    kinds = [(row["settings"], row["family"], row["seed"]) for row in first.rows]
-    assert len(kinds) == len(set(kinds)) == 2 * (2 * 2 + 2) + 4
-    assert first.config["training"]["l2"]["norm"] == "l2"

@@ -10,7 +10,7 @@ from orbitconv._support.progress import silent
 from orbitconv.train import Training
 from studies.mlp_to_cnn import bench as mlp_bench
 from studies.mlp_to_cnn import study as mlp_to_cnn
-from studies.mlp_to_cnn.bench import Bench, build, lengthen, measure
+from studies.mlp_to_cnn.bench import Bench, build, measure
 from studies.mlp_to_cnn.curves import layout_name
 from studies.mlp_to_cnn.lessons import Lessons
 from studies.mlp_to_cnn.study import MlpToCnn, compare_mlp_to_cnn
@@ -63,15 +63,6 @@ def test_every_part_has_its_rows_and_goes_on_where_it_stopped(config, monkeypatc
         compare_mlp_to_cnn(replace(config, pairs=100))
 
 
-def test_the_record_holds_every_part_that_is_done_whatever_was_asked_last(config):
-    main = compare_mlp_to_cnn(replace(config, parts="main", seeds=2))
-    labels = compare_mlp_to_cnn(replace(config, parts="labels"))
-    assert labels.rows[: len(main.rows)] == main.rows
-    assert {row["part"] for row in labels.rows} == {"main", "labels"}
-    assert labels.extra["actions"] == main.extra["actions"]
-    assert any("circularly" in note for note in labels.extra["notes"])
-
-
 def test_a_network_learns_the_order_of_pixels_from_nothing_but_pairs(config):
     digits = small_digits(400)
     lessons = Lessons(digits, 200, 3, silent)
@@ -86,14 +77,6 @@ def test_a_network_learns_the_order_of_pixels_from_nothing_but_pairs(config):
     assert layout_name(lessons.group("permuted")) != layout_name(lessons.group("plain"))
     assert layout_name(None) is None
     assert not network.training
-
-
-def test_epochs_are_added_up_to_the_steps_that_were_asked_for():
-    training = Training(epochs=12, batch_size=100)
-    assert lengthen(training, 60_000, 1500) == training
-    assert lengthen(training, 100, 1500) == replace(training, epochs=1500)
-    assert lengthen(training, 40, 1500) == replace(training, epochs=1500, batch_size=40)
-    assert lengthen(training, 1000, 1500).epochs == 150
 
 
 def test_bad_settings_are_refused():

@@ -3,7 +3,6 @@
 import pytest
 
 from digits import small_digits
-from orbitconv.learn import BasisTraining, FineTuning
 from orbitconv.train import Training
 from orbitconv.train.datasets import LOADERS
 from studies.networks.settings import MnistStudy, RotatedMnistStudy
@@ -31,10 +30,3 @@ def study(small_data, tmp_path):
     return lambda turned=False, **options: (RotatedMnistStudy if turned else MnistStudy)(
         **{"out": tmp_path / "run", **SMALL, **options}
     )
-
-
-@pytest.fixture
-def short_training_of_bases(monkeypatch):
-    module = "studies.networks"
-    monkeypatch.setattr(f"{module}.bases.BasisTraining", lambda: BasisTraining(steps=4, batch_size=4, check_every=2))
-    monkeypatch.setattr(f"{module}.study.FineTuning", lambda: FineTuning(steps=2, batch_size=4))

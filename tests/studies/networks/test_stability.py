@@ -1,6 +1,3 @@
-import math
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -10,7 +7,7 @@ from orbitconv.groups import Cyclic, act_features, act_image
 from orbitconv.train import Training, error_percent, load_trained
 from orbitconv.train.datasets import LOADERS
 from orbitconv.train.networks import initial_network
-from studies.networks.stability import ABLATIONS, StabilityStudy, study_stability
+from studies.networks.stability import StabilityStudy, study_stability
 
 
 @pytest.fixture
@@ -65,35 +62,3 @@ def test_exact_network_is_exactly_stable_and_plain_one_is_not(config):
     }
     assert worst["exact"] < 1e-5
     assert worst["plain"] > worst["spectral"] > 1e-3
-
-
-@pytest.mark.parametrize("name", ["wide border", "disc images", "disc filters", "3x3", "anti-aliased"])
-def test_ablations_change_one_thing(config, name):
-    record = study_stability(replace(config, families=("plain",), ablations=(name,)))
-    changed = [row for row in record.rows if row["ablation"] == name]
-    assert {row["family"] for row in changed} == {ABLATIONS[name].get("families", ("spectral",))[0]}
-    assert {row["group"] for row in changed} == {"c8"}
-    assert all(math.isfinite(row["equivariance_error"]) for row in changed if row["test"] == "layer")
-    assert (config.out / "ablations" / name.replace(" ", "-") / "journal.jsonl").exists()
-
-
-def test_a_record_with_ablations_is_taken_as_done_and_more_may_follow(config, tmp_path, monkeypatch):
-    first = study_stability(replace(config, families=("plain",), ablations=("3x3",)))
-    first.write(tmp_path / "known.json")
-    monkeypatch.setattr("studies.networks.study.train_network", lambda *_: pytest.fail("done"))
-    known = replace(config, families=("plain",), out=tmp_path / "again", known=tmp_path / "known.json")
-    assert study_stability(replace(known, ablations=("3x3",))).rows == first.rows
-    third = study_stability(replace(known, out=tmp_path / "third"))  # what is known is not dropped
-    assert third.rows == first.rows
-    assert third.config["ablations"] == ("3x3",)
-    again = study_stability(replace(known, out=tmp_path / "third", known=None))
-    assert (again.rows, again.config["ablations"]) == (first.rows, ("3x3",))
-
-
-def test_what_cannot_be_changed_is_said_before_any_network_is_trained(config, monkeypatch):
-    monkeypatch.setattr("studies.networks.study.train_network", lambda *_: pytest.fail("trained"))
-    with pytest.raises(ValueError, match=r"'7 atoms' .*: SpectralBasis cannot have 7 atoms"):
-        study_stability(replace(config, ablations=("7 atoms",)))
-    with pytest.raises(ValueError, match="no folder or data set 'rotated-mnist-padded'"):
-        study_stability(replace(config, data="rotated-mnist", ablations=("wide border",)))
-    assert not config.out.exists()

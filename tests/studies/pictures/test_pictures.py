@@ -8,11 +8,10 @@ import torch
 
 import orbitconv
 from orbitconv.metrics.objects import object_f1
-from orbitconv.models import UNet, count_parameters
-from orbitconv.train import Training, read_trained
+from orbitconv.models import UNet
+from orbitconv.train import read_trained
 from studies.__main__ import main
 from studies.pictures import streaming
-from studies.pictures.eurosat import EuroSat, study_eurosat
 from studies.pictures.networks import satellite
 from studies.pictures.nuclei import EightPasses
 from studies.pictures.streaming import InMemory, Streaming, generate, train_one_epoch
@@ -64,25 +63,6 @@ def test_errors_of_satellite_pictures_are_those_of_the_networks_that_were_kept(d
     network = read_trained(data / "runs" / "eurosat" / "networks" / "exact-d4-1-epochs-seed-1", ("studies",)).network
     wrong = int((network(images).argmax(1) != labels).sum())
     assert rows[4]["test_error_percent"] == pytest.approx(100 * wrong / len(labels))
-
-
-def test_a_plain_network_of_equal_time_gets_the_epochs_that_time_allows(data, monkeypatch):
-    made = {"plain": [0.5], "exact D4": [2.0], "plain, 6 channels": [1.0]}
-    monkeypatch.setattr("studies.pictures.eurosat.seconds_of_steps", lambda *_: made)
-    training = Training(epochs=2, batch_size=8)
-    exact = ("exact-d4-k3",)
-    config = EuroSat(bases=exact, time_of=exact, equal_time=(6,), seeds=1, training=training)
-    assert [(row["network"], row["epochs"], row["step_ms"]) for row in study_eurosat(config).rows] == [
-        ("plain", 2, 500), ("exact D4", 2, 2000), ("plain, 6 channels, as long as exact D4", 4, 1000),
-    ]  # fmt: skip
-    asked = EuroSat(**{**vars(config), "validation": True, "overwrite": True})
-    assert {row["test"] for row in study_eurosat(asked).rows} == {"validation"}
-
-
-@pytest.mark.parametrize("basis", ["exact-d4-k3", "spectral-c8-k3", "spectral-d8-k3"])
-def test_networks_of_satellite_pictures_are_as_large_as_the_plain_one(basis):
-    count, plain = (count_parameters(satellite(name, 12)) for name in (basis, None))
-    assert abs(count - plain) < 0.05 * plain
 
 
 def test_scores_of_satellite_pictures_do_not_change_when_they_turn():
@@ -150,13 +130,3 @@ def test_streaming_measures_files_cache_and_memory_and_removes_its_pictures(tmp_
     assert all(row["images_per_second"] > 0 and row["resident_gigabytes"] > 0 for row in found["rows"])
     assert list((tmp_path / "here").iterdir()) == []
     assert json.loads(capsys.readouterr().out)["summary"] == found["summary"]
-
-
-def test_speed_from_files_is_the_median_of_ratios_within_rounds():
-    speeds = {"files": [80.0, 90.0, 40.0], "memory": [100.0, 90.0, 100.0]}
-    found = {kind: [{"images_per_second": one, "resident_gigabytes": one} for one in speeds[kind]] for kind in speeds}
-    record = Streaming(pictures=8, distinct=4, cached=False).record(found)
-    assert [row["pictures"] for row in record.rows] == ["files"] * 3 + ["memory"] * 3
-    files = record.extra["summary"][0]
-    assert (files["speed_over_memory"], files["resident_gigabytes"]) == (0.8, 90.0)
-    assert record.command.startswith("python -m studies streaming --pictures 8 --distinct 4 --no-cached")

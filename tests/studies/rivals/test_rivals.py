@@ -13,10 +13,8 @@ from orbitconv.train import read_trained
 from orbitconv.train.datasets import LOADERS
 from studies.__main__ import main
 from studies.rivals import measure
-from studies.rivals.data import held_out, labelled
 from studies.rivals.networks import rival
 from studies.rivals.rows import FREE, MULTIPLY_ADDS, PARAMETERS, TIME, UPRIGHT
-from studies.rivals.shown import lost
 from studies.rivals.upright import pose_angles, upright
 
 pytest.importorskip("matplotlib")
@@ -126,29 +124,3 @@ def test_a_picture_and_its_turned_copy_become_the_same_upright_one(pose):
         assert abs(float(moved) - math.pi) < 0.05
         assert float((upright(turned, pose) - upright(image, pose)).abs().max()) < 0.06
     assert float((rotate_images(image, 1.9) - image).abs().max()) > 0.5
-
-
-def test_held_out_pictures_are_a_share_of_every_class_and_not_trained_on():
-    labels = torch.arange(3).repeat_interleave(torch.tensor([20, 40, 60]))
-    images = torch.arange(120.0)[:, None, None, None]
-    left, asked = held_out((images, labels), 0.25, 0, "a study")
-    assert asked[1].bincount().tolist() == [5, 10, 15]
-    assert sorted([*left[0].flatten().tolist(), *asked[0].flatten().tolist()]) == list(range(120))
-
-
-def test_few_labels_are_among_more_of_the_same_seed_and_others_for_another_seed():
-    examples = torch.arange(200.0)[:, None, None, None], torch.arange(200) % 4
-    few, more = (set(labelled(examples, share, 1, "a study")[0].flatten().tolist()) for share in (0.1, 0.5))
-    assert few < more
-    assert len(few) == 20
-    assert few != set(labelled(examples, 0.1, 2, "a study")[0].flatten().tolist())
-
-
-def test_points_are_differences_of_equal_seeds():
-    errors = {PARAMETERS: (5.0, 7.0), "spectral C8": (2.0, 3.0)}
-    rows = [
-        {"table": "rivals", "data": "eurosat", "network": name, "family": name.split(",")[0].split(" ")[0],
-         "group": "c8" if name == "spectral C8" else "c1", "seed": seed, "test_error_percent": error}
-        for name, own in errors.items() for seed, error in enumerate(own)
-    ]  # fmt: skip
-    assert lost(rows, "eurosat", "spectral-c8") == {PARAMETERS: (3.5, pytest.approx(0.5**0.5), 2)}

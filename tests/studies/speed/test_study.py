@@ -3,24 +3,9 @@
 import json
 import shlex
 
-import pytest
-
-from studies.speed import study
-from studies.speed.study import Bench, find_peers, run_bench, slug
+from studies.speed.study import Bench, run_bench
 
 QUICK = Bench(quick=True, cases=("expansion*", "inference*", "training*-b[12]"), peers=(), threads=1)
-
-
-@pytest.fixture
-def no_escnn(monkeypatch):
-    """escnn is not installed, e2cnn is broken."""
-
-    def import_peer(library, owner):
-        if library == "escnn":
-            raise ModuleNotFoundError(f"{owner} needs the module escnn", name="escnn")
-        raise AttributeError("module numpy has no attribute product\n...")
-
-    monkeypatch.setattr(study, "import_peer", import_peer)
 
 
 def test_a_record_holds_rows_goals_curves_and_all_that_reproduces_it():
@@ -39,17 +24,3 @@ def test_a_record_holds_rows_goals_curves_and_all_that_reproduces_it():
     assert data["machine"]["threads"] == data["config"]["threads"] == 1
     assert (data["config"]["device"], data["skipped"]) == ("cpu", {})
     assert said[-1] == ("measure", len(QUICK.chosen()), len(QUICK.chosen()))
-
-
-def test_peers_that_are_not_there_are_a_note(no_escnn):
-    assert find_peers(None) == ([], {"escnn": "not installed", "e2cnn": "module numpy has no attribute product"})
-    assert find_peers(()) == ([], {})
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("Intel(R) Xeon(R) CPU @ 2.20GHz", "intel-xeon"), ("AMD EPYC", "amd-epyc"), ("NVIDIA H200", "nvidia-h200"),
-     ("Intel(R) Core(TM) i7-8650U CPU @ 1.90GHz", "intel-core-i7-8650u"), ("", "unknown")],
-)  # fmt: skip
-def test_machines_are_named_after_their_processor(name, expected):
-    assert slug(name) == expected

@@ -6,17 +6,15 @@ import pytest
 import torch
 
 import studies.__main__ as studies
-from orbitconv.bases import BilinearBasis
 from orbitconv.data import ImageSet
-from orbitconv.groups import Cyclic
 from orbitconv.models import count_multiply_adds, count_parameters
 from references import smooth_images
 from studies.base.results import RESULTS, record
 from studies.base.summary import where
 from studies.pages.systems import lattices
-from studies.systems.measure import ANGLES, equivariance_errors, times
+from studies.systems.measure import ANGLES, equivariance_errors
 from studies.systems.study import SystemsStudy, build
-from studies.systems.systems import SYSTEMS, disc_bilinear
+from studies.systems.systems import SYSTEMS
 
 EXACT = {"-": (), "90": (90,), "60": (60,)}
 
@@ -27,15 +25,6 @@ def test_every_system_is_exact_where_it_says_and_nowhere_else(system):
     errors = equivariance_errors(network, torch.rand(4, 1, 20, 20, generator=torch.manual_seed(0)))
     exact = EXACT[system.exact.partition(",")[0]]
     assert all((errors[f"error_{angle}"] < 1e-5) == (angle in exact) for angle in ANGLES)
-
-
-def test_a_disc_mask_keeps_what_is_inside_the_circle_at_every_angle():
-    basis, whole = disc_bilinear(8, 5), BilinearBasis(Cyclic(8), 5, border="grid-constant")
-    inside = torch.ones(5, 5, dtype=torch.bool)
-    inside[[0, 0, 4, 4], [0, 4, 0, 4]] = False
-    assert basis.num_atoms == 21
-    assert basis.atoms[:, :, ~inside].abs().max() == 0
-    torch.testing.assert_close(basis.atoms[..., inside], whole.atoms[:, inside.flatten()][..., inside])
 
 
 def test_a_small_run_trains_each_system_and_compares_the_lattices(tmp_path, monkeypatch, capsys):
@@ -58,20 +47,6 @@ def test_a_small_run_trains_each_system_and_compares_the_lattices(tmp_path, monk
     ]
     assert {row["lattice"] for row in found["bases"]} == {"square", "hexagonal"}
     assert "p4" in capsys.readouterr().out
-
-
-def test_every_network_is_timed():
-    networks = {system.name: build(system, 0, plain_width=2) for system in SYSTEMS[:2]}
-    rows = times(networks, torch.rand(2, 1, 12, 12), torch.tensor([1, 2]), rounds=3)
-    assert [row["network"] for row in rows] == ["plain", "p4"]
-    assert rows[0]["training_ratio"] == rows[0]["inference_ratio"] == 1
-    assert all(row["training_ms"] > 0 for row in rows)
-
-
-def test_what_cannot_be_measured_is_refused():
-    with pytest.raises(ValueError, match="rounds >= 0"):
-        SystemsStudy(rounds=-1)
-    assert studies.parse(["systems", "--seeds", "1"]).seeds == 1
 
 
 @pytest.mark.skipif(not (RESULTS / "systems.json").exists(), reason="no record yet")
