@@ -4,17 +4,19 @@
 #   sh scripts/test_versions.sh lowest            # the lowest that pyproject.toml allows
 #   sh scripts/test_versions.sh newest -x tests/nn   # further words go to pytest
 #
-# The environment is made anew in .venv-lowest or .venv-newest. The newest torch may come with several GB of CUDA.
-# With torch 2.15 on Python 3.13.0, torch itself warns on import; take Python 3.13.1 or newer there.
+# The environment is made anew in .venv-lowest or .venv-newest. The newest torch may come with several GB of CUDA; TORCH
+# can name another. On Python 3.13.0, torch 2.15 warns on import, and take Python 3.13.1 or newer there; on that Python
+# torch 2.13 warns when it compiles, which the tests expect.
 #
 #   PYTHON  interpreter to use, as in setup.sh
+#   TORCH   torch to use as the newest, such as torch==2.13.0+cpu
 set -eu
 cd "$(dirname "$0")/.."
 
 ends=${1:-}
 case $ends in
     lowest) TORCH=torch==2.13.0 packages='numpy==1.26.* scipy==1.13.*' ;;
-    newest) TORCH=torch packages='numpy scipy' ;;
+    newest) TORCH=${TORCH:-torch} packages='numpy scipy' ;;
     *) echo "usage: sh scripts/test_versions.sh lowest|newest [ARGUMENTS OF PYTEST]" >&2; exit 2 ;;
 esac
 shift
