@@ -6,10 +6,12 @@ import sys
 import pytest
 import torch
 
+import orbitconv
 from orbitconv.cli import main
 from orbitconv.groups import Cyclic
 from orbitconv.testing import assert_equivariant
 from orbitconv.train import Builder, fit, read_trained
+from small_runs import train_small, use_small_digits
 
 pytest.importorskip("safetensors")
 WORDS = ["convert", "plain_networks:TinyResNet", "--image", "1", "12", "12", "--group", "c4", "--arguments"]
@@ -46,6 +48,75 @@ def test_a_trained_plain_network_hands_its_filters_on(tmp_path):
         torch.testing.assert_close(network(images), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """The folder of a plain network that `orbitconv train` trained."""
+    with pytest.MonkeyPatch.context() as patch:
+        use_small_digits(patch)
+        return train_small(tmp_path_factory.mktemp("plain") / "run", epochs=1).path.parent
+
+
+def mean_over_quarter_turns(network, images):
+    with torch.no_grad():
+        return torch.stack([network(images.rot90(k, (2, 3))) for k in range(4)]).mean(0)
+
+
+def test_a_network_of_the_train_command_is_converted_trained_and_evaluated(plain, tmp_path, monkeypatch, capsys):
+    use_small_digits(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    before = read_trained(plain)
+    main(
+        [
+            "convert",
+            str(plain),
+            "--group",
+            "c4",
+            "--basis",
+            "exact",
+            "--inherit",
+            "--pool",
+            "mean",
+            "--out",
+            "c.safetensors",
+        ]
+    )
+    assert "Train it: orbitconv train --network.model c.safetensors --data mnist\n" in capsys.readouterr().out
+    start, images = read_trained("c.safetensors"), torch.rand(4, 1, 28, 28)
+    expected = mean_over_quarter_turns(before.network, images)
+    torch.testing.assert_close(start.network(images), expected, rtol=1e-4, atol=1e-5)
+    assert (start.classes, start.config.data) == (before.classes, "mnist")
+    assert start.config.network.basis == "exact-c4"
+    words = "train --network.model c.safetensors --data mnist --training.epochs 1 --training.batch-size 50 --out run"
+    main(words.split())
+    main("evaluate run --angles 90 --test-images 20".split())
+    trained = read_trained("run").network
+    assert not torch.equal(trained(images), start.network(images))
+    assert_equivariant(trained, images, Cyclic(4), rtol=1e-4)
+
+
+def test_a_loaded_network_is_converted_trained_and_saved_in_python(plain, tmp_path):
+    loaded, images = orbitconv.load_network(plain), torch.rand(8, 1, 28, 28)
+    network = orbitconv.convert(loaded, "c4", "exact", example=images[:1], weights="inherit", pool="mean")
+    expected = mean_over_quarter_turns(loaded.network, images)
+    torch.testing.assert_close(network.eval()(images), expected, rtol=1e-4, atol=1e-5)
+    trained = fit(network, (images, torch.arange(8) % 10), epochs=1, batch_size=4)
+    trained.save(tmp_path / "converted.safetensors")
+    again = orbitconv.load_network(tmp_path / "converted.safetensors")
+    torch.testing.assert_close(again.network(images), network(images))
+
+
+def test_what_is_equivariant_already_is_named_as_such(plain, tmp_path, capsys):
+    out = str(tmp_path / "converted.safetensors")
+    main(["convert", str(plain), "--group", "c4", "--basis", "exact", "--out", out])
+    with pytest.raises(SystemExit) as ended:
+        main(["convert", out, "--out", str(tmp_path / "twice.safetensors")])
+    assert ended.value.code == 2
+    assert f"{out} holds one that is equivariant already" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="equivariant already"):
+        orbitconv.convert(orbitconv.load_network(out), "c4", example=torch.rand(1, 1, 28, 28))
+    assert not (tmp_path / "twice.safetensors").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -53,6 +124,7 @@ def test_a_trained_plain_network_hands_its_filters_on(tmp_path):
         ([*WORDS, *SIZES, "--width", "wide"], "wide"),
         ([*WORDS, "in_channels", "3"], "fails on this one (at stem.0)"),
         (["convert", "torch.nn:Identity", "--image", "1", "8", "8"], "got one that calls none"),
+        (["convert", "torch.nn:Identity"], "--image 3 64 64"),
     ],
 )
 def test_bad_words_end_with_2_and_one_message(tmp_path, monkeypatch, capsys, words, told):

@@ -10,11 +10,10 @@ import tyro
 from orbitconv._support.files import check_replaceable
 from orbitconv.cli.terminal import Terminal
 from orbitconv.conversion import Converted
-from orbitconv.train import Builder, read_trained
+from orbitconv.train import Builder, TrainedNetwork, read_trained, save_network
 from orbitconv.train.builder import TRUSTED, converted
 from orbitconv.train.config import Network, Option, TrainConfig
-from orbitconv.train.engine.state import weights_of
-from orbitconv.train.networks import write_trained
+from orbitconv.train.networks import described
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +24,9 @@ class ConvertCommand:
     """
 
     network: tyro.conf.Positional[str]
-    """What builds the network, as module:function; or the file of a trained plain one, which names its builder."""
-    image: tuple[int, int, int]
-    """Channels, height and width of the images."""
+    """What builds the network, as module:function; or the folder or file of a trained plain one."""
+    image: tuple[int, int, int] | None = None
+    """Channels, height and width of the images; by default those that a trained network was trained on."""
     group: str = "c8"
     """Turns to be equivariant to: c4, c8, ...; d4, d8, ... with mirrors."""
     basis: str = "spectral"
@@ -61,13 +60,14 @@ class ConvertCommand:
 
         Raises:
             FileExistsError: If the file is there and may not be replaced.
-            ValueError: If the network cannot be converted, or a file does not name what builds it.
+            ValueError: If the network cannot be converted, or the size of the images is not known.
         """
         check_replaceable(self.out, overwrite=self.overwrite)
-        plain, builder = self._plain()
+        plain, builder, trained = self._plain()
+        image = self._image(trained)
         width = _width(self.width)
         conversion = {
-            "group": self.group, "basis": self.basis, "image": list(self.image), "width": width, "output": self.output,
+            "group": self.group, "basis": self.basis, "image": list(image), "width": width, "output": self.output,
             "pool": self.pool, "exact": self.exact, "antialias": self.antialias, "strict": self.strict,
         }  # fmt: skip
         if self.inherit:
@@ -77,35 +77,51 @@ class ConvertCommand:
         conversion |= {"width": network.report.width}
         conversion.pop("weights", None)  # a file brings its own
         with torch.no_grad():
-            scores = network.eval()(torch.zeros(1, *self.image))
+            scores = network.eval()(torch.zeros(1, *image))
         if not isinstance(scores, torch.Tensor):
             raise TypeError(f"convert writes networks that return one tensor, got {type(scores).__name__}.")
-        classes = tuple(map(str, range(scores.shape[1])))
-        config = TrainConfig(data="", network=Network(model="", basis="none"))
-        write_trained(
-            self.out, weights_of(network), config, self.image[0], classes, self.image[1:],
-            builder=replace(builder, conversion=conversion),
-        )  # fmt: skip
+        builder = replace(builder, conversion=conversion)
+        if trained is None:
+            trained = TrainedNetwork(
+                network=network, config=TrainConfig(data="", network=Network(model="", basis="none")),
+                classes=tuple(map(str, range(scores.shape[1]))), in_channels=image[0], image_size=image[1:],
+            )  # fmt: skip
+        config = described(trained.config, builder)
+        save_network(replace(trained, network=network, config=config, image_size=image[1:], builder=builder), self.out)
         terminal = Terminal()
         terminal.say(str(network.report))
-        module = builder.function.partition(":")[0].partition(".")[0]
-        trust = "" if module in TRUSTED else f" --trust {module}"
-        terminal.say(f"\nNetwork: {self.out}. Train it: orbitconv train --network.model {self.out} --data ...{trust}")
+        trust = (
+            "" if builder.trusted_by(TRUSTED) else f" --trust {builder.function.partition(':')[0].partition('.')[0]}"
+        )
+        data = trained.config.data or "..."
+        terminal.say(
+            f"\nNetwork: {self.out}. Train it: orbitconv train --network.model {self.out} --data {data}{trust}"
+        )
 
-    def _plain(self) -> tuple[torch.nn.Module, Builder]:
-        """The plain network and what builds it."""
-        if not self.network.endswith(".safetensors"):
+    def _plain(self) -> tuple[torch.nn.Module, Builder, TrainedNetwork | None]:
+        """The plain network, what builds it, and all that its file tells."""
+        if not (self.network.endswith(".safetensors") or Path(self.network).is_dir()):
             builder = Builder(self.network, self.arguments)
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
-                return builder.build((*TRUSTED, builder.function.partition(":")[0])), builder
+                return builder.build((*TRUSTED, builder.function.partition(":")[0])), builder, None
         trained = read_trained(self.network, self.trust)
-        if trained.builder is None:
+        if self.arguments:
+            raise ValueError(f"convert expects --arguments for module:function only; {self.network} brings its own.")
+        if trained.builder is None or trained.builder.basis != "none" or isinstance(trained.network, Converted):
             raise ValueError(
-                f"{self.network} does not name what builds its network: it is one of orbitconv's own. Train its plain "
-                "twin's equivariant form instead: orbitconv train --network.basis spectral-c8."
+                f"convert expects a plain network; {self.network} holds one that is equivariant already. Convert the "
+                "plain one that it was made of, or train a plain one: orbitconv train --network.basis none."
             )
-        return trained.network, trained.builder
+        return trained.network, trained.builder, trained
+
+    def _image(self, trained: TrainedNetwork | None) -> tuple[int, int, int]:
+        """Channels, height and width of the images."""
+        if self.image is not None:
+            return self.image
+        if trained is None or trained.image_size is None:
+            raise ValueError("convert expects the channels, height and width of the images: --image 3 64 64.")
+        return (trained.in_channels, *trained.image_size)
 
 
 def _width(words: str) -> Any:

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from dataclasses import replace as replace_fields
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -43,8 +43,23 @@ Replacement = Callable[[Any], nn.Module]
 """From a module with a forward of its own to plain layers of torch that compute the same, or nearly."""
 
 
+@runtime_checkable
+class Built(Protocol):
+    """A network with what builds it, such as `orbitconv.load_network` gives."""
+
+    @property
+    def network(self) -> nn.Module:
+        """The network."""
+        ...
+
+    @property
+    def builder(self) -> Any:
+        """What builds it, for files; None if that is not known."""
+        ...
+
+
 def convert(
-    model: nn.Module,
+    model: nn.Module | Built,
     group: Group | str,
     basis: BasisChoice = "spectral",
     *,
@@ -65,7 +80,7 @@ def convert(
     channels, and the group is pooled at the output. Which layer becomes what shows in a run on the example.
 
     Args:
-        model: A plain network of any classes; it is left as it is.
+        model: A plain network of any classes, or what `orbitconv.load_network` gives; it is left as it is.
         group: The group, or its name: "c4", "d4", "c8".
         basis: Family of filter bases, such as "spectral" or "exact"; a basis or the file of one; or a function from the
             kernel size to one. Families serve every kernel size (`orbitconv.conversion.bases`).
@@ -92,7 +107,8 @@ def convert(
             then converted in its place.
 
     Returns:
-        A module that is called as the model is, with a `report` of what became of it.
+        A module that is called as the model is, with a `report` of what became of it. Where the model came from a file,
+        its `builder` is kept, so that `orbitconv.fit` can save the converted network.
 
     Raises:
         TypeError: If the model is no module, there is no example, or the basis is of another type.
@@ -111,6 +127,9 @@ def convert(
         True
     """
     group = parse_group(group) if isinstance(group, str) else group
+    builder = None
+    if not isinstance(model, nn.Module) and isinstance(model, Built):
+        model, builder = model.network, model.builder
     _check_options(pool, weights, width)
     check_model(model)
     example = check_example(example, model)
@@ -161,6 +180,7 @@ def convert(
         loss = _hidden_loss(plain, example, operate_on, network)
     named = {"pool": pool, "exact": exact, "antialias": antialias, "strict": strict, "output": output, "width": factor}
     network.conversion = None if replace else _as_json(group, basis, example, named)
+    network.builder = builder
     if loss is not None:
         if strict and inexact is None:
             raise ValueError(_broken(loss))

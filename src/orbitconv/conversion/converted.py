@@ -34,13 +34,15 @@ class Converted(GroupNetwork):
     outputs: Outputs
     conversion: Mapping[str, Any] | None
     """What a `Builder` takes to convert again, for files; None where no file can hold it, such as a function."""
+    builder: Any
+    """What builds the plain network, where that came from a file; else None."""
 
     def __init__(
         self, network: nn.Module, outputs: Outputs, group: Group, report: ConversionReport, example: Example
     ) -> None:
         super().__init__(network, outputs)
         self.group, self.report = group, report
-        self.conversion = None
+        self.conversion = self.builder = None
         self._called_with = with_images(example, lambda images: torch.empty(images.shape, device="meta"))
 
     def example(self) -> Example:

@@ -67,7 +67,7 @@ def fit(
         training: All about the optimizer, in place of epochs, batch size and learning rate.
         hardware: What to compute on.
         builder: What builds the network, so that the result can be saved; for a network that `orbitconv.convert` made,
-            what builds the plain one.
+            what builds the plain one, which is known if that came from `orbitconv.load_network`.
         seed: Seed of the order of the images and of all that is drawn.
         out: Folder for lines and checkpoints; None to keep nothing.
         resume: Go on with the training in the folder.
@@ -89,8 +89,10 @@ def fit(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = builder.build((builder.function.partition(":")[0],))
-    elif builder is not None:
-        builder = builder.of(model)
+    else:
+        if builder is None and getattr(model, "conversion", None) is not None:
+            builder = getattr(model, "builder", None)
+        builder = None if builder is None else builder.of(model)
     if isinstance(data, DataLoader):
         batch_size = data.batch_size or batch_size
     hardware = hardware or Hardware()

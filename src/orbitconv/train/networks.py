@@ -40,7 +40,7 @@ class TrainedNetwork:
         image_size: Height and width of the images it was trained on, in pixels; None if the file does not tell.
         task: What it has learned.
         scaling: How the numbers of picture files become those it takes; None for the range of their type as 0 to 1.
-        builder: What builds it; None for the network that the settings name.
+        builder: What builds it; None where nothing in its file does, as after `fit` on a module of the user's own.
         rows: One line for each epoch, if it was trained just now.
     """
 
@@ -117,6 +117,25 @@ def build_network(config: Network, in_channels: int, num_classes: int, basis: Ba
     return build_model(config.model, basis, **{**sizes, **config.options})
 
 
+def settings_builder(config: Network, in_channels: int, num_classes: int) -> Builder | None:
+    """What builds the network that settings name, as a file can hold it.
+
+    Args:
+        config: Settings.
+        in_channels: Channels of the images.
+        num_classes: Number of classes.
+
+    Returns:
+        The builder; None if the basis came from a file, which a builder cannot hold, or settings name no network.
+    """
+    if not config.model or config.basis.endswith(".safetensors"):
+        return None
+    labels = "out_channels" if config.model == "unet" else "num_classes"
+    basis = None if config.basis == "none" else config.basis
+    arguments = {"name": config.model, "basis": basis, "in_channels": in_channels, labels: num_classes}
+    return Builder("orbitconv.models:build_model", {**arguments, **config.options})
+
+
 def initial_network(config: TrainConfig, in_channels: int, num_classes: int) -> nn.Module:
     """The network that a training begins with.
 
@@ -151,7 +170,13 @@ def check_network(config: TrainConfig, trusted: Collection[str] = ()) -> Trained
         ValueError: If there is no such network, basis or option.
     """
     if config.network.model.endswith(".safetensors"):
-        return read_trained(config.network.model, trusted)
+        start = read_trained(config.network.model, trusted)
+        if start.builder is None:
+            raise ValueError(
+                f"train cannot begin with {config.network.model}: the basis of its network came from a file, whose "
+                "name it does not hold. Train a new network with --network.basis FILE."
+            )
+        return start
     basis = find_basis(config.network.basis)
     with torch.device("meta"):
         build_network(config.network, in_channels=3, num_classes=2, basis=basis)
@@ -304,7 +329,8 @@ def read_trained(path: Path | str, trusted: Collection[str] = ()) -> TrainedNetw
         raise ValueError(f"{path} does not hold the weights of the network that it describes: {error}.") from error
     return TrainedNetwork(
         network=network.eval(), config=about.config, classes=about.classes, in_channels=about.in_channels,
-        image_size=about.image_size, task=about.task, scaling=about.scaling, builder=about.builder,
+        image_size=about.image_size, task=about.task, scaling=about.scaling,
+        builder=about.builder or settings_builder(about.config.network, about.in_channels, len(about.classes)),
     )  # fmt: skip
 
 
