@@ -1,8 +1,10 @@
 import io
 import sys
 
+import numpy as np
 import pytest
 
+import orbitconv
 from orbitconv._support import progress
 from orbitconv._support.progress import silent, terminal_progress
 
@@ -58,3 +60,35 @@ def test_no_bar_without_rich(terminal, monkeypatch):
     terminal()
     with terminal_progress() as report:
         assert report is silent
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    for i in range(8):
+        path = tmp_path / "pictures" / "ab"[i % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.fromarray(np.full((8, 8), 20 * i, np.uint8)).save(path)
+    return tmp_path / "pictures"
+
+
+@pytest.mark.parametrize(
+    ("what", "work"),
+    [
+        ("check pictures", lambda _, pictures: orbitconv.data.folder(pictures)),
+        ("evaluate", orbitconv.evaluate),
+        ("predict", orbitconv.predict),
+    ],
+)
+def test_what_may_take_long_in_python_shows_a_bar_on_a_terminal_only(terminal, monkeypatch, pictures, what, work):
+    data = orbitconv.data.folder(pictures, progress=silent)
+    plain = orbitconv.Builder("orbitconv.models:SmallCNN", {"basis": None, "width": 2, "num_classes": 2})
+    network = orbitconv.fit(plain, data, epochs=1, batch_size=4, progress=silent)
+    monkeypatch.setattr(progress, "PATIENCE", 0)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    work(network, pictures)
+    assert sys.stderr.getvalue() == ""
+    shown = terminal()
+    work(network, pictures)
+    assert what in shown.getvalue()
+    assert "100%" in shown.getvalue()

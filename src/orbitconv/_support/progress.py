@@ -4,7 +4,7 @@ import importlib.util
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
 ProgressCallback = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and the total (0 when unknown)."""
@@ -56,3 +56,15 @@ def terminal_progress() -> Iterator[ProgressCallback]:
             bar.update(tasks[name], description=what, completed=done, total=total or None)
 
         yield update
+
+
+def shown_progress(progress: ProgressCallback | None) -> AbstractContextManager[ProgressCallback]:
+    """What the functions of the library call while they work.
+
+    Args:
+        progress: The callback that the user gave; None for a bar on the terminal, as `terminal_progress` shows it.
+
+    Returns:
+        A context with the callback.
+    """
+    return terminal_progress() if progress is None else nullcontext(progress)

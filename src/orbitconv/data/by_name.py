@@ -3,14 +3,13 @@
 import os
 import shutil
 import tempfile
-from contextlib import nullcontext
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
 from orbitconv._support.cache import cache_root
 from orbitconv._support.checks import did_you_mean
-from orbitconv._support.progress import ProgressCallback, terminal_progress
+from orbitconv._support.progress import ProgressCallback, shown_progress
 from orbitconv.data.cache import install, locked
 from orbitconv.data.errors import DataError, RouteError, writing
 from orbitconv.data.image_set import ImageSet
@@ -96,11 +95,7 @@ def load_source(
         tried.append(f"cache {folder}: not there yet")
         if not download:
             raise _nowhere(source, split, root, [*tried, "download: switched off"])
-        with (
-            nullcontext(progress) if progress else terminal_progress() as report,
-            writing(root),
-            locked(root, source.name),
-        ):
+        with shown_progress(progress) as report, writing(root), locked(root, source.name):
             if not _complete(source, split, folder):  # another process may have been faster
                 tried += _fetch(source, root, report)
         if not _complete(source, split, folder):

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from orbitconv._support.checks import check_positive, check_share
-from orbitconv._support.progress import ProgressCallback, silent
+from orbitconv._support.progress import ProgressCallback, shown_progress
 from orbitconv.data.errors import DataError
 from orbitconv.data.folders.found import Found
 from orbitconv.data.folders.layout import SPLITS, Entry, Listing, Split, Task
@@ -50,7 +50,7 @@ def folder(
     max_unreadable: float = 0.01,
     check: Literal["auto", "pixels", "headers"] = "auto",
     cache: Path | str | None = None,
-    progress: ProgressCallback = silent,
+    progress: ProgressCallback | None = None,
 ) -> PictureFolder:
     """Find pictures and their labels or masks in a folder or a table.
 
@@ -83,7 +83,8 @@ def folder(
         check: Whether to read every pixel beforehand, or only headers; `"auto"` reads pixels of up to 2 GiB of files.
         cache: Folder into which all pictures are decoded, once, as large as all their pixels; None reads the files each
             time.
-        progress: Called after each file.
+        progress: Called after each file. None shows a bar on the terminal after two seconds;
+            `orbitconv.data.silent` shows nothing.
 
     Returns:
         The data sets.
@@ -103,7 +104,8 @@ def folder(
     listing = list_pictures(path)
     if size is not None and listing.task == "segmentation":
         raise ValueError("folder does not resize masks. Give a window in place of a size.")
-    entries, headers, left_out = _usable(listing, pages, max_unreadable, check, progress)
+    with shown_progress(progress) as report:
+        entries, headers, left_out = _usable(listing, pages, max_unreadable, check, report)
     entries, note = _divided(listing, entries, val_share, test_share, seed, None if record is None else Path(record))
     notes = [note] if note else []
 
@@ -135,7 +137,8 @@ def folder(
         part.window = window if split == "train" else None
     notes += _twins(items)
     if cache is not None:
-        decode_all(list(data.values()), Path(cache), progress)
+        with shown_progress(progress) as report:
+            decode_all(list(data.values()), Path(cache), report)
         notes.append(f"decoded pictures: {cache}")
     found = Found(
         root=path, task=listing.task, classes=names, pictures={split: len(part) for split, part in items.items()},

@@ -1,7 +1,7 @@
 """Test a trained network of any task on labelled images, as they are and turned."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any, get_args
@@ -11,14 +11,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from orbitconv._support.devices import Device, find_device
-from orbitconv._support.progress import ProgressCallback, silent
+from orbitconv._support.progress import ProgressCallback, shown_progress, silent
 from orbitconv.data import PictureDataset
 from orbitconv.evaluation.network_facts import layers_record
 from orbitconv.evaluation.turning import RANDOM, by_angle, middle_square, turned_figures
 from orbitconv.metrics.objects import THRESHOLDS, match_objects, object_f1
 from orbitconv.metrics.splitting import Splitting, objects_of
 from orbitconv.train.evaluation import count
-from orbitconv.train.examples import Source, as_numbers
+from orbitconv.train.examples import Batch, Source, as_numbers
 from orbitconv.train.fitting import Data, prepared
 from orbitconv.train.networks import TrainedNetwork, read_trained
 from orbitconv.train.prepared import Prepared
@@ -35,7 +35,7 @@ def evaluate(
     angles: Sequence[float] = (),
     layers: int = 0,
     device: Device = "auto",
-    progress: ProgressCallback = silent,
+    progress: ProgressCallback | None = None,
 ) -> dict[str, Any]:
     """Test a trained network.
 
@@ -46,7 +46,8 @@ def evaluate(
             their largest middle square, with zeros from outside, which count in no mask.
         layers: Number of images, the first ones, to measure the equivariance error of every layer on; 0 for none.
         device: Where to compute.
-        progress: Called with (what, done, total) after each test.
+        progress: Called with (what, done, total) after each batch. None shows a bar on the terminal after two seconds;
+            `orbitconv.data.silent` shows nothing.
 
     Returns:
         All figures of the task by name: `error_percent` first, those of each class as lists. With `angles` also
@@ -60,8 +61,9 @@ def evaluate(
         ValueError: If channels or classes are not those of the network, angles are not finite, or there is no image.
     """
     trained = network if isinstance(network, TrainedNetwork) else read_trained(network)
-    ready = prepared(data, trained.task)
-    return evaluate_prepared(trained, ready, angles=angles, layers=layers, device=device, progress=progress)
+    with shown_progress(progress) as report:
+        ready = prepared(data, trained.task, progress=report)
+        return evaluate_prepared(trained, ready, angles=angles, layers=layers, device=device, progress=report)
 
 
 def evaluate_prepared(
@@ -81,7 +83,7 @@ def evaluate_prepared(
         angles: Angles in degrees.
         layers: Images that layers are measured on.
         device: Where to compute.
-        progress: Called after each test.
+        progress: Called after each batch.
 
     Returns:
         All figures by name.
@@ -101,11 +103,10 @@ def evaluate_prepared(
     where = find_device("orbitconv evaluate", device)
     module = trained.network.to(where)
     source = data.tests.get("test", data.tests.get("validation", data.train)).to(where)
-    counts = count(module, source.batches(0, 1), trained.task)
+    counts = count(module, _counted(source, progress), trained.task)
     if counts is None:
         raise ValueError("evaluate expects one image or more, got none.")
     found: dict[str, Any] = trained.task.details(counts.cpu())
-    progress("evaluate", 1, 1)
     if angles:
         figures = turned_figures(module, source, trained.task, angles, progress)
         found["error_at"], found["changed_at"] = (
@@ -119,6 +120,15 @@ def evaluate_prepared(
         for name, values in zip(("object_f1", "object_f1_watershed"), _objects(trained, source, pictures), strict=True):
             found[name] = {f"{threshold:g}": value for threshold, value in zip(THRESHOLDS, values, strict=True)}
     return found
+
+
+def _counted(source: Source, progress: ProgressCallback) -> Iterator[Batch]:
+    """All images once, with progress after each batch."""
+    seen = 0
+    for images, labels in source.batches(0, 1):
+        yield images, labels
+        seen += len(images)
+        progress("evaluate", min(seen, len(source)), len(source))
 
 
 def few_images(source: Source, wanted: int) -> Float[Tensor, "n c s s"]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from orbitconv._support.progress import ProgressCallback, silent
+from orbitconv._support.progress import ProgressCallback, shown_progress
 from orbitconv.prediction.masks import Masks, predict_masks
 from orbitconv.prediction.predicting import Predict, Prediction, predict_pictures
 from orbitconv.train.networks import TrainedNetwork, read_trained
@@ -17,7 +17,7 @@ def predict(
     turns: int = 1,
     out: Path | str | None = None,
     resume: bool = False,
-    progress: ProgressCallback = silent,
+    progress: ProgressCallback | None = None,
     **options: Any,
 ) -> list[Prediction] | list[dict[str, Any]]:
     """Predict classes or masks of pictures.
@@ -28,7 +28,8 @@ def predict(
         turns: Number of turned copies of each picture to average over, the upright one included.
         out: Folder for masks; needed for a network that labels pixels.
         resume: Keep the masks in the folder and add the missing ones.
-        progress: Called with (what, done, total).
+        progress: Called with (what, done, total). None shows a bar on the terminal after two seconds;
+            `orbitconv.data.silent` shows nothing.
         **options: Further fields of `Predict` (classes) or `Masks` (masks).
 
     Returns:
@@ -41,8 +42,9 @@ def predict(
     """
     trained = network if isinstance(network, TrainedNetwork) else read_trained(network)
     paths = [Path(one) for one in ([pictures] if isinstance(pictures, str | Path) else pictures)]
-    if trained.task.name != "segmentation":
-        return predict_pictures(trained, paths, Predict(turns=turns, **options), progress)
-    if out is None:
-        raise ValueError("predict expects a folder for the masks of a network that labels pixels: out=.")
-    return predict_masks(trained, paths, Path(out), Masks(turns=turns, **options), resume=resume, progress=progress)
+    with shown_progress(progress) as report:
+        if trained.task.name != "segmentation":
+            return predict_pictures(trained, paths, Predict(turns=turns, **options), report)
+        if out is None:
+            raise ValueError("predict expects a folder for the masks of a network that labels pixels: out=.")
+        return predict_masks(trained, paths, Path(out), Masks(turns=turns, **options), resume=resume, progress=report)

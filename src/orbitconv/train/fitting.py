@@ -1,7 +1,6 @@
 """Training in one line: any network, on any images."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from orbitconv._support.progress import ProgressCallback, silent, terminal_progress
+from orbitconv._support.progress import ProgressCallback, shown_progress, silent
 from orbitconv.data import ImageSet, PictureFolder, folder
 from orbitconv.records.metric_lines import Row
 from orbitconv.train.builder import Builder
@@ -98,7 +97,7 @@ def fit(
     hardware = hardware or Hardware()
     training = training or Training(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
     plan = Plan(training=training, augmentation=augmentation or Augmentation(), hardware=hardware, seed=seed)
-    with terminal_progress() if progress is None else nullcontext(progress) as report:
+    with shown_progress(progress) as report:
         ready = prepared(data, task, balance, training.label_smoothing, hardware.workers, report)
         ready = replace(ready, classes=ready.classes if classes is None else classes)
         tests = dict(ready.tests)
