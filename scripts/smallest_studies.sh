@@ -62,26 +62,33 @@ study learn-action --transform shift-x --data mnist --pairs 60 --held-out 10 --p
 study bench --quick --threads 1 --cases expansion-c8-k3-f16 --peers --out "$OUT/bench.json" --overwrite
 study bench-fused --parts layers --repeats 1 --seconds 0.001 --threads 1 --out "$OUT/bench-fused.json" --overwrite
 
-# The pictures of the explorer are those of trained networks: a plain and an exact one for each of three data sets.
+# The pictures of the explorer are those of trained networks: a plain one and its converted self for each of three data sets.
 case " $names " in "  " | *" explorer "*)
     data=${ORBITCONV_DATA:?names the folder of the data sets}
     mkdir -p "$OUT/land/train" "$OUT/land/test"
     for part in train test; do
         for kind in Forest SeaLake; do ln -sfn "$data/eurosat/$part/$kind" "$OUT/land/$part/$kind"; done
     done
-    for basis in none exact-c4-k3; do
-        for set in digits land nuclei; do
-            case $set in
-                digits) words='--data mnist --train-images 500 --test-images 100' ;;
-                land) words="--data $OUT/land --training.batch-size 16" ;;
-                nuclei) words="--data $data/nuclei --network.model unet --network.options depth 1 --pictures.window 32 --pictures.channels 1" ;;
-            esac
-            [ -e "$OUT/$set-$basis/model.safetensors" ] || "$PYTHON" -m orbitconv train $words --network.basis "$basis" \
-                --training.epochs 2 --out "$OUT/$set-$basis" >"$OUT/explorer.log" 2>&1
-        done
+    for set in digits land nuclei; do
+        network='--network.options plain_width 4'
+        case $set in
+            digits) words='--data mnist --train-images 500 --test-images 100' ;;
+            land) words="--data $OUT/land --training.batch-size 16" ;;
+            nuclei)
+                words="--data $data/nuclei --pictures.window 32 --pictures.channels 1"
+                network='--network.options depth 1 plain_width 4'
+                ;;
+        esac
+        [ -e "$OUT/$set-converted/model.safetensors" ] || {
+            "$PYTHON" -m orbitconv train $words --network.basis none $network --training.epochs 2 --out "$OUT/$set-plain"
+            "$PYTHON" -m orbitconv convert "$OUT/$set-plain" --group c4 --basis exact --inherit --overwrite \
+                --out "$OUT/$set.safetensors"
+            "$PYTHON" -m orbitconv train $words --network.model "$OUT/$set.safetensors" --training.epochs 1 \
+                --out "$OUT/$set-converted"
+        } >"$OUT/explorer.log" 2>&1
     done
-    study explorer --digits "$OUT/digits-none" "$OUT/digits-exact-c4-k3" --satellite "$OUT/land-none" \
-        "$OUT/land-exact-c4-k3" --nuclei "$OUT/nuclei-none" "$OUT/nuclei-exact-c4-k3" --overwrite
+    study explorer --digits "$OUT/digits-plain" "$OUT/digits-converted" --satellite "$OUT/land-plain" \
+        "$OUT/land-converted" --nuclei "$OUT/nuclei-plain" "$OUT/nuclei-converted" --overwrite
     ;;
 esac
 [ -z "$failed" ] || { echo "failed:$failed"; exit 1; }

@@ -1,4 +1,4 @@
-"""What a plain network and one on a group say of pictures at every angle, written down for `orbitconv explore`."""
+"""What a plain network and its converted self say of pictures at every angle, written down for `orbitconv explore`."""
 
 import base64
 import json
@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 import orbitconv
 from orbitconv._support.files import check_replaceable, write_atomically
+from orbitconv.conversion import Converted
 from orbitconv.data import load
 from orbitconv.groups import rotate_images
+from orbitconv.models import count_parameters
 from orbitconv.records.grouping import Spread, by_columns
 from orbitconv.train import TrainedNetwork
 from studies.base.results import read_record
@@ -34,8 +36,8 @@ _WINDOW = 96
 class Explorer:
     """Turn three pictures in steps of 15 degrees, and keep what two trained networks make of each.
 
-    For each picture name two trainings: of a plain network, and of one on a group, such as
-    `orbitconv train --data mnist --network.basis none --out runs/digits-plain`.
+    For each picture name two trainings: of a plain network, and of what `orbitconv convert` made of it, such as those
+    in docs/explorer.md.
     """
 
     study: ClassVar[str] = "explorer"
@@ -66,7 +68,7 @@ def _digit(paths: tuple[Path, Path]) -> dict[str, Any]:
     index = int((test.labels == 4).nonzero()[0])
     return _scene(
         "a digit", networks, test.images[index].float() / 255, partial(_classes, truth=int(test.labels[index])),
-        "Both networks saw upright digits only.",
+        f"Both networks saw upright digits only. {_origin(networks)}",
         "probability of the true class",
     )  # fmt: skip
 
@@ -79,7 +81,7 @@ def _land(paths: tuple[Path, Path]) -> dict[str, Any]:
     return _scene(
         "a satellite picture", networks, images[index], partial(_classes, truth=int(labels[index])),
         "Both networks saw pictures as they are, and their mirror images. This is the first test picture of which "
-        "both are sure as it is. What a turn brings in is black.",
+        f"both are sure as it is. What a turn brings in is black. {_origin(networks)}",
         "probability of the true class",
     )  # fmt: skip
 
@@ -101,8 +103,18 @@ def _cells(paths: tuple[Path, Path]) -> dict[str, Any]:
     return _scene(
         "nuclei", networks, image, partial(_mask, truth=mask),
         "Dice of the mask that a network finds and the true one. Both networks saw windows of pictures "
-        "as they are. The middle of a larger picture is shown, so that a turn brings nothing in.", "Dice", _WINDOW,
+        f"as they are. The middle of a larger picture is shown, so that a turn brings nothing in. {_origin(networks)}",
+        "Dice", _WINDOW,
     )  # fmt: skip
+
+
+def _origin(networks: list[TrainedNetwork]) -> str:
+    """What conversion did to the weights, as a sentence."""
+    plain, other = (one.network for one in networks)
+    if not isinstance(other, Converted):
+        raise TypeError(f"study explorer expects a plain network and a converted one, got {type(other).__name__}.")
+    sizes = [count_parameters(one) for one in (plain, other)]
+    return f"Converted for {other.group.name}, the {sizes[0]:,} weights of the plain network became {sizes[1]:,}."
 
 
 def _scene(
@@ -116,7 +128,7 @@ def _scene(
         turned = _middle(rotate_images(image[None], angle).clamp(0, 1), window)
         seen = [judge(network, turned, angle=angle) | {"maps": list(maps(network, turned))} for network in networks]
         views.append({"degrees": degrees, "picture": _packed(turned[0]), "networks": seen})
-    return {"name": name, "note": note, "score": score, "networks": ["plain", "turning filters"], "views": views}
+    return {"name": name, "note": note, "score": score, "networks": ["plain", "converted"], "views": views}
 
 
 @torch.inference_mode()
@@ -149,6 +161,8 @@ def _middle(images: Float[Tensor, "b c h w"], window: int | None) -> Float[Tenso
 def maps(network: TrainedNetwork, image: Float[Tensor, "1 c h w"]) -> Iterator[dict[str, Any]]:
     """Feature maps of the deepest layer whose planes are large enough to see, the largest over the group.
 
+    Features of a converted network hold the group in their channels.
+
     Args:
         network: The network.
         image: One picture.
@@ -166,7 +180,9 @@ def maps(network: TrainedNetwork, image: Float[Tensor, "1 c h w"]) -> Iterator[d
     network(image)
     for hook in hooks:
         hook.remove()
-    planes = [one.amax(2) if one.ndim == 5 else one for one in kept if min(one.shape[-2:]) >= smallest][-1][0]
+    planes = [one for one in kept if min(one.shape[-2:]) >= smallest][-1][0]
+    if isinstance(network.network, Converted):
+        planes = planes.unflatten(0, (-1, network.network.group.order)).amax(1)
     side = min(_SIDE, *planes.shape[-2:])
     small = nn.functional.adaptive_avg_pool2d(planes[:_MAPS], side)
     for plane in small:
