@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable
 from functools import cache
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as F
@@ -20,9 +19,7 @@ from orbitconv.bases.filter_basis import FixedBasis
 from orbitconv.groups import Cyclic
 from orbitconv.nn.products.frequencies import Plan, plan_of
 from orbitconv.nn.products.gpu import product
-from orbitconv.nn.products.kernel.layer import version_of
-
-_PLANS: WeakKeyDictionary[Any, tuple[Tensor, int, Plan | None]] = WeakKeyDictionary()
+from orbitconv.nn.products.once import OncePerBasis
 
 
 def offer(layer: Any, x: Float[Tensor, "b ih h w"]) -> Plan | str:
@@ -63,7 +60,7 @@ def offer_anywhere(layer: Any, x: Float[Tensor, "b ih h w"]) -> Plan | str:
         return "it takes cyclic groups of even order"
     if not _has_triton():
         return "Triton is not installed"
-    return _plan(layer.basis, x.device) or "the basis is not steerable"
+    return _plan(layer.basis) or "the basis is not steerable"
 
 
 def multiply(
@@ -94,15 +91,12 @@ def _has_triton() -> bool:
     return importlib.util.find_spec("triton") is not None
 
 
-def _plan(basis: Any, device: torch.device) -> Plan | None:
-    """The plan of a basis on a device, made once."""
-    if not isinstance(basis, FixedBasis):
+@OncePerBasis
+@torch.inference_mode(mode=False)
+def _plan(basis: FixedBasis) -> Plan | None:
+    """The plan of a basis, on the device of its atoms."""
+    plan = plan_of(basis.atoms.detach().to("cpu", torch.float64, copy=True))
+    if plan is None:
         return None
-    atoms, known = basis.atoms, _PLANS.get(basis)
-    if known is None or known[0] is not atoms or known[1] != version_of(atoms):
-        with torch.inference_mode(mode=False):
-            plan = plan_of(atoms.detach().to("cpu", torch.float64, copy=True))
-            if plan is not None:
-                plan = Plan(*(t.to(device, torch.float32 if t.is_floating_point() else t.dtype) for t in plan))
-        known = _PLANS[basis] = atoms, version_of(atoms), plan
-    return known[2]
+    device = basis.atoms.device
+    return Plan(*(t.to(device, torch.float32 if t.is_floating_point() else t.dtype) for t in plan))

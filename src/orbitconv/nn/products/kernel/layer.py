@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as F
@@ -19,9 +18,9 @@ from orbitconv.nn.products.kernel.fused import Options
 from orbitconv.nn.products.kernel.library import is_built, library
 from orbitconv.nn.products.kernel.plain import is_plain, storage_of
 from orbitconv.nn.products.kernel.structure import Structure, structure_of
+from orbitconv.nn.products.once import OncePerBasis
 
 _DTYPES = (torch.float32, torch.bfloat16)
-_STRUCTURES: WeakKeyDictionary[Any, tuple[Tensor, int, Structure | None]] = WeakKeyDictionary()
 
 
 def offer(layer: Any, x: Float[Tensor, "b ih h w"]) -> Structure | str:
@@ -163,37 +162,14 @@ def _expected_share(
 
 
 def structure(basis: Any) -> Structure | None:
-    """The structure of a basis, found once.
-
-    Args:
-        basis: A filter basis.
-
-    Returns:
-        The structure; None if the fused product does not take the basis.
-    """
-    if not isinstance(basis, FixedBasis):
-        return None
-    atoms, known = basis.atoms, _STRUCTURES.get(basis)
-    if known is not None and known[0] is atoms and known[1] == version_of(atoms):
-        return known[2]
-    if atoms.device.type != "cpu":
-        return None
-    numbers = atoms.detach().double().contiguous().numpy().tobytes()
-    found = _structure_of(basis.group, tuple(atoms.shape), numbers)
-    _STRUCTURES[basis] = atoms, version_of(atoms), found
-    return found
+    """The structure of a basis, found once; None if the fused product does not take the basis."""
+    return _structure(basis) if isinstance(basis, FixedBasis) and basis.atoms.device.type == "cpu" else None
 
 
-def version_of(tensor: Tensor) -> int:
-    """How often a tensor was changed in place.
-
-    Args:
-        tensor: Any tensor.
-
-    Returns:
-        The number; 0 for tensors of inference mode, which do not count.
-    """
-    return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001
+@OncePerBasis
+def _structure(basis: FixedBasis) -> Structure | None:
+    numbers = basis.atoms.detach().double().contiguous().numpy().tobytes()
+    return _structure_of(basis.group, tuple(basis.atoms.shape), numbers)
 
 
 @lru_cache(maxsize=64)

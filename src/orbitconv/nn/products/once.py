@@ -1,0 +1,33 @@
+"""What is worked out from the atoms of a basis, once for each basis."""
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
+
+from torch import Tensor
+
+from orbitconv.bases.filter_basis import FixedBasis
+
+Found = TypeVar("Found")
+
+
+class OncePerBasis(Generic[Found]):
+    """A function of the atoms of a basis; its value is kept until they are replaced or edited in place.
+
+    Args:
+        work_out: The function, of a basis whose atoms are fixed.
+    """
+
+    def __init__(self, work_out: Callable[[FixedBasis], Found]) -> None:
+        self._work_out = work_out
+        self._known: WeakKeyDictionary[FixedBasis, tuple[Tensor, int, Found]] = WeakKeyDictionary()
+
+    def __call__(self, basis: Any) -> Found | None:
+        """The value; None for a basis whose atoms are not fixed."""
+        if not isinstance(basis, FixedBasis):
+            return None
+        atoms, known = basis.atoms, self._known.get(basis)
+        version = 0 if atoms.is_inference() else atoms._version  # noqa: SLF001, torch's only count of edits
+        if known is None or known[0] is not atoms or known[1] != version:
+            known = self._known[basis] = atoms, version, self._work_out(basis)
+        return known[2]
