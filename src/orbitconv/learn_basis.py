@@ -91,11 +91,6 @@ def learn_basis(
 ) -> dict[str, Any]:
     """Learn a basis and write it.
 
-    Args:
-        config: Settings.
-        progress: Progress callback.
-        skipped: Gets the pictures that were left out, and why.
-
     Returns:
         What the file says about the basis. Layers take the first `recommended_dimension` atoms unless asked otherwise,
         and `equivariance_error` is the error of those.
@@ -201,10 +196,6 @@ def grey_images(
 
     Yields:
         Grey images from 0 to 1.
-
-    Raises:
-        DataError: If there are no pictures, or none is large enough.
-        ValueError: If the kernel is too large.
     """
     skipped = Skipped() if skipped is None else skipped
     if pictures is not None:

@@ -49,9 +49,6 @@ def put_in_order(model: Any, bases: Mapping[str, FixedBasis], feed: Feed, order:
         bases: Bases of the convolutions that were group convolutions, by their name in the network.
         feed: Images to measure with.
         order: `"dense"`: none; `"fourier"`: all that can be; `"auto"`: those with which onnxruntime is faster here.
-
-    Returns:
-        The model.
     """
     steps = {} if order == "dense" else _steps_of(model, bases)
     if not steps:
@@ -219,14 +216,7 @@ def _session(model: Any) -> Any:
 
 
 def session_of(content: bytes) -> Any:
-    """A model, ready to run on the CPU.
-
-    Args:
-        content: The model.
-
-    Returns:
-        A session of onnxruntime.
-    """
+    """A model, ready to run on the CPU."""
     runtime = import_optional("onnxruntime", "export", "Export to ONNX")
     return runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
 

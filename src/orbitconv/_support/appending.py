@@ -19,9 +19,6 @@ class AppendedFile:
     def add(self, text: str) -> None:
         """Write records, so that another process that reads the file sees them.
 
-        Args:
-            text: Whole records, each with what ends it.
-
         Raises:
             OSError: If the file cannot be written, or the disk is full; the file is then as it was before.
         """
@@ -45,9 +42,6 @@ def whole_lines(path: Path) -> list[str]:
 
     Args:
         path: The file; one that is not there has none.
-
-    Returns:
-        Lines, each with its end.
     """
     if not path.exists():
         return []

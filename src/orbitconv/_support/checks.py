@@ -17,10 +17,6 @@ def check_positive(owner: str, **values: int) -> None:
     Args:
         owner: Who refuses, as the user knows it (`"GroupConv2d"`).
         **values: Named values to check.
-
-    Raises:
-        TypeError: If a value is not an integer.
-        ValueError: If a value is below one.
     """
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int | np.integer):
@@ -30,16 +26,7 @@ def check_positive(owner: str, **values: int) -> None:
 
 
 def check_seed(owner: str, seed: int) -> None:
-    """Refuse seeds outside the range of torch's generators.
-
-    Args:
-        owner: Who refuses.
-        seed: The seed.
-
-    Raises:
-        TypeError: If it is not an integer.
-        ValueError: If it is below 0 or above 2^63 - 1.
-    """
+    """Refuse seeds outside the range of torch's generators."""
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
         raise TypeError(f"{owner} expects seed to be an integer, got {seed!r} ({type(seed).__name__}).")
     if not 0 <= seed < 2**63:
@@ -52,9 +39,6 @@ def check_sizes(owner: str, kernel_sizes: Sequence[int]) -> None:
     Args:
         owner: Who refuses.
         kernel_sizes: Sides of kernels, in pixels.
-
-    Raises:
-        ValueError: If there is none.
     """
     if not kernel_sizes:
         raise ValueError(f"{owner} expects one kernel size or more, got none.")
@@ -62,34 +46,14 @@ def check_sizes(owner: str, kernel_sizes: Sequence[int]) -> None:
 
 
 def check_network(owner: str, network: Any) -> None:
-    """Refuse what is no network, and say where it is in what `fit` returns.
-
-    Args:
-        owner: Who asks.
-        network: What was given.
-
-    Raises:
-        TypeError: If it is no module.
-    """
+    """Refuse what is no network, and say where it is in what `fit` returns."""
     if not isinstance(network, nn.Module):
         hint = " Pass its .network." if isinstance(getattr(network, "network", None), nn.Module) else ""
         raise TypeError(f"{owner} expects a network (torch.nn.Module), got {type(network).__name__}.{hint}")
 
 
 def as_pair(owner: str, name: str, value: Size2) -> tuple[int, int]:
-    """Return `value` as (height, width), each one or more.
-
-    Args:
-        owner: Who refuses.
-        name: Name of the argument.
-        value: One integer for both sides, or a pair.
-
-    Returns:
-        The pair (height, width).
-
-    Raises:
-        ValueError: If there are not exactly two values, or one is below one.
-    """
+    """Return `value` as (height, width), each one or more."""
     pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
     if len(pair) != 2:
         raise ValueError(f"{owner} expects {name} as one integer or a pair (height, width), got {value!r}.")
@@ -98,16 +62,7 @@ def as_pair(owner: str, name: str, value: Size2) -> tuple[int, int]:
 
 
 def check_share(owner: str, **values: float) -> None:
-    """Refuse shares and probabilities that are not numbers between 0 and 1.
-
-    Args:
-        owner: Who refuses.
-        **values: Named values to check.
-
-    Raises:
-        TypeError: If a value is not a number.
-        ValueError: If a value is below 0 or above 1, or NaN.
-    """
+    """Refuse shares and probabilities that are not numbers between 0 and 1."""
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int | float | np.number):
             raise TypeError(f"{owner} expects {name} to be a number, got {value!r} ({type(value).__name__}).")

@@ -13,12 +13,6 @@ def find_device(owner: str, device: Device) -> torch.device:
     Args:
         owner: Who asks, for error messages.
         device: `"auto"` takes a GPU where there is one.
-
-    Returns:
-        The device.
-
-    Raises:
-        ValueError: If the word is none of these, or there is no such device.
     """
     if device not in {"auto", "cpu", "cuda"}:
         raise ValueError(f"{owner} expects the device auto, cpu or cuda, got {device!r}.")

@@ -10,14 +10,7 @@ _TOO_LARGE = ("can't allocate memory", "Storage size calculation overflowed")
 
 
 def is_lack_of_memory(error: RuntimeError) -> bool:
-    """Whether an error of torch means out of memory.
-
-    Args:
-        error: The error.
-
-    Returns:
-        True or false.
-    """
+    """Whether an error of torch means out of memory."""
     told = str(error)
     return isinstance(error, torch.OutOfMemoryError) or any(words in told for words in _TOO_LARGE)
 
@@ -29,13 +22,6 @@ def explained_memory(what: str, advice: str) -> Iterator[None]:
     Args:
         what: What it does not suffice for.
         advice: What to lower.
-
-    Yields:
-        Nothing.
-
-    Raises:
-        MemoryError: If the device or the machine has too little memory.
-        RuntimeError: Any other error of torch, as it is.
     """
     try:
         yield
@@ -48,15 +34,7 @@ def explained_memory(what: str, advice: str) -> Iterator[None]:
 
 @contextmanager
 def explained_compiler() -> Iterator[None]:
-    """Turn errors of torch.compile into one that says how to do without.
-
-    Yields:
-        Nothing.
-
-    Raises:
-        RuntimeError: Any other error of torch, as it is.
-        ValueError: If the network could not be compiled.
-    """
+    """Turn errors of torch.compile into one that says how to do without."""
     try:
         yield
     except RuntimeError as error:

@@ -21,9 +21,6 @@ def check_writable(path: Path | None, option: str) -> None:
     Args:
         path: File to be written later; its folder need not be there, and is not made. None if none shall be.
         option: What the user named it with, such as `"--out"`.
-
-    Raises:
-        OSError: If it is a folder, or its folder cannot be made or written.
     """
     if path is None:
         return
@@ -67,9 +64,6 @@ def check_replaceable(path: Path, *, overwrite: bool) -> None:
     Args:
         path: File to be written, named with `--out`.
         overwrite: Whether the user asked with `--overwrite`.
-
-    Raises:
-        FileExistsError: If it is there and may not be replaced.
     """
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists already. Choose another --out, or replace it with --overwrite.")
@@ -101,14 +95,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def temporary_beside(path: Path) -> Path:
-    """A temporary name beside a file or folder, for its content until it is complete.
-
-    Args:
-        path: The file or folder.
-
-    Returns:
-        A hidden name that nothing has.
-    """
+    """A temporary name beside a file or folder, for its content until it is complete."""
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
 
 
@@ -117,9 +104,6 @@ def remove_abandoned(path: Path) -> None:
 
     What a process is still writing is locked, and stays; so does what is younger than a minute, as its lock may be
     about to be taken.
-
-    Args:
-        path: The file or folder.
     """
     for left in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}.tmp"):
         with contextlib.suppress(OSError):

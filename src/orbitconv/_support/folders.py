@@ -16,17 +16,7 @@ _OLD = ".old"
 
 
 def to_json(value: Any) -> str:
-    """JSON for people: indented, one flat row a line, no NaN.
-
-    Args:
-        value: Dictionaries, lists, numbers, strings.
-
-    Returns:
-        The text, with a newline at its end.
-
-    Raises:
-        ValueError: If a number is NaN or infinite.
-    """
+    """JSON for people: indented, one flat row a line, no NaN."""
     if not isinstance(value, dict) or "rows" not in value:
         return json.dumps(value, indent=2, allow_nan=False) + "\n"
     head = json.dumps({k: v for k, v in value.items() if k != "rows"}, indent=2, allow_nan=False)
@@ -40,10 +30,6 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
     Args:
         folder: Folder that shall hold the result.
         overwrite: Whether the user asked to replace it.
-
-    Raises:
-        FileExistsError: If the folder is not empty and may not be replaced.
-        NotADirectoryError: If the path is a file.
     """
     recover(folder)
     if folder.exists() and not folder.is_dir():
@@ -59,9 +45,6 @@ def recover(folder: Path) -> None:
     """Finish the replacement of a folder whose process was killed on the way.
 
     The new result was whole before the old one made room for it, so the new one takes the name.
-
-    Args:
-        folder: Folder that holds, or shall hold, a result.
     """
     if not folder.parent.is_dir():
         return
@@ -96,17 +79,6 @@ def whole_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
     An error or Ctrl-C on the way leaves what was there before, and nothing else. A process that is killed while an old
     folder makes room for the new one leaves both under other names; `recover` puts the new one in place.
-
-    Args:
-        folder: Folder that shall hold the result.
-        overwrite: Replace a result that is there.
-
-    Yields:
-        The folder to write into.
-
-    Raises:
-        FileExistsError: If there is a result and `overwrite` is false.
-        OSError: If the folder cannot be written.
     """
     check_free(folder, overwrite=overwrite)
     made_parent = not folder.parent.exists()

@@ -11,12 +11,6 @@ def parse_json(text: str | bytes) -> Any:
 
     Args:
         text: The text, or its UTF-8 bytes.
-
-    Returns:
-        What it says.
-
-    Raises:
-        ValueError: If it is not JSON, holds NaN or infinity, which JSON does not have, or is nested too deeply.
     """
     try:
         return json.loads(text, parse_constant=_refuse)
@@ -26,12 +20,6 @@ def parse_json(text: str | bytes) -> Any:
 
 def read_json(path: Path) -> Any:
     """Parse a JSON file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        What it says.
 
     Raises:
         OSError: If it cannot be read.
@@ -45,14 +33,7 @@ def _refuse(word: str) -> NoReturn:
 
 
 def without_nan(value: Any) -> Any:
-    """Figures as JSON can hold them: None in place of NaN and infinity.
-
-    Args:
-        value: Numbers, strings, lists and dictionaries.
-
-    Returns:
-        The same, with tuples as lists.
-    """
+    """Figures as JSON can hold them: None in place of NaN and infinity."""
     if isinstance(value, dict):
         return {name: without_nan(one) for name, one in value.items()}
     if isinstance(value, list | tuple):

@@ -38,14 +38,7 @@ def lock(path: Path, *, wait: bool, shared: bool = False) -> Iterator[bool]:
 
 @contextmanager
 def held(descriptor: int) -> Iterator[None]:
-    """Hold the lock of an open file or folder, as a sign that its process is alive.
-
-    Args:
-        descriptor: Number of the open file.
-
-    Yields:
-        Nothing.
-    """
+    """Hold the lock of an open file or folder, as a sign that its process is alive."""
     with suppress(ModuleNotFoundError, OSError):  # no locks here
         import fcntl
 
@@ -54,14 +47,7 @@ def held(descriptor: int) -> Iterator[None]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process holds the lock of a file or folder.
-
-    Args:
-        path: The file or folder.
-
-    Returns:
-        False where there are no locks.
-    """
+    """Whether a process holds the lock of a file or folder."""
     try:
         import fcntl
     except ModuleNotFoundError:
@@ -80,18 +66,7 @@ def is_held(path: Path) -> bool:
 
 @contextmanager
 def exclusive(path: Path, folder: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a folder within the context.
-
-    Args:
-        path: File of the lock, as of `lock`.
-        folder: The folder, for the error.
-
-    Yields:
-        Nothing.
-
-    Raises:
-        BlockingIOError: If another process is at work in the folder.
-    """
+    """Hold an exclusive lock on a folder within the context."""
     with lock(path, wait=False) as held:
         if not held:
             raise BlockingIOError(

@@ -5,27 +5,12 @@ from types import ModuleType
 
 
 def install_hint(extra: str) -> str:
-    """The command that installs the libraries of an extra.
-
-    Args:
-        extra: Extra of orbitconv.
-
-    Returns:
-        Words without a full stop.
-    """
+    """The command that installs the libraries of an extra."""
     return f"run pip install -e '.[{extra}]' in a checkout of orbitconv"
 
 
 def import_optional(module: str, extra: str, owner: str) -> ModuleType:
     """Import a module that may not be installed.
-
-    Args:
-        module: Name of the module.
-        extra: Extra of orbitconv that brings it.
-        owner: Who needs it, as the user knows it.
-
-    Returns:
-        The module.
 
     Raises:
         ModuleNotFoundError: If it is not installed; says which extra brings it.

@@ -22,14 +22,7 @@ def no_autocast() -> Iterator[None]:
 
 
 def without_autocast(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a function so that autocast does not change its results.
-
-    Args:
-        function: The function.
-
-    Returns:
-        The same function, run without autocast.
-    """
+    """Decorate a function so that autocast does not change its results."""
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:

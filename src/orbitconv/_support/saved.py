@@ -98,19 +98,7 @@ def write_saved(path: Path | str, kind: str, tensors: Mapping[str, Tensor], desc
 
 
 def read_saved(path: Path | str, kind: str) -> Saved:
-    """Read a file that `write_saved` wrote. Nothing is built before its size, header and checksum are verified.
-
-    Args:
-        path: File to read.
-        kind: What it should hold.
-
-    Returns:
-        Its description and its tensors.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it holds something else, is truncated, damaged or of a newer version, or holds NaN.
-    """
+    """Read a file that `write_saved` wrote. Nothing is built before its size, header and checksum are verified."""
     path = Path(path)
     header, data, size = _parts(path, kind)
     try:
@@ -158,15 +146,7 @@ def read_saved(path: Path | str, kind: str) -> Saved:
 
 
 def damaged_file(path: Path | str, reason: str) -> ValueError:
-    """The refusal of a file whose parts do not fit together.
-
-    Args:
-        path: The file.
-        reason: What is wrong with it, as the rest of a sentence.
-
-    Returns:
-        The error, for the caller to raise.
-    """
+    """The refusal of a file whose parts do not fit together."""
     return ValueError(f"{path} is damaged: {reason}. {_AGAIN}")
 
 

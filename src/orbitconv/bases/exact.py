@@ -67,11 +67,6 @@ def _hexagonal_atoms(group: Group, kernel_size: Size2) -> Float[torch.Tensor, "g
 def enclosing_window(owner: str, group: Group, kernel_size: Size2) -> tuple[int, int]:
     """The smallest window that a kernel stays in when quarter turns of the group swap its sides.
 
-    Args:
-        owner: Who asks, for error messages.
-        group: The group.
-        kernel_size: Height and width of the kernel.
-
     Returns:
         The kernel size itself if it is square or the group has no turn but the half turn; else the square.
     """
@@ -84,15 +79,8 @@ def enclosing_window(owner: str, group: Group, kernel_size: Size2) -> tuple[int,
 def pixel_atoms(kernel_size: tuple[int, int], window: tuple[int, int]) -> Float[np.ndarray, "d p"]:
     """One-pixel filters for every pixel of a kernel that sits in the middle of a window.
 
-    Args:
-        kernel_size: Height and width of the kernel.
-        window: Height and width of the window.
-
     Returns:
         One row per pixel of the kernel, in reading order; one column per pixel of the window.
-
-    Raises:
-        ValueError: If the kernel cannot be centred in the window because one side is even and the other odd.
     """
     margins = [outer - inner for outer, inner in zip(window, kernel_size, strict=True)]
     if any(margin % 2 for margin in margins):

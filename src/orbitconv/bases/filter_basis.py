@@ -188,13 +188,6 @@ class FixedBasis(FilterBasis):
 
         Atoms that come back from the meta device are NaN until a state dict is loaded, so that no one trains on
         whatever the memory held.
-
-        Args:
-            fn: What `nn.Module` would do to each tensor.
-            recurse: As in `nn.Module`.
-
-        Returns:
-            This module.
         """
         probe = fn(torch.empty(0, dtype=self.dtype, device=self.atoms.device))
         self.dtype = probe.dtype if probe.is_floating_point() else self.dtype

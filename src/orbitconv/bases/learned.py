@@ -244,14 +244,7 @@ class OvercompleteBasis(FilterBasis):
 
 
 def nearest_orthonormal(matrices: Float[Tensor, "*g d p"]) -> Float[Tensor, "*g d p"]:
-    """The matrices nearest to given ones whose rows (columns, if there are more rows) are orthonormal.
-
-    Args:
-        matrices: Matrices of full rank.
-
-    Returns:
-        The orthogonal factor of their polar decomposition.
-    """
+    """The matrices nearest to given ones whose rows (columns, if there are more rows) are orthonormal."""
     left, _, right = torch.linalg.svd(matrices, full_matrices=False)
     return left @ right
 

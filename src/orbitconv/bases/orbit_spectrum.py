@@ -48,17 +48,7 @@ class Orbit(NamedTuple):
 
 
 def solve_orbits(moments: SymmetricMoments) -> list[Orbit]:
-    """All orbits, best first: for each frequency as many as its eigenspace of the exact turn has dimensions.
-
-    Args:
-        moments: Symmetric moments.
-
-    Returns:
-        Orbits by ascending error. They overlap: see `independent_orbits`.
-
-    Raises:
-        ValueError: If the images excite too few directions (constant images, for example).
-    """
+    """All orbits, best first: for each frequency as many as its eigenspace of the exact turn has dimensions."""
     n = len(moments.cross)
     energy = moments.responses.sum(0)
     check_excited("A closed-form basis", energy)
@@ -113,15 +103,7 @@ def _symmetric_parts(
 
 
 def independent_orbits(orbits: list[Orbit], n: int) -> list[Orbit]:
-    """Keep, best first, the orbits that stay linearly independent of those before at every rotation.
-
-    Args:
-        orbits: Orbits, best first.
-        n: Number of rotations.
-
-    Returns:
-        The kept ones, in the same order.
-    """
+    """Keep, best first, the orbits that stay linearly independent of those before at every rotation."""
     kept: list[Orbit] = []
     spans: list[np.ndarray] = [np.zeros((0, len(orbits[0].vector)))] * n
     for orbit in orbits:
@@ -136,15 +118,6 @@ def independent_orbits(orbits: list[Orbit], n: int) -> list[Orbit]:
 
 def first_orbits(owner: str, orbits: list[Orbit], n: int, dimension: int) -> list[Orbit]:
     """The first orbits that make up a dimension.
-
-    Args:
-        owner: Who asks, for the error message.
-        orbits: Orbits, best first.
-        n: Number of rotations.
-        dimension: Number of atoms.
-
-    Returns:
-        The orbits.
 
     Raises:
         ValueError: If a pair of atoms would be cut in two; names the dimensions there are.
@@ -172,9 +145,6 @@ def smallest_ratio(
         spaces: Orthonormal columns that span the filters of each frequency; those of different frequencies must be
             orthogonal.
         dimension: Number of atoms.
-
-    Returns:
-        Orbits, best first.
 
     Raises:
         ValueError: If the images are singular, or no orbits make up this dimension; names those that they make up.
@@ -225,13 +195,5 @@ def _lowest(owner: str, orbits: list[Orbit], n: int, dimension: int) -> list[Orb
 
 
 def dimensions(orbits: list[Orbit], n: int) -> list[int]:
-    """Numbers of atoms that the first orbits make up, for one, two, three, ... orbits.
-
-    Args:
-        orbits: Orbits, best first.
-        n: Number of rotations.
-
-    Returns:
-        Ascending numbers.
-    """
+    """Numbers of atoms that the first orbits make up, for one, two, three, ... orbits."""
     return [int(total) for total in np.cumsum([orbit.size(n) for orbit in orbits])]

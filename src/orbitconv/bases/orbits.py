@@ -21,9 +21,6 @@ def exact_moves(group: Group, window: tuple[int, int], lattice: Lattice = "squar
         group: The group.
         window: Height and width of the filter.
         lattice: What its pixels are.
-
-    Returns:
-        Permutations of the flattened filter, by element.
     """
     if lattice == "hexagonal" and window != (1, 1):
         return {g: hexagonal_permutation(group, g, window[0]) for g in exact_hexagonal_elements(group)}
@@ -36,12 +33,6 @@ def support_of(window: tuple[int, int], lattice: Lattice = "square") -> Bool[np.
     Args:
         window: Height and width of the filter.
         lattice: What its pixels are.
-
-    Returns:
-        True for pixels of the filter.
-
-    Raises:
-        ValueError: If a filter on hexagons is not of one odd side.
     """
     height, width = window
     if lattice == "square":

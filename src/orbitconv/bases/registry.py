@@ -75,12 +75,6 @@ class BasisName:
         Args:
             kernel_size: Side of the kernel in pixels, or height and width. The number of atoms that the name gives is
                 that of its own kernel size; other sizes have the default number.
-
-        Returns:
-            The basis.
-
-        Raises:
-            ValueError: As `build_basis`.
         """
         own = kernel_size in {self.kernel_size, (self.kernel_size, self.kernel_size)}
         return build_basis(self.family, self.group, kernel_size, self.dimension if own else None)

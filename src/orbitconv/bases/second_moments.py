@@ -64,9 +64,6 @@ class SymmetricMoments:
 
         Args:
             filters: One row for each filter, one column for each pixel of its support.
-
-        Returns:
-            The rows.
         """
         rows = np.zeros((len(filters), len(self.support)))
         rows[:, self.support] = filters
@@ -82,9 +79,6 @@ class SymmetricMoments:
     def eigenspace(self, frequency: int) -> Inexact[np.ndarray, "p n"]:
         """Orthonormal columns of the exact turn's eigenspace that fits an angular frequency.
 
-        Args:
-            frequency: Angular frequency k of a filter under the group.
-
         Returns:
             Columns v with `turn v = exp(2 pi i k / turn_order) v`; real where that factor is.
         """
@@ -94,15 +88,7 @@ class SymmetricMoments:
         return vectors[:, values > 0.5]
 
     def project(self, frequency: int, vectors: Inexact[np.ndarray, "p n"]) -> Complex[np.ndarray, "p n"]:
-        """The part of vectors that lies in the eigenspace of the exact turn that fits an angular frequency.
-
-        Args:
-            frequency: Angular frequency k of a filter under the group.
-            vectors: Columns.
-
-        Returns:
-            Their projections.
-        """
+        """The part of vectors that lies in the eigenspace of the exact turn that fits an angular frequency."""
         total = np.zeros_like(vectors, dtype=complex)
         for m in range(self.turn_order):  # undo m exact turns, here and in the phase
             phase = np.exp(-2j * np.pi * (frequency * m % self.turn_order) / self.turn_order)
@@ -111,21 +97,7 @@ class SymmetricMoments:
 
 
 def check_moments(owner: str, group: Group, kernel_size: int, moments: SecondMoments | None) -> SecondMoments:
-    """Refuse moments that are not what a basis asks for.
-
-    Args:
-        owner: Who asks, for error messages.
-        group: The group of the basis.
-        kernel_size: Side of its square kernel.
-        moments: What was measured.
-
-    Returns:
-        The moments.
-
-    Raises:
-        TypeError: If there are none.
-        ValueError: If they are for another group or kernel size, or not finite.
-    """
+    """Refuse moments that are not what a basis asks for."""
     if moments is None:
         raise TypeError(
             f"{owner} expects moments of real images to learn how filters turn under {group}, got none. Measure "
@@ -143,23 +115,12 @@ def check_moments(owner: str, group: Group, kernel_size: int, moments: SecondMom
 
 
 def lattice_of(moments: SecondMoments) -> Lattice:
-    """The lattice that moments were measured on; squares where they do not say.
-
-    Args:
-        moments: The moments.
-
-    Returns:
-        Its name.
-    """
+    """The lattice that moments were measured on; squares where they do not say."""
     return getattr(moments, "lattice", "square")
 
 
 def check_excited(owner: str, energy: Float[np.ndarray, "p p"]) -> None:
     """Refuse moments of images that leave directions of a filter unseen, such as constant images.
-
-    Args:
-        owner: Who asks, for error messages.
-        energy: Q, S or a sum of them.
 
     Raises:
         ValueError: If the matrix is singular; says its rank.
@@ -174,21 +135,7 @@ def check_excited(owner: str, energy: Float[np.ndarray, "p p"]) -> None:
 
 
 def symmetrize(owner: str, group: Group, kernel_size: int, moments: SecondMoments | None) -> SymmetricMoments:
-    """Check moments against what a basis asks for, and average them over the exact moves.
-
-    Args:
-        owner: Who asks, for error messages.
-        group: The group of the basis.
-        kernel_size: Side of its square kernel.
-        moments: What was measured.
-
-    Returns:
-        Moments in numpy.
-
-    Raises:
-        TypeError: If there are none.
-        ValueError: If they are for another group or kernel size, or not finite.
-    """
+    """Check moments against what a basis asks for, and average them over the exact moves."""
     checked = check_moments(owner, group, kernel_size, moments)
     n, window, lattice = group.num_rotations, (kernel_size, kernel_size), lattice_of(checked)
     support = support_of(window, lattice)

@@ -60,14 +60,7 @@ EXAMPLES: Mapping[str, str] = {
 
 
 def parse(arguments: Sequence[str]) -> Command:
-    """Parse arguments into a command; invalid ones exit with code 2 and a message, `--help` with 0.
-
-    Args:
-        arguments: Words after the program's name.
-
-    Returns:
-        The command with its settings.
-    """
+    """Parse arguments into a command; invalid ones exit with code 2 and a message, `--help` with 0."""
     name, words = named(arguments, "orbitconv", "Convolutions that learn how their filters turn.", COMMANDS)
     import tyro  # not before a command is known: what --help lists needs none of this
 
@@ -94,18 +87,6 @@ def named(
 
     Without a word, or with `--help`, the commands are listed and the process ends with exit code 0; `--version` prints
     the version.
-
-    Args:
-        arguments: Words after the program's name.
-        program: Name of the program.
-        summary: What it is for.
-        commands: The commands and what they do.
-
-    Returns:
-        Name of the command, and its options.
-
-    Raises:
-        ValueError: If there is no such command.
     """
     name, *words = arguments or ["--help"]
     if name == "--version":
@@ -124,15 +105,7 @@ def named(
 
 
 def load_class(package: str, place: str) -> Any:
-    """Import the class of a command.
-
-    Args:
-        package: Package of the commands, with a dot at its end.
-        place: Module and class below it.
-
-    Returns:
-        The class.
-    """
+    """Import the class of a command."""
     module, _, name = place.partition(":")
     return getattr(import_module(package + module), name)
 

@@ -56,12 +56,7 @@ class ConvertCommand:
     """Replace a file that is there."""
 
     def run(self) -> None:
-        """Build, convert, show, write.
-
-        Raises:
-            FileExistsError: If the file is there and may not be replaced.
-            ValueError: If the network cannot be converted, or the size of the images is not known.
-        """
+        """Build, convert, show, write."""
         check_replaceable(self.out, overwrite=self.overwrite)
         plain, builder, trained = self._plain()
         image = self._image(trained)

@@ -23,11 +23,7 @@ class ExploreCommand:
     """Replace a file that is there."""
 
     def run(self) -> None:
-        """Measure the bases, and write the page.
-
-        Raises:
-            FileExistsError: If the file is there and may not be replaced.
-        """
+        """Measure the bases, and write the page."""
         check_replaceable(self.out, overwrite=self.overwrite)
         terminal = Terminal()
         with terminal.progress() as progress:

@@ -48,11 +48,7 @@ class ExportCommand:
     """Replace a file that is there."""
 
     def run(self) -> None:
-        """Load, fold, check, write.
-
-        Raises:
-            FileExistsError: If the file is there and may not be replaced.
-        """
+        """Load, fold, check, write."""
         path = self._path()
         check_replaceable(path, overwrite=self.overwrite)
         trained = read_trained(self.checkpoint, self.trust)

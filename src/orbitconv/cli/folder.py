@@ -33,21 +33,7 @@ class Settings(Protocol):
 
 
 def fill_folder(settings: Settings, terminal: Terminal, work: Callable[[Path, ProgressCallback], Record]) -> Record:
-    """Run a study into a folder that appears when it is complete.
-
-    Args:
-        settings: Where it goes.
-        terminal: Shows progress.
-        work: Gets the folder to write into and a progress callback, returns the record.
-
-    Returns:
-        The record.
-
-    Raises:
-        FileExistsError: If a result is there and may not be replaced.
-        ModuleNotFoundError: If a library for the figures is not installed.
-        OSError: If the JSON file could not be written.
-    """
+    """Run a study into a folder that appears when it is complete."""
     check_free(settings.out, overwrite=settings.overwrite)
     check_libraries()
     check_writable(settings.results, "--results")

@@ -34,10 +34,6 @@ def run_safely(program: str, work: Callable[[], None]) -> None:
 
     Exits with 2 after a wrong argument or bad input (one message, no traceback; set ORBITCONV_DEBUG=1 to see where it
     came from), and with 130 after Ctrl-C.
-
-    Args:
-        program: Name that stands before a message.
-        work: Parses words and runs a command.
     """
     missing = [name for name in ("tyro", "rich") if importlib.util.find_spec(name) is None]
     if missing:

@@ -30,11 +30,7 @@ class Terminal:
 
     @contextmanager
     def progress(self) -> Iterator[ProgressCallback]:
-        """Show progress.
-
-        Yields:
-            Callback (what, done, total).
-        """
+        """Show progress."""
         if not self.console.is_terminal:
             yield _Lines(self).update
             return
@@ -54,19 +50,11 @@ class Terminal:
             yield update
 
     def say(self, words: str) -> None:
-        """Print one line, however long.
-
-        Args:
-            words: The line.
-        """
+        """Print one line, however long."""
         self.console.print(words, soft_wrap=True)
 
     def show(self, table: Table) -> None:
-        """Print a table, whose title and cells are plain text.
-
-        Args:
-            table: The table.
-        """
+        """Print a table, whose title and cells are plain text."""
         self.console.print(table)
 
     def show_facts(self, title: str, facts: dict[str, object]) -> None:

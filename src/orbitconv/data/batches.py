@@ -23,9 +23,6 @@ def epoch_orders(n: int, seed: int, first_epoch: int = 0) -> Iterator[Int64[Tens
         n: Number of images.
         seed: Seed of the training.
         first_epoch: Epoch to begin with, counted from zero; those before it are drawn and passed over.
-
-    Returns:
-        Iterator of permutations.
     """
     generator = torch.Generator().manual_seed(seed)
     orders = (torch.randperm(n, generator=generator) for _ in itertools.count())
@@ -34,11 +31,6 @@ def epoch_orders(n: int, seed: int, first_epoch: int = 0) -> Iterator[Int64[Tens
 
 def share(n: int, rank: int, world_size: int) -> slice:
     """The share of `n` images of one process.
-
-    Args:
-        n: Number of images.
-        rank: Number of the process.
-        world_size: Number of processes.
 
     Returns:
         A slice; those of all processes are disjoint, cover everything and differ by at most one image in length.
@@ -92,9 +84,6 @@ class TrainBatches(Sampler[list[Draw]]):
         Args:
             epoch: Epoch, from 0.
             first_step: Step within it, from 0.
-
-        Raises:
-            ValueError: If the epoch is below 0, or has no such step.
         """
         steps = self._n // self._batch_size
         if epoch < 0 or not 0 <= first_step <= steps:

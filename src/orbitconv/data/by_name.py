@@ -74,12 +74,6 @@ def load_source(
         data_dir: Folder of the user.
         download: Whether to fetch what is not there.
         progress: Called while fetching.
-
-    Returns:
-        The images and labels.
-
-    Raises:
-        DataError: If the files are nowhere to be had, damaged, or cannot be stored.
     """
     tried = []
     for origin, root in (("data_dir", data_dir), ("ORBITCONV_DATA", os.environ.get("ORBITCONV_DATA"))):

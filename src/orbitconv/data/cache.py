@@ -15,9 +15,6 @@ def locked(root: Path, name: str) -> Iterator[None]:
     Args:
         root: Cache folder, created if needed.
         name: Name of the data set.
-
-    Yields:
-        Nothing.
     """
     root.mkdir(parents=True, exist_ok=True)
     with lock(root / f".{name}.lock", wait=True):

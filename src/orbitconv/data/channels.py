@@ -18,12 +18,6 @@ def with_channels(picture: Picture, channels: int, name: object = "The picture")
         channels: Wanted channels: as many as there are; 1 or 3 from grey or RGB, with declared opacity or without, and
             from CMYK.
         name: Its file, for the error.
-
-    Returns:
-        The picture, with numbers of the same type.
-
-    Raises:
-        DataError: If other channels are wanted than can be made.
     """
     if len(picture.pixels) == channels:
         return picture

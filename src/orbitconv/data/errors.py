@@ -32,17 +32,7 @@ class RouteError(Exception):
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turn a failed write below `folder` into a `DataError`.
-
-    Args:
-        folder: Folder that is written to.
-
-    Yields:
-        Nothing.
-
-    Raises:
-        DataError: If the operating system refuses a write: no permission, no space, no folder.
-    """
+    """Turn a failed write below `folder` into a `DataError`."""
     try:
         yield
     except OSError as error:
@@ -57,24 +47,13 @@ def check_regular(path: Path) -> None:
 
     Args:
         path: File that is about to be read; what is not there, or a folder, passes.
-
-    Raises:
-        DataError: If it is a pipe or a device.
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise DataError(f"orbitconv.data expects a regular file at {path}, got a pipe or device. Replace it.")
 
 
 def unreadable(path: Path, error: OSError) -> DataError:
-    """Return the error for a file that the operating system refuses to read.
-
-    Args:
-        path: The file.
-        error: What the operating system says.
-
-    Returns:
-        Error to raise.
-    """
+    """Return the error for a file that the operating system refuses to read."""
     return DataError(
         f"orbitconv.data expects a readable file at {path}, got: {error.strerror or error}. "
         "Correct its permissions, or remove it and load the set again."

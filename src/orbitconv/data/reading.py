@@ -24,9 +24,6 @@ def read_picture(path: Path, channels: Literal[1, 3], *, pages: Pages = None, pa
 
     Returns:
         Numbers from 0 to 1; 0 where there is no data.
-
-    Raises:
-        ValueError: If neither one nor three channels are wanted.
     """
     if channels not in {1, 3}:
         raise ValueError(f"read_picture expects one channel or three, got {channels}.")
@@ -36,9 +33,6 @@ def read_picture(path: Path, channels: Literal[1, 3], *, pages: Pages = None, pa
 
 def scaling_of_one(picture: Picture) -> Scaling:
     """The scaling of a single picture without others to compare.
-
-    Args:
-        picture: The picture.
 
     Returns:
         The range of the type for integers of up to 16 bits and for booleans; for wider integers and floats the smallest

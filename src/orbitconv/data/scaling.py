@@ -210,12 +210,5 @@ class Scaling:
 
 
 def rule_for(kind: str) -> Rule:
-    """The rule of `scaling="auto"`: the range of the type for bytes and less, percentiles for all others.
-
-    Args:
-        kind: Name of a type.
-
-    Returns:
-        Name of the rule.
-    """
+    """The rule of `scaling="auto"`: the range of the type for bytes and less, percentiles for all others."""
     return "type" if kind in _NARROW else "percentiles"

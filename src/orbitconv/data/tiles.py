@@ -88,9 +88,6 @@ class Tiling:
     def weights(self, tile: Region) -> Float[Tensor, "h w"]:
         """The weight of each pixel of a tile.
 
-        Args:
-            tile: One of the tiles.
-
         Returns:
             Numbers from 0 to 1.
         """
@@ -127,9 +124,6 @@ def blended(
 
     Yields:
         Rows that are done, in order, and the answer there; together they cover the picture once.
-
-    Raises:
-        ValueError: If an answer has another size than its tile.
     """
     left: Float[Tensor, "k h w"] | None = None
     rows = tiling.rows

@@ -48,19 +48,7 @@ class Outcome:
 
 
 def run_demo(config: Demo, progress: ProgressCallback = silent) -> Outcome:
-    """Run the demo.
-
-    Args:
-        config: Settings.
-        progress: Progress callback.
-
-    Returns:
-        Numbers, bases and networks.
-
-    Raises:
-        DataError: If the digits cannot be found, or are damaged.
-        ValueError: If more digits are asked for than there are.
-    """
+    """Run the demo."""
     digits = load("mnist", "train", data_dir=config.data_dir, progress=progress)
     test = load("mnist", "test", data_dir=config.data_dir, progress=progress)
     bases, facts = learn_bases(digits, test, config.fit_images)
@@ -99,11 +87,6 @@ def _part_of(progress: ProgressCallback, place: int, parts: int) -> ProgressCall
 
 def learn_bases(digits: ImageSet, test: ImageSet, count: int) -> tuple[dict[str, FilterBasis], dict[str, Any]]:
     """The bases of the demo and their errors, measured on the test digits.
-
-    Args:
-        digits: Images to learn from.
-        test: Images to measure on.
-        count: How many of each to use.
 
     Returns:
         Bases by family, and facts for the record: seconds of the fit, errors of each basis.

@@ -29,9 +29,6 @@ _SIDE, _MILLISECONDS = 168, 140
 def learned_family(outcome: Outcome) -> str:
     """The learned family of a demo.
 
-    Args:
-        outcome: What the demo left.
-
     Returns:
         Its name; the last family with a basis if none is known to be learned.
     """
@@ -39,14 +36,7 @@ def learned_family(outcome: Outcome) -> str:
 
 
 def early_layer(network: nn.Module) -> nn.Sequential:
-    """The beginning of a network, up to and with its first ReLU.
-
-    Args:
-        network: Network whose layers stand in order in `features`.
-
-    Returns:
-        That beginning as a module of its own.
-    """
+    """The beginning of a network, up to and with its first ReLU."""
     layers = list(network.get_submodule("features").children())
     last = next(index for index, layer in enumerate(layers) if isinstance(layer, nn.ReLU))
     return nn.Sequential(*layers[: last + 1])
@@ -75,14 +65,6 @@ def follow(network: nn.Module, digit: Float[Tensor, "1 c h w"], degrees: Sequenc
 
     That is the channel whose map at group element 0 changes most under a quarter turn, of those that respond.
     Between two group elements their maps are blended.
-
-    Args:
-        network: Network with or without a group.
-        digit: The digit, upright.
-        degrees: The angles.
-
-    Returns:
-        The maps at each angle.
     """
     was_training, layer = network.training, early_layer(network).eval()
     try:
@@ -104,9 +86,6 @@ def follow(network: nn.Module, digit: Float[Tensor, "1 c h w"], degrees: Sequenc
 def clear_digit(digits: Float[Tensor, "b c h w"]) -> Float[Tensor, "1 c h w"]:
     """A digit that shows a turn well: inside the disc at every angle, and unlike itself after a quarter or half turn.
 
-    Args:
-        digits: Digits.
-
     Returns:
         The one that changes most when blurred, of the half with the least ink in the outer fifth of the disc.
     """
@@ -127,9 +106,6 @@ def turn(
         images: Images with values of zero or more; so are the results.
         degrees: Angle, counter-clockwise.
         padding_mode: What lies outside: `"zeros"` or `"reflect"`.
-
-    Returns:
-        Turned images.
     """
     mode = "reflect" if padding_mode == "reflect" else "zeros"
     return rotate_images(images, math.radians(degrees), padding_mode=mode).clamp_min(0)
@@ -175,12 +151,6 @@ def strips(
 ) -> list[Strip]:
     """The digit, and under it what networks see: at a fixed group element, at the one that follows, turned back.
 
-    Args:
-        digit: The digit, upright.
-        seen: What the network of each family made of the digit.
-        names: What to call each family.
-        degrees: The angles.
-
     Returns:
         Rows for `figures.film`; a network without a group has no row of its own for the fixed element.
     """
@@ -207,17 +177,7 @@ def _full(one: Follow) -> float:
 def animation(
     digit: Float[Tensor, "1 c h w"], seen: dict[str, Follow], names: dict[str, str], degrees: Sequence[float | int]
 ) -> tuple[bytes, bytes]:
-    """A moving picture: the digit and the maps that follow it side by side, and below them the same turned back.
-
-    Args:
-        digit: The digit, upright.
-        seen: What the network of each family made of the digit.
-        names: What to call each family.
-        degrees: The angle of each frame.
-
-    Returns:
-        Animated WebP, and its first frame as a still one.
-    """
+    """A moving picture: the digit and the maps that follow it side by side, and below them the same turned back."""
     digits = torch.cat([turn(digit, angle).mean(1) for angle in degrees]).cpu().numpy()
     columns = [("the digit", "#1f2328", 1.0, digits, digits[[0] * len(degrees)])]
     for family, look in looks(list(seen)).items():

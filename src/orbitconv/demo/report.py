@@ -41,9 +41,6 @@ _DIGITS = 50
 def tested(outcome: Outcome) -> list[Tested]:
     """The networks of a demo as a report shows them.
 
-    Args:
-        outcome: What the demo left.
-
     Returns:
         One entry for each family; layers are measured on the network of the first seed.
     """
@@ -87,14 +84,6 @@ def _measured(
 
 def write_report(outcome: Outcome, folder: Path, progress: ProgressCallback = silent) -> Path:
     """Write report.html, demo.json and the pictures as files.
-
-    Args:
-        outcome: What the demo left: a plain family, and at least one with a basis.
-        folder: Folder to write into, which exists.
-        progress: Progress callback.
-
-    Returns:
-        The report.
 
     Raises:
         ModuleNotFoundError: If matplotlib or Pillow is missing; says which extra brings it.

@@ -55,11 +55,7 @@ class UprightStudy:
         self.training.check()
 
     def settings(self) -> dict[str, Any]:
-        """The settings that a result depends on, for the record.
-
-        Returns:
-            Names and values.
-        """
+        """The settings that a result depends on, for the record."""
         return settings_of(self)
 
 
@@ -71,12 +67,6 @@ def build(family: str, basis: FilterBasis | None, parameters: int, seed: int) ->
         basis: Its basis; None for the plain one.
         parameters: Wanted number of parameters.
         seed: Seed of the initial weights.
-
-    Returns:
-        The network, untrained.
-
-    Raises:
-        ValueError: If a family other than the plain one has no basis.
     """
     if (basis is None) != (family == "plain"):
         raise ValueError(f"Every family but 'plain' needs a basis, got family {family!r} with basis {basis}.")
@@ -109,9 +99,6 @@ def measure(
         config: Settings.
         progress: Progress callback.
         what: What the progress bar shall say; the family by default.
-
-    Returns:
-        Rows for a record.
     """
     chosen = digits.take(config.train_images)
     what = what or (f"{family}, seed {seed}" if config.seeds > 1 else family)

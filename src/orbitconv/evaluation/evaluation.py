@@ -67,19 +67,11 @@ class Evaluation:
 def evaluate_network(checkpoint: Path, config: Evaluation, progress: ProgressCallback = silent) -> Record:
     """Measure a trained network on test images.
 
-    Args:
-        checkpoint: Folder of a training, or a file that it wrote.
-        config: What to measure.
-        progress: Called after every measurement.
-
     Returns:
         A row for each test: upright, each image at its own random angle, and at each angle; for a data set that is
         turned already its images as they are, which are rotated. Of pictures of one's own also `changed_percent`: how
         far the answer is another one than that before the turn. With `layers`, also
         `extra["equivariance"]`: the errors of each layer for every turn of the network's group, of C8 if it has none.
-
-    Raises:
-        ValueError: If the images are not such as the network was trained on, or shall be turned and are already.
     """
     config = Evaluation(**{one.name: getattr(config, one.name) for one in fields(Evaluation)})
     check_writable(config.results, "--results")

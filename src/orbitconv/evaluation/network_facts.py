@@ -20,15 +20,7 @@ _PLAIN_GROUP = Cyclic(8)
 
 
 def network_facts(network: nn.Module, basis: str) -> Row:
-    """Columns of a row of a record.
-
-    Args:
-        network: The network.
-        basis: Name of its basis, as in the settings of a training.
-
-    Returns:
-        Family, group, side of the largest kernel, atoms of its basis, and number of weights.
-    """
+    """Columns of a row of a record."""
     bases = [module for module in network.modules() if isinstance(module, FilterBasis)]
     if bases:
         largest = max(bases, key=lambda one: one.kernel_size)
@@ -47,9 +39,6 @@ def network_facts(network: nn.Module, basis: str) -> Row:
 def group_of(network: nn.Module) -> Group | None:
     """The group of a network.
 
-    Args:
-        network: Any network.
-
     Returns:
         That of its first filter basis; None if there is none.
     """
@@ -62,9 +51,6 @@ def turned_copies(network: nn.Module, copies: int) -> nn.Module:
     Args:
         network: The classifier.
         copies: Number of copies, at equal parts of the step between two turns of its group.
-
-    Returns:
-        The network itself for one copy.
     """
     group = group_of(network)
     return network if copies == 1 else TurnedCopies(network, copies, order=1 if group is None else group.num_rotations)

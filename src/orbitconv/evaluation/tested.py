@@ -83,13 +83,7 @@ def evaluate_prepared(
         angles: Angles in degrees.
         layers: Images that layers are measured on.
         device: Where to compute.
-        progress: Called after each batch.
-
-    Returns:
-        All figures by name.
-
-    Raises:
-        ValueError: If the images or classes are not those of the network, or angles are not finite.
+        progress: Called after each test.
     """
     if data.channels != trained.in_channels:
         raise ValueError(f"The network takes images of {trained.in_channels} channels, got {data.channels}.")
@@ -132,15 +126,7 @@ def _counted(source: Source, progress: ProgressCallback) -> Iterator[Batch]:
 
 
 def few_images(source: Source, wanted: int) -> Float[Tensor, "n c s s"]:
-    """The middle squares of the first images, few enough for the features of all layers to fit into memory.
-
-    Args:
-        source: Images of any sizes.
-        wanted: Largest number of images.
-
-    Returns:
-        Images.
-    """
+    """The middle squares of the first images, few enough for the features of all layers to fit into memory."""
     images: list[Tensor] = []
     for batch, _ in source.batches(0, 1):
         images += as_numbers(batch)

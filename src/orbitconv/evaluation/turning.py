@@ -45,9 +45,6 @@ def turned_figures(
         task: The task, which turns labels along.
         angles: Angles in degrees, counter-clockwise.
         progress: Called after each batch.
-
-    Returns:
-        Figures by angle, and those of random angles under `RANDOM`.
     """
     network.eval()
     counts: dict[str, list[Tensor]] = {}
@@ -77,9 +74,6 @@ def middle_square(size: tuple[int, int], most: int | None = None) -> tuple[slice
     Args:
         size: Height and width.
         most: Longest side; None for no limit.
-
-    Returns:
-        Rows and columns.
     """
     side = min(*size, *(() if most is None else (most,)))
     top, left = ((length - side) // 2 for length in size)
@@ -106,10 +100,6 @@ def _turns(degrees: Float[Tensor, " n"]) -> Draws:
 
 def by_angle(figures: Mapping[str, TurnedFigures], name: str) -> dict[str, float]:
     """One figure by angle, without that of random angles.
-
-    Args:
-        figures: What `turned_figures` gave.
-        name: Name of the figure.
 
     Returns:
         Percent by angle in degrees.

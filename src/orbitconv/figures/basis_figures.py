@@ -24,14 +24,7 @@ _FAMILY_COLORS = {
 
 
 def family_color(family: str) -> str:
-    """The colour of a family, the same in every figure.
-
-    Args:
-        family: Name of the family.
-
-    Returns:
-        A colour as #rrggbb.
-    """
+    """The colour of a family, the same in every figure."""
     return _FAMILY_COLORS.get(family, INK)
 
 
@@ -51,15 +44,7 @@ class Spectrum:
 
 
 def spectrum_figure(spectra: dict[str, Spectrum], floor: float = 1e-3) -> "Figure":
-    """Equivariance error of every atom, one panel for each basis; its angular frequency is its marker.
-
-    Args:
-        spectra: For each basis, by the words a reader knows, its spectrum.
-        floor: Errors below are drawn here: those of constants, which every turn keeps.
-
-    Returns:
-        The figure.
-    """
+    """Equivariance error of every atom, one panel for each basis; its angular frequency is its marker."""
     longest = max(len(spectrum.errors) for spectrum in spectra.values())
     figure = new_figure(1.0 + max(4.9, 0.165 * longest) * len(spectra), 4.1)
     panels = figure.subplots(1, len(spectra), squeeze=False, sharey=True)[0]
@@ -119,14 +104,7 @@ class Eigenvalues:
 
 
 def eigenvalue_figure(bases: Sequence[Eigenvalues]) -> "Figure":
-    """Eigenvalues of one step in the complex plane, one panel for each basis, with the circle that keeps norms.
-
-    Args:
-        bases: What to draw.
-
-    Returns:
-        The figure.
-    """
+    """Eigenvalues of one step in the complex plane, one panel for each basis, with the circle that keeps norms."""
     side = 2.5
     words = "At the marks, all steps together make a full turn; inside the circle, every step loses something."
     canvas, places = _panels(len(bases), side, "Eigenvalues of one step", words)
@@ -179,14 +157,7 @@ class Inner:
 
 
 def unitarity_figure(bases: Sequence[Inner]) -> "Figure":
-    """Inner products of turned atoms as matrices, one panel for each basis.
-
-    Args:
-        bases: What to draw.
-
-    Returns:
-        The figure.
-    """
+    """Inner products of turned atoms as matrices, one panel for each basis."""
     side = 2.2
     words = "A turn that keeps norms and angles leaves a diagonal of ones."
     canvas, places = _panels(len(bases), side, "Inner products of turned atoms", words, below=0.62)
@@ -213,15 +184,7 @@ def unitarity_figure(bases: Sequence[Inner]) -> "Figure":
 
 
 def new_canvas(width: float, height: float) -> "Axes":
-    """A figure to draw on in inches from its upper left corner.
-
-    Args:
-        width: Width in inches.
-        height: Height in inches.
-
-    Returns:
-        Axes that fill it.
-    """
+    """A figure to draw on in inches from its upper left corner."""
     axes = new_figure(width, height).add_axes((0, 0, 1, 1))
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
@@ -230,14 +193,7 @@ def new_canvas(width: float, height: float) -> "Axes":
 
 
 def figure_of(axes: "Axes") -> "Figure":
-    """The figure of a canvas.
-
-    Args:
-        axes: The canvas.
-
-    Returns:
-        Its figure.
-    """
+    """The figure of a canvas."""
     return cast("Figure", axes.get_figure())
 
 
@@ -258,14 +214,7 @@ def _panels(
 
 
 def columns_for(count: int) -> int:
-    """How many panels go side by side: five at most, rows as even as can be.
-
-    Args:
-        count: Number of panels.
-
-    Returns:
-        Number of columns.
-    """
+    """How many panels go side by side: five at most, rows as even as can be."""
     return math.ceil(count / math.ceil(count / 5))
 
 

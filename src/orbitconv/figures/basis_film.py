@@ -41,16 +41,7 @@ class Actor:
 
 
 def film(actors: Sequence[Actor], moments: Sequence[str], file_format: Literal["webp", "gif"]) -> bytes:
-    """An endless animation on one common colour scale.
-
-    Args:
-        actors: What moves.
-        moments: Words above each frame.
-        file_format: WebP without loss, or GIF.
-
-    Returns:
-        Content of the file.
-    """
+    """An endless animation on one common colour scale."""
     limit = max([1e-12, *(float(np.abs(f).max()) for actor in actors for f in actor.frames if f is not None)])
     pictures = [_frame(actors, t, words, limit) for t, words in enumerate(moments)]
     options = {"lossless": True, "method": 4}

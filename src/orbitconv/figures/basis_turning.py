@@ -41,9 +41,6 @@ class Pattern:
             g: Group element.
             kernel_size: Height and width of the filter, in pixels.
             fineness: Samples along the side of a pixel; one sample is its centre.
-
-        Returns:
-            Values (height * fineness, width * fineness).
         """
         shape = (kernel_size[0] * fineness, kernel_size[1] * fineness)
         centre = (np.array([[shape[0]], [shape[1]]]) - 1) / 2
@@ -78,27 +75,12 @@ def random_pattern(kernel_size: tuple[int, int], seed: int) -> Pattern:
 
 
 def atoms_of(basis: FilterBasis) -> Float[Tensor, "g d ky kx"]:
-    """The atoms in float64, on the CPU.
-
-    Args:
-        basis: The basis.
-
-    Returns:
-        Atoms of every group element.
-    """
+    """The atoms in float64, on the CPU."""
     return basis(torch.float64).detach().cpu()
 
 
 def turn_filter(target: Float[np.ndarray, "ky kx"], basis: FilterBasis) -> Float[np.ndarray, "g ky kx"]:
-    """The filter of a basis that is nearest to a target, turned by switching the atoms.
-
-    Args:
-        target: What the filter shall be at the identity.
-        basis: The basis.
-
-    Returns:
-        Its least squares fit at every group element.
-    """
+    """The filter of a basis that is nearest to a target, turned by switching the atoms."""
     atoms = atoms_of(basis)
     coefficients = torch.from_numpy(target).reshape(1, -1) @ torch.linalg.pinv(atoms[0].flatten(1))
     return torch.einsum("d,gdyx->gyx", coefficients[0], atoms).numpy()
@@ -109,12 +91,6 @@ def one_step_eigenvalues(basis: FilterBasis) -> Complex[np.ndarray, " d"]:
 
     Of modulus one wherever turns add up to a full one; less where every step loses something. A filter that turns to
     one outside the span of the atoms at the identity counts with what lies inside.
-
-    Args:
-        basis: The basis.
-
-    Returns:
-        One eigenvalue for each atom.
     """
     atoms = atoms_of(basis).flatten(2)
     step = min(1, len(atoms) - 1)
@@ -122,15 +98,7 @@ def one_step_eigenvalues(basis: FilterBasis) -> Complex[np.ndarray, " d"]:
 
 
 def multiplicities(values: Complex[np.ndarray, " d"], within: float = 0.04) -> list[tuple[complex, int]]:
-    """Eigenvalues that lie so near each other that a picture cannot tell them apart, taken together.
-
-    Args:
-        values: Eigenvalues.
-        within: Distance from the first of a cluster.
-
-    Returns:
-        The mean of each cluster, and how many it holds.
-    """
+    """Eigenvalues that lie so near each other that a picture cannot tell them apart, taken together."""
     clusters: list[list[complex]] = []
     for value in sorted(values.tolist(), key=lambda z: (round(abs(z), 6), round(np.angle(z), 6))):
         near = next((cluster for cluster in clusters if abs(cluster[0] - value) <= within), None)
@@ -143,9 +111,6 @@ def multiplicities(values: Complex[np.ndarray, " d"], within: float = 0.04) -> l
 
 def angular_frequencies(basis: FilterBasis) -> list[int] | None:
     """The angular frequency of each atom, where every atom has just one.
-
-    Args:
-        basis: The basis.
 
     Returns:
         Frequencies k from 0 to N/2: over a full turn of the group the atom comes back k times. None for pixels and
@@ -162,10 +127,6 @@ def angular_frequencies(basis: FilterBasis) -> list[int] | None:
 def inner_products(basis: FilterBasis, g: int) -> Float[np.ndarray, "d d"]:
     """Inner products of the atoms at one group element, in the coordinates of the errors.
 
-    Args:
-        basis: The basis.
-        g: Group element.
-
     Returns:
         `A_g A_g^T` with `A_g = G^(-1/2) B_g`; one row for each atom, the identity matrix if the turn keeps norms.
     """
@@ -178,9 +139,6 @@ def inner_products(basis: FilterBasis, g: int) -> Float[np.ndarray, "d d"]:
 
 def eighth(group: Group) -> int:
     """The rotation nearest to 45 degrees, where no grid is exact.
-
-    Args:
-        group: The group.
 
     Returns:
         A group element other than the identity, if there is one.

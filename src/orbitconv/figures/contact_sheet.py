@@ -35,18 +35,7 @@ class Row:
 def contact_sheet(
     title: str, rows: Sequence[Row], columns: Sequence[str], *, mirrored: int | None = None, note: str = ""
 ) -> "Figure":
-    """Rows of small pictures on one common colour scale.
-
-    Args:
-        title: Words above.
-        rows: The rows, from the top.
-        columns: Words above each column.
-        mirrored: The first of the columns that are mirrored, set apart from those before.
-        note: Words below.
-
-    Returns:
-        The figure.
-    """
+    """Rows of small pictures on one common colour scale."""
     side = min(0.78, max(0.36, 11 / len(columns) - 0.07))
     gap, below = 0.07, 0.17 if any(row.norms is not None for row in rows) else 0.0
     split = len(columns) if mirrored is None else mirrored

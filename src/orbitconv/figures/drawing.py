@@ -51,15 +51,7 @@ _OTHERS = (Look("#a0306b", (0, (3, 1, 1, 1, 1, 1))), Look("#7a1f1f", (0, (8, 3))
 
 
 def family_name(family: str, group: str) -> str:
-    """What a reader calls a network: plain CNN, exact C4, learned C8 (unitary).
-
-    Args:
-        family: Name of the family in a record.
-        group: Name of the group in a record.
-
-    Returns:
-        Words.
-    """
+    """What a reader calls a network: plain CNN, exact C4, learned C8 (unitary)."""
     if family == "plain":
         return "plain CNN"
     return f"learned {group.upper()} ({family})" if family in LEARNED[:2] else f"{family} {group.upper()}"
@@ -67,9 +59,6 @@ def family_name(family: str, group: str) -> str:
 
 def looks(families: Sequence[str]) -> dict[str, Look]:
     """How to draw each of some families.
-
-    Args:
-        families: Names of families.
 
     Returns:
         A look for each; families without one of their own share three more.
@@ -79,14 +68,7 @@ def looks(families: Sequence[str]) -> dict[str, Look]:
 
 
 def import_plotting(module: str) -> ModuleType:
-    """Import matplotlib or Pillow on first use.
-
-    Args:
-        module: Name of the module.
-
-    Returns:
-        The module.
-    """
+    """Import matplotlib or Pillow on first use."""
     return import_optional(module, "train" if module.startswith("PIL") else "plot", "A figure")
 
 
@@ -106,9 +88,6 @@ def render(figure: "Figure", file_format: str) -> bytes:
     Args:
         figure: Figure.
         file_format: `"png"` or `"svg"`.
-
-    Returns:
-        Content of the file.
     """
     metadata = {"Date": None, "Creator": None} if file_format == "svg" else {"Software": None}
     buffer = io.BytesIO()
@@ -118,27 +97,13 @@ def render(figure: "Figure", file_format: str) -> bytes:
 
 
 def write_figure(figure: "Figure", folder: Path, name: str) -> None:
-    """Write a figure as PNG and as SVG, each in one step.
-
-    Args:
-        figure: Figure.
-        folder: Folder to write into.
-        name: Name of the files, without their endings.
-    """
+    """Write a figure as PNG and as SVG, each in one step."""
     for file_format in ("png", "svg"):
         write_atomically(folder / f"{name}.{file_format}", render(figure, file_format))
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """An empty white figure.
-
-    Args:
-        width: Width in inches.
-        height: Height in inches.
-
-    Returns:
-        The figure, drawn by the Agg backend whatever the user's settings are.
-    """
+    """An empty white figure."""
     figure = import_plotting("matplotlib.figure").Figure(figsize=(width, height), facecolor="white")
     import_plotting("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
     return figure
@@ -169,9 +134,6 @@ def angle_figure(curves: Sequence[Curve], images: str = "digits") -> "Figure":
     Args:
         curves: Errors in percent, at angles in degrees.
         images: What the images show.
-
-    Returns:
-        The figure.
     """
     figure = new_figure(8.6, 4.5)
     axes = figure.add_axes((0.06, 0.115, 0.915, 0.75 if any(curve.name for curve in curves) else 0.815))
@@ -197,13 +159,7 @@ def angle_figure(curves: Sequence[Curve], images: str = "digits") -> "Figure":
 
 
 def draw_curve(axes: "Axes", curve: Curve, marker: str = "") -> None:
-    """Draw one line with its band.
-
-    Args:
-        axes: Where to draw it.
-        curve: The line.
-        marker: What marks each point, as matplotlib takes it.
-    """
+    """Draw one line with its band."""
     places, look = list(curve.points), curve.look
     found = [Spread.of(values) for values in curve.points.values()]
     means, spreads = (np.array(values) for values in ([one.mean for one in found], [one.deviation for one in found]))
@@ -216,24 +172,12 @@ def draw_curve(axes: "Axes", curve: Curve, marker: str = "") -> None:
 
 
 def headroom(axes: "Axes") -> float:
-    """The top of an axis from zero that leaves room above the highest line, which may be level.
-
-    Args:
-        axes: Axes with all their lines.
-
-    Returns:
-        Where the axis ends.
-    """
+    """The top of an axis from zero that leaves room above the highest line, which may be level."""
     return 1.06 * axes.dataLim.ymax or 1.0
 
 
 def tidy_axes(axes: "Axes", grid: Literal["x", "y", "both"] = "y") -> None:
-    """Give axes thin lines in place of a frame.
-
-    Args:
-        axes: The axes.
-        grid: Lines at the marks of which axis.
-    """
+    """Give axes thin lines in place of a frame."""
     axes.grid(visible=True, axis=grid, color=_FAINT, linewidth=0.5, alpha=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(which="both", length=0, colors=_INK, pad=6)
@@ -262,15 +206,7 @@ class Strip:
 
 
 def film(strips: Sequence[Strip], degrees: Sequence[float | int]) -> "Figure":
-    """Rows of small pictures under their angles.
-
-    Args:
-        strips: The rows, from the top.
-        degrees: The angles.
-
-    Returns:
-        The figure.
-    """
+    """Rows of small pictures under their angles."""
     left, side, gap, top = 1.5, 0.86, 0.06, 0.3
     heights = [side + (0.3 if strip.numbers is not None else 0.1) for strip in strips]
     figure = new_figure(left + len(degrees) * (side + gap), top + sum(heights))
@@ -291,17 +227,7 @@ def film(strips: Sequence[Strip], degrees: Sequence[float | int]) -> "Figure":
 
 
 def tile(figure: "Figure", x: float, y: float, side: float) -> "Axes":
-    """Add a square frame for a small picture.
-
-    Args:
-        figure: The figure.
-        x: Place of its left side, in inches from that of the figure.
-        y: Place of its top, in inches from that of the figure.
-        side: Its side in inches.
-
-    Returns:
-        Its axes.
-    """
+    """Add a square frame for a small picture."""
     width, height = figure.get_size_inches()
     axes = figure.add_axes((x / width, 1 - (y + side) / height, side / width, side / height))
     axes.set_xticks([])
@@ -312,15 +238,6 @@ def tile(figure: "Figure", x: float, y: float, side: float) -> "Axes":
 
 
 def words_at(figure: "Figure", x: float, y: float, words: str, ha: str = "center", va: str = "center") -> None:
-    """Write text.
-
-    Args:
-        figure: The figure.
-        x: Their place, in inches from its left side.
-        y: Their place, in inches from its top.
-        words: The words.
-        ha: Which part of them stands there, as matplotlib says it.
-        va: The same, up and down.
-    """
+    """Write text."""
     width, height = figure.get_size_inches()
     figure.text(x / width, 1 - y / height, words, ha=ha, va=va, fontsize=9, color=_INK, linespacing=1.25)

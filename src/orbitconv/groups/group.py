@@ -102,15 +102,7 @@ class Group(ABC):
 
 
 def exact_cos_sin(step: int, num_rotations: int) -> tuple[float, float]:
-    """Cosine and sine of `2 pi step / num_rotations`, without rounding at quarter turns.
-
-    Args:
-        step: Number of steps, any integer.
-        num_rotations: Steps in a full turn.
-
-    Returns:
-        Cosine and sine. Angles a quarter turn apart give exactly the same digits.
-    """
+    """Cosine and sine of `2 pi step / num_rotations`, without rounding at quarter turns."""
     quarter, rest = divmod(4 * (step % num_rotations), num_rotations)
     angle = math.pi / 2 * rest / num_rotations
     cos, sin = math.cos(angle), math.sin(angle)

@@ -17,9 +17,6 @@ def weighted_sums(
         table: One row for each pixel, one column for each plane.
         index: Pixels of every sum.
         weight: Their weights, in the dtype of the table.
-
-    Returns:
-        The sums.
     """
     if table.shape[1] == 0 or index.shape[0] == 0:
         return table.new_zeros(index.shape[0], table.shape[1])

@@ -159,12 +159,6 @@ def spline_coefficients(images: Float[Tensor, "*b h w"], order: int) -> Float[Te
     Args:
         images: Images of any leading shape.
         order: 1, 3 or 5.
-
-    Returns:
-        Spline coefficients of the same shape.
-
-    Raises:
-        ValueError: If the order is not supported.
     """
     _check_order(order)
     if order == 1:
@@ -190,12 +184,6 @@ def sample_spline(
         cols: Column coordinates in pixels, same shape.
         order: Order of the spline.
         padding_mode: `"zeros"` returns zero outside the outermost pixel centres, `"reflect"` mirrors there.
-
-    Returns:
-        Values at the given points.
-
-    Raises:
-        ValueError: If the padding mode is unknown.
     """
     _check_padding_mode(padding_mode)
     height, width = coefficients.shape[-2:]

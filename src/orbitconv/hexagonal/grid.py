@@ -150,9 +150,6 @@ def check_shape(owner: str, shape: str) -> None:
     Args:
         owner: Who refuses.
         shape: Name of the shape.
-
-    Raises:
-        ValueError: If it is unknown.
     """
     if shape not in get_args(Shape):
         raise ValueError(f"{owner} expects shape 'hexagon' or 'disc', got {shape!r}.")
@@ -164,12 +161,6 @@ def radius_of(owner: str, planes: Tensor) -> int:
     Args:
         owner: Who asks, for the error message.
         planes: Axial arrays of any leading shape.
-
-    Returns:
-        Half of what the side has beyond one.
-
-    Raises:
-        ValueError: If the arrays are not square, or of an even side, which has no central point, or of side 1.
     """
     height, width = planes.shape[-2:]
     if height != width or height % 2 == 0 or height < 3:
@@ -207,12 +198,6 @@ def taken_radius(owner: str, radius: int, sublattice: int, shape: Shape) -> int:
         radius: Radius of the grid.
         sublattice: 3 or 4.
         shape: Shape of both grids.
-
-    Returns:
-        The radius, in points of the sublattice.
-
-    Raises:
-        ValueError: If the sublattice is neither 3 nor 4, or the radius would be zero.
     """
     if sublattice not in {3, 4}:
         raise ValueError(

@@ -71,9 +71,6 @@ def planes_of(owner: str, x: Any, *, hexagonal: bool) -> Tensor:
 
     Returns:
         Planes of pixels or axial arrays.
-
-    Raises:
-        TypeError: If the image is on the other lattice.
     """
     if isinstance(x, HexagonalImage):
         if not hexagonal:

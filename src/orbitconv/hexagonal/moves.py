@@ -10,15 +10,7 @@ from orbitconv.hexagonal.grid import AXES, grid_mask
 
 
 def is_exact_on_hexagons(group: Group, g: int) -> bool:
-    """Whether one element maps the lattice to itself.
-
-    Args:
-        group: The group.
-        g: Group element.
-
-    Returns:
-        True for turns by multiples of 60 degrees, after a left-right mirror or not.
-    """
+    """Whether one element maps the lattice to itself."""
     return 6 * int(group.rotation_steps[g]) % group.num_rotations == 0
 
 
@@ -38,15 +30,8 @@ def exact_hexagonal_elements(group: Group) -> tuple[int, ...]:
 def axial_matrix(group: Group, g: int) -> Int[np.ndarray, "2 2"]:
     """An exact element as a matrix of integers on axial coordinates.
 
-    Args:
-        group: The group.
-        g: Group element.
-
     Returns:
         Matrix that takes (i, j) to where `g` moves this point (read only).
-
-    Raises:
-        ValueError: If the element does not map the lattice to itself.
     """
     if not is_exact_on_hexagons(group, g):
         raise ValueError(

@@ -40,9 +40,6 @@ def grid_for(
         spacing: Distance between neighbours, in pixels; by default as many points for an area as pixels, or with a
             radius, what makes its disc that of the image.
         shape: Points in use.
-
-    Returns:
-        The grid, about the centre of the image.
     """
     reach = (min(height, width) - 1) / 2
     if radius is None:
@@ -133,9 +130,6 @@ def cut_off(spacing: float) -> float:
 
     Args:
         spacing: Distance between neighbours of the hexagonal lattice, in pixels.
-
-    Returns:
-        The radius.
     """
     return min(math.pi, 2 * math.pi / (math.sqrt(3) * spacing))
 
@@ -146,9 +140,6 @@ def low_pass_square(images: Float[Tensor, "*b h w"], limit: float) -> Float[Tens
     Args:
         images: Images.
         limit: Radius of the disc, in radians per pixel.
-
-    Returns:
-        Images of the same shape.
     """
     height, width = images.shape[-2:]
     mirrored = torch.cat([images, images.flip(-1)], dim=-1)
@@ -166,9 +157,6 @@ def low_pass_hexagonal(planes: Float[Tensor, "b i j"], limit: float) -> Float[Te
     Args:
         planes: Axial arrays.
         limit: Radius of the disc, in radians per spacing.
-
-    Returns:
-        Arrays of the same shape.
     """
     radius = planes.shape[-1] // 2
     wide = extended(planes.flatten(-2), radius, _MARGIN)

@@ -42,9 +42,6 @@ class HexagonalSpline:
     def at(self, points: Float[Tensor, "2 t"]) -> Float[Tensor, "b t"]:
         """Values between the points of the lattice.
 
-        Args:
-            points: (row, column) offsets from the centre, in units of the spacing.
-
         Returns:
             The values; those far outside are mirrored.
         """
@@ -63,16 +60,7 @@ def _index(steps: int, side: int) -> Int[Tensor, " p"]:
 
 
 def extended(flat: Float[Tensor, "b p"], radius: int, margin: int) -> Float[Tensor, "b i j"]:
-    """A larger array, filled everywhere: outside the hexagon with its nearest points.
-
-    Args:
-        flat: Flattened axial arrays.
-        radius: Their radius.
-        margin: How much larger the radius becomes.
-
-    Returns:
-        Axial arrays of the larger radius.
-    """
+    """A larger array, filled everywhere: outside the hexagon with its nearest points."""
     index, weight = (torch.from_numpy(table.copy()).to(flat.device) for table in _nearest(radius, margin))
     side = 2 * (radius + margin) + 1
     return weighted_sums(flat.T, index, weight.to(flat.dtype)).T.reshape(-1, side, side)

@@ -20,15 +20,6 @@ def read_conv(place: Place) -> nn.Module:
     """R2Conv: a lifting or a group convolution with the basis of its kernels.
 
     To trivial fields, where the kernel is that of all elements at once, a mean over the group follows.
-
-    Args:
-        place: The layer.
-
-    Returns:
-        The layer here.
-
-    Raises:
-        ValueError: If its fields have no counterpart, or its kept filter is not that of its weights.
     """
     theirs: Any = place.module
     kernels, weights = _read_kernels(place), theirs.weights.detach()
@@ -59,15 +50,7 @@ def read_conv(place: Place) -> nn.Module:
 
 @torch.no_grad()
 def write_conv(place: Place, ours: nn.Module) -> None:
-    """The way back: weights of R2Conv from a layer that `read_conv` made.
-
-    Args:
-        place: Their layer, whose weights and bias are overwritten.
-        ours: The layer here.
-
-    Raises:
-        ValueError: If the layers do not fit.
-    """
+    """The way back: weights of R2Conv from a layer that `read_conv` made."""
     theirs: Any = place.module
     kernels = _read_kernels(place)
     layer: Any = ours[0] if isinstance(ours, nn.Sequential) else ours

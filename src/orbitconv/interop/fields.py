@@ -40,18 +40,7 @@ class Fields:
 
 
 def read_fields(place: Place, field_type: Any) -> Fields:
-    """Read a field type.
-
-    Args:
-        place: The module whose type it is, for error messages.
-        field_type: Their `FieldType`.
-
-    Returns:
-        The fields.
-
-    Raises:
-        ValueError: If the group is no finite group of the plane, or the fields are not all trivial or all regular.
-    """
+    """Read a field type."""
     space, kinds = field_type.gspace, {kind.name: kind for kind in field_type.representations}
     group, elements = read_group(place, space)
     if len(kinds) > 1:
@@ -83,18 +72,7 @@ def _is_regular(group: Group, matrices: Float[np.ndarray, "g n n"], order: Int[n
 
 
 def read_group(place: Place, space: Any) -> tuple[Group, list[Any]]:
-    """Read the group of a space by what its elements do to the plane.
-
-    Args:
-        place: The module whose group it is, for error messages.
-        space: Their `GSpace`.
-
-    Returns:
-        Our group, and their element for each of ours.
-
-    Raises:
-        ValueError: If it is no finite group of the plane, or mirrors at an axis that none of ours has.
-    """
+    """Read the group of a space by what its elements do to the plane."""
     order = space.fibergroup.order()
     if space.dimensionality != 2 or order < 1:
         raise place.refusal(f"{space.name} is no finite group of the plane. C_N and D_N have a counterpart.")

@@ -28,9 +28,6 @@ def groupy_order(group: Group) -> Int[np.ndarray, " g"]:
 
     Args:
         group: C4 (p4) or D4 (p4m).
-
-    Returns:
-        Index in GrouPy's order, for each element.
     """
     step, mirrors = group.rotation_steps, group.mirrors
     return np.where(mirrors, 4 + (2 - step) % 4, step)

@@ -58,16 +58,6 @@ def read_basis(place: Place, kernels: Kernels) -> TabulatedBasis:
 
     Where it can, it takes their own kernels from a trivial field, which are circular harmonics on rings. Quarter turns
     and mirrors of the grid are exact here, to the last bit.
-
-    Args:
-        place: The layer.
-        kernels: Its kernels.
-
-    Returns:
-        The basis.
-
-    Raises:
-        ValueError: If the kernels do not turn with the grid, as those of the versions known here do.
     """
     group, side, orbits = kernels.outputs.group, kernels.side, kernels.orbits()
     scale = np.abs(orbits).max()
@@ -106,11 +96,6 @@ def read_coefficients(
 ) -> Float[np.ndarray, "o i m d"]:
     """The coefficients of the kernels that their weights combine.
 
-    Args:
-        kernels: The kernels.
-        weights: Their weights.
-        basis: The basis that the kernels span.
-
     Returns:
         Coefficients of shape (out_channels, in_channels, |G| or 1, D).
     """
@@ -121,19 +106,7 @@ def read_coefficients(
 
 
 def solve_weights(place: Place, kernels: Kernels, filters: Float[np.ndarray, "o i a c p"]) -> Float[np.ndarray, " w"]:
-    """Their weights for given kernels, by least squares.
-
-    Args:
-        place: The layer.
-        kernels: The kernels that it combines.
-        filters: The kernels that it shall have, in their order of the group.
-
-    Returns:
-        The weights.
-
-    Raises:
-        ValueError: If no weights make these kernels.
-    """
+    """Their weights for given kernels, by least squares."""
     flat = kernels.sampled.reshape(len(kernels.sampled), -1)
     wanted = filters.reshape(*filters.shape[:2], -1)
     weights = wanted @ np.linalg.pinv(flat)

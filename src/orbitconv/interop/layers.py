@@ -29,14 +29,7 @@ class Rule:
 
 
 def is_regular(place: Place) -> bool:
-    """Whether what comes out of a layer of theirs has a group axis here.
-
-    Args:
-        place: The layer.
-
-    Returns:
-        False for trivial fields.
-    """
+    """Whether what comes out of a layer of theirs has a group axis here."""
     return read_fields(place, place.module.out_type).is_regular
 
 

@@ -21,25 +21,10 @@ class Place:
     module: Any
 
     def below(self, name: str, module: Any) -> "Place":
-        """The place of a child.
-
-        Args:
-            name: Name of the child.
-            module: The child.
-
-        Returns:
-            Its place.
-        """
+        """The place of a child."""
         return Place(self.owner, self.library, f"{self.path}.{name}" if self.path else name, module)
 
     def refusal(self, reason: str) -> ValueError:
-        """An error that names this place.
-
-        Args:
-            reason: What is wrong, what was expected, what to do.
-
-        Returns:
-            The error, to be raised.
-        """
+        """An error that names this place."""
         where = f"at {self.path}" if self.path else "the module itself"
         return ValueError(f"{self.owner} cannot convert {type(self.module).__name__} ({where}): {reason}")

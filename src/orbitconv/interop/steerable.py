@@ -155,11 +155,7 @@ def _is_container(place: Place) -> bool:
 
 
 def _rule(place: Place) -> Rule | None:
-    """The rule of a layer of theirs; none for layers of torch.
-
-    Raises:
-        ValueError: If the layer has no counterpart.
-    """
+    """The rule of a layer of theirs; none for layers of torch."""
     kind, library = type(place.module), place.library
     if _defines(library, kind):
         rule = RULES.get(kind.__name__.removesuffix("2D"))

@@ -19,10 +19,6 @@ def join_chains(T: Float[Tensor, "p p"], order: int) -> Float[Tensor, "p p"]:
     The power of the transpose takes ends to starts and vanishes on everything else, because no other direction can be
     followed back that far.
 
-    Args:
-        T: Partial isometry.
-        order: Length N of the chains.
-
     Returns:
         Orthogonal matrix M with `M^N = 1` and `M = T` where T keeps norms, if all chains have length N. T itself if it
         loses nothing.
@@ -32,13 +28,6 @@ def join_chains(T: Float[Tensor, "p p"], order: int) -> Float[Tensor, "p p"]:
 
 
 def open_directions(matrix: Float[Tensor, "p p"]) -> int:
-    """How many directions keep a matrix from being orthogonal: chains of another length, or directions without data.
-
-    Args:
-        matrix: A matrix with joined chains.
-
-    Returns:
-        Number of singular values far from one.
-    """
+    """How many directions keep a matrix from being orthogonal: chains of another length, or directions without data."""
     squares = torch.linalg.eigvalsh(matrix.T @ matrix)
     return int(((squares < _BOUNDS[0]) | (squares > _BOUNDS[1])).sum())

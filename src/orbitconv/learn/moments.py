@@ -126,17 +126,7 @@ class Moments:
         return self
 
     def __add__(self, other: "Moments") -> "Moments":
-        """Moments of both streams together.
-
-        Args:
-            other: Moments for the same group, kernel, spline and standardization.
-
-        Returns:
-            New moments.
-
-        Raises:
-            ValueError: If the two do not describe the same thing.
-        """
+        """Moments of both streams together."""
         if self._settings != other._settings:
             raise ValueError(
                 f"Moments can be added for the same settings only, got {self._settings} and {other._settings}."
@@ -328,9 +318,6 @@ def has_room(height: int, width: int, kernel_size: tuple[int, int]) -> bool:
         height: Height of the image, in pixels.
         width: Its width.
         kernel_size: Height and width of the patch.
-
-    Returns:
-        True if there is one or more.
     """
     return _disc_points(height, width, kernel_size).shape[1] > 0
 
@@ -340,9 +327,6 @@ def room_for(kernel_size: tuple[int, int]) -> str:
 
     A patch in the very centre needs the least room. Where sides of the image and the kernel are not both odd or both
     even none is in the centre: 7x7 images have room for a 5x5 kernel, 8x8 images do not.
-
-    Args:
-        kernel_size: Height and width of the patch.
 
     Returns:
         The side from which on any image will do, and the smallest square image if it is smaller still.

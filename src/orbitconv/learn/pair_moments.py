@@ -95,17 +95,7 @@ class PairMoments:
         return self
 
     def __add__(self, other: "PairMoments") -> "PairMoments":
-        """Moments of both streams together.
-
-        Args:
-            other: Moments of pairs of the same shape.
-
-        Returns:
-            New moments.
-
-        Raises:
-            ValueError: If the shapes differ.
-        """
+        """Moments of both streams together."""
         if self.feature_shape != other.feature_shape:
             raise ValueError(
                 f"PairMoments can be added for the same features only, got shapes {self.feature_shape} and "

@@ -10,12 +10,6 @@ def singular_vectors(matrix: Float[Tensor, "m n"]) -> tuple[Tensor, Tensor, Tens
 
     The usual routine (divide and conquer) may fail on matrices with many equal singular values, as orthogonal ones
     are. A random rotation of the columns, undone afterwards, then helps.
-
-    Args:
-        matrix: Any real matrix.
-
-    Returns:
-        U, s and V, with the smaller side of the matrix as number of columns of U and V.
     """
     try:
         U, s, Vh = torch.linalg.svd(matrix, full_matrices=False)
@@ -29,29 +23,14 @@ def singular_vectors(matrix: Float[Tensor, "m n"]) -> tuple[Tensor, Tensor, Tens
 
 
 def kept_directions(matrix: Float[Tensor, "p p"], threshold: float) -> tuple[Tensor, Tensor]:
-    """Directions that a square matrix does not shrink below a threshold.
-
-    Args:
-        matrix: A.
-        threshold: Smallest singular value that counts.
-
-    Returns:
-        Orthonormal columns: the directions that A keeps, and what spans their images.
-    """
+    """Directions that a square matrix does not shrink below a threshold."""
     squares, V = torch.linalg.eigh(matrix.T @ matrix)
     kept = V[:, squares > threshold**2]
     return kept, torch.linalg.qr(matrix @ kept).Q
 
 
 def complement(columns: Float[Tensor, "p r"]) -> Float[Tensor, "p s"]:
-    """Orthonormal columns that, with the given orthonormal ones, span the whole space.
-
-    Args:
-        columns: Orthonormal columns.
-
-    Returns:
-        The other `p - r` columns.
-    """
+    """Orthonormal columns that, with the given orthonormal ones, span the whole space."""
     p, r = columns.shape
     projector = torch.eye(p, dtype=columns.dtype, device=columns.device) - columns @ columns.T
     return torch.linalg.eigh(projector).eigenvectors[:, r:]
@@ -63,9 +42,6 @@ def partial_isometry(matrix: Float[Tensor, "p p"], threshold: float = 0.5) -> Fl
     Args:
         matrix: Any square matrix.
         threshold: Singular values above it become 1, the others 0.
-
-    Returns:
-        The orthogonal polar factor on the directions that are kept, zero on the others.
     """
     squares, V = torch.linalg.eigh(matrix.T @ matrix)
     kept = squares > threshold**2

@@ -22,12 +22,6 @@ def sum_over_processes(
         settings: What the values are, in words; must be the same on every process.
         values: Values of this process, of the same shape and dtype wherever the settings are the same.
         process_group: The processes; by default all of them. Without `torch.distributed` this process is alone.
-
-    Returns:
-        The sum, a new tensor on the device of `values`: the same bits on every process.
-
-    Raises:
-        ValueError: If the settings differ (on every process), or this process is not of the group.
     """
     if not (dist.is_available() and dist.is_initialized()):
         return values.clone()

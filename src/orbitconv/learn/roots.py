@@ -124,9 +124,6 @@ def _turn_to_nearest(
         matrices: The matrices A.
         V: Orthonormal columns; those that are complex come in conjugate pairs, as their roots do.
         roots: For each matrix, the eigenvalue of each column.
-
-    Returns:
-        The matrices M.
     """
     one = torch.eye(len(V), dtype=V.dtype, device=V.device)
     apart = roots[:, None, :] - roots[:, :, None]

@@ -25,9 +25,6 @@ def match_objects(
 
     Returns:
         Found, false and missed objects for each threshold. Counts of several images may be added up.
-
-    Raises:
-        ValueError: If shapes differ or a threshold is out of range.
     """
     if predicted.shape != true.shape:
         raise ValueError(
@@ -47,9 +44,6 @@ def match_objects(
 
 def object_f1(counts: Int64[Tensor, "t 3"]) -> Float[Tensor, " t"]:
     """F1 of objects, from 0 to 1.
-
-    Args:
-        counts: Sum of the results of `match_objects` over images.
 
     Returns:
         F1 for each threshold, in float64; NaN if there is neither a true nor a predicted object.

@@ -39,10 +39,6 @@ def select(output: Any, selector: Selector | None, owner: str) -> dict[str, Tens
 
     Returns:
         The tensors: "" names an output that is one tensor, "[0]" and "[logits]" those inside.
-
-    Raises:
-        ValueError: If the output holds nothing of that name or index.
-        TypeError: If the function does not return a tensor.
     """
     if selector is None:
         return dict(_tensors(output))
@@ -108,18 +104,7 @@ def readings(output: Tensor, group: Group, owner: nn.Module | None = None, *, he
 
 
 def turn_output(output: Tensor, group: Group, g: int, reading: Reading, *, order: int = 3) -> Tensor:
-    """Transform the output of a layer.
-
-    Args:
-        output: The tensor.
-        group: The group.
-        g: Group element.
-        reading: How it turns.
-        order: Order of the spline where one is needed.
-
-    Returns:
-        A tensor of the same shape.
-    """
+    """Transform the output of a layer."""
     if reading == "group":
         return act_features(output, group, g, order=order, padding_mode="reflect")
     if reading == "planes":
@@ -140,10 +125,6 @@ def turn_output(output: Tensor, group: Group, g: int, reading: Reading, *, order
 
 def disc(output: Tensor, reading: Reading) -> Tensor:
     """One where every rotation keeps a place in view, zero elsewhere; it multiplies a tensor that is read so.
-
-    Args:
-        output: What a layer puts out.
-        reading: How it turns.
 
     Returns:
         The mask: the largest disc of a plane; small planes keep at least their middle.

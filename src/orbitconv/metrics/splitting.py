@@ -29,9 +29,6 @@ def objects_of(classes: Shaped[np.ndarray, "h w"], how: Splitting = "components"
 
     Returns:
         0 for background, 1, 2, ... for the objects.
-
-    Raises:
-        ValueError: If `how` is neither of the two.
     """
     if how not in get_args(Splitting):
         raise ValueError(f"objects_of expects 'components' or 'watershed', got {how!r}.")

@@ -65,9 +65,6 @@ def convolution_stack(
         downsample: How they are halved; with `"stride"` these convolutions have stride 2 themselves.
         padding: Zero padding, in pixels; by default half the kernel.
         dropout: Share of the fields that is left out in training.
-
-    Returns:
-        The layers in order.
     """
     stack = layers.enter()
     for index, (before, after) in enumerate(zip((in_channels, *fields), fields, strict=False)):

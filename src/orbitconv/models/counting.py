@@ -40,16 +40,7 @@ def count_multiply_adds(network: nn.Module, input_shape: Sequence[int]) -> int:
 def trace(
     network: nn.Module, input_shape: Sequence[int], watch: Callable[[nn.Module, Tracer], None] | None = None
 ) -> Tracer:
-    """Run a copy of a network, in eval mode and on the meta device, on one image.
-
-    Args:
-        network: Any module that takes one tensor.
-        input_shape: Shape of one image: (channels, height, width).
-        watch: Called with the copy and its tracer before the run, to hang hooks on it.
-
-    Returns:
-        What was counted.
-    """
+    """Run a copy of a network, in eval mode and on the meta device, on one image."""
     ghost = copy.deepcopy(network).to("meta").eval()
     dtype = next((p.dtype for p in ghost.parameters() if p.is_floating_point()), None)
     x: Tensor = torch.empty(1, *input_shape, dtype=dtype, device="meta")

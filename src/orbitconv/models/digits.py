@@ -24,12 +24,6 @@ KERNEL = 5
 def digit_mlp(num_pixels: int = 784, width: int = 512, *, dropout: float = 0.3, num_classes: int = 10) -> nn.Sequential:
     """Two hidden layers with batch norm, ReLU and dropout.
 
-    Args:
-        num_pixels: Pixels of an image.
-        width: Units of each hidden layer.
-        dropout: Share of units left out in training.
-        num_classes: Number of classes.
-
     Returns:
         The network; the order of the pixels makes no difference to it.
     """
@@ -47,9 +41,6 @@ def digit_cnn(side: int = 28, *, dropout: float = 0.5, num_classes: int = 10) ->
         side: Side of the images, in pixels; divisible by four.
         dropout: Share of the last features left out in training.
         num_classes: Number of classes.
-
-    Returns:
-        The network.
     """
     first = nn.Conv2d(1, CHANNELS[0], KERNEL, padding=KERNEL // 2, bias=False)
     return _with_trunk(first, (side, side), "zeros", dropout, num_classes)
@@ -74,9 +65,6 @@ def digit_orbit_cnn(
         seed: Index of a pixel, or a vector of norm one, whose orbit is the layout.
         dropout: Share of the last features left out in training.
         num_classes: Number of classes.
-
-    Returns:
-        The network.
     """
     first = OrbitLinear(
         1, CHANNELS[0], generators, orders, kernel_size=KERNEL, seed=seed, bias=False, dtype=torch.float32

@@ -110,17 +110,7 @@ class KernelBases:
             raise ValueError(f"{self.owner} needs kernels of {self._sizes}, got the name '{name}'. {error}") from error
 
     def of(self, kernel_size: Size2) -> FilterBasis:
-        """The basis of a kernel size.
-
-        Args:
-            kernel_size: Side of the filters.
-
-        Returns:
-            The same object for every layer of this size.
-
-        Raises:
-            ValueError: If the network is plain, or was not said to need this size.
-        """
+        """The basis of a kernel size."""
         size = self.as_size(kernel_size)
         if self.group is None or size not in {*self._needed, (1, 1)}:
             raise ValueError(f"{self.owner} has no basis of {size[0]}x{size[1]} pixels: it needs {self._sizes}.")

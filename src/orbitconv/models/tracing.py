@@ -56,9 +56,6 @@ class Span:
         Args:
             scale: Pixels of this feature map from one pixel of the output to the next.
             reads: Pixels of this feature map that a pixel of the output reads.
-
-        Returns:
-            The span of the output.
         """
         repeats = len(self.windows) // math.gcd(len(self.windows), scale.numerator)
         seen = [[self.at(i) for i in reads(o)] for o in range(repeats * scale.denominator)]
@@ -115,9 +112,6 @@ class Tracer(TorchDispatchMode):
 
     def spans(self, x: Tensor) -> Spans | None:
         """What the pixels of a feature map see.
-
-        Args:
-            x: An output of an operation that the tracer saw.
 
         Returns:
             Spans along height and width; None if `x` does not depend on the input, or its plane is pooled away.

@@ -28,28 +28,12 @@ _GUESSES = 8
 
 
 def stage_widths(profile: Sequence[int], width: int | float) -> tuple[int, ...]:
-    """Fields of every stage of a network.
-
-    Args:
-        profile: Widths of the stages, in proportion to each other.
-        width: Width of the first stage, perhaps a fraction.
-
-    Returns:
-        Each stage in proportion, rounded, one or more.
-    """
+    """Fields of every stage of a network."""
     return tuple(max(1, round(share * width / profile[0])) for share in profile)
 
 
 def distinct_widths(profile: Sequence[int], widest: int) -> list[int | float]:
-    """Widths of the first stage, one for every outcome of `stage_widths`, in ascending order.
-
-    Args:
-        profile: Widths of the stages, in proportion to each other.
-        widest: About the largest width of the first stage.
-
-    Returns:
-        The middle of every interval in which no stage changes.
-    """
+    """Widths of the first stage, one for every outcome of `stage_widths`, in ascending order."""
     top = Fraction(2 * widest + 1, 2)
     changes = {
         change
@@ -118,9 +102,6 @@ def choose_width(
 
     Returns:
         The width; that of the plain twin, if the network is plain and shall be as large as its twin.
-
-    Raises:
-        ValueError: If the width is not a finite number above zero, or the word is unknown.
     """
     check_positive(layers.owner, plain_width=plain_width)
     if not isinstance(width, str):

@@ -27,9 +27,6 @@ Padding = Size2 | Literal["same", "valid"]
 def is_channels_last(planes: Float[Tensor, "b c h w"]) -> bool:
     """Whether planes are stored channels last, so that `conv2d` gives its output, and wants its weight, in that layout.
 
-    Args:
-        planes: Planes, in any layout.
-
     Returns:
         True also if they are a part of planes that lie so.
     """
@@ -37,14 +34,7 @@ def is_channels_last(planes: Float[Tensor, "b c h w"]) -> bool:
 
 
 def is_dense(planes: Float[Tensor, "b c h w"]) -> bool:
-    """Whether planes fill their memory, contiguous or channels last; told from strides, which `torch.vmap` knows too.
-
-    Args:
-        planes: Planes, in any layout.
-
-    Returns:
-        False for a part of larger planes.
-    """
+    """Whether planes fill their memory, contiguous or channels last; by strides, which `torch.vmap` knows too."""
     return any(_are_steps(planes, axes) for axes in ((3, 2, 1, 0), (1, 3, 2, 0)))
 
 

@@ -27,9 +27,6 @@ def pool_elements(x: Tensor, axis: int, order: int, reduction: str, inner: int =
         order: |G|.
         reduction: `"max"` or `"mean"`.
         inner: Numbers in a row for each channel and element, where a plane was flattened behind them.
-
-    Returns:
-        A tensor with as many channels at that axis as the plain network has.
     """
     if inner > 1:
         apart = x.unflatten(axis, (-1, order, inner))
@@ -53,9 +50,6 @@ def at_each_element(module: nn.Module, x: Tensor, order: int, axis: int) -> Tens
         x: Features.
         order: |G|.
         axis: Axis of input and output at which channels and group are flattened: from the front, or -1.
-
-    Returns:
-        Features.
     """
     samples = x.unflatten(axis, (-1, order)).movedim(group_axis(axis), 0).flatten(0, 1)
     y = module(samples).unflatten(0, (order, -1)).movedim(0, group_axis(axis))

@@ -18,10 +18,6 @@ def mean_square_gain(atoms: Float[Tensor, "g d ky kx"], layers_before: int) -> f
     counting energy alone, a deep network of circular harmonics explodes. So this follows the spatial correlation
     through layers of the same basis with ReLU between them and returns the gain of the last.
 
-    Args:
-        atoms: Atoms at every group element.
-        layers_before: Layers of the same basis, each with a ReLU after it, that the input has gone through.
-
     Returns:
         The gain, above zero for atoms that are not all zero.
 

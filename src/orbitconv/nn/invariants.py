@@ -122,17 +122,7 @@ class GroupTripleCorrelation(_CompleteInvariant):
 def bispectrum(
     x: Float[Tensor, "b c g h w"], waves: Float[Tensor, "2 k g"], order: int, eps: float
 ) -> Float[Tensor, "b cn h w"]:
-    """The numbers of GroupBispectrum.
-
-    Args:
-        x: Feature maps on a cyclic group.
-        waves: What `fourier_waves` gives, in the type of `x`.
-        order: Number N of turns.
-        eps: As for GroupBispectrum.
-
-    Returns:
-        The numbers of each field in a row.
-    """
+    """The numbers of GroupBispectrum."""
     plane = (x.shape[3], x.shape[4])
     real, imag = ((wave @ x.flatten(3)).unflatten(3, plane) for wave in (waves[0], waves[1]))
     mean = real[:, :, :1]
@@ -153,17 +143,7 @@ def bispectrum(
 def triple_correlation(
     x: Float[Tensor, "b c g h w"], shifts: Sequence[Sequence[int]], pairs: Sequence[tuple[int, int]], eps: float
 ) -> Float[Tensor, "b cn h w"]:
-    """The numbers of GroupTripleCorrelation.
-
-    Args:
-        x: Feature maps on a group.
-        shifts: For each element k, the elements g k.
-        pairs: The elements k and l of each number.
-        eps: As for GroupTripleCorrelation.
-
-    Returns:
-        The numbers of each field in a row.
-    """
+    """The numbers of GroupTripleCorrelation."""
     copies = [x[:, :, list(shifts[k])] for k in range(len(shifts))]
     found = torch.stack([(x * copies[k] * copies[m]).mean(2) for k, m in pairs], 2)
     return (found * (found.square() + eps) ** (-1 / 3)).flatten(1, 2)
@@ -171,9 +151,6 @@ def triple_correlation(
 
 def fourier_waves(order: int) -> list[list[list[float]]]:
     """Real and imaginary parts of exp(-2 pi i k g / N) / N for the frequencies k that a bispectrum needs.
-
-    Args:
-        order: Number N of turns.
 
     Returns:
         Numbers of shape (2, 1 + (N - 1) / 2 + 1, N), at least (2, 2, N).
@@ -184,14 +161,7 @@ def fourier_waves(order: int) -> list[list[list[float]]]:
 
 
 def distinct_pairs(group: Group) -> list[tuple[int, int]]:
-    """One pair (k, l) of all that have the same triple correlation: (k, l), (l, k), (k^-1, k^-1 l).
-
-    Args:
-        group: The group.
-
-    Returns:
-        The pairs, in ascending order.
-    """
+    """One pair (k, l) of all that have the same triple correlation: (k, l), (l, k), (k^-1, k^-1 l)."""
     seen: set[tuple[int, int]] = set()
     chosen = []
     for first in np.ndindex(group.order, group.order):

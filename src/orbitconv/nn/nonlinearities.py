@@ -98,16 +98,7 @@ class PairNormReLU(nn.Module):
 def shorten_pairs(
     x: Float[Tensor, "b c *rest"], threshold: Float[Tensor, " p"], eps: float
 ) -> Float[Tensor, "b c *rest"]:
-    """What PairNormReLU does.
-
-    Args:
-        x: Features.
-        threshold: Threshold of every pair.
-        eps: Added to the squared norm.
-
-    Returns:
-        Features of the same shape.
-    """
+    """What PairNormReLU does."""
     pairs = x.unflatten(1, (-1, 2))
     norm = (pairs.square().sum(2, keepdim=True) + eps).sqrt()
     over = (threshold / norm.transpose(1, -1)).transpose(1, -1)  # pairs last, at any rank
@@ -116,9 +107,6 @@ def shorten_pairs(
 
 def resampling(side: int) -> tuple[Float[Tensor, "fine side"], Float[Tensor, "side fine"]]:
     """Matrices that bring an axis to twice its resolution, and back with a low-pass.
-
-    Args:
-        side: Pixels of the axis.
 
     Returns:
         Matrices of shape (2 side, side) and (side, 2 side), whose rows sum to one, in float64.

@@ -14,13 +14,7 @@ from orbitconv.nn.row_statistics import normalize_rows
 
 @torch.no_grad()
 def follow_statistics(norm: _BatchNorm, mean: Float[Tensor, " c"], variance: Float[Tensor, " c"]) -> None:
-    """Move the running statistics of a norm towards those of a batch, as torch does.
-
-    Args:
-        norm: A batch norm that tracks them.
-        mean: Mean of every channel.
-        variance: Unbiased variance of every channel.
-    """
+    """Move the running statistics of a norm towards those of a batch, as torch does."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     assert norm.num_batches_tracked is not None
@@ -260,9 +254,6 @@ def normalize_pixels(
         weight: Scale of each channel; None for 1.
         bias: Offset of each channel; None for 0.
         eps: Added to the variance.
-
-    Returns:
-        The normalized feature maps.
     """
     channels, order = x.shape[1], x.shape[2]
     weight, bias = (None if values is None else values.repeat_interleave(order) for values in (weight, bias))

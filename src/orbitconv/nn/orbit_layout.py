@@ -27,9 +27,6 @@ def orbit_rows(
         start: Vectors v.
         generators: Commuting matrices M_k.
         orders: How many powers of each, from 0.
-
-    Returns:
-        The orbits.
     """
     rows = start[..., None, :]
     for generator, order in zip(reversed(list(generators)), reversed(list(orders)), strict=True):
@@ -82,12 +79,6 @@ def seed_vector(generators: Float[Tensor, "k p p"], seed: int | Float[Tensor, " 
     Args:
         generators: Matrices that bring the number of features, dtype and device.
         seed: Index of a feature, or the vector itself.
-
-    Returns:
-        The vector.
-
-    Raises:
-        ValueError: If the index is out of range, or the vector has another length.
     """
     size = generators.shape[-1]
     if isinstance(seed, Tensor):
@@ -102,11 +93,6 @@ def seed_vector(generators: Float[Tensor, "k p p"], seed: int | Float[Tensor, " 
 def closing_error(rows: Float[Tensor, "g p"], generators: Float[Tensor, "k p p"], orders: Sequence[int]) -> float:
     """How far generators are from moving a layout on by one along their axes, ends to starts.
 
-    Args:
-        rows: A layout, as `orbit_layout` returns it.
-        generators: Matrices M_k.
-        orders: Order of each.
-
     Returns:
         Largest `||M_k applied to the rows - the rows rolled along axis k||_F / sqrt(|G|)`; 0 if the generators commute
         and close on the layout.
@@ -117,17 +103,7 @@ def closing_error(rows: Float[Tensor, "g p"], generators: Float[Tensor, "k p p"]
 
 
 def check_generators(owner: str, generators: Tensor, orders: tuple[int, ...]) -> None:
-    """Refuse what cannot be the generators of a group that acts on features.
-
-    Args:
-        owner: Who refuses.
-        generators: Candidate matrices.
-        orders: Candidate orders.
-
-    Raises:
-        TypeError: If they are no tensor of real numbers.
-        ValueError: If shapes and counts disagree or a value is not finite.
-    """
+    """Refuse what cannot be the generators of a group that acts on features."""
     if not isinstance(generators, Tensor) or not generators.is_floating_point():
         kind = f"a tensor of {generators.dtype}" if isinstance(generators, Tensor) else type(generators).__name__
         raise TypeError(

@@ -12,15 +12,7 @@ from orbitconv.nn.products.kernel import planes as compiled
 
 
 def check_on_group(owner: str, x: Tensor) -> None:
-    """Refuse input that is not a feature map on a group.
-
-    Args:
-        owner: Who refuses.
-        x: Input.
-
-    Raises:
-        ValueError: If the rank is not five.
-    """
+    """Refuse input that is not a feature map on a group."""
     if x.ndim != 5:
         raise ValueError(
             f"{owner} expects input of shape (batch, channels, group, height, width), got {tuple(x.shape)}."
@@ -31,13 +23,6 @@ def largest(x: Tensor, dim: int) -> Tensor:
     """Maximum over an axis, which what follows may overwrite: the gradient of `amax` needs its output unchanged.
 
     Equal numbers share the gradient, so that it is equivariant too; that of `torch.max` goes to the first of them.
-
-    Args:
-        x: Numbers.
-        dim: The axis.
-
-    Returns:
-        The maxima.
     """
     return x.amax(dim).clone()
 

@@ -40,15 +40,7 @@ class GroupRestriction(nn.Module):
         self.register_buffer("index", torch.from_numpy(self._cosets.flatten()), persistent=False)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "GroupRestriction":
-        """Move the layer, and write the table anew, also after a stay on meta.
-
-        Args:
-            fn: What `nn.Module` would do to each tensor.
-            recurse: As in `nn.Module`.
-
-        Returns:
-            This module.
-        """
+        """Move the layer, and write the table anew, also after a stay on meta."""
         super()._apply(fn, recurse)
         self.index = torch.from_numpy(self._cosets.flatten()).to(self.index.device)
         return self

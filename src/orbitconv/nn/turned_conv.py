@@ -25,15 +25,7 @@ class TurnedConv2d(BasisConv2d):
         self._turning = turning_of(self.group).to(self.coefficients.device)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "TurnedConv2d":
-        """Move the layer, and write the group tables anew beside its coefficients, also after a stay on meta.
-
-        Args:
-            fn: What `nn.Module` would do to each tensor.
-            recurse: As in `nn.Module`.
-
-        Returns:
-            This module.
-        """
+        """Move the layer, and write the group tables anew beside its coefficients, also after a stay on meta."""
         super()._apply(fn, recurse)
         self._write_tables()
         return self

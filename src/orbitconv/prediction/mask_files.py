@@ -22,12 +22,6 @@ def chosen_format(wanted: MaskFormat, place: Mapping[str, Any] | None, numbers: 
         wanted: `"auto"` takes PNG, but TIFF for pictures with a place and for more numbers than PNG holds.
         place: Where on earth the picture lies, if it says so.
         numbers: Largest number in the mask.
-
-    Returns:
-        PNG or TIFF.
-
-    Raises:
-        ValueError: If PNG is wanted for more objects than it can number.
     """
     if wanted == "auto":
         return "tiff" if place is not None or numbers > _MOST_IN_PNG else "png"
@@ -49,9 +43,6 @@ def encoded(
         file_format: PNG or TIFF.
         place: Where on earth a mask lies, as rasterio takes it; for TIFF.
         missing: Number in the mask that stands for no data.
-
-    Returns:
-        Content of the file.
     """
     content = io.BytesIO()
     if file_format == "png":

@@ -94,14 +94,6 @@ def predict_masks(
 ) -> list[dict[str, Any]]:
     """Predict a mask for each picture; mask and table row are written as soon as they are done.
 
-    Args:
-        trained: The network.
-        paths: Picture files, and folders of them.
-        out: Folder for the masks, which have the names of their pictures.
-        config: How masks are made.
-        resume: Keep the masks that are in the folder and add the missing ones.
-        progress: Called after each picture.
-
     Returns:
         A row for each page: file, page, mask, height, width (pixels), share of the pixels of each class (0 to 1),
         number of objects; or file and error, for a picture that cannot be read.

@@ -57,15 +57,9 @@ class Predict:
     def form(self, trained: TrainedNetwork) -> ImageForm:
         """The shape and range of the images that a network takes.
 
-        Args:
-            trained: The network.
-
         Returns:
             Channels, size, scaling, and whether pictures are inverted. A network that was trained on windows takes
             pictures of any size.
-
-        Raises:
-            ValueError: If neither the file of the network nor `size` gives the size.
         """
         height_and_width = trained.image_size if self.size is None else (self.size, self.size)
         if self.size is None and trained.config.pictures.window is not None and trained.scaling is not None:
@@ -131,15 +125,6 @@ def predict_pictures(
     on_unreadable: Callable[[str], None] = warnings.warn,
 ) -> list[Prediction]:
     """Predict the class of pictures.
-
-    Args:
-        trained: The network.
-        paths: Picture files, and folders of them.
-        config: How the pictures are prepared.
-        progress: Called with (what, done, total) after every batch of pictures.
-        on_batch: Called with the predictions of every batch, so that they can be written.
-        done: Printable names and pages of pictures to skip, as they were predicted before.
-        on_unreadable: Called with the reason for each picture that is left out.
 
     Returns:
         A prediction for each page of each picture, in the order of the paths.
@@ -255,9 +240,6 @@ def turned_probabilities(
         turns: How many copies of each, the upright one included.
         probabilities: What the scores say about the classes.
         clamp: Whether to keep turned images within 0 and 1.
-
-    Returns:
-        Probabilities, the upright images first.
     """
     network.eval()
     circle = Cyclic(turns)

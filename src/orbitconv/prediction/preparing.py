@@ -73,14 +73,7 @@ class Unreadable:
         self.reasons[path] = printable(error)
 
     def check(self, total: int) -> None:
-        """Check that not too many pictures are unreadable.
-
-        Args:
-            total: How many pictures there are.
-
-        Raises:
-            DataError: If more than the limit, or all of them, cannot be read.
-        """
+        """Check that not too many pictures are unreadable."""
         count = len(self.reasons)
         if count and (count == total or count > max(1, self._most * total)):
             lines = "\n".join(f"  - {reason}" for reason in list(self.reasons.values())[:_SHOWN])
@@ -97,9 +90,6 @@ def pages_for(trained: TrainedNetwork, asked: Pages) -> Pages:
     Args:
         trained: The network.
         asked: What the user asks for; None leaves it open.
-
-    Returns:
-        What is asked for, else what it was trained with, else pictures.
     """
     return asked or trained.config.pictures.pages or "pictures"
 
@@ -110,9 +100,6 @@ def header_of(path: Path, pages: Pages) -> Opened:
     Args:
         path: Picture file.
         pages: Whether its pages are pictures or channels.
-
-    Returns:
-        Size, channels and number of pages.
     """
     with open_picture(path) as opened:
         return as_asked(opened, path, pages)
@@ -120,9 +107,6 @@ def header_of(path: Path, pages: Pages) -> Opened:
 
 def digest_of(network: nn.Module) -> str:
     """Checksum of the weights of a network.
-
-    Args:
-        network: The network.
 
     Returns:
         16 hexadecimal digits.
@@ -137,15 +121,8 @@ def digest_of(network: nn.Module) -> str:
 def find_pictures(paths: Iterable[Path]) -> list[Path]:
     """List picture files, and those in folders.
 
-    Args:
-        paths: Files, whatever their suffix, and folders.
-
     Returns:
         Files in the order of the paths, those of a folder sorted by name.
-
-    Raises:
-        FileNotFoundError: If one is neither a file nor a folder.
-        ValueError: If there is none.
     """
     found = []
     for path in paths:
@@ -167,10 +144,6 @@ def prepare(path: Path, form: ImageForm, page: int = 0) -> tuple[Float[Tensor, "
 
     Returns:
         The scaled image, and the height and width of the picture in its file, in pixels.
-
-    Raises:
-        DataError: If the picture cannot be read or has other channels.
-        ValueError: If a network without a scaling takes neither one channel nor three.
     """
     if form.scaling is not None:
         large = _shrunk(path, form, form.scaling, page)

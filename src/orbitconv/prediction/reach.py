@@ -41,12 +41,6 @@ def reach_of(network: nn.Module, channels: int) -> Reach:
     Args:
         network: Any float32 network with an output for every pixel; it is not changed.
         channels: Channels of its images.
-
-    Returns:
-        Radius and stride.
-
-    Raises:
-        ValueError: If outputs depend on input more than 1,000 pixels away, or do not shift with the input.
     """
     network = copy.deepcopy(network).cpu().eval()
     draw = torch.Generator().manual_seed(0)

@@ -38,9 +38,6 @@ class ScaledRegions:
 
         Args:
             region: Rows and columns; None for all.
-
-        Returns:
-            Scaled numbers.
         """
         picture = self._picture(region)
         return (self._scaling or scaling_of_one(picture)).floats(picture)
@@ -54,11 +51,7 @@ class ScaledRegions:
         return picture
 
     def fix_scaling(self, parts: Iterable[Region]) -> None:
-        """Where the numbers of a file are scaled by its own range, find that of the whole file before any part.
-
-        Args:
-            parts: Regions that cover the picture.
-        """
+        """Where the numbers of a file are scaled by its own range, find that of the whole file before any part."""
         if self._trained.scaling is not None and self._trained.scaling.rule != "file":
             return
         black, white, kind = np.inf, -np.inf, ""

@@ -23,9 +23,6 @@ _SECONDS = 20.0
 def row_of(prediction: Prediction) -> dict[str, str | int | float]:
     """A prediction as one flat row.
 
-    Args:
-        prediction: The prediction.
-
     Returns:
         File, page, class, probability, runner-up, size of the picture; with turned copies, how stable the class is.
     """
@@ -84,9 +81,6 @@ class PredictionFiles:
 
     def add(self, predictions: Sequence[Prediction]) -> None:
         """Write predictions.
-
-        Args:
-            predictions: At least one.
 
         Raises:
             OSError: If a file cannot be written, or the disk is full; it is then as it was before.
@@ -167,22 +161,11 @@ def _old_json(path: Path, facts: dict[str, Any]) -> list[Row]:
 
 
 def write_csv(path: Path, predictions: Sequence[Prediction]) -> None:
-    """Write predictions as a table with one line for each picture, in one step.
-
-    Args:
-        path: File to write.
-        predictions: At least one.
-    """
+    """Write predictions as a table with one line for each picture, in one step."""
     write_atomically(path, _csv_text([row_of(prediction) for prediction in predictions], header=True))
 
 
 def write_json(path: Path, predictions: Sequence[Prediction], facts: dict[str, Any]) -> None:
-    """Write predictions with the probabilities of all classes, for each turned copy, in one step.
-
-    Args:
-        path: File to write.
-        predictions: At least one.
-        facts: What else shall be known, at the top of the file.
-    """
+    """Write predictions with the probabilities of all classes, for each turned copy, in one step."""
     with PredictionFiles(None, path, {**facts, "classes": list(predictions[0].classes)}) as files:
         files.add(predictions)

@@ -76,17 +76,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def read_checkpoint(folder: Path) -> Checkpoint | None:
-    """Read the last checkpoint.
-
-    Args:
-        folder: Folder of checkpoints.
-
-    Returns:
-        The checkpoint; None if there is none.
-
-    Raises:
-        ValueError: If it is damaged or of another version.
-    """
+    """Read the last checkpoint."""
     found = sorted(folder.glob("step-*"))
     if not found:
         return None

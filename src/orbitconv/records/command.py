@@ -11,14 +11,7 @@ PLACES = frozenset({"out", "overwrite", "data_dir", "results", "resume", "tensor
 
 
 def settings_of(config: Any) -> dict[str, Any]:
-    """The settings that a result depends on, for its record.
-
-    Args:
-        config: Settings, a dataclass.
-
-    Returns:
-        Names and values.
-    """
+    """The settings that a result depends on, for its record."""
     return {name: value for name, value in asdict(config).items() if name not in PLACES}
 
 
@@ -29,9 +22,6 @@ def command_as_run(program: str, config: Any, positional: Collection[str] = ()) 
         program: The program and its command, such as "orbitconv demo".
         config: Its settings, a dataclass.
         positional: Names of the fields that are typed without their names.
-
-    Returns:
-        The command.
     """
     words = [shlex.quote(word) for name in positional for word in _words(getattr(config, name))]
     return " ".join([program, *words, *_options(config, _defaults(config), "", positional)])

@@ -27,10 +27,6 @@ def group_by(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, lis
 def by_columns(rows: Iterable[Mapping[str, Any]], *columns: str) -> dict[tuple[Any, ...], list[Mapping[str, Any]]]:
     """Group the rows of a record by the values of some columns.
 
-    Args:
-        rows: Rows that have these columns.
-        *columns: Names of columns.
-
     Returns:
         The rows of each combination of values, in the order of their first rows.
     """
@@ -44,9 +40,6 @@ def values_by(rows: Iterable[Mapping[str, Any]], place: str, value: str) -> dict
         rows: Rows; those that lack one of the two columns, or have None there, are left out.
         place: Column of the horizontal axis.
         value: Column of the vertical axis.
-
-    Returns:
-        For each place, in rising order, the values of all rows there.
     """
     known = [row for row in rows if row.get(place) is not None and row.get(value) is not None]
     points = group_by(known, lambda row: float(row[place]))
@@ -68,26 +61,13 @@ class Spread(NamedTuple):
 
     @staticmethod
     def of(values: Sequence[float]) -> "Spread":
-        """Compute both.
-
-        Args:
-            values: At least one value.
-
-        Returns:
-            Mean, deviation and number.
-        """
+        """Compute both."""
         # mean, not fmean, whose sum is rounded before it is divided: 8.95 of three values must not depend on that
         return Spread(statistics.mean(values), statistics.stdev(values) if len(values) > 1 else 0.0, len(values))
 
 
 def mean_and_spread(values: Sequence[float], digits: int = 1, *, none: str = "-", unit: str = "") -> str:
     """Mean, and standard deviation where there are several values, in words.
-
-    Args:
-        values: Values.
-        digits: Digits after the point.
-        none: What stands for no values.
-        unit: Printed after the numbers.
 
     Returns:
         Such as 9.2 ± 2.4 %.

@@ -12,33 +12,12 @@ CHECKSUM = "checksum"
 
 
 def checked_line(row: Mapping[str, Any]) -> str:
-    """A row as one line of JSON.
-
-    Args:
-        row: Names and values.
-
-    Returns:
-        The line, with its checksum as last field and a newline at its end.
-
-    Raises:
-        ValueError: If a number is NaN or infinite.
-    """
+    """A row as one line of JSON."""
     return json.dumps({**row, CHECKSUM: _checksum(row)}, allow_nan=False) + "\n"
 
 
 def parse_line(line: str, where: str) -> dict[str, Any]:
-    """Parse a line that `checked_line` wrote.
-
-    Args:
-        line: The line.
-        where: File and number of the line, for the error.
-
-    Returns:
-        The row, without its checksum.
-
-    Raises:
-        ValueError: If it is no JSON object, or another one than was written.
-    """
+    """Parse a line that `checked_line` wrote."""
     try:
         row = parse_json(line)
         intact = isinstance(row, dict) and row.pop(CHECKSUM, None) == _checksum(row)

@@ -30,17 +30,7 @@ class MetricLines:
         self._file: IO[str] | None = None
 
     def keep(self, count: int) -> list[Row]:
-        """Keep the lines that belong to the checkpoint, drop those after them, and open the file for more.
-
-        Args:
-            count: How many lines belong to the checkpoint.
-
-        Returns:
-            The rows that are kept.
-
-        Raises:
-            ValueError: If there are fewer, or one is damaged.
-        """
+        """Keep the lines that belong to the checkpoint, drop those after them, and open the file for more."""
         lines = self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []
         if len(lines) < count:
             raise ValueError(
@@ -84,14 +74,8 @@ class MetricLines:
 def read_metrics(folder: Path) -> list[Row]:
     """The metrics of a run so far; the last line may be cut off, if the run is still writing it.
 
-    Args:
-        folder: Folder of the run.
-
     Returns:
         The rows; none if there is no file yet.
-
-    Raises:
-        ValueError: If a line is damaged.
     """
     path = folder / METRICS
     lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else [""]

@@ -37,24 +37,13 @@ class Provenance:
 
     @staticmethod
     def here() -> "Provenance":
-        """This code on this machine.
-
-        Returns:
-            The provenance of what is made now.
-        """
+        """This code on this machine."""
         source = commit()
         return Provenance(() if source is None else (source,), (machine(),))
 
     @staticmethod
     def of(record: Mapping[str, Any]) -> "Provenance":
-        """The provenance in a record.
-
-        Args:
-            record: The record as it was read from its file, or anything with its commit and machines.
-
-        Returns:
-            Its provenance.
-        """
+        """The provenance in a record."""
         machines = record.get("machines") or [record.get("machine")]
         return Provenance(
             tuple(filter(None, (record.get("commit") or "").split(", "))), tuple(one for one in machines if one)
@@ -67,11 +56,7 @@ class Provenance:
         return Provenance(tuple(commits), (*self.machines, *new))
 
     def as_dict(self) -> dict[str, Any]:
-        """Columns of a record: commit and machine, and all machines if there are several.
-
-        Returns:
-            What `of` reads.
-        """
+        """Columns of a record: commit and machine, and all machines if there are several."""
         several = {"machines": list(self.machines)} if len(self.machines) > 1 else {}
         return {
             "commit": ", ".join(self.commits) or None,
@@ -106,9 +91,6 @@ class Record:
         Args:
             **columns: The row; at least family (plain, exact, ...), group (c1, c4, ...), kernel, seed, train, test,
                 test_error_percent, parameters and seconds.
-
-        Raises:
-            ValueError: If a required column is missing.
         """
         missing = [name for name in _REQUIRED if name not in columns]
         if missing:
@@ -116,11 +98,7 @@ class Record:
         self.rows.append(dict(columns))
 
     def as_dict(self) -> dict[str, Any]:
-        """The record as JSON can hold it, with the versions of this process.
-
-        Returns:
-            Dictionary with the rows last.
-        """
+        """The record as JSON can hold it, with the versions of this process."""
         return {
             "study": self.study,
             "command": self.command,
@@ -132,11 +110,7 @@ class Record:
         }
 
     def write(self, path: Path) -> None:
-        """Write the record in one step.
-
-        Args:
-            path: JSON file.
-        """
+        """Write the record in one step."""
         write_atomically(path, to_json(self.as_dict()))
 
 
@@ -162,11 +136,7 @@ def commit() -> str | None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that results depend on.
-
-    Returns:
-        Name and version of each one installed.
-    """
+    """Versions of Python and of the libraries that results depend on."""
     found = {"python": platform.python_version(), "torch": str(torch.__version__)}
     for name in ("orbitconv", "numpy", "escnn", "e2cnn"):
         try:

@@ -28,11 +28,6 @@ def check_begun(folder: Path, *, resume: bool) -> None:
     Args:
         folder: Folder of the run.
         resume: Whether it goes on with the run in the folder.
-
-    Raises:
-        BlockingIOError: If another process works in the folder.
-        FileExistsError: If something is there and `resume` is false.
-        NotADirectoryError: If the path is a file.
     """
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; name a folder for the training with --out.")
@@ -102,19 +97,12 @@ class RunFolder:
 
         Returns:
             The checkpoint, or None if there is none yet, and the lines.
-
-        Raises:
-            ValueError: If the checkpoint or a line is damaged, or lines are missing.
         """
         checkpoint = self.checkpoint()
         return checkpoint, self._lines.keep(0 if checkpoint is None else checkpoint.step // steps_per_line)
 
     def checkpoint(self) -> Checkpoint | None:
-        """The last checkpoint.
-
-        Returns:
-            The checkpoint; None if there is none yet.
-        """
+        """The last checkpoint."""
         return read_checkpoint(self.path / CHECKPOINTS)
 
     @property
@@ -123,18 +111,11 @@ class RunFolder:
         return has_checkpoint(self.path)
 
     def add(self, row: Row) -> None:
-        """Write the line of one step or epoch.
-
-        Args:
-            row: Its figures.
-        """
+        """Write the line of one step or epoch."""
         self._lines.add(row)
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint, after all lines up to it.
-
-        Args:
-            checkpoint: What to write.
 
         Raises:
             OSError: If it cannot be written, as on a full disk; the one before it is then still there.
@@ -164,9 +145,6 @@ def has_checkpoint(folder: Path) -> bool:
 
     Args:
         folder: The folder; it need not exist.
-
-    Returns:
-        True if there is one.
     """
     return any((folder / CHECKPOINTS).glob("step-*"))
 

@@ -10,9 +10,6 @@ from torch import Tensor
 def tensor_digest(tensor: Tensor) -> str:
     """A checksum of shape, dtype and values.
 
-    Args:
-        tensor: Any tensor.
-
     Returns:
         SHA-256 in hexadecimal digits.
     """
@@ -24,14 +21,8 @@ def tensor_digest(tensor: Tensor) -> str:
 def file_digest(path: Path) -> str:
     """A checksum of the content of a file.
 
-    Args:
-        path: The file.
-
     Returns:
         SHA-256 in hexadecimal digits.
-
-    Raises:
-        OSError: If it cannot be read.
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -39,10 +30,6 @@ def file_digest(path: Path) -> str:
 
 def flat_settings(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings under flat names.
-
-    Args:
-        settings: Settings, some of them dictionaries of settings.
-        prefix: What stands before every name.
 
     Returns:
         Settings by names such as training.epochs.

@@ -31,9 +31,6 @@ def looks_of(plain: Sequence[bool]) -> list[Look]:
 
     Args:
         plain: Whether each kind has a plain basis.
-
-    Returns:
-        A look for each.
     """
     others = itertools.cycle(Look(color, dashes, 2.0) for dashes in _DASHES for color in _COLORS)
     grey = itertools.chain([_PLAIN], others)
@@ -41,27 +38,12 @@ def looks_of(plain: Sequence[bool]) -> list[Look]:
 
 
 def shows_bands(lines: Collection[object]) -> bool:
-    """Whether lines get a band of their spread; bands of many lines would only hide each other.
-
-    Args:
-        lines: The lines.
-
-    Returns:
-        True or false.
-    """
+    """Whether lines get a band of their spread; bands of many lines would only hide each other."""
     return len(lines) <= _BANDS
 
 
 def learning_figures(kinds: Sequence[Kind], looks: Sequence[Look]) -> Iterator[tuple[str, "Figure"]]:
-    """Loss and errors against the epoch.
-
-    Args:
-        kinds: The kinds.
-        looks: A look for each.
-
-    Yields:
-        What is drawn in words, and the figure.
-    """
+    """Loss and errors against the epoch."""
     lines = {id(kind): [run.rows for run in kind.runs] for kind in kinds}
     names = dict.fromkeys(name for rows in lines.values() for row in itertools.chain(*rows) for name in row)
     last = max((float(row["epoch"]) for rows in lines.values() for row in itertools.chain(*rows)), default=1.0)
@@ -108,14 +90,7 @@ def _log_scale(axes: "Axes", low: float, high: float) -> None:
 
 
 def layer_points(measured: Sequence[Measured]) -> dict[str, list[float]]:
-    """Equivariance error of every layer, the mean over all elements of the group but the identity.
-
-    Args:
-        measured: Networks of one kind.
-
-    Returns:
-        For each layer, the means of those networks where they are finite.
-    """
+    """Equivariance error of every layer, the mean over all elements of the group but the identity."""
     points: dict[str, list[float]] = {}
     for one in measured:
         for name, errors in one.layers.items():
@@ -130,9 +105,6 @@ def layer_figure(points: Sequence[Mapping[str, Sequence[float]]], looks: Sequenc
     Args:
         points: What `layer_points` gave for each kind; a kind without any is left out.
         looks: A look for each.
-
-    Returns:
-        The figure.
     """
     panels: dict[tuple[str, ...], list[tuple[Mapping[str, Sequence[float]], Look]]] = {}
     for at, look in zip(points, looks, strict=True):

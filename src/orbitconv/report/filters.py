@@ -21,10 +21,6 @@ def first_filters(network: nn.Module, count: int) -> Float[np.ndarray, "f g ky k
 
     Channels of the image are summed: what is shown is the filter that a grey image meets.
 
-    Args:
-        network: Any network.
-        count: Largest number of filters.
-
     Returns:
         The filters at every group element (one, for a plain network), strongest first; None if the network has no
         convolution.
@@ -41,9 +37,6 @@ def first_filters(network: nn.Module, count: int) -> Float[np.ndarray, "f g ky k
 
 def orbit_figure(network: nn.Module) -> "Figure | None":
     """Draw the strongest filters of the first layer: a row for each, turned by each group element; one row if plain.
-
-    Args:
-        network: Any network.
 
     Returns:
         The figure; None if the network has no convolution.

@@ -46,9 +46,6 @@ class Kind:
 def kinds_by_data(runs: Sequence[Run]) -> dict[str, list[Kind]]:
     """Group runs: errors on different data sets are never compared.
 
-    Args:
-        runs: Runs.
-
     Returns:
         For each data set its kinds, in the order of their first runs.
     """
@@ -57,9 +54,6 @@ def kinds_by_data(runs: Sequence[Run]) -> dict[str, list[Kind]]:
 
 def final_errors(kind: Kind) -> list[float]:
     """The test error of every finished run, as its training measured it after the last epoch.
-
-    Args:
-        kind: The runs.
 
     Returns:
         Errors in percent.
@@ -73,9 +67,6 @@ def label(setting: str) -> str:
 
     Args:
         setting: Its name with those of the groups that it is in, such as training.learning_rate.
-
-    Returns:
-        Its last part: learning rate.
     """
     return setting.rpartition(".")[2].replace("_", " ")
 

@@ -19,9 +19,6 @@ def document(title: str, body: str, data: object) -> str:
         title: Title, as text.
         body: What stands in it, as HTML.
         data: The numbers on it, as JSON can hold them; the page holds them for programs, in the element `record`.
-
-    Returns:
-        The page.
     """
     data_in_html = json.dumps(data).replace("<", "\\u003c")
     return printable(

@@ -88,9 +88,6 @@ def measure_networks(
         images: Test images.
         degrees: Turns of all images together; none if the images are turned already.
         step: Called after each test, `steps` times.
-
-    Returns:
-        Test results, one for each network.
     """
     few, results = images.take(min(LAYER_IMAGES, len(images))).floats(), []
     for network in networks:
@@ -118,24 +115,12 @@ def measure_networks(
 
 
 def steps(networks: int, degrees: int) -> int:
-    """How often `measure_networks` calls back.
-
-    Args:
-        networks: Number of networks.
-        degrees: Number of turns.
-
-    Returns:
-        The number of calls.
-    """
+    """How often `measure_networks` calls back."""
     return networks * (2 + degrees if degrees else 1)
 
 
 def convolution_errors(network: nn.Module, images: Float[Tensor, "b c h w"]) -> dict[str, list[float]]:
     """Equivariance error of every convolution and of the scores of a network.
-
-    Args:
-        network: Any network.
-        images: Images, on its device.
 
     Returns:
         The errors at each group element (no unit) by short names of the layers, in the order of execution.

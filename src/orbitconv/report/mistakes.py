@@ -55,9 +55,6 @@ def judge(network: nn.Module, images: ImageSet, turned: Pixels | None, count: in
         images: Test images as they are.
         turned: The same images, each turned by its own angle; None to leave them out.
         count: Largest number of mistakes to keep.
-
-    Returns:
-        Confusion matrices and mistakes.
     """
     classes, labels = len(images.classes), images.labels
     confidence, predicted = class_probabilities(network, images.images).max(1)
@@ -77,8 +74,5 @@ def class_probabilities(network: nn.Module, images: Pixels) -> Float[Tensor, "n 
     Args:
         network: Classifier; it is put in eval mode.
         images: Images.
-
-    Returns:
-        Probabilities, by image and class.
     """
     return torch.cat([scores.softmax(1) for scores in class_scores(network, images)])

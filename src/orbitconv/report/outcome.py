@@ -72,14 +72,7 @@ class Outcome:
         ]
 
     def of(self, kind: Kind) -> list[Measured]:
-        """What was measured on the finished runs of a kind.
-
-        Args:
-            kind: One of the kinds.
-
-        Returns:
-            One entry a run.
-        """
+        """What was measured on the finished runs of a kind."""
         return [self.measured[run.folder] for run in kind.finished if run.folder in self.measured]
 
 
@@ -103,13 +96,6 @@ def run_tests(
         data_dir: Folder with the data sets.
         device: Where to compute.
         progress: Called as the work goes on.
-
-    Returns:
-        The runs with their test results.
-
-    Raises:
-        DataError: If the data set cannot be found, or is damaged.
-        ValueError: If a network cannot be read.
     """
     if is_path(data):
         return _own_tests(data, kinds, test_images, degrees, device, progress)

@@ -70,9 +70,6 @@ def measure_own(
         degrees: Turns of all pictures together.
         device: Where to compute.
         progress: Called as the work goes on.
-
-    Returns:
-        The network, its errors as of a data set with a name, and all figures of its task.
     """
     trained = read_trained(run.folder)
     data = _data(run, trained, test_images, progress)

@@ -18,27 +18,13 @@ _EACH = {"iou": "IoU", "dice": "Dice", "f1": "F1", "recall": "recall"}
 
 
 def angle_curves(outcome: Outcome) -> Iterator[str]:
-    """Error against the angle of the test pictures.
-
-    Args:
-        outcome: What was measured on one folder of pictures.
-
-    Yields:
-        HTML.
-    """
+    """Error against the angle of the test pictures."""
     pictures = next(iter(outcome.own.values())).pictures
     yield angle_chart(outcome.tested, f"The largest middle squares of {pictures:,} test pictures", "pictures")
 
 
 def changes(outcome: Outcome) -> Iterator[str]:
-    """How far the answer of each network changes as the pictures turn.
-
-    Args:
-        outcome: What was measured on one folder of pictures.
-
-    Yields:
-        HTML.
-    """
+    """How far the answer of each network changes as the pictures turn."""
     yield note(
         "Error, in %, of the answer for the turned picture against the network's own answer for the picture before it "
         "is turned, turned: 0 where the answer turns with the picture, whether it is right or not."
@@ -56,27 +42,13 @@ def changes(outcome: Outcome) -> Iterator[str]:
 
 
 def layer_curves(outcome: Outcome) -> Iterator[str]:
-    """Equivariance error, layer by layer.
-
-    Args:
-        outcome: What was measured on one folder of pictures.
-
-    Yields:
-        HTML.
-    """
+    """Equivariance error, layer by layer."""
     pictures = next(iter(outcome.own.values())).pictures
     yield layer_chart([one for one in outcome.tested if one.measured], min(LAYER_IMAGES, pictures))
 
 
 def classes(outcome: Outcome) -> Iterator[str]:
-    """All figures of one network of each kind, those of each class, and which classes are taken for which.
-
-    Args:
-        outcome: What was measured on one folder of pictures.
-
-    Yields:
-        HTML.
-    """
+    """All figures of one network of each kind, those of each class, and which classes are taken for which."""
     first = next(iter(outcome.own.values()))
     shown = {key: words for key, words in _FIGURES.items() if key in first.found}
     objects = {key: words for key, words in _OBJECTS.items() if key in first.found}
@@ -100,14 +72,7 @@ def classes(outcome: Outcome) -> Iterator[str]:
 
 
 def examples(outcome: Outcome) -> Iterator[str]:
-    """The pictures that one network of each kind gets most wrong.
-
-    Args:
-        outcome: What was measured on one folder of pictures.
-
-    Yields:
-        HTML.
-    """
+    """The pictures that one network of each kind gets most wrong."""
     masks = next(iter(outcome.own.values())).masks
     yield note(
         "Each picture alone, with the mask of the network, and with the true mask."

@@ -33,16 +33,7 @@ _OWN: dict[str, Callable[[Outcome], Iterator[str]]] = {
 
 
 def make_page(outcomes: Sequence[Outcome], record: Mapping[str, Any], progress: ProgressCallback = silent) -> str:
-    """Write the page.
-
-    Args:
-        outcomes: What was measured, by data set.
-        record: All numbers, as JSON can hold them.
-        progress: Called as the work goes on.
-
-    Returns:
-        HTML that needs nothing else.
-    """
+    """Write the page."""
     title = heading(outcomes)
     parts = [f"<header>\n<h1>{escape(title)}</h1>"]
     parts += [f'<p class="finding">{_about(outcome, outcomes)}{prose(finding(outcome))}</p>' for outcome in outcomes]
@@ -80,27 +71,12 @@ def _common(kinds: Sequence[Kind]) -> str:
 
 
 def section(title: str, parts: Iterable[str]) -> str:
-    """A section of a page.
-
-    Args:
-        title: Its heading, as text.
-        parts: What it holds, as HTML.
-
-    Returns:
-        HTML.
-    """
+    """A section of a page."""
     return f"<section>\n<h2>{escape(title)}</h2>\n{chr(10).join(parts)}\n</section>"
 
 
 def origin(record: Mapping[str, Any]) -> str:
-    """How the page was made, and where its numbers are.
-
-    Args:
-        record: The record of the page, with its command.
-
-    Returns:
-        HTML.
-    """
+    """How the page was made, and where its numbers are."""
     facts = {
         "commit": record["commit"] or "not run from a checkout",
         "versions": pairs(record["versions"]),

@@ -15,16 +15,7 @@ from orbitconv.report.runs import Run
 
 
 def record_of(outcomes: Sequence[Outcome], command: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """All numbers, as JSON can hold them.
-
-    Args:
-        outcomes: What was measured, by data set.
-        command: The command that made the report.
-        settings: Settings of the report.
-
-    Returns:
-        Nested dictionaries and lists, without NaN.
-    """
+    """All numbers, as JSON can hold them."""
     return {
         "study": "report",
         "command": command,

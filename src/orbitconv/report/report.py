@@ -46,23 +46,7 @@ class RunReport:
 
 
 def write_run_report(config: RunReport, progress: ProgressCallback = silent) -> list[Outcome]:
-    """Test the finished runs and write the page; an error or Ctrl-C on the way leaves no file.
-
-    Args:
-        config: Which runs, and what to measure.
-        progress: Called as the work goes on.
-
-    Returns:
-        What was measured, by data set.
-
-    Raises:
-        DataError: If a data set cannot be found, or is damaged.
-        FileExistsError: If the file is there and may not be replaced.
-        FileNotFoundError: If a folder is not there.
-        ModuleNotFoundError: If a library for the figures is not installed.
-        OSError: If the file cannot be written.
-        ValueError: If a folder holds no run, or a file of one is damaged.
-    """
+    """Test the finished runs and write the page; an error or Ctrl-C on the way leaves no file."""
     check_writable(config.out, "--out")
     check_replaceable(config.out, overwrite=config.overwrite)
     check_libraries()

@@ -37,16 +37,8 @@ class Run:
 def find_runs(paths: Sequence[Path]) -> list[Run]:
     """Read every run in some folders, each once.
 
-    Args:
-        paths: Folders of runs, or folders that hold such folders at any depth, as those of a study do.
-
     Returns:
         The runs in the order of the paths, in natural order within each; links to folders are not followed.
-
-    Raises:
-        FileNotFoundError: If a path is not there.
-        NotADirectoryError: If one is a file.
-        ValueError: If one holds no run, or a file of a run is damaged.
     """
     folders: dict[Path, Path] = {}
     for path in paths:
@@ -67,12 +59,6 @@ def find_runs(paths: Sequence[Path]) -> list[Run]:
 
 def read_run(folder: Path) -> Run:
     """Read one run.
-
-    Args:
-        folder: Its folder.
-
-    Returns:
-        The run.
 
     Raises:
         ValueError: If the settings or a line are damaged; says which.

@@ -29,14 +29,7 @@ if TYPE_CHECKING:
 
 
 def learning_curves(outcome: Outcome) -> Iterator[str]:
-    """Loss and errors against the epoch, of all runs.
-
-    Args:
-        outcome: What was measured on one data set.
-
-    Yields:
-        HTML.
-    """
+    """Loss and errors against the epoch, of all runs."""
     networks = outcome.tested
     panels = [
         svg(drawn, f"{words} of every network against the epoch.".capitalize(), width=34)
@@ -50,14 +43,7 @@ def learning_curves(outcome: Outcome) -> Iterator[str]:
 
 
 def angle_curves(outcome: Outcome) -> Iterator[str]:
-    """Error against the angle of the test images.
-
-    Args:
-        outcome: What was measured on one data set.
-
-    Yields:
-        HTML.
-    """
+    """Error against the angle of the test images."""
     if outcome.turned_already:
         yield note(
             f"Every test image of {outcome.data} is turned by an angle of its own already, so the test error is the "
@@ -75,9 +61,6 @@ def angle_chart(networks: Sequence[Tested], what: str, images: str = "images") -
         networks: The kinds of networks; those without a test are left out.
         what: Which images were turned, in words.
         images: What the images show.
-
-    Returns:
-        HTML.
     """
     tested = [one for one in networks if one.by_angle]
     curves = [Curve(points=one.by_angle, look=one.look, band=shows_bands(tested)) for one in tested]
@@ -89,14 +72,7 @@ def angle_chart(networks: Sequence[Tested], what: str, images: str = "images") -
 
 
 def layer_curves(outcome: Outcome) -> Iterator[str]:
-    """Equivariance error, layer by layer.
-
-    Args:
-        outcome: What was measured on one data set.
-
-    Yields:
-        HTML.
-    """
+    """Equivariance error, layer by layer."""
     assert outcome.images is not None
     tested = [one for one in outcome.tested if one.measured]
     free = [
@@ -114,9 +90,6 @@ def layer_chart(networks: Sequence[Tested], images: int, free: Sequence[str] = (
         networks: The kinds of networks, all tested.
         images: Number of test images.
         free: Names of the networks whose scores may depend on the angle.
-
-    Returns:
-        HTML.
     """
     alt = "Equivariance error of every layer of every network."
     points, looks = [layer_points(one.measured) for one in networks], [one.look for one in networks]
@@ -148,14 +121,7 @@ def _groups(networks: Sequence[Tested]) -> str:
 
 
 def first_layer(outcome: Outcome) -> Iterator[str]:
-    """The filters of the first layer of one network of each kind.
-
-    Args:
-        outcome: What was measured on one data set.
-
-    Yields:
-        HTML.
-    """
+    """The filters of the first layer of one network of each kind."""
     return filter_sheets(outcome.tested)
 
 
@@ -164,9 +130,6 @@ def filter_sheets(networks: Sequence[Tested]) -> Iterator[str]:
 
     Args:
         networks: The kinds of networks; those without a network are left out.
-
-    Yields:
-        HTML.
     """
     yield note(
         "The strongest filters of the first layer, from one network of each kind, summed over the channels of the "
@@ -182,14 +145,7 @@ def filter_sheets(networks: Sequence[Tested]) -> Iterator[str]:
 
 
 def confusions(outcome: Outcome) -> Iterator[str]:
-    """Which classes one network of each kind takes for which.
-
-    Args:
-        outcome: What was measured on one data set.
-
-    Yields:
-        HTML.
-    """
+    """Which classes one network of each kind takes for which."""
     assert outcome.images is not None
     yield note(
         f"The first {len(outcome.images):,} test images, by their class (rows) and the class that one network of each "
@@ -204,14 +160,7 @@ def confusions(outcome: Outcome) -> Iterator[str]:
 
 
 def mistakes(outcome: Outcome) -> Iterator[str]:
-    """The images that one network of each kind is most sure about, and wrong.
-
-    Args:
-        outcome: What was measured on one data set.
-
-    Yields:
-        HTML.
-    """
+    """The images that one network of each kind is most sure about, and wrong."""
     assert outcome.images is not None
     yield note("Test images as they are; below each its class, what it is taken for, and with which probability.")
     for name, judged in outcome.judged.items():
@@ -233,14 +182,7 @@ def _mistake(mistake: Mistake, images: ImageSet) -> str:
 
 
 def legend(networks: Sequence[Tested]) -> str:
-    """Names beside their lines, as text that wraps on a narrow screen.
-
-    Args:
-        networks: The kinds of networks.
-
-    Returns:
-        HTML.
-    """
+    """Names beside their lines, as text that wraps on a narrow screen."""
     items = []
     for one in networks:
         look = one.look
@@ -260,34 +202,16 @@ def svg(drawn: "Figure", alt: str, *, width: int = 60, dense: bool = False) -> s
         alt: What it shows, for those who do not see it.
         width: Width in rem, at most.
         dense: Whether it scrolls on a narrow screen.
-
-    Returns:
-        HTML.
     """
     return image(render(drawn, "svg"), "svg+xml", alt, width=width, dense=dense)
 
 
 def figure(content: str, caption: str = "") -> str:
-    """A picture on a card with its caption.
-
-    Args:
-        content: The picture, as HTML.
-        caption: The caption, as text.
-
-    Returns:
-        HTML.
-    """
+    """A picture on a card with its caption."""
     words = f"\n<figcaption>{prose(caption)}</figcaption>" if caption else ""
     return f'<figure>\n<div class="card">{content}</div>{words}\n</figure>'
 
 
 def note(text: str) -> str:
-    """A paragraph in small print.
-
-    Args:
-        text: The words.
-
-    Returns:
-        HTML.
-    """
+    """A paragraph in small print."""
     return f'<p class="note">{prose(text)}</p>'

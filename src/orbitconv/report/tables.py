@@ -12,14 +12,7 @@ _DASH = "&ndash;"
 
 
 def result_table(outcome: Outcome) -> str:
-    """One row for each kind of network: what it is, what sets it apart, how often it is wrong.
-
-    Args:
-        outcome: What was measured on one data set.
-
-    Returns:
-        HTML.
-    """
+    """One row for each kind of network: what it is, what sets it apart, how often it is wrong."""
     kinds, networks = outcome.kinds, outcome.tested
     about = {"basis": _setting(kinds, BASIS)} if any(kind.name != kind.settings[BASIS] for kind in kinds) else {}
     about["model"] = _setting(kinds, MODEL)
@@ -44,9 +37,6 @@ def error_columns(networks: Sequence[Tested], *, at_random: bool = True) -> dict
     Args:
         networks: The kinds of networks.
         at_random: Whether the images were turned by random angles too.
-
-    Returns:
-        Cells by the name of their column, as HTML.
     """
     columns = {"test error, %": best_cells([one.errors for one in networks], 2)}
     if at_random:
@@ -56,9 +46,6 @@ def error_columns(networks: Sequence[Tested], *, at_random: bool = True) -> dict
 
 def cost_columns(networks: Sequence[Tested]) -> dict[str, list[str]]:
     """Columns of what networks are and cost: group, parameters, multiply-adds, and seconds of training.
-
-    Args:
-        networks: The kinds of networks.
 
     Returns:
         Cells by the name of their column, as HTML; dashes for networks that were not tested.
@@ -73,27 +60,12 @@ def cost_columns(networks: Sequence[Tested]) -> dict[str, list[str]]:
 
 
 def column_table(caption: str, columns: Mapping[str, Sequence[str]]) -> str:
-    """A table from its columns.
-
-    Args:
-        caption: Caption, as text.
-        columns: Cells by the name of their column, as HTML.
-
-    Returns:
-        HTML.
-    """
+    """A table from its columns."""
     return table(caption, list(columns), list(zip(*columns.values(), strict=True)))
 
 
 def run_table(outcome: Outcome) -> str:
-    """One row for each run, finished or not.
-
-    Args:
-        outcome: What was measured on one data set.
-
-    Returns:
-        HTML.
-    """
+    """One row for each run, finished or not."""
     rows = []
     for kind in outcome.kinds:
         for run in kind.runs:
@@ -118,16 +90,7 @@ def run_table(outcome: Outcome) -> str:
 
 
 def confusion_table(caption: str, counts: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
-    """How often each class (rows) is taken for each (columns); the colour tells the share of the class.
-
-    Args:
-        caption: Caption.
-        counts: Number of images by true and by predicted class.
-        classes: Names of the classes.
-
-    Returns:
-        HTML.
-    """
+    """How often each class (rows) is taken for each (columns); the colour tells the share of the class."""
     rows = []
     for true, row in enumerate(counts):
         total = max(1, sum(row))
@@ -137,15 +100,7 @@ def confusion_table(caption: str, counts: Sequence[Sequence[int]], classes: Sequ
 
 
 def side_by_side(tables: Sequence[str], classes: Sequence[str]) -> str:
-    """Tables of classes beside each other where there is room; long names above columns stand upright.
-
-    Args:
-        tables: HTML of each.
-        classes: Names of the classes.
-
-    Returns:
-        HTML.
-    """
+    """Tables of classes beside each other where there is room; long names above columns stand upright."""
     longest = max(map(len, classes))
     upright = " upright" if longest > 3 else ""
     style = f"--names: {max(5.5, 0.5 * longest):g}rem; --classes: {len(classes)}"

@@ -10,28 +10,14 @@ from orbitconv.report.outcome import Outcome
 
 
 def heading(outcomes: Sequence[Outcome]) -> str:
-    """What the page is about: how many runs, of how many kinds, on what.
-
-    Args:
-        outcomes: What was measured, by data set.
-
-    Returns:
-        A line.
-    """
+    """What the page is about: how many runs, of how many kinds, on what."""
     runs = sum(len(outcome.runs) for outcome in outcomes)
     kinds = sum(len(outcome.kinds) for outcome in outcomes)
     return f"{count(runs, 'run')} of {count(kinds, 'network')} on {listed([outcome.data for outcome in outcomes])}"
 
 
 def finding(outcome: Outcome) -> str:
-    """Which networks have the lowest error, and what has not been measured.
-
-    Args:
-        outcome: What was measured on one data set.
-
-    Returns:
-        Sentences.
-    """
+    """Which networks have the lowest error, and what has not been measured."""
     tested = [one for one in outcome.tested if one.errors]
     if not any(kind.finished for kind in outcome.kinds):
         return "No run is finished yet: there is nothing to test."
@@ -46,14 +32,7 @@ def finding(outcome: Outcome) -> str:
 
 
 def table_note(outcome: Outcome) -> str:
-    """How the errors in the table were measured.
-
-    Args:
-        outcome: What was measured on one data set.
-
-    Returns:
-        Sentences.
-    """
+    """How the errors in the table were measured."""
     if outcome.images is None:
         return ""
     text = "The test error is that of the last epoch, on the test images of the training"
@@ -66,15 +45,7 @@ def table_note(outcome: Outcome) -> str:
 
 
 def spread_note(networks: Sequence[Tested], test_images: int) -> str:
-    """What the numbers after ± are, and whether the gap between the best two may be chance.
-
-    Args:
-        networks: The kinds of networks.
-        test_images: Number of test images that were turned.
-
-    Returns:
-        Sentences.
-    """
+    """What the numbers after ± are, and whether the gap between the best two may be chance."""
     several = any(len(one.errors) > 1 for one in networks)
     text = (
         "Mean ± standard deviation over the finished runs of a row."
@@ -98,9 +69,6 @@ def spread_note(networks: Sequence[Tested], test_images: int) -> str:
 def angle_note(networks: Sequence[Tested]) -> str:
     """Where each network is worst, and which ones do not notice a quarter turn.
 
-    Args:
-        networks: The kinds of networks.
-
     Returns:
         Sentences; none if no error against the angle was measured.
     """
@@ -118,16 +86,7 @@ def angle_note(networks: Sequence[Tested]) -> str:
 
 
 def lowest(networks: Sequence[Tested], where: str, errors: Callable[[Tested], list[float]]) -> str:
-    """Which networks have the lowest mean error, as it is printed; equal ones share it.
-
-    Args:
-        networks: The kinds of networks.
-        where: On which images, in words.
-        errors: Takes the errors of a kind.
-
-    Returns:
-        A sentence.
-    """
+    """Which networks have the lowest mean error, as it is printed; equal ones share it."""
     means = {one.name: round(statistics.fmean(found), 2) for one in networks if (found := errors(one))}
     if not means:
         return f"No test error {where} is known."
@@ -141,10 +100,6 @@ def lowest(networks: Sequence[Tested], where: str, errors: Callable[[Tested], li
 def count(number: int, noun: str) -> str:
     """A number of things.
 
-    Args:
-        number: How many.
-        noun: One of them.
-
     Returns:
         Such as 1 run, 2 runs.
     """
@@ -152,14 +107,7 @@ def count(number: int, noun: str) -> str:
 
 
 def listed(words: Sequence[str]) -> str:
-    """Join words.
-
-    Args:
-        words: Words.
-
-    Returns:
-        A, B and C.
-    """
+    """Join words."""
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 

@@ -74,15 +74,8 @@ class ShowBasis:
 def choose_bases(config: ShowBasis, progress: ProgressCallback = silent) -> list[Shown]:
     """The bases named in the settings.
 
-    Args:
-        config: Settings.
-        progress: Progress callback.
-
     Returns:
         Bases of one group and kernel size, in the order named.
-
-    Raises:
-        ValueError: If a name is unknown, or the bases do not match each other or the settings.
     """
     words = list(dict.fromkeys(config.bases))
     named = {word: named_basis(word) for word in words if word not in FAMILIES}
@@ -108,20 +101,7 @@ def choose_bases(config: ShowBasis, progress: ProgressCallback = silent) -> list
 
 
 def show_basis(config: ShowBasis, folder: Path, progress: ProgressCallback = silent) -> list[dict[str, Any]]:
-    """Draw every picture of some bases.
-
-    Args:
-        config: Settings.
-        folder: Folder to write into, which exists.
-        progress: Progress callback.
-
-    Returns:
-        For each basis its name, size and errors.
-
-    Raises:
-        ValueError: If a name is unknown, or the bases do not match.
-        OSError: If the folder cannot be written.
-    """
+    """Draw every picture of some bases."""
     chosen = choose_bases(config, progress)
     group = next((s.basis.group for s in chosen if s.family != "exact"), chosen[0].basis.group)
     drawings = dict(_drawings(chosen, group, config))
@@ -142,9 +122,6 @@ def show_basis(config: ShowBasis, folder: Path, progress: ProgressCallback = sil
 
 def measure(shown: Shown) -> dict[str, Any]:
     """The size of a basis and its errors that need no images.
-
-    Args:
-        shown: The basis.
 
     Returns:
         One flat row; None where a figure is not defined.
@@ -183,9 +160,6 @@ def orbit_sheet(shown: Shown, max_atoms: int) -> "Figure":
     Args:
         shown: The basis.
         max_atoms: Rows at most; a note tells how many atoms are left out.
-
-    Returns:
-        The figure.
     """
     basis, spectrum = shown.basis, shown.spectrum
     atoms, group = atoms_of(basis).numpy(), basis.group
@@ -237,11 +211,6 @@ def _actors(chosen: Sequence[Shown], group: Group, seed: int) -> list[Actor]:
 
 def element_in(part: Group, group: Group, g: int) -> int | None:
     """The element of a subgroup that is a given element of a group of rotations and mirrors.
-
-    Args:
-        part: Subgroup.
-        group: Group.
-        g: Element of the group.
 
     Returns:
         Element of the subgroup; None if it does not hold it.

@@ -51,15 +51,8 @@ class Shown:
 def named_basis(word: str) -> Shown:
     """A basis by its name, or from a file.
 
-    Args:
-        word: A name or a path, as `load_basis` takes them.
-
     Returns:
         The basis; its spectrum holds the orbits that were cut off too.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If there is no such name (suggests the nearest), it is on hexagons, or the file is damaged.
     """
     if "-" not in word and not word.endswith(".safetensors"):
         hint = did_you_mean(word, FAMILIES)

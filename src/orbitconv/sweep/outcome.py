@@ -30,19 +30,7 @@ class Outcome:
 
 
 def outcome_of(config: Sweep, base: TrainConfig, store: SweepStore) -> Outcome:
-    """Summarize a sweep, and write its best settings and its record to its folder.
-
-    Args:
-        config: Settings of the sweep.
-        base: Settings that the search changed some of.
-        store: Its trials.
-
-    Returns:
-        What came of it.
-
-    Raises:
-        ValueError: If no trial was trained to the end.
-    """
+    """Summarize a sweep, and write its best settings and its record to its folder."""
     ended = sorted(store.ended, key=_rank)
     if _end_of(ended[0]) != "trained":
         why = next((trial.user_attrs["failure"] for trial in ended if "failure" in trial.user_attrs), "")

@@ -25,17 +25,8 @@ def run_sweep(config: Sweep, progress: ProgressCallback = silent) -> Outcome:
     The test set is not even loaded. Each trial's error is that after its last epoch on images held out of the training
     set; one whose loss is NaN or infinite, or that needs too much memory, counts as cut short.
 
-    Args:
-        config: Settings.
-        progress: Progress callback.
-
     Returns:
         All trials that ended, and the best settings, which are also written to `best.json` in the folder.
-
-    Raises:
-        FileExistsError: If the folder holds something else than a sweep.
-        ModuleNotFoundError: If Optuna is not installed.
-        ValueError: If settings make no sense, or are not those of the sweep that is joined.
     """
     refuse_torchrun("sweep")
     base, space = config.base(), parse_search(config.search)

@@ -45,17 +45,7 @@ class Dimension:
 
 
 def parse_search(words: Iterable[str]) -> tuple[Dimension, ...]:
-    """The search space, from words.
-
-    Args:
-        words: A word for each setting.
-
-    Returns:
-        The settings with their bounds.
-
-    Raises:
-        ValueError: If there is no word, one cannot be understood, or two are about one setting.
-    """
+    """The search space, from words."""
     found = tuple(map(_parse, words))
     if not found:
         raise ValueError(f"sweep expects one --search or more: {_GRAMMAR}.")
@@ -67,19 +57,7 @@ def parse_search(words: Iterable[str]) -> tuple[Dimension, ...]:
 
 
 def with_values(config: TrainConfig, values: Mapping[str, Value], where: str = "--search") -> TrainConfig:
-    """Settings with some values replaced.
-
-    Args:
-        config: Settings.
-        values: New values by name.
-        where: Where they come from, for the error.
-
-    Returns:
-        New settings, checked as strictly as those of a file.
-
-    Raises:
-        ValueError: If a name is unknown, or a value is of another type or out of range.
-    """
+    """Settings with some values replaced."""
     settings = asdict(config)
     for name, value in values.items():
         *path, last = name.split(".")
@@ -95,15 +73,7 @@ def with_values(config: TrainConfig, values: Mapping[str, Value], where: str = "
 
 
 def check_space(config: TrainConfig, space: Iterable[Dimension]) -> list[TrainConfig]:
-    """Refuse invalid values before anything is trained.
-
-    Args:
-        config: Settings of which the space changes some.
-        space: What is changed.
-
-    Returns:
-        The settings with each bound and each choice in turn.
-    """
+    """Refuse invalid values before anything is trained."""
     return [
         with_values(config, {one.name: value}, f"--search {one.name}={value}") for one in space for value in one.values
     ]

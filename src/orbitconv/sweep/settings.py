@@ -37,14 +37,7 @@ class Sweep(TrainConfig):
         check_positive("sweep", trials=self.trials, startup=self.startup, prune_after=self.prune_after)
 
     def base(self) -> TrainConfig:
-        """The settings that the search starts from.
-
-        Returns:
-            The settings, checked.
-
-        Raises:
-            ValueError: If no images are held out: settings must not be chosen on the test set.
-        """
+        """The settings that the search starts from."""
         config = TrainConfig(**{one.name: getattr(self, one.name) for one in fields(TrainConfig)})
         if self.config is not None:
             config = merge(config, read_config(self.config))
@@ -57,14 +50,7 @@ class Sweep(TrainConfig):
         return config
 
     def shared(self, base: TrainConfig) -> dict[str, Any]:
-        """What all processes of one sweep have in common; hardware and the number of trials may differ.
-
-        Args:
-            base: What `base` gave.
-
-        Returns:
-            Names, with points, and values.
-        """
+        """What all processes of one sweep have in common; hardware and the number of trials may differ."""
         flat = flat_settings(asdict(base))
         same = {name: value for name, value in flat.items() if not name.startswith("hardware.")}
         return {**same, "search": list(self.search), "startup": self.startup, "prune_after": self.prune_after}

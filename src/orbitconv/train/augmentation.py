@@ -35,29 +35,12 @@ class Draws:
     pull: Float[Tensor, "b 2 points points"]
 
     def part(self, which: slice, device: torch.device) -> "Draws":
-        """The draws for some of the images.
-
-        Args:
-            which: Which images.
-            device: Where these are.
-
-        Returns:
-            Their draws, on their device.
-        """
+        """The draws for some of the images."""
         return Draws(**{one.name: getattr(self, one.name)[which].to(device) for one in fields(self)})
 
 
 def draw(config: Augmentation, n: int, generator: torch.Generator) -> Draws:
-    """Draw the parameters for each image of a batch.
-
-    Args:
-        config: Settings.
-        n: Number of images.
-        generator: Generator on the CPU.
-
-    Returns:
-        The draws, on the CPU.
-    """
+    """Draw the parameters for each image of a batch."""
     moves = torch.randint(-config.crop, config.crop + 1, (2, n), generator=generator)
     flip = torch.rand(n, generator=generator) < 0.5 if config.flip else torch.zeros(n, dtype=torch.bool)
     turn = torch.rand(n, generator=generator, dtype=torch.float64)
@@ -80,17 +63,6 @@ def augment(images: Float[Tensor, "b c h w"], config: Augmentation, draws: Draws
     Mirrors, moves and quarter turns are exact; the rest of a turn and the bend are one bilinear warp. Between
     the points that a bend pulls, it goes by bicubic interpolation (Ronneberger, Fischer & Brox, U-Net, 2015,
     section 3.1).
-
-    Args:
-        images: Images.
-        config: Settings that the draws were made with.
-        draws: What is done to each.
-
-    Returns:
-        New images of the same shape.
-
-    Raises:
-        ValueError: If images that are to be turned are not square.
     """
     if config.rotation != "none" and images.shape[-1] != images.shape[-2]:
         height, width = images.shape[-2:]
@@ -115,9 +87,6 @@ def augment_masks(
         config: Settings that the draws were made with.
         draws: What is done to each.
         outside: Label of what comes in from outside.
-
-    Returns:
-        New masks of the same shape.
     """
     # As images whose zeros are what comes in from outside.
     labels = masks[:, None] - outside

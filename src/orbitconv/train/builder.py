@@ -131,15 +131,7 @@ class Builder:
 
 
 def converted(network: nn.Module, conversion: Mapping[str, Any]) -> nn.Module:
-    """Convert a plain network as a builder says.
-
-    Args:
-        network: The plain network.
-        conversion: As for `Builder`.
-
-    Returns:
-        The converted network.
-    """
+    """Convert a plain network as a builder says."""
     from orbitconv.conversion import convert  # it imports the fits of bases, which few need
 
     options = {name: _frozen(value) for name, value in conversion.items() if name != "image"}

@@ -128,13 +128,6 @@ def read_config(path: Path, others: TrainConfig | None = None) -> TrainConfig:
 def parse_config(text: str | bytes, where: str) -> TrainConfig:
     """Settings from JSON, every field of its exact type.
 
-    Args:
-        text: The JSON.
-        where: Where it comes from, for the error.
-
-    Returns:
-        The settings.
-
     Raises:
         ValueError: If a field is unknown or ill-typed; names it, what was expected and what arrived.
     """
@@ -153,9 +146,6 @@ def merge(given: Any, saved: Any, named: Mapping[str, Any] | None = None) -> Any
         given: A dataclass.
         saved: Another of the same type.
         named: The fields that were given, as in a file of settings; those that are not the default if None.
-
-    Returns:
-        One more: of each field the given value where it was given, else the saved one.
     """
     merged, defaults = {}, type(given)()
     for one in fields(given):

@@ -55,26 +55,12 @@ LOADERS: dict[str, Callable[..., ImageSet]] = {
 
 
 def is_path(name: str) -> bool:
-    """Whether data are user pictures rather than a named data set.
-
-    Args:
-        name: Name or path.
-
-    Returns:
-        True or false.
-    """
+    """Whether data are user pictures rather than a named data set."""
     return name not in LOADERS and (os.sep in name or Path(name).expanduser().exists())
 
 
 def is_turned(name: str) -> bool:
-    """Whether the images of a data set are at any angle already, so that turning them once more would blur them twice.
-
-    Args:
-        name: Name of the data set.
-
-    Returns:
-        True or false.
-    """
+    """Whether the images of a data set are rotated already, so that another rotation would blur them twice."""
     return name.startswith("rotated-")
 
 
@@ -86,12 +72,6 @@ def load_split(name: str, split: str, data_dir: Path | None, progress: ProgressC
         split: `"train"` or `"test"`.
         data_dir: Folder of the user; see `orbitconv.data.load`.
         progress: Called while data is fetched.
-
-    Returns:
-        Images and labels.
-
-    Raises:
-        ValueError: If there is no such data set.
     """
     if name not in LOADERS:
         hint = did_you_mean(name, LOADERS)

@@ -44,11 +44,7 @@ class Description:
     builder: Builder | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The description as plain values.
-
-        Returns:
-            Values that JSON can hold.
-        """
+        """The description as plain values."""
         return {
             "config": asdict(self.config),
             "classes": list(self.classes),
@@ -63,13 +59,6 @@ class Description:
 
 def read_description(values: Mapping[str, Any], path: Path) -> Description:
     """Read what `Description.to_json` returned.
-
-    Args:
-        values: Plain values.
-        path: The file they come from, for errors.
-
-    Returns:
-        The description.
 
     Raises:
         ValueError: If an entry is missing or invalid; names it.

@@ -10,15 +10,7 @@ from orbitconv.records.metric_lines import Row
 
 
 def epoch_lines(epochs: int, on_epoch: Callable[[Row], bool] | None = None) -> Callable[[Row], bool]:
-    """Print a line on standard error after each epoch, once a training has taken two seconds; in process 0 only.
-
-    Args:
-        epochs: How many there will be.
-        on_epoch: What is called with the line of every epoch, too.
-
-    Returns:
-        What is called in its place.
-    """
+    """Print a line on standard error after each epoch, once a training has taken two seconds; in process 0 only."""
     start = time.monotonic()
 
     def told(row: Row) -> bool:

@@ -18,9 +18,6 @@ def class_scores(network: nn.Module, images: Pixels, batch_size: int = 500) -> I
         network: Classifier; it is put in eval mode.
         images: Images.
         batch_size: Images at a time.
-
-    Yields:
-        Scores, by image and class.
     """
     network.eval()
     is_cpu = images.device.type == "cpu"  # where channels last are faster
@@ -63,9 +60,6 @@ def count(network: nn.Module, batches: Iterator[Batch], task: Task) -> Int64[Ten
         network: The network; it is put in eval mode.
         batches: Images and labels, where the network is.
         task: What was learned.
-
-    Returns:
-        The sum of the counts of all batches; None if there is none.
     """
     network.eval()
     total = None

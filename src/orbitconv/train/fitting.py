@@ -138,12 +138,6 @@ def prepared(
         label_smoothing: For classification.
         workers: Processes that read pictures.
         progress: Called while pictures are read.
-
-    Returns:
-        The data.
-
-    Raises:
-        TypeError: If they are of another kind.
     """
     if isinstance(data, str | Path):
         data = folder(data, progress=progress)

@@ -84,14 +84,7 @@ def _counted(n: int, what: str) -> str:
 
 
 def find_basis(name: str) -> BasisLike:
-    """The basis that settings name.
-
-    Args:
-        name: As in `Network.basis`.
-
-    Returns:
-        What a network takes as its basis.
-    """
+    """The basis that settings name."""
     if name == "none":
         return None
     return load_basis(name) if name.endswith(".safetensors") else name
@@ -139,11 +132,6 @@ def settings_builder(config: Network, in_channels: int, num_classes: int) -> Bui
 def initial_network(config: TrainConfig, in_channels: int, num_classes: int) -> nn.Module:
     """The network that a training begins with.
 
-    Args:
-        config: Settings of the training.
-        in_channels: Channels of the images.
-        num_classes: Number of classes.
-
     Returns:
         The network, with weights from the seed of the settings; torch's generator is left as it was.
     """
@@ -163,11 +151,6 @@ def check_network(config: TrainConfig, trusted: Collection[str] = ()) -> Trained
 
     Returns:
         The network of the file; None if settings name the network.
-
-    Raises:
-        FileNotFoundError: If the file of the network or of its basis is missing.
-        PermissionError: If the network of a file is built by a package that is not trusted.
-        ValueError: If there is no such network, basis or option.
     """
     if config.network.model.endswith(".safetensors"):
         start = read_trained(config.network.model, trusted)
@@ -188,17 +171,8 @@ def starting_network(
 ) -> tuple[nn.Module, Builder | None]:
     """The network that a training begins with, which may be one of a file, such as `orbitconv convert` writes.
 
-    Args:
-        config: Settings of the training.
-        in_channels: Channels of the images.
-        num_classes: Number of classes.
-        start: The network of a file, as `check_network` gives it.
-
     Returns:
         The network in training mode, and what builds it, if that is in a file.
-
-    Raises:
-        ValueError: If the network of the file is for other images or classes.
     """
     if start is None:
         return initial_network(config, in_channels, num_classes), None
@@ -216,9 +190,6 @@ def described(config: TrainConfig, builder: Builder | None) -> TrainConfig:
     Args:
         config: Settings of the training.
         builder: What builds the network; None if the settings do.
-
-    Returns:
-        The settings, with the basis that the builder names.
     """
     return config if builder is None else replace(config, network=replace(config.network, basis=builder.basis))
 

@@ -32,9 +32,6 @@ def check_plausible(
         options: What it is built from: the name of its basis, sizes, further options.
         tensors: The state dict in the file.
         exact: Whether names and shapes must be the same; a network that is converted afterwards has others.
-
-    Raises:
-        ValueError: If they do not fit together.
     """
     total = sum(tensor.numel() for tensor in tensors.values())
     for name, value in _leaves(options):

@@ -57,16 +57,7 @@ class Prepared:
 
 
 def from_image_sets(train: ImageSet, tests: Mapping[str, ImageSet], task: Task) -> Prepared:
-    """Published data sets.
-
-    Args:
-        train: Images to train on.
-        tests: Images to test on, by name.
-        task: What is learned.
-
-    Returns:
-        The data.
-    """
+    """Published data sets."""
     channels, height, width = train.images.shape[1:]
     return Prepared(
         train=Examples.of(train), tests={name: Examples.of(one) for name, one in tests.items()}, task=task,
@@ -101,9 +92,6 @@ def from_folder(
 
     Returns:
         The data; its tests are "validation" and "test" as far as the folder has them.
-
-    Raises:
-        ValueError: If training pictures differ in size, or classes of another task are to be drawn evenly.
     """
     train = pictures.train
     shape = train.shape
@@ -142,17 +130,7 @@ def from_folder(
 def open_folder(
     config: TrainConfig, *, cache: Path | None = None, record: Path | None = None, progress: ProgressCallback = silent
 ) -> PictureFolder:
-    """The pictures that settings name.
-
-    Args:
-        config: Settings of a training whose `data` is a path.
-        cache: Folder for decoded pictures.
-        record: Folder of a training, whose split of the pictures is used again.
-        progress: Called after each file.
-
-    Returns:
-        The pictures.
-    """
+    """The pictures that settings name."""
     asked: Pictures = config.pictures
     known = record if record is not None and (record / "split.csv").exists() else None
     return folder(
@@ -164,12 +142,7 @@ def open_folder(
 
 
 def record_split(pictures: PictureFolder, where: Path) -> None:
-    """Record the split, if it was drawn.
-
-    Args:
-        pictures: The pictures.
-        where: Folder of the training.
-    """
+    """Record the split, if it was drawn."""
     if not any(note.startswith("split: drawn") for note in pictures.found.notes):
         return
     root, named = pictures.found.root, {}
@@ -213,9 +186,6 @@ def evenly(n: int, wanted: int) -> list[int]:
     Args:
         n: How many there are.
         wanted: How many are wanted; all if there are no more.
-
-    Returns:
-        The places, in order.
     """
     return [i * n // wanted for i in range(wanted)] if wanted < n else list(range(n))
 
@@ -230,32 +200,15 @@ def _taken(data: PictureDataset, chosen: list[int]) -> PictureDataset:
 
 
 def task_named(data: str) -> str:
-    """What is learned from data, before any picture is opened.
-
-    Args:
-        data: Name of a data set, or a path.
-
-    Returns:
-        "classification", "multilabel" or "segmentation".
-
-    Raises:
-        DataError: If a folder is laid out in none of the known ways.
-    """
+    """What is learned from data, before any picture is opened."""
     return list_pictures(Path(data).expanduser()).task if is_path(data) else "classification"
 
 
 def as_unet(config: TrainConfig, task: str) -> TrainConfig:
     """Settings whose network fits the task.
 
-    Args:
-        config: Settings.
-        task: What is learned, as `task_named` says it.
-
     Returns:
         The U-Net in place of the default network, for masks.
-
-    Raises:
-        ValueError: If the network is of another task.
     """
     if config.network.model.endswith(".safetensors"):
         return config

@@ -211,19 +211,7 @@ def _files(config: TrainConfig) -> dict[str, Path]:
 
 
 def prepare(config: TrainConfig, settings: TrainNetwork, progress: ProgressCallback) -> Prepared:
-    """Load what settings name.
-
-    Args:
-        config: What the result depends on.
-        settings: Where the data is.
-        progress: Called while it is loaded.
-
-    Returns:
-        The data.
-
-    Raises:
-        ValueError: If there are no such data, or they are not as the settings ask.
-    """
+    """Load what settings name."""
     if is_path(config.data):
         if config.validation_images:
             raise ValueError("train holds out your own pictures by share: give --pictures.val-share.")
@@ -245,10 +233,6 @@ def prepare(config: TrainConfig, settings: TrainNetwork, progress: ProgressCallb
 
 def parted(config: TrainConfig, images: ImageSet) -> tuple[ImageSet, dict[str, Examples]]:
     """The images to train on and those held out, as settings ask for them.
-
-    Args:
-        config: Settings.
-        images: The training split of the data set.
 
     Returns:
         Images to train on, and those to test on under the name "validation", if any are held out.

@@ -221,9 +221,6 @@ class MultiLabel(Task):
 def class_f1(counts: Int64[Tensor, "k 2 2"]) -> Float[Tensor, " k"]:
     """F1 of classes that do not exclude each other.
 
-    Args:
-        counts: What `MultiLabel.counts` gives.
-
     Returns:
         F1; NaN where a class neither occurs nor is said.
     """

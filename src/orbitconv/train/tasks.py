@@ -13,29 +13,12 @@ TASKS: Mapping[str, type[Any]] = {task.name: task for task in (Classification, M
 
 
 def task_to_json(task: Task) -> dict[str, Any]:
-    """A task as plain values.
-
-    Args:
-        task: The task.
-
-    Returns:
-        Its name and its options.
-    """
+    """A task as plain values."""
     return {"name": task.name, **asdict(task)}  # type: ignore[call-overload]
 
 
 def task_from_json(values: Mapping[str, Any]) -> Task:
-    """Read what `task_to_json` wrote.
-
-    Args:
-        values: Name and options.
-
-    Returns:
-        The task.
-
-    Raises:
-        ValueError: If there is no such task, or it has no such option.
-    """
+    """Read what `task_to_json` wrote."""
     options = dict(values)
     name = options.pop("name", None)
     if not isinstance(name, str) or name not in TASKS:

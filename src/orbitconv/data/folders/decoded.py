@@ -51,9 +51,6 @@ class DecodedPictures:
         Args:
             number: Number of the picture.
             region: Rows and columns; None for all.
-
-        Returns:
-            Its numbers.
         """
         place = self._places[number]
         valid = None if place["valid"] is None else self._read(place["valid"], region)[0] != 0
@@ -67,9 +64,6 @@ class DecodedPictures:
         Args:
             number: Number of the picture.
             region: Rows and columns; None for all.
-
-        Returns:
-            Its numbers.
         """
         return self._read(self._places[number]["mask"], region)[0].astype(np.int64)
 
@@ -104,9 +98,6 @@ def decode(
         facts: What the pictures depend on: names, sizes and times of files; anything that JSON holds.
         pictures: Functions that read a picture, and its mask if there is one.
         progress: Called after each picture.
-
-    Returns:
-        The decoded pictures.
 
     Raises:
         DataError: If the folder cannot be written, or the disk is full; nothing half-written is left.

@@ -62,25 +62,12 @@ class Listing:
 
 
 def natural(name: str) -> tuple[int, int, str]:
-    """A key that sorts whole numbers by value, before words.
-
-    Args:
-        name: A name.
-
-    Returns:
-        The key.
-    """
+    """A key that sorts whole numbers by value, before words."""
     return (0, int(name), name) if name.isdecimal() else (1, 0, name)
 
 
 def list_folder(root: Path) -> Listing:
     """Detect the layout of a folder of pictures.
-
-    Args:
-        root: The folder.
-
-    Returns:
-        Its pictures with labels or masks, and splits where folders name them.
 
     Raises:
         DataError: If the folder is laid out in none of the known ways; says what lies there.
@@ -114,14 +101,7 @@ def list_folder(root: Path) -> Listing:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """All files below a folder, sorted; a Zarr folder counts as one file.
-
-    Args:
-        folder: The folder.
-
-    Yields:
-        Files and Zarr folders, hidden ones included, what lies in hidden folders not.
-    """
+    """All files below a folder, sorted; a Zarr folder counts as one file."""
     for name, folders, files in os.walk(folder):
         zarrs = [one for one in folders if one.lower().endswith(".zarr")]
         folders[:] = sorted(one for one in folders if one not in zarrs and not one.startswith("."))
@@ -130,11 +110,6 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 def pictures_below(folder: Path, root: Path, left_out: dict[str, list[str]]) -> list[Path]:
     """All pictures below a folder, sorted by name.
-
-    Args:
-        folder: The folder.
-        root: What names are relative to.
-        left_out: Gets the names of other files, by reason.
 
     Returns:
         Pictures by their suffix; whether they can be read is not asked.

@@ -39,12 +39,6 @@ def mask_classes(
         classes: Names of the classes 0, 1, ..., or the number in the masks for each name.
         objects: Whether masks number objects; None to find out.
         ignore_index: Number that is ignored.
-
-    Returns:
-        The classes.
-
-    Raises:
-        DataError: If there is one class only, or a number that no class has.
     """
     used = sorted(values - {ignore_index})
     if classes is None and objects is not False and (objects or len(used) > _MOST_CLASSES):

@@ -249,13 +249,7 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
 
 
 def decode_all(data: Sequence[PictureDataset], root: Path, progress: ProgressCallback) -> None:
-    """Decode the pictures of data sets into one cache, and let them read from it.
-
-    Args:
-        data: Data sets of the same channels.
-        root: Folder of caches.
-        progress: Called after each picture.
-    """
+    """Decode the pictures of data sets into one cache, and let them read from it."""
     facts, readers, first = [], [], 0
     for part in data:
         part.first_decoded, first = first, first + len(part)
@@ -270,10 +264,6 @@ def decode_all(data: Sequence[PictureDataset], root: Path, progress: ProgressCal
 
 def fitted(image: Float[Tensor, "c h w"], size: tuple[int, int]) -> Float[Tensor, "c h2 w2"]:
     """Cut the largest middle part of the wanted proportions out of an image, and resize it.
-
-    Args:
-        image: Image of any size.
-        size: Wanted height and width.
 
     Returns:
         The part at the wanted size: as it is where that is its size already, else by bicubic interpolation, low-passed

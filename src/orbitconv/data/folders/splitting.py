@@ -21,12 +21,6 @@ def stratified_split(strata: Sequence[object], shares: tuple[float, float], seed
         strata: What must be spread evenly, such as the class of each picture.
         shares: Shares of "val" and "test"; the rest is "train".
         seed: Seed of the draw.
-
-    Returns:
-        Split of each picture. Of every stratum at least one picture is for training.
-
-    Raises:
-        ValueError: If shares are below 0, or leave nothing to train on.
     """
     val, test = shares
     if min(shares) < 0 or not val + test < 1:
@@ -54,9 +48,6 @@ def reused(folder: Path | None, names: Sequence[str]) -> list[Split] | None:
 
     Returns:
         Split of each picture; None if there is no such file.
-
-    Raises:
-        DataError: If it is damaged, or pictures were added or removed since.
     """
     if folder is None or not (folder / FILE).exists():
         return None
@@ -81,13 +72,7 @@ def reused(folder: Path | None, names: Sequence[str]) -> list[Split] | None:
 
 
 def write_split(folder: Path, names: Sequence[str], split: Sequence[Split]) -> None:
-    """Write `split.csv`.
-
-    Args:
-        folder: Where to.
-        names: Names of the pictures.
-        split: Split of each.
-    """
+    """Write `split.csv`."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["path", "split"])

@@ -45,9 +45,6 @@ class Header:
 def stamp_of(path: Path) -> tuple[int, int]:
     """Size and time of change of a file.
 
-    Args:
-        path: File, or the folder of a Zarr array.
-
     Returns:
         Bytes, and nanoseconds since 1970.
     """
@@ -114,12 +111,6 @@ def read_mask(path: Path, *, pages: Pages = None, page: int = 0, region: tuple[s
         pages: `"pictures"` if the pages of a stack are masks.
         page: Number of the page.
         region: Rows and columns to read; None for all.
-
-    Returns:
-        The numbers.
-
-    Raises:
-        DataError: If it has several channels that differ, or numbers that are not whole.
     """
     picture = read(path, pages="pictures" if pages == "pictures" else None, page=page, region=region, labels=True)
     pixels = picture.pixels[: len(picture.pixels) - picture.alpha]
@@ -136,15 +127,7 @@ def read_mask(path: Path, *, pages: Pages = None, page: int = 0, region: tuple[s
 
 
 def same_files(left: Iterable[Path], right: Iterable[Path]) -> list[tuple[Path, Path]]:
-    """Files of one list whose bytes also stand in another; only those of equal size are read.
-
-    Args:
-        left: Files.
-        right: Files.
-
-    Returns:
-        Pairs of files of equal content, of the left list and of the right.
-    """
+    """Files of one list whose bytes also stand in another; only those of equal size are read."""
     by_size: dict[int, list[Path]] = {}
     for path in right:
         by_size.setdefault(path.stat().st_size, []).append(path)

@@ -16,17 +16,7 @@ _SHOWN = 5
 
 
 def list_pictures(path: Path) -> Listing:
-    """List a folder or a table of pictures; none is opened.
-
-    Args:
-        path: Folder, or CSV file.
-
-    Returns:
-        Its pictures with labels or masks.
-
-    Raises:
-        DataError: If the layout is not known.
-    """
+    """List a folder or a table of pictures; none is opened."""
     return list_table(path) if path.is_file() else list_folder(path)
 
 
@@ -39,12 +29,6 @@ def list_table(path: Path) -> Listing:
 
     Args:
         path: CSV file in UTF-8.
-
-    Returns:
-        Its pictures.
-
-    Raises:
-        DataError: If columns, files or splits are missing or unknown.
     """
     header, rows = _rows(path)
     columns = {kind: _column(header, names) for kind, names in

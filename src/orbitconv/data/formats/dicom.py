@@ -22,12 +22,6 @@ def open_dicom(path: Path, *, labels: bool = False) -> Iterator[Opened]:
     Args:
         path: DICOM file.
         labels: Whether the numbers are labels: they are then neither inverted nor rescaled.
-
-    Yields:
-        The open file.
-
-    Raises:
-        UnsupportedError: If it holds no picture, or one in a compression that pydicom cannot undo here.
     """
     pydicom = import_optional("pydicom", "formats", f"Reading {path.name}")
     dataset = pydicom.dcmread(path)

@@ -20,12 +20,6 @@ def open_fits(path: Path, *, labels: bool = False) -> Iterator[Opened]:  # noqa:
     Args:
         path: FITS file.
         labels: Whether the numbers are labels, which changes nothing.
-
-    Yields:
-        The open file.
-
-    Raises:
-        UnsupportedError: If it holds no image, only tables.
     """
     fits = import_optional("astropy.io.fits", "formats", f"Reading {path.name}")
     with path.open("rb") as file, _opened(fits, file, path) as units:

@@ -21,9 +21,6 @@ def open_geotiff(path: Path, *, labels: bool = False) -> Iterator[Opened]:
     Args:
         path: GeoTIFF file.
         labels: Whether the numbers are labels: a palette is not looked up.
-
-    Yields:
-        The open file.
     """
     rasterio = import_optional("rasterio", "formats", f"Reading the GeoTIFF {path.name}")
     with warnings.catch_warnings():

@@ -19,12 +19,6 @@ def open_npy(path: Path, *, labels: bool = False) -> Iterator[Opened]:  # noqa: 
     Args:
         path: File that `numpy.save` wrote.
         labels: Whether the numbers are labels, which changes nothing.
-
-    Yields:
-        The open file.
-
-    Raises:
-        UnsupportedError: If it holds Python objects.
     """
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -49,12 +43,6 @@ def of_array(array: Shaped[np.ndarray, "..."], path: Path) -> Opened:
     Args:
         array: Array that may lie on disk.
         path: Its file, for the errors.
-
-    Returns:
-        The picture.
-
-    Raises:
-        DataError: If it has neither two axes nor three, or first and last have one length.
     """
     if array.ndim not in {2, 3}:
         raise DataError(

@@ -42,11 +42,7 @@ class Opened:
     place: Mapping[str, Any] | None = None
 
     def joined(self) -> "Opened":
-        """Join pages as channels of one picture.
-
-        Returns:
-            The same file with one page.
-        """
+        """Join pages as channels of one picture."""
 
         def whole(index: int, region: Region | None) -> Page:  # noqa: ARG001
             pixels, valid = zip(*(self.page(i, region) for i in range(self.pages)), strict=True)
@@ -65,9 +61,6 @@ def kind_of(dtype: np.dtype, bits: int | None = None) -> tuple[str, tuple[float,
 
     Returns:
         Name and limits: the whole range of integers, 0 and 1 for floats and booleans.
-
-    Raises:
-        TypeError: If the type is neither of integers, booleans nor real floats.
     """
     if dtype.kind == "b":
         return "bool", (0, 1)
@@ -87,9 +80,6 @@ def upright(pixels: Shaped[np.ndarray, "c h w"], orientation: int) -> Shaped[np.
     Args:
         pixels: Stored pixels.
         orientation: 1 to 8; other numbers leave the picture as it is.
-
-    Returns:
-        The picture as it is to be seen.
     """
     if orientation in {5, 6, 7, 8}:
         pixels = pixels.transpose(0, 2, 1)
@@ -104,18 +94,12 @@ def cut(pixels: Shaped[np.ndarray, "c h w"], region: Region | None) -> Shaped[np
     Args:
         pixels: The picture.
         region: Rows and columns; None for all.
-
-    Returns:
-        The region.
     """
     return pixels if region is None else pixels[:, region[0], region[1]]
 
 
 def channel_axis(shape: tuple[int, ...]) -> int | None:
     """Which axis of an unnamed array of three axes holds the channels: the shorter one of the first and the last.
-
-    Args:
-        shape: Shape of the array.
 
     Returns:
         0 or 2; None if both are of one length.

@@ -46,14 +46,6 @@ def open_picture(path: Path, *, labels: bool = False) -> Iterator[Opened]:
     Args:
         path: Picture file.
         labels: Whether the numbers are labels rather than brightness.
-
-    Yields:
-        The open file, to be read while the context lasts.
-
-    Raises:
-        DamagedError: If the file breaks the rules of its format.
-        UnsupportedError: If it is sound, but of a kind that is not read.
-        DataError: If it may not be read, or is too large.
     """
     reader = reader_of(path)
     with ExitStack() as stack:
@@ -163,19 +155,7 @@ def _check_finite(pixels: Shaped[np.ndarray, "c h w"], valid: Bool[np.ndarray, "
 
 
 def as_asked(opened: Opened, path: Path, pages: Pages) -> Opened:
-    """Refuse a stack unless the meaning of its pages is given, or join them.
-
-    Args:
-        opened: The open file.
-        path: Its name.
-        pages: What pages are.
-
-    Returns:
-        The file with its pages, or with one page of all their channels.
-
-    Raises:
-        DataError: If there are several pages and `pages` is None.
-    """
+    """Refuse a stack unless the meaning of its pages is given, or join them."""
     if opened.pages > 1 and pages is None:
         raise DataError(
             f"{path} is a stack of {opened.pages} pages. Say whether they are pictures of their own "

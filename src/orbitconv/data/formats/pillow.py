@@ -28,12 +28,6 @@ def open_pillow(path: Path, *, labels: bool = False) -> Iterator[Opened]:
     Args:
         path: Picture file.
         labels: Whether the numbers are labels: entries of a palette are then not looked up.
-
-    Yields:
-        The open file.
-
-    Raises:
-        DataError: If the file is damaged, or has more pixels than Pillow lets in.
     """
     image_module = import_optional("PIL.Image", "train", "orbitconv.data")
     try:

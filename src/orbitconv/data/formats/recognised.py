@@ -56,31 +56,12 @@ _CONVERT = {
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a name is that of a picture: by its suffix, and not hidden.
-
-    Args:
-        path: File or folder.
-
-    Returns:
-        True for names that end in one of `SUFFIXES` and do not begin with a dot.
-    """
+    """Whether a name is that of a picture: by its suffix, and not hidden."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def reader_of(path: Path) -> _Reader:
-    """The reader of a file.
-
-    Args:
-        path: Picture file, or a folder that ends in .zarr.
-
-    Returns:
-        Function that opens it.
-
-    Raises:
-        DataError: If it is not there, no regular file (a pipe, a device), or may not be read.
-        UnsupportedError: If it is of a kind that is not read.
-        DamagedError: If it does not begin as pictures do.
-    """
+    """The reader of a file."""
     suffix = path.suffix.lower()
     try:
         mode = path.stat().st_mode

@@ -33,9 +33,6 @@ def open_tiff(path: Path, *, labels: bool = False) -> Iterator[Opened]:
     Args:
         path: TIFF file.
         labels: Whether the numbers are labels: a palette is not looked up and WhiteIsZero not inverted.
-
-    Yields:
-        The open file.
     """
     tifffile = import_optional("tifffile", "train", f"Reading {path.name}")
     logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it logs is raised here

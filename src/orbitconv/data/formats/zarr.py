@@ -20,12 +20,6 @@ def open_zarr(path: Path, *, labels: bool = False) -> Iterator[Opened]:  # noqa:
     Args:
         path: Folder ending in .zarr.
         labels: Whether the numbers are labels, which changes nothing.
-
-    Yields:
-        The open file.
-
-    Raises:
-        UnsupportedError: If it is a group of arrays that OME's metadata does not describe.
     """
     zarr = import_optional("zarr", "formats", f"Reading {path.name}")
     node = zarr.open(str(path), mode="r")

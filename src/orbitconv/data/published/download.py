@@ -41,9 +41,6 @@ def fetch_file(
         sha256: Expected checksum, or None to leave the check to the caller.
         progress: Told how far it is.
 
-    Returns:
-        Path of the file, and the mirror that gave it.
-
     Raises:
         RouteError: If every mirror fails; lists why.
     """
@@ -89,9 +86,6 @@ class ResumableDownloader:
             url: Address of the file.
             output_file: Where the complete file is moved.
             pooch: Part of the protocol of pooch; unused.
-
-        Raises:
-            RouteError: If the mirror does not answer, refuses, or breaks off too often.
         """
         for attempt in range(1, ATTEMPTS + 1):
             before = self._size()

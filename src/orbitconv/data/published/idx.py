@@ -27,9 +27,6 @@ def read_idx(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
 
     Returns:
         A writable array of this shape.
-
-    Raises:
-        DataError: If the file cannot be read, is no idx file, has another shape, or is too short or too long.
     """
     expected = struct.pack(f">{1 + len(shape)}I", UNSIGNED_BYTES << 8 | len(shape), *shape)
     values = np.empty(shape, np.uint8)
@@ -58,9 +55,6 @@ def idx_bytes(values: NDArray[np.uint8]) -> bytes:
 
     Args:
         values: Array of unsigned bytes.
-
-    Returns:
-        Contents of the file.
     """
     header = struct.pack(f">{1 + values.ndim}I", UNSIGNED_BYTES << 8 | values.ndim, *values.shape)
     return gzip.compress(header + values.tobytes(), compresslevel=6, mtime=0)

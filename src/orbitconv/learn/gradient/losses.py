@@ -54,9 +54,6 @@ class Pair:
         Args:
             atoms: Atoms at every group element.
             norm: `"l1"` or `"l2"`.
-
-        Returns:
-            The loss.
         """
         both = torch.cat([atoms[self.source].flatten(1), -atoms[self.target].flatten(1)], dim=1)
         patches = torch.cat([central(self.turned), central(self.expected)], dim=1)
@@ -68,9 +65,6 @@ class Pair:
         Args:
             atoms: Atoms at every group element.
             norm: `"l1"` or `"l2"`.
-
-        Returns:
-            The loss.
         """
         height, width = atoms.shape[-2:]
         encode, decode = atoms[self.source].flatten(1), atoms[self.target].flatten(1)
@@ -95,12 +89,6 @@ def draw_pair(
         g1: First element.
         g2: Second element; delta = g2 g1^-1.
         rotate: Turns images and responses.
-
-    Returns:
-        What the losses need.
-
-    Raises:
-        ValueError: If an element is not in the group, or the images are smaller than the atoms.
     """
     group.check_element(g1)
     group.check_element(g2)
@@ -202,9 +190,6 @@ def central(planes: Float[Tensor, "*b h w"]) -> Float[Tensor, "*b h2 w2"]:
 
     Args:
         planes: Planes of any leading shape.
-
-    Returns:
-        A view of their middle.
     """
     return _cut(planes, planes.shape[-2] // 6, planes.shape[-1] // 6)
 

@@ -55,9 +55,6 @@ def rotate_gaussian(images: Float[Tensor, "*b h w"], group: Group, g: int, sigma
         g: Group element. Where it maps the grid to itself, pixels move and nothing is blurred.
         sigma: Width of the Gaussian, in pixels.
 
-    Returns:
-        Transformed planes of the same shape. Constant planes stay constant.
-
     Source: Diaconu & Worrall (2019), section 4.
     """
     height, width = images.shape[-2:]

@@ -15,14 +15,7 @@ def is_images(value: Any) -> bool:
 
 
 def images_in(value: Any) -> list[Tensor]:
-    """The batches of images among arguments.
-
-    Args:
-        value: Arguments: a tensor, or tuples, lists and dictionaries of them.
-
-    Returns:
-        All batches, in order.
-    """
+    """The batches of images among arguments."""
     if isinstance(value, Mapping):
         return [x for one in value.values() for x in images_in(one)]
     if isinstance(value, tuple | list):
@@ -32,10 +25,6 @@ def images_in(value: Any) -> list[Tensor]:
 
 def with_images(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     """Arguments with other images.
-
-    Args:
-        value: Arguments.
-        change: From a batch of images to what takes its place.
 
     Returns:
         Arguments of the same structure; what is no batch of images stays as it is.
@@ -49,14 +38,5 @@ def with_images(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 
 def turned(example: Example, group: Group, g: int) -> Any:
-    """Arguments with every batch of images transformed by one group element.
-
-    Args:
-        example: Arguments.
-        group: The group.
-        g: Group element.
-
-    Returns:
-        Arguments of the same structure.
-    """
+    """Arguments with every batch of images transformed by one group element."""
     return with_images(example, lambda images: act_image(images, group, g))

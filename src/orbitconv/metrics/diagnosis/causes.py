@@ -35,9 +35,6 @@ def cause_of(step: Step, follower: Follower, element: int) -> str:
         step: The operation.
         follower: What met it.
         element: Group element that it does not turn with.
-
-    Returns:
-        One sentence without a full stop.
     """
     assert step.call is not None
     owner, group = step.owner, follower.group

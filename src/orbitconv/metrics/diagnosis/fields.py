@@ -34,9 +34,6 @@ class Field:
     def name(self, rank: int) -> str:
         """What a person calls it.
 
-        Args:
-            rank: Rank of the tensor.
-
         Returns:
             For example "planes", or "channels last, (c g) at axis 3".
         """
@@ -53,43 +50,16 @@ class Field:
         return how if how and places == "invariant" else ", ".join(part for part in (places, how) if part)
 
     def is_like(self, rank: int, other: "Field", other_rank: int) -> bool:
-        """Whether two fields have places on the same axes, counted from the last, and a group of the same kind.
-
-        Args:
-            rank: Rank of the tensor that is this field.
-            other: Another field.
-            other_rank: Rank of its tensor.
-
-        Returns:
-            True for planes and planes, for example.
-        """
+        """Whether two fields have places on the same axes, counted from the last, and a group of the same kind."""
         mine, its = (r - one.planes if one.planes is not None else 0 for one, r in ((self, rank), (other, other_rank)))
         return mine == its and self.has_kind_of(rank, other, other_rank)
 
     def has_kind_of(self, rank: int, other: "Field", other_rank: int) -> bool:  # noqa: ARG002
-        """Whether two fields have as many axes of tokens, and a group of the same kind.
-
-        Args:
-            rank: Rank of the tensor that is this field.
-            other: Another field.
-            other_rank: Rank of its tensor.
-
-        Returns:
-            True for planes and channels last, for example.
-        """
+        """Whether two fields have as many axes of tokens, and a group of the same kind."""
         return self.kind == other.kind and len(self.tokens) == len(other.tokens)
 
     def turn(self, x: Tensor, group: Group, g: int) -> Tensor:
-        """Transform a tensor that is such a field.
-
-        Args:
-            x: The tensor.
-            group: The group.
-            g: Group element.
-
-        Returns:
-            A tensor of the same shape.
-        """
+        """Transform a tensor that is such a field."""
         if self.planes is not None:
             axes = (self.planes, self.planes + 1)
             x = act_image(x.movedim(axes, (-2, -1)), group, g, padding_mode="reflect").movedim((-2, -1), axes)
@@ -132,9 +102,6 @@ def possible_fields(shape: tuple[int, ...], group: Group, *, square: bool) -> It
         shape: Its shape, the batch anywhere.
         group: The group.
         square: Whether images are square, so that planes and tokens must be.
-
-    Yields:
-        Fields whose places and group have axes of fitting length.
     """
     rank = len(shape)
     starts = [start for start in range(rank - 2, 0, -1) if not square or shape[start] == shape[start + 1]]

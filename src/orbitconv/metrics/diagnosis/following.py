@@ -118,12 +118,6 @@ class Follower(TorchFunctionMode):
         Args:
             images: The images, or arguments that hold them, turned by the element.
             element: Group element; None for the first run, on images as they are.
-
-        Returns:
-            What the network returns, corrected where an operation lost the turn.
-
-        Raises:
-            BranchError: If it calls other operations than in the first run.
         """
         self._element, self._next, self._busy, self._inside = element, 0, 0, []
         self._known = WeakIdKeyDictionary()
@@ -271,11 +265,7 @@ class Follower(TorchFunctionMode):
             step.fixed = [t for t in tensors_in((call[1], call[2])) if t not in self._known]
 
     def blame(self, tensor: Tensor) -> None:
-        """Hold the operation that a tensor of unknown turning comes from to account: nothing behind it can be known.
-
-        Args:
-            tensor: An output of the network, of the last run.
-        """
+        """Hold the operation that a tensor of unknown turning comes from to account: nothing behind it can be known."""
         state = self._known.get(tensor)
         if state is not None and not state.fields and state.origin is not None and self._element is not None:
             state.origin.errors[self._element], state.origin.is_open = float("inf"), False
@@ -298,14 +288,7 @@ class Follower(TorchFunctionMode):
 
 
 def is_layer(module: nn.Module) -> bool:
-    """Whether a module is met whole: those of torch and of this library that hold no other layers.
-
-    Args:
-        module: The module.
-
-    Returns:
-        False for containers and for modules of users.
-    """
+    """Whether a module is met whole: those of torch and of this library that hold no other layers."""
     ours = type(module).__module__.startswith("orbitconv.nn.")
     if ours:
         return not any(not isinstance(child, FilterBasis) for child in module.children())
@@ -318,24 +301,12 @@ def _is_weight(module: nn.Module, path: str) -> bool:
 
 
 def tensors_in(value: Any) -> list[Tensor]:
-    """The tensors in arguments or an output.
-
-    Args:
-        value: A tensor, or tuples, lists, dictionaries and dataclasses of them.
-
-    Returns:
-        All of them.
-    """
+    """The tensors in arguments or an output."""
     return list(select(value, None, "check").values())
 
 
 def relative_error(found: Tensor, expected: Tensor, mask: Tensor | float = 1.0) -> float:
     """||found - expected|| / ||expected||; 0 where nothing differs.
-
-    Args:
-        found: What came out.
-        expected: What should have.
-        mask: Multiplies both.
 
     Returns:
         The error; infinite where shapes differ or a value is not finite.

@@ -71,24 +71,12 @@ def conv_norm(
         groups: Blocks of channels.
         act: Class of the activation; None for none.
         bias: Whether the convolution has a bias.
-
-    Returns:
-        The layers.
     """
     conv = nn.Conv2d(before, after, kernel_size, stride, kernel_size // 2, groups=groups, bias=bias)
     return nn.Sequential(conv, nn.BatchNorm2d(after), *([act()] if act else []))
 
 
 def linear_head(channels: int, num_classes: int, *, dropout: float = 0.0) -> nn.Sequential:
-    """Mean over the plane, and a linear layer.
-
-    Args:
-        channels: Channels of the last map.
-        num_classes: Scores of the output.
-        dropout: Share of features that is dropped in training.
-
-    Returns:
-        The layers.
-    """
+    """Mean over the plane, and a linear layer."""
     layers = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), *([nn.Dropout(dropout)] if dropout else [])]
     return nn.Sequential(*layers, nn.Linear(channels, num_classes))

@@ -57,15 +57,7 @@ class EncoderUNet(nn.Module):
 
 
 def resized(x: Float[Tensor, "b c h w"], like: Float[Tensor, "b c2 h2 w2"]) -> Float[Tensor, "b c h2 w2"]:
-    """Resize planes to the size of others.
-
-    Args:
-        x: Planes.
-        like: Planes of the wanted size.
-
-    Returns:
-        Planes of that size.
-    """
+    """Resize planes to the size of others."""
     return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 

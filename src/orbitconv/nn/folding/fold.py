@@ -87,13 +87,6 @@ def fold_with(
         rules: What modules of a class become.
         functions: What functions become; None where they stay as they are.
         example: As in `fold`.
-
-    Returns:
-        The network.
-
-    Raises:
-        TypeError: As in `fold`.
-        ValueError: As in `fold`.
     """
     name, model = type(model).__name__, copy.deepcopy(model).eval()
     settle_parametrizations(model)
@@ -110,9 +103,6 @@ def fold_with(
 def plain_layer(layer: nn.Module) -> nn.Module | None:
     """What one layer of this library is in plain torch modules.
 
-    Args:
-        layer: Any module.
-
     Returns:
         A module of the same input and output; None if there is no rule for its class.
     """
@@ -121,11 +111,7 @@ def plain_layer(layer: nn.Module) -> nn.Module | None:
 
 
 def settle_parametrizations(model: nn.Module) -> None:
-    """Make ordinary parameters of those that are computed anew on every access.
-
-    Args:
-        model: Changed in place.
-    """
+    """Make ordinary parameters of those that are computed anew on every access."""
     for module in list(model.modules()):
         if parametrize.is_parametrized(module):
             # By hand: torch's own removal changes the class, which copies of the module share.

@@ -24,32 +24,14 @@ _QUESTIONS = {getattr, operator.getitem, operator.eq, operator.ne, operator.lt, 
 
 
 def as_arguments(example: Example) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Positional and keyword arguments of a call.
-
-    Args:
-        example: What a network is called with.
-
-    Returns:
-        Both.
-    """
+    """Positional and keyword arguments of a call."""
     if isinstance(example, Mapping):
         return (), dict(example)
     return (tuple(example), {}) if isinstance(example, tuple | list) else ((example,), {})
 
 
 def named_arguments(model: nn.Module, example: Example) -> dict[str, Any]:
-    """What a network is called with, by the names of its forward.
-
-    Args:
-        model: The network.
-        example: What it is called with.
-
-    Returns:
-        Only what the example has.
-
-    Raises:
-        TypeError: If the forward takes no such arguments, or gathers positional ones.
-    """
+    """What a network is called with, by the names of its forward."""
     positional, named = as_arguments(example)
     signature = inspect.signature(model.forward)
     found = signature.bind(*positional, **named).arguments
@@ -68,9 +50,6 @@ def taking_only(model: nn.Module, names: Collection[str]) -> Iterator[None]:
     Args:
         model: The network; its class is another inside the block.
         names: Names of the arguments.
-
-    Yields:
-        Nothing.
     """
     cls = type(model)
     made: dict[str, Any] = {"original": cls.forward}
@@ -108,11 +87,7 @@ class KnownValues:
 
     @torch.no_grad()
     def compute(self, node: fx.Node) -> None:
-        """Do what a node says.
-
-        Args:
-            node: A new node, whose arguments have values.
-        """
+        """Do what a node says."""
         self.is_busy = True
         try:
             args: Any = map_arg(node.args, self._of.__getitem__)
@@ -133,11 +108,7 @@ class KnownValues:
 
 
 def drop_questions(graph: fx.Graph) -> None:
-    """Take out what was only asked: shapes, comparisons and their parts that nothing else uses.
-
-    Args:
-        graph: Changed in place.
-    """
+    """Take out what was only asked: shapes, comparisons and their parts that nothing else uses."""
     for node in reversed(list(graph.nodes)):
         asks = (node.op == "call_function" and node.target in _QUESTIONS) or (
             node.op == "call_method" and node.target in {"size", "dim", "numel"}
@@ -154,9 +125,6 @@ def check_same(model: nn.Module, folded: nn.Module, example: Example) -> None:
         model: The network, which may be in any mode.
         folded: What it became.
         example: What both are called with.
-
-    Raises:
-        ArithmeticError: If a tensor of the output differs by more than rounding.
     """
     model = copy.deepcopy(model).eval()
     outputs = []

@@ -29,12 +29,6 @@ def fold_marked(
 ) -> tuple[fx.GraphModule, dict[str, FixedBasis]]:
     """`fold_with`, and the bases of the convolutions whose product may be taken in another order.
 
-    Args:
-        network: Any module that is built on layers of this library.
-        rules: What modules of a class become.
-        functions: What functions become.
-        example: As in `fold`.
-
     Returns:
         The folded network, and the basis of each `nn.Conv2d` in it that was a `GroupConv2d` which leaves the choice of
         its product open, by the name of the convolution.
@@ -64,10 +58,6 @@ def fold_marked(
 @torch.no_grad()
 def coefficients_of(weight: Float[Tensor, "og ih ky kx"], basis: FixedBasis) -> Float[Tensor, "o i m d"] | None:
     """The coefficients that filters, scaled by batch norm, are made of.
-
-    Args:
-        weight: Filters of a plain convolution.
-        basis: The basis of the layer that it was.
 
     Returns:
         The coefficients in float64; None if the basis does not give these filters.

@@ -121,11 +121,7 @@ def plain_hexagonal_norm(layer: HexagonalBatchNorm2d) -> nn.Module:
 
 
 def refuse_resampling(layer: ToHexagonal) -> nn.Module:
-    """How pictures become axial arrays depends on their size.
-
-    Raises:
-        TypeError: Always.
-    """
+    """How pictures become axial arrays depends on their size."""
     raise TypeError(
         f"fold has no plain module for {type(layer).__name__}, whose arithmetic depends on the size of the pictures. "
         "Fold the layers behind it, and give them to_hexagonal(pictures).planes()."

@@ -114,26 +114,12 @@ def _number(proxy: fx.Proxy) -> Any:
 
 
 def truth_of(proxy: fx.Proxy) -> bool:
-    """Whether a stand-in is true on the example.
-
-    Args:
-        proxy: The stand-in.
-
-    Returns:
-        The truth of its value.
-    """
+    """Whether a stand-in is true on the example."""
     return bool(_number(proxy))
 
 
 def parts_of(proxy: Any) -> Iterator[Any]:
-    """The parts of a stand-in for a sequence or a dictionary, as stand-ins.
-
-    Args:
-        proxy: The stand-in.
-
-    Yields:
-        As many as there are on the example.
-    """
+    """The parts of a stand-in for a sequence or a dictionary, as stand-ins."""
     value = _known(proxy)
     yield from value if isinstance(value, Mapping) else (proxy[i] for i in range(len(value)))
 
@@ -161,12 +147,7 @@ def _is_tensor(node: fx.Node) -> bool:
 
 
 def note_result(module: nn.Module, result: Any) -> None:
-    """Note on a value that it comes from a module which returns one tensor.
-
-    Args:
-        module: The module.
-        result: What a call of it gave.
-    """
+    """Note on a value that it comes from a module which returns one tensor."""
     own = type(module).__module__.startswith(("torch.nn.modules.", "orbitconv.nn."))
     if type(result) is StandIn and result.node.op == "call_module" and own and not isinstance(module, _SEVERAL):
         result.node.meta["returns_tensor"] = not getattr(module, "return_indices", False)

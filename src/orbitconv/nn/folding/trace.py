@@ -133,10 +133,6 @@ def trace(
 def check_known(m: nn.Module, path: str) -> None:
     """Refuse layers of this library, and subclasses of them.
 
-    Args:
-        m: Module that would be followed inside.
-        path: Its path in the model.
-
     Raises:
         UnknownLayerError: If it is one; names the layer and its path.
     """

@@ -97,14 +97,7 @@ def keep_filters(network: nn.Module) -> Iterator[None]:
 
 
 def is_kept(layer: nn.Module) -> bool:
-    """Whether a call is inside a block that keeps the filters of a layer.
-
-    Args:
-        layer: The layer.
-
-    Returns:
-        True inside such a block.
-    """
+    """Whether a call is inside a block that keeps the filters of a layer."""
     return layer in _KEPT
 
 
@@ -112,11 +105,6 @@ def kept_filters(
     layer: nn.Module, make: Callable[[], Float[Tensor, "og i ky kx"]], *, channels_last: bool
 ) -> Float[Tensor, "og i ky kx"]:
     """The filters of a layer: those kept in the block around this call, or new ones.
-
-    Args:
-        layer: The layer.
-        make: Expands its filters.
-        channels_last: The layout in which it does so.
 
     Returns:
         Weight for `conv2d`.

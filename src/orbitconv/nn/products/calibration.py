@@ -53,24 +53,13 @@ _FIELDS, _IMAGES, _SIDE = 32, 2, 16
 
 @cache
 def shares_of_this_machine() -> Shares:
-    """Time of the Fourier product against the dense one, over the same on the machine that prices were fitted on.
-
-    Returns:
-        One number with gradients and one without.
-    """
+    """Time of the Fourier product against the dense one, over the same on the machine that prices were fitted on."""
     return _kept("", lambda: measure())  # which tests replace
 
 
 @cache
 def fused_shares_of_this_machine(dtype: torch.dtype = torch.float32) -> Shares:
-    """The same for the fused product; 1 where its kernel is not built.
-
-    Args:
-        dtype: Dtype of the planes.
-
-    Returns:
-        One number with gradients and one without.
-    """
+    """The same for the fused product; 1 where its kernel is not built."""
     functions, is_half = library(), dtype == torch.bfloat16
     if functions is None:
         return _FITTED
@@ -102,9 +91,6 @@ def measure(functions: ctypes.CDLL | None = None, dtype: torch.dtype = torch.flo
     Args:
         functions: Compiled functions, to time the fused product; by default the Fourier product.
         dtype: Dtype of the planes, for the fused product.
-
-    Returns:
-        One number with gradients and one without.
     """
     found: Shares = {}
 

@@ -72,15 +72,7 @@ class Choice(NamedTuple):
 
 
 def choose(layer: Any, planes: Float[Tensor, "b ih h w"]) -> Choice:
-    """The product for a call.
-
-    Args:
-        layer: A `GroupConv2d`.
-        planes: Its input, channels and group flattened.
-
-    Returns:
-        The choice.
-    """
+    """The product for a call."""
     if layer.group_kernel is not None and layer.fourier is False:
         return Choice("local", 0, "its filters look at the nearest turns only")
     if layer.fourier is False:
@@ -163,17 +155,7 @@ def _fused_share(layer: Any, planes: Float[Tensor, "b ih h w"], known: Structure
 
 
 def packed_pays_off(known: Structure, channels: tuple[int, int], stride: int, shape: Sequence[int]) -> bool:
-    """Whether the fused product of packed coefficients is expected to be faster than a plain convolution.
-
-    Args:
-        known: Structure of the basis.
-        channels: Channels of output and input.
-        stride: Step of the output grid.
-        shape: Shape of the input planes.
-
-    Returns:
-        The expectation.
-    """
+    """Whether the fused product of packed coefficients is expected to be faster than a plain convolution."""
     share = fused.expected_share(known, fused.PACKED, channels, stride, shape)
     return share * fused_shares_of_this_machine()[False] < 1
 
@@ -184,10 +166,6 @@ _RECORDED = _dense("torch records the call, for other sizes too")
 
 def reason_not_measured(layer: Any, planes: Float[Tensor, "b ih h w"]) -> str | None:
     """Why a call is not of the kind that prices are known for.
-
-    Args:
-        layer: A `GroupConv2d`.
-        planes: Its input, channels and group flattened.
 
     Returns:
         The reason, as part of a sentence; None if they are known.

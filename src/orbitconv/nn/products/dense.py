@@ -28,10 +28,6 @@ def expand_lifting(
 ) -> Float[Tensor, "og i ky kx"]:
     """Filters of a lifting layer: filter[o, g, i] = sum over d of coefficients[o, i, d] * atoms[g, d].
 
-    Args:
-        coefficients: Coefficients of every filter.
-        atoms: Atoms at every group element.
-
     Returns:
         Weight for `conv2d`, output channels and group flattened in this order.
     """

@@ -56,9 +56,6 @@ class FourierTables(NamedTuple):
 def fourier_tables(order: int) -> FourierTables:
     """The tables of a cyclic group, in float64.
 
-    Args:
-        order: Number N of its elements.
-
     Returns:
         Tables for (N + 1) // 2 pairs.
     """
@@ -88,9 +85,6 @@ def correlate_in_fourier_space(
         atoms: Atoms at every group element.
         tables: Tables of the group.
         options: Stride, padding, dilation and groups, as `conv2d` takes them.
-
-    Returns:
-        Feature maps on the group.
     """
     stride, padding, dilation, blocks = options
     order, waves = len(atoms), tables.waves.flatten(0, 1)
@@ -172,9 +166,6 @@ def work_of(layer: BasisConv2d) -> Work:
 
     Args:
         layer: A `GroupConv2d` on a cyclic group.
-
-    Returns:
-        The work.
     """
     order, area, num_atoms = layer.group.order, math.prod(layer.kernel_size), layer.basis.num_atoms
     rows, z, steps = 2 * ((order + 1) // 2), layer.out_channels * num_atoms, math.prod(layer.stride)
@@ -188,25 +179,10 @@ def work_of(layer: BasisConv2d) -> Work:
 
 
 def images_at_a_time(work: Work, pixels: int) -> int:
-    """How many images the Fourier product takes together.
-
-    Args:
-        work: Work of the layer.
-        pixels: Pixels of the output for each image.
-
-    Returns:
-        As many as the caches hold, one or more.
-    """
+    """How many images the Fourier product takes together."""
     return max(1, int(CHUNK // max(held(work) * pixels, 1)))
 
 
 def held(work: Work) -> float:
-    """Numbers that are in memory for each pixel: `z`, or the input and the output of 1x1 layers in another order.
-
-    Args:
-        work: Work of the layer.
-
-    Returns:
-        How many.
-    """
+    """Numbers that are in memory for each pixel: `z`, or the input and the output of 1x1 layers in another order."""
     return float(max(work.between, work.arranged))

@@ -14,20 +14,7 @@ from orbitconv.groups import Group
 
 
 def near_elements(owner: str, group: Group, size: int) -> tuple[int, ...]:
-    """Relative elements of a support in orientation: the nearest turns, and the mirror followed by each of them.
-
-    Args:
-        owner: Who asks.
-        group: The group.
-        size: Number of turns, odd: that by zero and as many to either side.
-
-    Returns:
-        `size` elements of a cyclic group, twice as many of a dihedral one.
-
-    Raises:
-        TypeError: If the size is not an integer.
-        ValueError: If it is even, below one, or above the number of turns.
-    """
+    """Relative elements of a support in orientation: the nearest turns, and the mirror followed by each of them."""
     if isinstance(size, bool) or not isinstance(size, int | np.integer):
         raise TypeError(f"{owner} expects group_kernel as an odd integer or None, got {size!r}.")
     if size < 1 or size % 2 == 0 or size > group.num_rotations:
@@ -58,16 +45,7 @@ def needed_planes(group: Group, near: tuple[int, ...], in_channels: int) -> Int[
 def spread(
     coefficients: Float[Tensor, "o i near d"], near: Int[Tensor, " near"], order: int
 ) -> Float[Tensor, "o i m d"]:
-    """Coefficients at all relative elements, zero where there are none.
-
-    Args:
-        coefficients: Coefficients at the near elements.
-        near: Those elements.
-        order: Number of all.
-
-    Returns:
-        What the other products take.
-    """
+    """Coefficients at all relative elements, zero where there are none."""
     shape = (*coefficients.shape[:2], order, coefficients.shape[3])
     return coefficients.new_zeros(shape).index_copy(2, near, coefficients)
 
@@ -76,10 +54,6 @@ def expand_local(
     coefficients: Float[Tensor, "o i near d"], atoms: Float[Tensor, "g d ky kx"]
 ) -> Float[Tensor, "go im ky kx"]:
     """Filters of the convolution in blocks: filter[g, o, i, m] = sum over d of coefficients[o, i, m, d] * atoms[g, d].
-
-    Args:
-        coefficients: Coefficients of every filter at the near elements.
-        atoms: Atoms at every group element.
 
     Returns:
         Weight for `conv2d` in as many blocks as there are elements, times blocks of channels.

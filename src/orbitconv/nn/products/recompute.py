@@ -38,9 +38,6 @@ def recomputed_conv2d(
         bias: Bias of every output plane.
         expand: Makes the weight; must give the same each time.
         options: Stride, padding, dilation and groups.
-
-    Returns:
-        Output planes.
     """
     device = "cpu" if x.is_meta else x.device.type  # torch knows no autocast on meta
     if torch.is_autocast_enabled(device):
@@ -97,9 +94,6 @@ def recomputed(
         x: Input.
         coefficients: Coefficients of the filters.
         atoms: Atoms at every group element.
-
-    Returns:
-        Its result, with gradients of every order.
     """
     return _Recomputed.apply(x, coefficients, atoms, function)
 
@@ -156,8 +150,5 @@ def no_autocast(x: Tensor) -> torch.autocast:
 
     Args:
         x: The tensor; torch knows no autocast on meta.
-
-    Returns:
-        The context.
     """
     return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)

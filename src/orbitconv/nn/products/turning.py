@@ -39,14 +39,7 @@ class Turning(NamedTuple):
     target: Int[Tensor, "g m"]
 
     def to(self, device: torch.device) -> "Turning":
-        """The same on a device.
-
-        Args:
-            device: The device.
-
-        Returns:
-            The table.
-        """
+        """The same on a device."""
         selection = self.selection.to(device)
         if self.pieces is None or self.places is None:
             return self._replace(selection=selection)
@@ -54,14 +47,7 @@ class Turning(NamedTuple):
 
 
 def turning_of(group: Group) -> Turning:
-    """Cut the table of a group into windows as long as its rotations.
-
-    Args:
-        group: The group.
-
-    Returns:
-        One piece for a cyclic group, four for a dihedral one.
-    """
+    """Cut the table of a group into windows as long as its rotations."""
     pieces, windows = _cut(group)
     source, target = (torch.tensor(table.tolist(), device="cpu") for table in (group.quotient, group.product))
     selection = source == torch.arange(group.order, device="cpu")[:, None, None]
@@ -97,15 +83,7 @@ def _holds(piece: list[int], window: list[int]) -> bool:
 
 
 def copy_windows(coefficients: Float[Tensor, "o i m d"], turning: Turning) -> Float[Tensor, "o g i h d"]:
-    """Every turned copy of coefficients: turned[o, g, i, h] = coefficients[o, i, g^-1 h].
-
-    Args:
-        coefficients: Coefficients of every filter, a function on the group.
-        turning: The table of the group.
-
-    Returns:
-        The copies, contiguous in memory.
-    """
+    """Every turned copy of coefficients: turned[o, g, i, h] = coefficients[o, i, g^-1 h]."""
     pieces = coefficients.contiguous()  # they may lie otherwise, as in a model that was moved to channels last
     if turning.pieces is not None:
         pieces = pieces.index_select(2, turning.pieces.to(pieces.device))
@@ -115,15 +93,7 @@ def copy_windows(coefficients: Float[Tensor, "o i m d"], turning: Turning) -> Fl
 
 
 def sum_windows(turned: Float[Tensor, "o g i h d"], turning: Turning) -> Float[Tensor, "o i m d"]:
-    """The transpose of `copy_windows`: for every coefficient the sum of what was copied from it.
-
-    Args:
-        turned: Numbers for every copy.
-        turning: The table of the group.
-
-    Returns:
-        sum[o, i, m] = sum over g of turned[o, g, i, g m].
-    """
+    """The transpose of `copy_windows`: for every coefficient the sum of what was copied from it."""
     out_channels, order, in_channels, _, num_atoms = turned.shape
     length = turning.length
     count = order // length if turning.pieces is None else len(turning.pieces) // length

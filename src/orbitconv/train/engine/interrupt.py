@@ -18,12 +18,6 @@ def stop_requests() -> Iterator[StopRequest]:
     """Record the first Ctrl-C or termination signal instead of acting on it; a second one acts at once.
 
     In threads other than the main one, which get no signals, none is noted.
-
-    Yields:
-        What becomes true with the signal.
-
-    Raises:
-        KeyboardInterrupt: If all was done before anyone acted on the request: what comes next shall not begin.
     """
     request = StopRequest()
     with nullcontext() if threading.current_thread() is not threading.main_thread() else _noted(request):

@@ -15,14 +15,6 @@ def laid_out(plan: Plan, network: nn.Module, device_type: str) -> Plan:
     They do where that is faster and as exact: on a CPU if the network has layers on a group, whose batch norm adds up
     whole rows (torch's own adds channels-last numbers one by one there, at a cost of a digit or two), and on a GPU in
     16 bits.
-
-    Args:
-        plan: What a training does.
-        network: What it trains.
-        device_type: Where, "cpu" or "cuda".
-
-    Returns:
-        The plan with `hardware.channels_last` true or false.
     """
     last = plan.hardware.channels_last
     if last == "auto":
@@ -35,9 +27,6 @@ def lay_out_gradients(network: nn.Module) -> None:
     """Give gradients the strides of their weights; DistributedDataParallel copies others, with a warning.
 
     Products of matrices leave other strides on sides of one element, where they mean nothing.
-
-    Args:
-        network: Its weights get a hook.
     """
     for weight in network.parameters():
         if weight.requires_grad:

@@ -92,9 +92,6 @@ class Loop:
             folder: Where process 0 keeps lines and checkpoints; None to keep nothing, and in all other processes.
             keep: Called when the training is done, to keep the network before a request to stop is met.
 
-        Returns:
-            One line for each epoch, those before the checkpoint included.
-
         Raises:
             FloatingPointError: If the loss is NaN or infinite; says at which step.
             KeyboardInterrupt: After Ctrl-C, once the step is done and a checkpoint is written; in the last step or the

@@ -60,12 +60,6 @@ class Meter:
     def settle(self, step: int) -> list[float]:
         """Sum the steps added since the last call.
 
-        Args:
-            step: Number of the last of them.
-
-        Returns:
-            The loss of each.
-
         Raises:
             FloatingPointError: If one is no number; says at which step.
         """
@@ -85,11 +79,7 @@ class Meter:
         return losses
 
     def figures(self) -> Figures:
-        """Figures of the epoch, up to the last `settle`.
-
-        Returns:
-            Its figures.
-        """
+        """Figures of the epoch, up to the last `settle`."""
         images, seconds = self._steps * self._batch_size, self._seconds + time.perf_counter() - self._start
         return Figures(
             loss=self._loss / max(self._steps, 1),
@@ -99,20 +89,12 @@ class Meter:
         )
 
     def state(self) -> dict[str, int | float]:
-        """The sums up to the last `settle`.
-
-        Returns:
-            What `restore` takes.
-        """
+        """The sums up to the last `settle`."""
         seconds = self._seconds + time.perf_counter() - self._start
         return {"steps": self._steps, "loss": self._loss, "wrong": self._wrong, "seconds": seconds}
 
     def restore(self, state: dict[str, int | float]) -> None:
-        """Resume from saved sums; the clock starts now.
-
-        Args:
-            state: What `state` gave.
-        """
+        """Resume from saved sums; the clock starts now."""
         self._steps, self._loss, self._wrong = int(state["steps"]), float(state["loss"]), float(state["wrong"])
         self._seconds, self._start = float(state["seconds"]), time.perf_counter()
 

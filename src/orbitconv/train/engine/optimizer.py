@@ -11,15 +11,7 @@ from orbitconv.train.settings import Training
 
 
 def make_optimizer(parameters: Iterable[nn.Parameter], config: Training) -> torch.optim.Optimizer:
-    """The optimizer that the settings name.
-
-    Args:
-        parameters: What to optimize.
-        config: Settings.
-
-    Returns:
-        AdamW or SGD.
-    """
+    """The optimizer that the settings name."""
     if config.optimizer == "adamw":
         return torch.optim.AdamW(parameters, config.learning_rate, weight_decay=config.weight_decay)
     return torch.optim.SGD(
@@ -29,16 +21,7 @@ def make_optimizer(parameters: Iterable[nn.Parameter], config: Training) -> torc
 
 
 def make_schedule(optimizer: torch.optim.Optimizer, config: Training, total_steps: int) -> LRScheduler:
-    """The schedule that the settings name; call its `step` after each step of the optimizer.
-
-    Args:
-        optimizer: The optimizer.
-        config: Settings.
-        total_steps: Number of steps of the whole training.
-
-    Returns:
-        The schedule.
-    """
+    """The schedule that the settings name; call its `step` after each step of the optimizer."""
     rising = config.warmup * total_steps
     if config.schedule == "one-cycle":
         share_rising = config.warmup if rising != 1 else config.warmup * (1 + 1e-9)  # torch divides by rising - 1

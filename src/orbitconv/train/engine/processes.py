@@ -19,14 +19,7 @@ if TYPE_CHECKING:
 
 
 def refuse_torchrun(owner: str) -> None:
-    """Refuse several processes that torchrun started, for work that trains each network in one process.
-
-    Args:
-        owner: Who refuses.
-
-    Raises:
-        ValueError: If this is one of several.
-    """
+    """Refuse several processes that torchrun started, for work that trains each network in one process."""
     if dist.is_available() and dist.is_torchelastic_launched() and os.environ["WORLD_SIZE"] != "1":
         raise ValueError(
             f"{owner} trains each network in one process; start the same command once for every machine or GPU, "
@@ -44,9 +37,6 @@ def launched(hardware: Hardware, device: torch.device | None = None) -> Iterator
 
     Yields:
         Fabric, launched; the process group ends with the process, so that a second training can use it.
-
-    Raises:
-        ValueError: If there is no such device, or too few of them for the processes.
     """
     hardware.check()
     device = find_device("Hardware", hardware.device) if device is None else device

@@ -11,26 +11,12 @@ _AUGMENTATION, _LAYERS = 1, 2
 
 
 def augmentation_generator(seed: int, step: int) -> torch.Generator:
-    """A generator for the augmentation of one step.
-
-    Args:
-        seed: Seed of the training.
-        step: Number of the step.
-
-    Returns:
-        A new generator on the CPU.
-    """
+    """A generator for the augmentation of one step."""
     return torch.Generator().manual_seed(_mix(seed, _AUGMENTATION, step))
 
 
 def seed_layers(seed: int, step: int, rank: int) -> None:
-    """Seed torch's own generators, which dropout draws from, for one step of one process.
-
-    Args:
-        seed: Seed of the training.
-        step: Number of the step.
-        rank: Number of the process.
-    """
+    """Seed torch's own generators, which dropout draws from, for one step of one process."""
     torch.manual_seed(_mix(seed, _LAYERS, step, rank))
 
 

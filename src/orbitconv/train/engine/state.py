@@ -53,23 +53,12 @@ class TrainingState:
         self.step += 1
 
     def remember(self, error: float) -> None:
-        """Store the current weights if their error is the smallest so far.
-
-        Args:
-            error: Their error on images held out.
-        """
+        """Store the current weights if their error is the smallest so far."""
         if error < self.best_error:
             self.best_error, self._best = error, weights_of(self.tested)
 
     def weights(self) -> Weights:
-        """All tensors of networks, on the CPU.
-
-        Returns:
-            Copies, by names that `restore` knows.
-
-        Raises:
-            FloatingPointError: If a parameter is no number, as after a step that went too far.
-        """
+        """All tensors of networks, on the CPU."""
         for name, parameter in self.network.named_parameters():
             if not bool(torch.isfinite(parameter).all()):
                 raise FloatingPointError(
@@ -82,11 +71,7 @@ class TrainingState:
         return {f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
 
     def rest(self) -> dict[str, Any]:
-        """The rest of the state: numbers, and tensors of the optimizer.
-
-        Returns:
-            A dictionary without objects of our own.
-        """
+        """The rest of the state: numbers, and tensors of the optimizer."""
         return {
             "step": self.step,
             "best_error": self.best_error,
@@ -96,15 +81,7 @@ class TrainingState:
         }
 
     def restore(self, weights: Weights, rest: dict[str, Any]) -> None:
-        """Resume from a checkpoint.
-
-        Args:
-            weights: What `weights` gave.
-            rest: What `rest` gave.
-
-        Raises:
-            ValueError: If they are of another network or optimizer.
-        """
+        """Resume from a checkpoint."""
         parts: dict[str, Weights] = {"network": {}, "best": {}, "averaged": {}}
         for name, tensor in weights.items():
             part, _, inner = name.partition(".")
@@ -126,26 +103,12 @@ class TrainingState:
 
 
 def weights_of(network: nn.Module) -> Weights:
-    """Copies of all weights and buffers, on the CPU; none share memory.
-
-    Args:
-        network: Any network.
-
-    Returns:
-        Its state by name.
-    """
+    """Copies of all weights and buffers, on the CPU; none share memory."""
     return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in network.state_dict().items()}
 
 
 def tested_weights(weights: Weights) -> Weights:
-    """What is tested and kept of a checkpoint: the average of the weights where there is one.
-
-    Args:
-        weights: As `TrainingState.weights` gives them.
-
-    Returns:
-        The state of the network by name.
-    """
+    """What is tested and kept of a checkpoint: the average of the weights where there is one."""
     part = "averaged.module." if any(name.startswith("averaged.") for name in weights) else "network."
     return {name.removeprefix(part): tensor for name, tensor in weights.items() if name.startswith(part)}
 

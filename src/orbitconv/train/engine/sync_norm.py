@@ -21,12 +21,6 @@ def synchronized(network: nn.Module) -> Iterator[None]:
 
     torch's own SyncBatchNorm works on GPUs only, and replaces the modules; here they stay what they are, subclasses
     such as `orbitconv.nn.GroupBatchNorm2d` included.
-
-    Args:
-        network: Any network.
-
-    Yields:
-        Nothing.
     """
     norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
     for norm in norms:

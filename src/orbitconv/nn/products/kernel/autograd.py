@@ -114,11 +114,7 @@ class _FusedConv(torch.autograd.Function):
 
 
 def without_autocast() -> contextlib.AbstractContextManager[object]:
-    """A block whose operations keep their dtypes.
-
-    Returns:
-        A context manager.
-    """
+    """A block whose operations keep their dtypes."""
     return torch.autocast("cpu", enabled=False) if torch.is_autocast_enabled("cpu") else _NOTHING
 
 
@@ -135,12 +131,6 @@ def gradients_by_autograd(
     dense: Dense, tensors: tuple[Tensor, Tensor, Tensor | None], wanted: tuple[bool, ...], gradient: Tensor
 ) -> list[Tensor | None]:
     """Gradients by another product, which can be differentiated again.
-
-    Args:
-        dense: The other product.
-        tensors: Its arguments.
-        wanted: Which of them need a gradient.
-        gradient: Gradient of its result.
 
     Returns:
         The gradients; None for those that are not wanted.

@@ -37,14 +37,6 @@ def build() -> Path:
     """Compile the kernel for this machine, in seconds, in place of one that is there.
 
     Layers use it at once, in this process and in later ones.
-
-    Returns:
-        The file, in the user's cache (`ORBITCONV_CACHE` moves it).
-
-    Raises:
-        FileNotFoundError: If there is no C++ compiler.
-        OSError: If it fails, or the cache cannot be written, or other users could write there.
-        ArithmeticError: If what it made computes other numbers than torch.
     """
     path = place()
     private_folder(path.parent)
@@ -64,9 +56,6 @@ def remove() -> list[Path]:
     """Delete every kernel in the user's cache, those of other versions and processors too.
 
     Processes that run go on with what they have loaded.
-
-    Returns:
-        The files that were deleted.
     """
     found = sorted(place().parent.glob("expansion-*.so"))
     for path in found:

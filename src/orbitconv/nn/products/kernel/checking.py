@@ -25,14 +25,7 @@ _CASES = (  # basis, channels of output and input, height, width, stride: around
 
 
 def check_fused(library: ctypes.CDLL) -> None:
-    """Compare the product and its gradients with torch in float64, on one thread and on two.
-
-    Args:
-        library: The compiled functions.
-
-    Raises:
-        ArithmeticError: If the numbers differ.
-    """
+    """Compare the product and its gradients with torch in float64, on one thread and on two."""
     generator = torch.Generator().manual_seed(0)
     for case in _CASES:
         for threads in (1, 2):
@@ -99,14 +92,7 @@ def _check(
 
 
 def check_planes(library: ctypes.CDLL) -> None:
-    """Compare pooling, blurring and upsampling with what torch computes, at even and odd sides.
-
-    Args:
-        library: The compiled functions.
-
-    Raises:
-        ArithmeticError: If the numbers differ.
-    """
+    """Compare pooling, blurring and upsampling with what torch computes, at even and odd sides."""
     generator = torch.Generator().manual_seed(0)
     for height, width in product((3, 8, 37), (4, 7, 34)):
         x = torch.randn(3, 1, height, width, generator=generator, device="cpu")

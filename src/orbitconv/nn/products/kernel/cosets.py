@@ -34,28 +34,14 @@ class Cosets:
     mirror: Float[Tensor, "d d"]
 
     def spread(self, coefficients: Float[Tensor, "o i g d"]) -> Float[Tensor, "o2 i2 m d"]:
-        """Coefficients of twice as many fields, rotations before mirrors.
-
-        Args:
-            coefficients: Coefficients of every filter.
-
-        Returns:
-            Those of the layer on the rotations.
-        """
+        """Coefficients of twice as many fields, rotations before mirrors."""
         outputs, inputs, order, num_atoms = coefficients.shape
         other = coefficients.index_select(2, self.mirrored) @ self.mirror.T.to(coefficients.dtype)
         both = torch.stack([coefficients, other], dim=1)
         return both.view(2 * outputs, 2 * inputs, order // 2, num_atoms)
 
     def gather(self, gradient: Float[Tensor, "o2 i2 m d"]) -> Float[Tensor, "o i g d"]:
-        """The transpose of `spread`.
-
-        Args:
-            gradient: Gradient of what `spread` returns.
-
-        Returns:
-            Gradient of the coefficients.
-        """
+        """The transpose of `spread`."""
         outputs, inputs, half, num_atoms = gradient.shape
         both = gradient.view(outputs // 2, 2, inputs // 2, 2 * half, num_atoms)
         other = (both[:, 1] @ self.mirror.to(gradient.dtype)).index_select(2, self.mirrored)  # which is its own inverse

@@ -57,17 +57,7 @@ class Problem(ctypes.Structure):
 
 
 def declare(library: ctypes.CDLL) -> ctypes.CDLL:
-    """Tell ctypes the types of the compiled functions.
-
-    Args:
-        library: The compiled file.
-
-    Returns:
-        `library`.
-
-    Raises:
-        AttributeError: If it lacks a function.
-    """
+    """Tell ctypes the types of the compiled functions."""
     pointer = ctypes.c_void_p
     library.make_plan.argtypes, library.make_plan.restype = [ctypes.POINTER(Problem)], pointer
     library.drop_plan.argtypes, library.drop_plan.restype = [pointer], None
@@ -158,11 +148,6 @@ def correlate(
 def output_size(x: Float[Tensor, "b ih h w"], side: int, options: Options) -> tuple[int, int]:
     """Height and width of what a layer makes of planes.
 
-    Args:
-        x: Planes.
-        side: Side of the filters.
-        options: Stride and padding.
-
     Returns:
         Both, in pixels.
     """
@@ -178,32 +163,12 @@ def gradient_of_input(
     options: Options,
     size: tuple[int, int],
 ) -> Float[Tensor, "b ih h w"]:
-    """The gradient of the input.
-
-    Args:
-        library: The compiled functions.
-        gradient: Gradient of the output planes.
-        packed: Coefficients, packed as `transposed`.
-        structure: Structure of the basis.
-        options: Stride and padding of the layer.
-        size: Height and width of its input.
-
-    Returns:
-        Gradient of the input planes.
-    """
+    """The gradient of the input."""
     return _correlate(library, gradient, packed, structure, size, moved_back(options, structure.side), None)
 
 
 def moved_back(options: Options, side: int) -> tuple[int, int, int, int, int]:
-    """How the transposed correlation moves, which gives the gradient of the input.
-
-    Args:
-        options: Stride and padding of the layer.
-        side: Side of its filters.
-
-    Returns:
-        Step of the output, step of the input, padding at the top and at the left, threads.
-    """
+    """How the transposed correlation moves, which gives the gradient of the input."""
     top, left = options.padding
     return 1, options.stride, side - 1 - top, side - 1 - left, options.threads
 
@@ -272,15 +237,7 @@ def gradient_of_coefficients(
 
 
 def fields_of(structure: Structure, inputs: int) -> int:
-    """Fields of input in a block.
-
-    Args:
-        structure: Structure of the basis.
-        inputs: Fields of input.
-
-    Returns:
-        Their number.
-    """
+    """Fields of input in a block."""
     most = _CACHE // (4 * structure.products * structure.rank * 128)
     return max(1, min(inputs, _FIELDS // 2 if inputs <= _FEW else _FIELDS, most))
 
@@ -325,9 +282,6 @@ def plan_of(
         sizes: Channels of output and input.
         moved: Steps of output and input pixels, zeros above and left, and threads.
         fields: Fields of input in a block.
-
-    Returns:
-        The plan.
     """
     threads = moved[4] or torch.get_num_threads()
     shapes, strides, is_half = (*x.shape, *y.shape), (*x.stride(), *y.stride()), x.dtype == torch.bfloat16
@@ -364,14 +318,7 @@ def _plan(
 
 
 def whole(planes: Tensor) -> tuple[Tensor, torch.memory_format]:
-    """Planes that are contiguous, or channels last as they came.
-
-    Args:
-        planes: Planes.
-
-    Returns:
-        The planes, and how they lie.
-    """
+    """Planes that are contiguous, or channels last as they came."""
     if planes.is_contiguous():
         return planes, torch.contiguous_format
     if planes.is_contiguous(memory_format=torch.channels_last):
@@ -380,13 +327,6 @@ def whole(planes: Tensor) -> tuple[Tensor, torch.memory_format]:
 
 
 def refuse(failed: int) -> None:
-    """Refuse to go on without memory.
-
-    Args:
-        failed: What a compiled function returned.
-
-    Raises:
-        MemoryError: If that is not 0.
-    """
+    """Refuse to go on without memory."""
     if failed:
         raise MemoryError("The fused product expects a few megabytes of memory for each thread, found none.")

@@ -19,14 +19,7 @@ class UntrustedFileError(PermissionError):
 
 
 def digest_of(library: Path) -> Path:
-    """Where the checksum of a library is kept.
-
-    Args:
-        library: The compiled file.
-
-    Returns:
-        A file beside it.
-    """
+    """Where the checksum of a library is kept."""
     return library.with_name(f"{library.name}.sha256")
 
 
@@ -34,13 +27,6 @@ def install(made: Path, library: Path) -> None:
     """Move a compiled file to its place, with its checksum; after a power cut the old pair is there, or the new one.
 
     Cut off between the two, the pair does not fit together, and is not loaded.
-
-    Args:
-        made: The file, on the same file system.
-        library: Its place, in a folder of `private_folder`.
-
-    Raises:
-        OSError: If the folder cannot be written.
     """
     with made.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -51,15 +37,7 @@ def install(made: Path, library: Path) -> None:
 
 
 def private_folder(folder: Path) -> None:
-    """Make a folder that nobody else may enter, or make it so.
-
-    Args:
-        folder: The folder.
-
-    Raises:
-        UntrustedFileError: If its path is not absolute, or somebody else could write there.
-        OSError: If it cannot be made.
-    """
+    """Make a folder that nobody else may enter, or make it so."""
     _check_absolute(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not folder.is_symlink() and _is_own(folder.lstat()):
@@ -68,16 +46,7 @@ def private_folder(folder: Path) -> None:
 
 
 def check_trusted(library: Path) -> None:
-    """Refuse a compiled file that should not be loaded.
-
-    Args:
-        library: The file.
-
-    Raises:
-        UntrustedFileError: If its path is not absolute, it or its folder is a symbolic link, somebody else owns or may
-            write it or a folder above it, or its checksum is missing or another one.
-        OSError: If it cannot be read.
-    """
+    """Refuse a compiled file that should not be loaded."""
     _check_absolute(library)
     _check_folders(library.parent)
     for path in (library, digest_of(library)):

@@ -26,10 +26,6 @@ _DTYPES = (torch.float32, torch.bfloat16)
 def offer(layer: Any, x: Float[Tensor, "b ih h w"]) -> Structure | str:
     """Whether the fused product takes a call.
 
-    Args:
-        layer: A `GroupConv2d`.
-        x: Its input, channels and group flattened.
-
     Returns:
         The structure of the basis, with which to `multiply`; or why it does not take the call, as part of a sentence.
     """
@@ -52,20 +48,7 @@ def offer(layer: Any, x: Float[Tensor, "b ih h w"]) -> Structure | str:
 def multiply(
     layer: Any, x: Float[Tensor, "b ih h w"], known: Structure, expand: Callable[[Tensor, Tensor], Tensor]
 ) -> Float[Tensor, "b og h2 w2"]:
-    """What a layer computes, by the fused product.
-
-    Args:
-        layer: A `GroupConv2d`.
-        x: Its input, for which the product is on offer.
-        known: What `offer` returned.
-        expand: The weight of a convolution from coefficients and atoms, for gradients of gradients.
-
-    Returns:
-        Output planes, with the bias.
-
-    Raises:
-        RuntimeError: If there is no kernel.
-    """
+    """What a layer computes, by the fused product."""
     functions = library()
     if functions is None:
         raise RuntimeError("The fused product expects a kernel, found none: ask for an offer first.")
@@ -124,13 +107,6 @@ def expected_share(
     known: Structure, prices: Prices, channels: tuple[int, int], stride: int, shape: Sequence[int]
 ) -> float:
     """Time that the fused product is expected to take on the machine of the fit, over that of the dense one.
-
-    Args:
-        known: Structure of the basis.
-        prices: Prices of both.
-        channels: Channels of output and input.
-        stride: Step of the output grid.
-        shape: Shape of the input planes.
 
     Returns:
         The share; about 1 where neither has anything to do.

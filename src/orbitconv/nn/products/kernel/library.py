@@ -43,20 +43,12 @@ _STATE = _State()
 
 @cache
 def instructions() -> tuple[str, ...]:
-    """What this processor is known to understand.
-
-    Returns:
-        Options of a compiler.
-    """
+    """What this processor is known to understand."""
     return _INSTRUCTIONS.get(torch.backends.cpu.get_cpu_capability(), ())
 
 
 def place() -> Path:
-    """Where the compiled file is, or would be.
-
-    Returns:
-        A path in the user's cache whose name changes with the source and the kind of processor.
-    """
+    """Where the compiled file is, or would be."""
     sources = (path.read_text() for path in (SOURCE, FUSED_SOURCE, PLANES_SOURCE, *_HEADERS))
     parts = (*sources, platform.system(), platform.machine(), *instructions())
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
@@ -64,11 +56,7 @@ def place() -> Path:
 
 
 def library() -> ctypes.CDLL | None:
-    """The compiled functions, looked for at the first call.
-
-    Returns:
-        The library; None if there is none.
-    """
+    """The compiled functions, looked for at the first call."""
     if not _STATE.is_known:
         with _STATE.lock:
             if not _STATE.is_known:
@@ -109,18 +97,7 @@ def _find() -> ctypes.CDLL | None:
 
 
 def load(path: Path) -> ctypes.CDLL:
-    """Load a compiled file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its functions, with the types of their arguments.
-
-    Raises:
-        OSError: If it is no library for this machine.
-        AttributeError: If it lacks a function.
-    """
+    """Load a compiled file."""
     found = ctypes.CDLL(str(path.absolute()))
     for name in ("expand", "take_back"):
         for dtype in ("float32", "float64"):
@@ -133,21 +110,13 @@ def load(path: Path) -> ctypes.CDLL:
 
 
 def is_built() -> bool:
-    """Whether there is a kernel for this machine, and it is not switched off.
-
-    Returns:
-        True if layers use it.
-    """
+    """Whether there is a kernel for this machine, and it is not switched off."""
     return not _STATE.switched_off and library() is not None
 
 
 @contextlib.contextmanager
 def switched_off() -> Iterator[None]:
-    """Do without the kernel in this block, in the whole process.
-
-    Yields:
-        Nothing.
-    """
+    """Do without the kernel in this block, in the whole process."""
     with _STATE.lock:
         _STATE.switched_off += 1
     try:

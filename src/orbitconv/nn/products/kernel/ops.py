@@ -21,15 +21,7 @@ _LOCK = threading.Lock()
 
 
 def is_usable(coefficients: Tensor, atoms: Tensor) -> bool:
-    """Whether the kernel makes filters of such coefficients and atoms.
-
-    Args:
-        coefficients: Coefficients of every filter.
-        atoms: Atoms at every group element.
-
-    Returns:
-        True if it does.
-    """
+    """Whether the kernel makes filters of such coefficients and atoms."""
     return (
         coefficients.device.type == "cpu"
         and atoms.device.type == "cpu"
@@ -60,11 +52,6 @@ def take_back(
     planes: Float[Tensor, "og ih ky kx"], atoms: Float[Tensor, "g d ky kx"], target: Int[Tensor, "g m"]
 ) -> Float[Tensor, "o i m d"]:
     """The transpose: sum over g and pixels of planes[o, g, i, target[g, m]] * atoms[g, d].
-
-    Args:
-        planes: Numbers for every filter.
-        atoms: Atoms at every group element.
-        target: g m.
 
     Returns:
         Numbers for every coefficient; without a gradient.
@@ -129,9 +116,6 @@ def call(
         result: What to fill.
         pairs: Channels of output and input.
         threads: Threads; by default those of torch, and one where that is enough.
-
-    Returns:
-        `result`.
     """
     first, atoms, table = first.contiguous(), atoms.contiguous(), table.contiguous()
     order, num_atoms, pixels = len(atoms), atoms.shape[1], atoms.shape[2:].numel()

@@ -34,9 +34,6 @@ def is_plain(*tensors: Tensor, dtypes: Collection[torch.dtype] = (torch.float32,
 def storage_of(planes: Tensor) -> torch.dtype:
     """The dtype in which a layer on the CPU returns planes: theirs, or that of autocast.
 
-    Args:
-        planes: Its input.
-
     Returns:
         The dtype.
     """

@@ -16,14 +16,7 @@ _ALONE = 100_000
 
 
 def is_offered(planes: Float[Tensor, "b c h w"]) -> bool:
-    """Whether the compiled functions take planes: contiguous, in float32 on the CPU, and no gradient is wanted.
-
-    Args:
-        planes: Planes.
-
-    Returns:
-        True if they do.
-    """
+    """Whether the compiled functions take planes: contiguous, in float32 on the CPU, and no gradient is wanted."""
     return (
         not is_recorded()
         and is_plain(planes)
@@ -36,14 +29,7 @@ def is_offered(planes: Float[Tensor, "b c h w"]) -> bool:
 
 
 def max_pool(planes: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
-    """Maximum over 2x2 windows, as `torch.nn.functional.max_pool2d` takes it.
-
-    Args:
-        planes: Planes for which `is_offered` is true.
-
-    Returns:
-        Planes of half the height and width, rounded down.
-    """
+    """Maximum over 2x2 windows, as `torch.nn.functional.max_pool2d` takes it."""
     return _run("max_pool", planes, planes.shape[-2:], (planes.shape[-2] // 2, planes.shape[-1] // 2))
 
 
@@ -52,23 +38,12 @@ def blur_pool(planes: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
 
     Args:
         planes: Planes of 3x3 pixels or more, for which `is_offered` is true.
-
-    Returns:
-        Planes of half the height and width, rounded up.
     """
     return _run("blur_pool", planes, planes.shape[-2:], ((planes.shape[-2] + 1) // 2, (planes.shape[-1] + 1) // 2))
 
 
 def upsample(planes: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Float[Tensor, "b c h2 w2"]:
-    """What `orbitconv.nn.upsample_to` does.
-
-    Args:
-        planes: Planes for which `is_offered` is true.
-        size: Height and width, whose halves, rounded up, are those of the planes.
-
-    Returns:
-        Planes of that size.
-    """
+    """What `orbitconv.nn.upsample_to` does."""
     return _run("upsample", planes, size, size)
 
 

@@ -14,17 +14,7 @@ _MOST = 2_000_000
 
 
 def is_small(x: Tensor, coefficients: Tensor, bias: Tensor | None, structure: Structure) -> bool:
-    """Whether packing is to be done in the same call.
-
-    Args:
-        x: Input planes.
-        coefficients: Coefficients of every filter.
-        bias: Bias of every output channel.
-        structure: Structure of the basis.
-
-    Returns:
-        True for small layers on rotations, with contiguous parameters in float32.
-    """
+    """Whether packing is to be done in the same call."""
     return (
         coefficients.numel() * structure.pack.shape[1] <= _MOST
         and structure.cosets is None
@@ -45,14 +35,6 @@ def correlate_small(
 ) -> Float[Tensor, "b og h2 w2"]:
     """What a group layer computes.
 
-    Args:
-        library: The compiled functions.
-        x: Input planes.
-        coefficients: Coefficients of every filter.
-        bias: Bias of every output channel.
-        structure: Structure of the basis.
-        options: Stride and padding.
-
     Returns:
         Output planes; without a gradient.
     """
@@ -69,19 +51,7 @@ def gradient_of_input_small(
     options: Options,
     size: tuple[int, int],
 ) -> Float[Tensor, "b ih h w"]:
-    """The gradient of the input.
-
-    Args:
-        library: The compiled functions.
-        gradient: Gradient of the output planes.
-        coefficients: Coefficients of every filter.
-        structure: Structure of the basis.
-        options: Stride and padding of the layer.
-        size: Height and width of its input.
-
-    Returns:
-        Gradient of the input planes.
-    """
+    """The gradient of the input."""
     moved = moved_back(options, structure.side)
     return _correlate(library, gradient, coefficients, None, structure, size, moved, is_transposed=True)
 

@@ -66,9 +66,6 @@ class Structure:
     def spread(self, coefficients: Float[Tensor, "o i g d"]) -> Float[Tensor, "o2 i2 m d"]:
         """Coefficients of a layer on the rotations.
 
-        Args:
-            coefficients: Coefficients of every filter.
-
         Returns:
             The same, if the group has rotations only.
         """
