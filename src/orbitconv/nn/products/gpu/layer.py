@@ -19,7 +19,10 @@ from orbitconv.bases.filter_basis import FixedBasis
 from orbitconv.groups import Cyclic
 from orbitconv.nn.products.frequencies import Plan, plan_of
 from orbitconv.nn.products.gpu import product
-from orbitconv.nn.products.once import OncePerBasis
+from orbitconv.nn.products.kernel.layer import version_of
+
+_DTYPES = (torch.float32, torch.bfloat16)
+_PLANS: WeakKeyDictionary[Any, tuple[Tensor, int, Plan | None]] = WeakKeyDictionary()
 
 
 def offer(layer: Any, x: Float[Tensor, "b ih h w"]) -> Plan | str:
@@ -51,9 +54,11 @@ def offer_anywhere(layer: Any, x: Float[Tensor, "b ih h w"]) -> Plan | str:
     """
     tensors = [t for t in (x, layer.coefficients, layer.bias) if t is not None]
     if torch.is_autocast_enabled(x.device.type) or any(
-        t.dtype != torch.float32 or t.device != x.device or is_functorch_wrapped_tensor(t) for t in tensors
+        t.dtype != x.dtype or t.device != x.device or is_functorch_wrapped_tensor(t) for t in tensors
     ):
-        return "it takes float32 tensors on one device, outside autocast and torch.func"
+        return "it takes tensors of one dtype on one device, outside autocast and torch.func"
+    if x.dtype not in _DTYPES:
+        return "it takes float32 and bfloat16 tensors"
     if layer.groups != 1 or layer.dilation != (1, 1):
         return "it takes layers without dilation or groups of channels"
     if type(layer.group) is not Cyclic or layer.group.order % 2:

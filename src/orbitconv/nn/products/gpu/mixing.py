@@ -93,8 +93,9 @@ def filter_and_mix(
     y = pairs.new_empty(batch, 2 * half, outputs, *size)
     fields = min(_FIELDS, max(_LEAST, triton.next_power_of_2(outputs)))
     grid = triton.cdiv(size[0] * size[1], _PIXELS), triton.cdiv(outputs, fields), batch * half
+    launch: Any = _filter_and_mix[grid]
     if y.numel():
-        _filter_and_mix[grid](
+        launch(
             pairs, plan.filters, plan.pairs, mixing.contiguous(), y, inputs, outputs, height, width, *size, *stride,
             *padding, half, side, slots, max(_LEAST, triton.next_power_of_2(slots)), fields, _PIXELS,
             "tf32" if torch.backends.cudnn.allow_tf32 else "ieee",

@@ -25,16 +25,16 @@ def multiply(
     """What a group layer computes, with gradients.
 
     Args:
-        x: Input planes, channels and group flattened.
-        coefficients: Coefficients of every filter.
+        x: Input planes, channels and group flattened; float32, or bfloat16 with sums in float32.
+        coefficients: Coefficients of every filter, in the same dtype.
         bias: Bias of every output channel.
-        plan: Plan of the basis, on the device and in the dtype of `x`.
+        plan: Plan of the basis, on the device, in float32.
         stride: Step of the output grid.
         padding: Zeros at (top and bottom, left and right).
         dense: The same product in operations of torch, for gradients.
 
     Returns:
-        Output planes.
+        Output planes, in the dtype of `x`.
     """
     return _Product.apply(x, coefficients, bias, plan, stride, padding, dense)
 
@@ -56,14 +56,12 @@ class _Product(torch.autograd.Function):
         ctx.save_for_backward(x, coefficients, bias)
         ctx.dense = dense
         outputs, inputs, order, _ = coefficients.shape
-        pairs = (plan.transform @ x.reshape(-1, order, x.shape[2:].numel())).view(x.shape)
-        factors = (
-            (coefficients.flatten(2) @ plan.packing).view(outputs, inputs, order // 2, 2, -1).permute(2, 3, 0, 1, 4)
-        )
-        mixed = filter_and_mix(pairs, factors, plan, stride, padding)
+        pairs = (plan.transform @ x.float().reshape(-1, order, x.shape[2:].numel())).view(x.shape)
+        factors = (coefficients.float().flatten(2) @ plan.packing).view(outputs, inputs, order // 2, 2, -1)
+        mixed = filter_and_mix(pairs, factors.permute(2, 3, 0, 1, 4), plan, stride, padding)
         y = torch.einsum("gf,bfohw->boghw", plan.inverse, mixed)
-        y = y if bias is None else y + bias[:, None, None, None]
-        return y.flatten(1, 2)
+        y = y if bias is None else y + bias.float()[:, None, None, None]
+        return y.flatten(1, 2).to(x.dtype)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
