@@ -26,7 +26,7 @@ def names(*configs):
 )
 def test_what_does_not_change_what_is_learned_sets_no_run_apart(change):
     (kind,) = kinds(BASE, replace(BASE, **change))
-    assert (len(kind.runs), kind.name, kind.differing) == (2, "spectral-c8-k5", ())
+    assert (len(kind.runs), kind.name, kind.differing) == (2, "spectral-c8-k3", ())
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,9 @@ def test_any_other_setting_does_and_names_it(change, name):
 def test_names_hold_no_more_than_it_takes():
     slow = Training(learning_rate=1e-3)
     plain = replace(BASE, network=Network(basis="none"))
-    assert names(BASE, replace(plain, training=slow)) == ["spectral-c8-k5", "plain"]
+    assert names(BASE, replace(plain, training=slow)) == ["spectral-c8-k3", "plain"]
     assert names(BASE, plain, replace(plain, training=slow)) == [
-        "spectral-c8-k5, learning rate 0.005", "plain, learning rate 0.005", "plain, learning rate 0.001",
+        "spectral-c8-k3, learning rate 0.005", "plain, learning rate 0.005", "plain, learning rate 0.001",
     ]  # fmt: skip
 
 
@@ -67,5 +67,5 @@ def test_data_sets_are_kept_apart():
     other = replace(BASE, data="cifar10", seed=1)
     runs = [Run(folder=Path(c.data), config=c, rows=[], finished=True) for c in (BASE, other)]
     assert {data: [k.name for k in own] for data, own in kinds_by_data(runs).items()} == {
-        "mnist": ["spectral-c8-k5"], "cifar10": ["spectral-c8-k5"],
+        "mnist": ["spectral-c8-k3"], "cifar10": ["spectral-c8-k3"],
     }  # fmt: skip

@@ -23,9 +23,9 @@ class Network:
     model: str = "small"
     """Name of the network: small, p4cnn, all-cnn-c, resnet, wide-resnet; unet for masks, which take it by default. Or a
     file of a network to begin with, such as convert writes, which then brings its own basis and options."""
-    basis: str = "spectral-c8-k5"
+    basis: str = "spectral-c8-k3"
     """Basis of its filters: the name of one that comes with the package, the path of a .safetensors file, a family
-    with a group such as exact-c4 or harmonic-d8, or none for the plain twin."""
+    with a group such as exact-c4 or harmonic-d8, or none for the plain twin. docs/how-to/which_basis.md says which."""
     options: dict[str, Option] = field(default_factory=dict)
     """Further options of the network by name, such as plain_width 16: as many parameters as a plain network of 16
     channels. All are listed in docs/training.md."""
