@@ -163,12 +163,36 @@ def test_the_command_shows_bases_of_ones_own(tmp_path, monkeypatch, capsys):
     text = (tmp_path / "page.html").read_text("utf-8")
     assert '"family":"mine"' in text
     assert len(text) < 10e6
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--out page.html", "page.html exists already. Choose another --out, or replace it with --overwrite."),
+        ("--out folder", "folder is a folder. Choose another --out."),
+        ("--out page.html/new.html", "page.html is a file). Choose another file with --out."),
+        ("--bases broken.safetensors --out new.html", "broken.safetensors is not a saved basis"),
+        ("--bases cut.safetensors --out new.html", "cut.safetensors is truncated"),
+        ("--bases missing.safetensors --out new.html", "missing.safetensors"),
+        ("--bases spectrul-c8-k3 --out new.html", "Did you mean 'spectral-c8-k3'?"),
+    ],
+)
+def test_bad_words_end_with_one_line_before_anything_is_measured(tmp_path, monkeypatch, capsys, words, told):
+    from orbitconv.bases import save_basis
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("orbitconv.explorer.page.names", list)
+    monkeypatch.setattr("orbitconv.explorer.shown.measure_moments", lambda *_: pytest.fail("a basis was measured"))
+    save_basis(load_basis("spectral-c8-k3"), "cut.safetensors")
+    (tmp_path / "cut.safetensors").write_bytes((tmp_path / "cut.safetensors").read_bytes()[:-100])
+    (tmp_path / "broken.safetensors").write_bytes(b"broken")
+    (tmp_path / "page.html").write_text("there")
+    (tmp_path / "folder").mkdir()
     with pytest.raises(SystemExit) as ended:
-        main(shlex.split("explore --out page.html"))
+        main(["explore", *shlex.split(words)])
     assert ended.value.code == 2
-    (tmp_path / "mine.safetensors").write_bytes(b"broken")
-    with pytest.raises(SystemExit) as ended:
-        main(shlex.split("explore --bases mine.safetensors --out other.html"))
-    assert ended.value.code == 2
-    assert not (tmp_path / "other.html").exists()
-    assert "mine.safetensors" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert told in shown
+    assert shown.count("\n") == 1
+    assert (tmp_path / "page.html").read_text() == "there"
+    assert not (tmp_path / "new.html").exists()

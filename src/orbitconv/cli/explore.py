@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from orbitconv._support.files import check_replaceable
+from orbitconv._support.files import check_replaceable, check_writable
 from orbitconv.cli.terminal import Terminal
 from orbitconv.explorer import write_page
 
@@ -23,8 +23,14 @@ class ExploreCommand:
     """Replace a file that is there."""
 
     def run(self) -> None:
-        """Measure the bases, and write the page."""
+        """Measure the bases, and write the page.
+
+        Raises:
+            FileExistsError: If the file is there and may not be replaced.
+            OSError: If it cannot be written.
+        """
         check_replaceable(self.out, overwrite=self.overwrite)
+        check_writable(self.out, "--out")
         terminal = Terminal()
         with terminal.progress() as progress:
             write_page(self.out, self.bases, lambda done, total: progress("measure bases", done, total))
