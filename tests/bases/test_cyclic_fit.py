@@ -97,12 +97,6 @@ def test_neither_step_ever_lowers_the_fit(case):
     assert raised
 
 
-def test_more_restarts_are_never_worse():
-    moments = symmetric(Cyclic(16), 3)
-    fits = [fit_cyclic_unitary(moments, restarts=r).fit for r in (0, 2, 8)]
-    assert fits == sorted(fits)
-
-
 def test_fit_value_is_the_trace_it_stands_for():
     moments = symmetric(Cyclic(8), 3)
     cross = moments.cross

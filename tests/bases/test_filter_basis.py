@@ -130,15 +130,6 @@ def test_filters_transform_by_a_representation(representation):
             np.testing.assert_allclose(solved[h] @ atoms[g], atoms[basis.group.product[g, h]], rtol=0, atol=1e-12)
 
 
-def test_orbit_is_one_atom_at_every_element(basis):
-    d = basis.num_atoms - 1
-    assert torch.equal(basis.orbit(d), basis()[:, d])
-
-
-def test_has_no_parameters(basis):
-    assert list(basis.parameters()) == []
-
-
 def test_state_dict_round_trip(basis):
     expected = basis(torch.float64).clone()
     file = io.BytesIO()
@@ -168,13 +159,6 @@ def test_is_nan_between_meta_device_and_state_dict(basis):
     assert basis(torch.float64).isnan().all()
     basis.load_state_dict(state)
     assert torch.equal(basis(torch.float64), expected)
-
-
-def test_prints_group_size_and_dimension(basis, name):
-    height, width = basis.kernel_size
-    assert repr(basis) == (
-        f"{type(basis).__name__}({basis.group}, kernel_size={height}x{width}, num_atoms={NUM_ATOMS[name]})"
-    )
 
 
 def test_refuses_atoms_of_another_group_or_window():

@@ -31,11 +31,6 @@ def test_every_start_is_orthonormal_at_every_element(group, start, num_atoms):
     assert gram_error(basis()) < 1e-6
 
 
-@pytest.mark.parametrize("group", [Cyclic(1), Cyclic(4), Dihedral(4)], ids=str)
-def test_pixel_start_is_the_exact_basis_where_the_grid_allows(group):
-    assert torch.equal(LearnedBasis(group, 3, start="pixels")(), ExactBasis(group, 3)())
-
-
 @pytest.mark.parametrize("start", ["turned", "pixels", "interpolated"])
 def test_starts_other_than_random_turn_by_quarters_exactly(start):
     atoms = LearnedBasis(Cyclic(8), 4, start=start).double()()
@@ -93,11 +88,6 @@ def test_average_is_the_mean_of_the_copies_turned_back():
     torch.testing.assert_close(basis.average()()[1], expected, rtol=0, atol=1e-15)
 
 
-def test_average_leaves_exact_bases_alone():
-    basis = LearnedBasis.from_basis(ExactBasis(Dihedral(4), 3).double())
-    assert torch.equal(basis.average()(), basis())
-
-
 @pytest.mark.parametrize("orthogonal", [False, True])
 def test_frozen_basis_has_the_present_atoms_and_no_parameters(orthogonal):
     basis = LearnedBasis(Cyclic(8), 3, 5, orthogonal=orthogonal)
@@ -116,14 +106,6 @@ def test_from_basis_keeps_atoms_and_dtype():
     learned = LearnedBasis.from_basis(harmonic)
     assert torch.equal(learned(), harmonic())
     assert learned().dtype == torch.float64
-
-
-@pytest.mark.parametrize("orthogonal", [False, True])
-def test_dtype_asked_for_and_moves(orthogonal):
-    basis = LearnedBasis(Cyclic(4), 3, orthogonal=orthogonal)
-    assert basis().dtype == torch.float32
-    assert basis(torch.float64).dtype == torch.float64
-    assert basis.double()().dtype == torch.float64
 
 
 @pytest.mark.parametrize(("kernel_size", "num_atoms"), [(3, 9), (3, 4), (3, 12), (5, 25), (5, 11)])
@@ -163,35 +145,6 @@ def test_state_dict_round_trip_and_copies(orthogonal):
     with torch.no_grad():
         next(copied.parameters()).mul_(0.5)
     assert torch.equal(other(), basis())
-
-
-def test_parametrized_start_is_the_same_whatever_was_drawn_before():
-    first = LearnedBasis(Cyclic(8), 3, 5, orthogonal=True).state_dict()
-    state = torch.get_rng_state()
-    second = LearnedBasis(Cyclic(8), 3, 5, orthogonal=True).state_dict()
-    assert all(torch.equal(first[name], second[name]) for name in first)
-    assert torch.equal(torch.get_rng_state(), state)
-
-
-@pytest.mark.compile
-@pytest.mark.parametrize("orthogonal", [False, True])
-def test_layers_on_it_compile_as_one_graph(orthogonal):
-    layer = LiftingConv2d(1, 2, LearnedBasis(Cyclic(4), 3, orthogonal=orthogonal))
-    x = torch.randn(2, 1, 6, 6)
-    compiled = torch.compile(layer, fullgraph=True, backend="eager")
-    torch.testing.assert_close(compiled(x), layer(x))
-
-
-@pytest.mark.parametrize("before", [False, True])
-@pytest.mark.parametrize("after", [False, True])
-def test_atoms_can_be_set_again(before, after):
-    basis = LearnedBasis(Cyclic(8), 3, orthogonal=before)
-    atoms = LearnedBasis(Cyclic(8), 3, 5, seed=1)().detach()
-    basis.set_atoms(atoms, orthogonal=after)
-    torch.testing.assert_close(basis(), atoms, rtol=0, atol=1e-6 if after else 0)
-    assert (basis.num_atoms, basis.orthogonal, len(list(basis.parameters()))) == (5, after, 1)
-    with pytest.raises(ValueError, match=r"expects atoms of shape \(8, num_atoms, 3, 3\) for C8"):
-        basis.set_atoms(atoms[:4])
 
 
 def test_overcomplete_basis_is_its_parts_side_by_side():

@@ -31,12 +31,6 @@ def test_smoothing_is_that_of_scipy(tmp_path):
     np.testing.assert_allclose(tile[0, 0].numpy(), expected, atol=1e-5)
 
 
-def test_large_pictures_shrink_and_small_ones_do_not(tmp_path):
-    large = write(tmp_path / "large.png", np.zeros((64, 96), dtype=np.uint8))
-    small = write(tmp_path / "small.png", np.zeros((32, 40), dtype=np.uint8))
-    assert [len(batch) for batch in grey_tiles([large, small], side=32, shrink=2)] == [1, 1]
-
-
 def test_colours_become_luminance(tmp_path):
     path = write(tmp_path / "red.png", np.full((8, 8, 3), (255, 0, 0), dtype=np.uint8))
     (tile,) = grey_tiles([path], side=8, shrink=1)
@@ -99,11 +93,6 @@ def test_the_depth_of_a_picture_does_not_show(tmp_path, photograph, shrink):
         assert 0 <= tiles.min() <= tiles.max() <= 1
         np.testing.assert_allclose(tiles.numpy(), expected.numpy(), atol=0.006, err_msg=name)
     assert {"I;16", "I;16B", "I", "F"} <= modes
-
-
-def test_a_flat_picture_of_floats_is_black(tmp_path):
-    (tile,) = grey_tiles([write(tmp_path / "flat.tif", np.full((8, 8), 7, dtype=np.float32))], side=8, shrink=1)
-    assert not tile.any()
 
 
 def test_shrinking_deep_pictures_does_not_overshoot(tmp_path):

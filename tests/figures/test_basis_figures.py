@@ -85,10 +85,6 @@ def test_no_words_of_panels_leave_the_figure_or_touch_others(count):
         assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
-def test_panels_stand_in_rows_as_even_as_can_be():
-    assert [figures.columns_for(n) for n in range(1, 12)] == [1, 2, 3, 4, 5, 3, 4, 4, 5, 5, 4]
-
-
 def test_a_film_shows_the_values_of_every_frame():
     frames = [np.array([[1.0, 0.0], [0.0, 0.0]]), np.array([[0.0, 0.0], [0.0, -1.0]])]
     moving = Image.open(io.BytesIO(film([Actor("one", "#000000", frames)], ["0°", "180°"], "webp")))

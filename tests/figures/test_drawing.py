@@ -15,30 +15,11 @@ def figure_of(*points):
     return figures.angle_figure([figures.Curve(points=at, look=look, name="plain CNN") for at in points])
 
 
-@pytest.mark.parametrize(
-    ("family", "group", "name"),
-    [
-        ("plain", "c1", "plain CNN"),
-        ("exact", "c4", "exact C4"),
-        ("bilinear", "c8", "bilinear C8"),
-        ("unitary", "c8", "learned C8 (unitary)"),
-        ("harmonic", "d8", "harmonic D8"),
-    ],
-)
-def test_families_have_the_names_of_the_brief(family, group, name):
-    assert figures.family_name(family, group) == name
-
-
 def test_line_is_the_mean_over_seeds_closed_to_the_full_circle():
     axes = figure_of({0.0: [1.0, 3.0], 90.0: [50.0, 60.0]}).axes[0]
     line = next(line for line in axes.get_lines() if line.get_label() == "plain CNN")
     np.testing.assert_allclose(line.get_xydata(), [[0, 2], [90, 55], [360, 2]])
     assert len(axes.collections) == 1  # the band of the spread
-
-
-def test_families_differ_in_colour_and_in_line_style_even_unknown_ones():
-    found = figures.looks(["plain", "exact", "bilinear", "unitary", "one", "two"]).values()
-    assert len({look.color for look in found}) == len({str(look.dashes) for look in found}) == 6
 
 
 @pytest.mark.parametrize(("file_format", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml")])

@@ -41,19 +41,6 @@ def test_other_elements_use_the_spline_as_scipy_does(group):
         np.testing.assert_allclose(moved, expected, rtol=0, atol=1e-11)
 
 
-@pytest.mark.parametrize("shape", [(5, 5), (2, 5, 5), (2, 3, 4, 5, 5)])
-def test_any_leading_shape(shape):
-    x = torch.randn(shape, dtype=torch.float64)
-    for g in (1, 2):
-        flat = act_image(x.reshape(-1, 1, 5, 5), Cyclic(8), g).reshape(shape)
-        torch.testing.assert_close(act_image(x, Cyclic(8), g), flat, rtol=0, atol=0)
-
-
-def test_exact_action_keeps_integer_dtypes():
-    x = torch.arange(9, dtype=torch.uint8).reshape(1, 1, 3, 3)
-    assert torch.equal(act_image(x, Cyclic(4), 1), torch.rot90(x, 1, (-2, -1)))
-
-
 @pytest.mark.parametrize("group", [Cyclic(5), Cyclic(8), Dihedral(4)], ids=str)
 @pytest.mark.parametrize("dim", [0, 2])
 def test_regular_representation_reads_at_the_quotient(group, dim):

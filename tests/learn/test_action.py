@@ -163,14 +163,6 @@ def test_ridge_pulls_towards_the_prior():
     assert float(action.confidence[0]) > float(action.confidence[-1])
 
 
-def test_hue_rotation_of_colours():
-    axis = np.ones(3) / math.sqrt(3)
-    turn = torch.from_numpy(scipy.linalg.expm(math.radians(15) * np.cross(np.eye(3), axis)))
-    colours = torch.rand(500, 3, dtype=torch.float64)
-    action = fit_action((colours, colours @ turn.T))
-    torch.testing.assert_close(action.matrix, turn, rtol=0, atol=1e-12)
-
-
 def test_moments_add_up_over_batches_and_streams():
     images = correlated_images()
     moved = images.roll(1, -1)

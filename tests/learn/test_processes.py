@@ -188,18 +188,6 @@ def test_different_settings_are_refused_on_every_process(got, name, words):
         assert all(word in mine[f"different {name}"] for word in words)
 
 
-def test_a_process_on_its_own_gets_an_equal_copy(smooth):
-    moments = measure_moments(smooth, C8, 3)
-    total = moments.all_reduce()
-    assert torch.equal(total.sums, moments.sums)
-    assert (total.num_images, total.num_points) == (moments.num_images, moments.num_points)
-    moments.update(smooth)
-    assert total.num_images == len(smooth)
-    assert not torch.equal(total.sums, moments.sums)
-    with pytest.raises(ValueError, match="got sums over processes"):
-        total.all_reduce()
-
-
 @pytest.mark.parametrize(
     ("backends", "place"),
     [("cpu:gloo,cuda:gloo", "cpu"), ("cpu:gloo,cuda:nccl", "cpu"), ("cuda:nccl", "cuda:3")],

@@ -362,11 +362,6 @@ def test_folded_networks_and_those_of_this_library_are_exact():
         assert report.error < 1e-10
 
 
-def test_float32_is_exact_up_to_its_rounding():
-    net = lifted(conv(3, padding=1), GroupBlurPool2d()).float()
-    assert check(net, noise().float(), C4).is_exact
-
-
 def test_images_that_are_no_squares_turn_by_half():
     report = check(lifted(conv(3, 1, 1)), noise()[..., :9], C4)
     assert report.elements == (2,)
@@ -397,10 +392,6 @@ def test_operations_on_one_axis_after_the_other_are_followed():
 def test_refuses_what_tells_nothing(images, group, message):
     with pytest.raises(ValueError, match=message):
         check(nn.Identity(), images, group)
-
-
-def test_is_a_function_of_the_package():
-    assert orbitconv.check is check
 
 
 def test_a_group_has_a_name_and_other_things_are_refused_in_words():

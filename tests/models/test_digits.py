@@ -28,11 +28,6 @@ def test_learned_translations_and_cnn_differ_by_their_first_layer_and_padding_al
     assert {m.padding_mode for m in ours.modules() if isinstance(m, torch.nn.Conv2d)} == {"circular"}
 
 
-@pytest.mark.parametrize("network", [digit_mlp(144, 20, num_classes=7), digit_cnn(12, num_classes=7)])
-def test_shapes(network):
-    assert network(torch.randn(3, 1, 12, 12)).shape == (3, 7)
-
-
 def test_sides_that_two_max_pools_do_not_divide_are_refused():
     with pytest.raises(ValueError, match="divisible by four"):
         digit_cnn(10)

@@ -68,13 +68,6 @@ def test_two_kernel_sizes_are_refused():
             Layers("Mine", "exact-c4-k5", size)
 
 
-def test_bases_on_meta_hold_no_numbers():
-    bases = Layers("Mine", BASIS).bases.on_meta()
-    assert bases(3).atoms.is_meta
-    assert not BASIS.atoms.is_meta
-    assert Layers("Mine", None).bases.on_meta() is None
-
-
 def test_a_kernel_size_that_is_not_there_is_refused_with_those_that_are_needed():
     with pytest.raises(ValueError, match=r"P4CNN needs kernels of 3x3 and 4x4, got a basis of 3x3. Make all kernels "
                        r"of one size.*last_kernel_size.*, such as lambda k: ExactBasis\(Cyclic\(4\), k\)"):  # fmt: skip

@@ -37,11 +37,3 @@ def test_layers_on_a_group_have_the_same_shapes():
 
 def _outputs(network, x):
     return [x := layer(x) for layer in network]
-
-
-def test_halving():
-    layers = Layers("Mine", None)
-    assert [[type(m) for m in layers.halve(d)] for d in ("max", "blur", "stride", None)] == [
-        [nn.MaxPool2d], [BlurPool2d], [], [],
-    ]  # fmt: skip
-    assert [layers.stride(d) for d in ("max", "blur", "stride", None)] == [1, 1, 2, 1]

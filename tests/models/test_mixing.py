@@ -7,10 +7,9 @@ from torch import nn
 from networks import BASES, MODELS, SMALL, exact_c4, picture, settled
 from orbitconv.bases import ExactBasis, HarmonicBasis
 from orbitconv.groups import Cyclic
-from orbitconv.models import Layers, ResNet, SmallCNN, count_multiply_adds, count_parameters, summary
+from orbitconv.models import SmallCNN, count_multiply_adds, count_parameters, summary
 from orbitconv.models.width import stage_widths
-from orbitconv.nn import BasisConv2d, GroupConv2d, LiftingConv2d, SeparableGroupConv2d, fold
-from orbitconv.train import Network, build_network
+from orbitconv.nn import BasisConv2d, GroupConv2d, SeparableGroupConv2d, fold
 from references import turn
 
 NAMES = pytest.mark.parametrize("name", sorted(MODELS))
@@ -73,14 +72,6 @@ def test_kernels_larger_than_a_pixel_are_separable_and_all_others_stay(name, mix
 
 
 @NAMES
-@MIXING
-def test_all_parameters_learn(name, mixing):
-    network = make(name, "c4", mixing).train()
-    network(picture(SMALL[name][1])).square().sum().backward()
-    assert all(p.grad is not None and bool(p.grad.abs().max() > 0) for p in network.parameters())
-
-
-@NAMES
 def test_a_plain_twin_that_shall_mix_is_refused(name):
     owner = MODELS[name].__name__
     with pytest.raises(
@@ -134,21 +125,3 @@ def test_folds_into_modules_of_torch_alone(name, mixing):
     with torch.no_grad():
         torch.testing.assert_close(plain(x), network(x), rtol=0, atol=1e-10)
     assert not any(isinstance(module, BasisConv2d | SeparableGroupConv2d) for module in plain.modules())
-
-
-def test_settings_of_a_training_name_the_mixing():
-    options = {"depth": 8, "width": 2, "mixing": "separable"}
-    network = build_network(Network(model="resnet", basis="exact-c4", options=options), 1, 10)
-    twin = ResNet(exact_c4, depth=8, width=2, mixing="separable", in_channels=1)
-    assert repr(network) == repr(twin)
-
-
-def test_layers_take_the_options_of_the_dense_ones():
-    layers = Layers("Mine", ExactBasis(Cyclic(4), 3), mixing="full")
-    layer = layers.conv(2, 3, stride=2, padding=0, bias=True)
-    assert isinstance(layer, SeparableGroupConv2d)
-    assert layer(torch.zeros(1, 2, 4, 9, 9)).shape == (1, 3, 4, 4, 4)
-    assert layer.mixing.bias is not None
-    assert isinstance(layers.lift(2, 3), LiftingConv2d)
-    network = settled(nn.Sequential(*layers.unit(layers.conv(2, 3))))
-    assert network[0].mixing.bias is None

@@ -1,9 +1,8 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 
-from networks import exact_c4, picture, settled
+from networks import picture, settled
 from orbitconv.models import Layers, ResNet, count_multiply_adds, count_parameters
 from orbitconv.models.resnet import BasicBlock
 
@@ -41,13 +40,6 @@ def test_a_plain_block_written_out(downsample):
     y = norm2(F.conv2d(norm1(F.conv2d(x, conv1.weight, stride=stride, padding=1)).relu(), conv2.weight, padding=1))
     short = x if stride == 1 else block.shortcut[1](F.conv2d(x, block.shortcut[0].weight, stride=2))
     torch.testing.assert_close(block(x), (y + short).relu())
-
-
-def test_only_the_first_block_of_a_later_stage_halves():
-    network = ResNet(exact_c4, depth=14, width=1)
-    halved = [isinstance(block.shortcut, nn.Sequential) for block in network.features[3:]]
-    assert halved == [False, False, True, False, True, False]
-    assert network.features(torch.zeros(1, 3, 32, 32)).shape == (1, 4, 4, 8, 8)
 
 
 @pytest.mark.parametrize("depth", [0, 2, 19, 101])

@@ -42,16 +42,3 @@ def test_layers_written_out_draw_and_compute_the_same():
     features, classify = nn.Sequential(*layers), nn.Linear(4, 10)
     x = torch.randn(3, 1, 16, 16)
     assert torch.equal(network(x), classify(features(x).amax(2).amax((2, 3))))
-
-
-def test_fifty_thousand_parameters_by_default():
-    assert abs(count_parameters(SmallCNN(None)) - 50_000) < 1500
-    assert abs(count_parameters(SmallCNN("spectral-c8-k5")) - 50_000) < 3000
-
-
-def test_rectangular_kernels():
-    basis = ExactBasis(Cyclic(2), (3, 5))
-    x = torch.randn(1, 1, 16, 16, dtype=torch.float64)
-    network = SmallCNN(basis, width=2).double().eval()
-    torch.testing.assert_close(network(x.rot90(2, (2, 3))), network(x), rtol=0, atol=1e-12)
-    assert SmallCNN(None, width=2, kernel_size=(3, 5)).features[0].padding == (1, 2)

@@ -41,20 +41,6 @@ def test_no_neighbouring_width_comes_nearer_to_the_plain_twin(name, width):
         assert here <= abs(count(build(exact_c4, width=chosen.width * factor)) - budget)
 
 
-def test_a_plain_network_is_its_own_twin():
-    assert SmallCNN(None, plain_width=7).width == SmallCNN(None, width="compute", plain_width=7).width == 7
-
-
-def test_width_for_finds_the_best_of_odd_counts():
-    def make(width):
-        return torch.nn.Linear(1, 1000 + width, bias=False)  # hardly rises with the width
-
-    for budget in (0, 1001, 1500, 3048, 9999):
-        best = min(range(1, 2049), key=lambda width: abs(1000 + width - budget))
-        assert width_for(make, budget) == best
-    assert width_for(lambda width: torch.nn.Linear(width, width, bias=False), 50, widths=[1, 3.0, 7, 8]) == 7
-
-
 def test_width_for_makes_networks_without_memory():
     made = []
 

@@ -71,17 +71,6 @@ def test_same_padding_is_that_of_torch():
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_options_show_in_print(layer):
-    plain = layer(2, 4, C4)
-    assert plain.extra_repr() == "2, 4, stride=(1, 1), padding=(0, 0, 0, 0)"
-    conv = layer(2, 4, C4, 2, (1, 2), (1, 3), 2, False, "circular")
-    assert conv.extra_repr() == (
-        "2, 4, stride=(2, 2), padding=(1, 1, 2, 2), dilation=(1, 3), groups=2, bias=False, padding_mode=circular"
-    )
-    assert "ExactBasis(C4, kernel_size=3x3, num_atoms=9)" in repr(conv)
-
-
-@pytest.mark.parametrize("layer", LAYERS)
 def test_dtype_and_device_arguments(layer):
     conv = layer(2, 4, C4, dtype=torch.float64)
     assert {p.dtype for p in conv.parameters()} == {torch.float64}

@@ -1,4 +1,3 @@
-import copy
 import itertools
 import math
 
@@ -83,36 +82,11 @@ def test_dense_filters_need_no_layout(transforms, orders):
 
 
 @pytest.mark.parametrize("filters", ["dense", "local"])
-@pytest.mark.parametrize("orders", [ORDERS, (SIDE,)], ids=["layout", "no layout"])
-@pytest.mark.filterwarnings("ignore:OrbitLayout")
-def test_parameters_and_generators_are_of_the_default_dtype(filters, orders):
-    layer = OrbitLinear(1, 2, SHIFTS[: len(orders)], orders, filters=filters)
-    x = torch.randn(3, 1, PIXELS)
-    assert layer(x).dtype == layer.weight.dtype == torch.float32
-    exact = OrbitLinear(1, 2, SHIFTS[: len(orders)], orders, filters=filters, **DOUBLE)
-    exact.load_state_dict(layer.state_dict())
-    torch.testing.assert_close(layer(x).double(), exact(x.double()), rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize("filters", ["dense", "local"])
 def test_transforming_the_input_moves_the_output_along_the_group_axes(filters):
     layer = OrbitLinear(1, 3, PERMUTED, ORDERS, filters=filters, **DOUBLE)
     x = torch.randn(2, 1, PIXELS, **DOUBLE)
     for axis, generator in enumerate(PERMUTED):
         torch.testing.assert_close(layer(x @ generator.T), layer(x).roll(1, 2 + axis), rtol=0, atol=1e-12)
-
-
-def test_dense_rows_of_the_identity_are_those_of_a_linear_layer():
-    layer = OrbitLinear(1, 5, SHIFTS, ORDERS, filters="dense", **DOUBLE)
-    x = torch.randn(2, PIXELS, **DOUBLE)
-    torch.testing.assert_close(layer(x)[..., 0, 0], F.linear(x, layer.weight[:, 0], layer.bias), rtol=0, atol=1e-12)
-
-
-def test_images_and_flat_features_are_taken_alike():
-    layer = OrbitLinear(1, 2, SHIFTS, ORDERS, **DOUBLE)
-    images = torch.randn(3, 1, SIDE, SIDE, **DOUBLE)
-    assert layer(images).shape == (3, 2, SIDE, SIDE)
-    assert torch.equal(layer(images), layer(images.flatten(1)))
 
 
 @pytest.mark.parametrize("orders", [(1,), (5,), (8, 3), (2, 1, 7)], ids=str)
@@ -149,23 +123,6 @@ def test_shifts_with_zero_fill_lay_out_from_the_corner():
     OrbitLinear(1, 2, generators, ORDERS, padding_mode="zeros")
     with pytest.raises(ValueError, match=r"commute and close with orders \(8, 8\), got ones that are off by"):
         OrbitLinear(1, 2, generators, ORDERS)
-
-
-@pytest.mark.parametrize("filters", ["dense", "local"])
-def test_gradients_and_copies(filters):
-    layer = OrbitLinear(1, 2, PERMUTED, (SIDE, SIDE), filters=filters, kernel_size=3, **DOUBLE)
-    x = torch.randn(2, 1, PIXELS, **DOUBLE, requires_grad=True)
-    names, parameters = zip(*layer.named_parameters(), strict=True)
-
-    def call(x, *values):
-        return torch.func.functional_call(layer, dict(zip(names, values, strict=True)), x)
-
-    assert torch.autograd.gradcheck(call, (x, *parameters), fast_mode=True)
-    other = OrbitLinear(1, 2, PERMUTED, (SIDE, SIDE), filters=filters, kernel_size=3, seed=3, **DOUBLE)
-    other.load_state_dict(layer.state_dict())
-    for twin in (other, copy.deepcopy(layer)):
-        assert torch.equal(twin(x), layer(x))
-    assert layer.float()(x.float()).dtype == torch.float32
 
 
 @pytest.mark.compile

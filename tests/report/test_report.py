@@ -90,12 +90,6 @@ def test_a_run_that_is_not_finished_is_listed_and_not_tested(page, numbers):
     assert "error_percent" not in run
 
 
-def test_progress_reaches_its_totals(written):
-    for what in ("test on mnist", "draw"):
-        done = [step[1:] for step in written[1] if step[0] == what]
-        assert done == [(n, done[0][1]) for n in range(done[0][1] + 1)]
-
-
 def test_runs_that_are_all_unfinished_make_a_page_without_tests_or_data(tmp_path):
     cut_off(tmp_path / "runs" / "a", data="cifar10")
     cut_off(tmp_path / "runs" / "b", data="cifar10", epochs_done=0, basis="exact-c4")

@@ -12,14 +12,12 @@ import torch
 from orbitconv.bases import BilinearBasis, HarmonicBasis, SpectralBasis, list_bases, load_basis, save_basis
 from orbitconv.figures.basis_turning import (
     angular_frequencies,
-    eighth,
     inner_products,
-    multiplicities,
     one_step_eigenvalues,
     random_pattern,
     turn_filter,
 )
-from orbitconv.groups import Cyclic, Dihedral, parse_group
+from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.metrics import unitarity_error
 from orbitconv.show.show_basis import ShowBasis, choose_bases, element_in, measure, show_basis
 from orbitconv.show.shown_bases import named_basis
@@ -71,19 +69,6 @@ def test_eigenvalues_of_unitary_bases_have_modulus_one(name):
     np.testing.assert_allclose(np.abs(one_step_eigenvalues(load_basis(name))), 1, rtol=0, atol=1e-12)
 
 
-def test_interpolation_has_eigenvalues_inside_the_circle():
-    values = np.abs(one_step_eigenvalues(BilinearBasis(C8, 3)))
-    assert values.min() < 1e-3
-    assert values.max() <= 1 + 1e-9
-
-
-def test_eigenvalues_that_lie_together_are_counted():
-    found = multiplicities(np.array([1.0, 1.0 + 1e-9, -1.0, 1j, -1j, -1j]))
-    assert sorted((round(z.real), round(z.imag), count) for z, count in found) == [
-        (-1, 0, 1), (0, -1, 2), (0, 1, 1), (1, 0, 2),
-    ]  # fmt: skip
-
-
 def test_angular_frequencies_are_those_a_spectral_basis_states():
     for group, kernel, dimension in [(C8, 3, 6), (Dihedral(8), 5, 11), (Cyclic(6), 4, 8)]:
         basis = SpectralBasis(group, kernel, smooth_moments(group, kernel), dimension=dimension)
@@ -103,12 +88,6 @@ def test_inner_products_are_those_of_the_atoms_in_the_root_of_their_mean_gram_ma
     assert error == pytest.approx(float(unitarity_error(basis)[1]), abs=1e-9)
 
 
-@pytest.mark.parametrize(("group", "degrees"), [("c8", 45), ("c16", 45), ("c4", 90), ("d12", 30), ("c1", 0)])
-def test_the_angle_shown_is_the_one_nearest_to_45_degrees(group, degrees):
-    one = parse_group(group)
-    assert round(np.degrees(one.angles[eighth(one)])) == degrees
-
-
 def test_elements_of_a_part_of_the_group_are_the_same_moves():
     part, whole = Dihedral(4), Dihedral(8)
     for g in range(whole.order):
@@ -125,18 +104,6 @@ def test_measures_of_a_complete_and_of_a_small_basis():
     assert (unitary["num_atoms"], spectral["num_atoms"]) == (9, 6)
     assert unitary["group_law_error"] < 1e-12 < 0.1 < spectral["unitarity_error"]
     assert spectral["group_law_error"] is None
-
-
-def test_one_basis_of_each_family_by_default():
-    names = [shown.name for shown in choose_bases(ShowBasis(group="c6"))]
-    assert names == ["exact C2", "nearest", "bilinear", "gaussian, sigma 0.3", "harmonic", "unitary", "spectral"]
-    assert all(shown.basis.kernel_size == (3, 3) for shown in choose_bases(ShowBasis()))
-
-
-def test_without_a_turn_that_is_exact_there_is_no_exact_basis(data_dir):
-    chosen = choose_bases(ShowBasis(group="c5", data_dir=data_dir))
-    assert chosen[0].family == "nearest"
-    assert {str(shown.basis.group) for shown in chosen} == {"C5"}
 
 
 def test_group_and_size_follow_the_bases_named():

@@ -20,10 +20,6 @@ def test_settings_come_back_from_their_file(tmp_path):
     assert read_config(tmp_path / "config.json") == config
 
 
-def test_what_is_left_out_has_its_default():
-    assert parse_config("{}", "here") == TrainConfig()
-
-
 def test_what_a_file_leaves_out_is_taken_from_other_settings_and_what_it_names_is_not(tmp_path):
     others = TrainConfig(
         seed=4, train_images=9, network=Network(basis="none", options={"width": 3}), training=Training(clip=1.0)

@@ -56,12 +56,6 @@ def test_resumed_run_ends_at_the_same_bits(stopped_at, orthogonal, tmp_path):
     assert torch.equal(again.basis(), whole.basis())
 
 
-def test_folder_does_not_change_the_outcome_and_runs_repeat(tmp_path):
-    alone = train_basis(smooth_images(), GROUP, 3, SHORT)
-    assert torch.equal(train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path / "run").basis(), alone.basis())
-    assert not torch.equal(train_basis(smooth_images(), GROUP, 3, replace(SHORT, seed=1)).basis(), alone.basis())
-
-
 def test_record_holds_settings_and_one_line_a_step(tmp_path):
     train_basis(smooth_images(), Dihedral(3), 2, SHORT, out=tmp_path)
     settings = json.loads((tmp_path / "config.json").read_text())
@@ -131,17 +125,6 @@ def test_bytes_and_sets_of_images_are_taken_as_grey_floats():
     assert torch.equal(first, second)
 
 
-def test_start_is_left_alone():
-    start = LearnedBasis(GROUP, 3).double()
-    before = start().detach().clone()
-    train_basis(smooth_images(), GROUP, 3, SHORT, start=start)
-    assert torch.equal(start(), before)
-
-
-def test_one_element_groups_train():
-    assert train_basis(smooth_images(), Cyclic(1), 3, SHORT).held_out_error == 0
-
-
 def test_loss_that_is_no_number_names_the_step():
     with pytest.raises(FloatingPointError, match=r"became (inf|nan) at step [2-9] of 12\. Lower the learning rate"):
         train_basis(smooth_images(), GROUP, 3, replace(SHORT, learning_rate=1e200, norm="l2", decay=False))
@@ -165,17 +148,6 @@ def test_tensorboard_that_is_missing_is_named_with_its_extra(tmp_path, monkeypat
     with pytest.raises(ModuleNotFoundError, match=r"pip install -e .\.\[train\]"):
         train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path / "run", tensorboard=True)
     assert not (tmp_path / "run").exists()
-
-
-def test_a_record_that_is_refused_gets_no_tensorboard_file(tmp_path):
-    pytest.importorskip("tensorboard")
-    train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path)
-    with pytest.raises(ValueError, match="another run: seed differ"):
-        train_basis(smooth_images(), GROUP, 3, replace(SHORT, seed=7), out=tmp_path, resume=True, tensorboard=True)
-    next(tmp_path.glob("checkpoints/*/state.pt")).write_bytes(b"no checkpoint")
-    with pytest.raises(ValueError, match=r"state\.pt is damaged"):
-        train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path, resume=True, tensorboard=True)
-    assert sorted(p.name for p in tmp_path.iterdir()) == [".lock", "checkpoints", "config.json", "metrics.jsonl"]
 
 
 def test_tensorboard_gets_every_figure(tmp_path, monkeypatch):

@@ -44,13 +44,6 @@ def test_state_dict_loads_strictly_across_modes(net, saved_in_training):
     assert torch.equal(other.eval()(x), net.eval()(x))
 
 
-def test_state_dict_is_the_same_in_both_modes(net):
-    before = copy.deepcopy(net.state_dict())
-    after = net.eval().state_dict()
-    assert list(before) == list(after)
-    assert all(torch.equal(before[key], after[key]) for key in before)
-
-
 @pytest.mark.parametrize("layer", [0, 4])
 def test_nothing_is_stale_after_an_edit_in_eval_mode(net, layer):
     net.eval()
@@ -76,19 +69,6 @@ def test_copies_compute_the_same_and_share_nothing(net, again):
     assert torch.equal(net(x).detach(), expected)
 
 
-def test_casting_one_model_leaves_another_alone():
-    basis = unitary(Cyclic(8), 3)  # shared by both
-    first, second = network(basis).eval(), network(basis).eval()
-    x = images(2)
-    before = first(x).detach()
-    second.double()
-    assert torch.equal(first(x).detach(), before)
-    assert second(x.double()).dtype == torch.float64
-    second.half()
-    assert torch.equal(first(x).detach(), before)
-    assert basis().dtype == torch.float32
-
-
 def test_layers_share_no_state_through_the_basis():
     basis = BilinearBasis(Cyclic(8), 3)
     a, b = LiftingConv2d(1, 1, basis), GroupConv2d(1, 1, basis)
@@ -109,20 +89,6 @@ def test_a_saved_network_carries_its_basis():
         other.load_state_dict(saved.state_dict())
     other.to("meta").load_state_dict(saved.state_dict(), assign=True)
     assert torch.equal(other(x), saved(x))
-
-
-def test_functional_call_and_grad_equal_autograd(net):
-    net.eval().double()
-    parameters = {name: p.detach() for name, p in net.named_parameters()}
-    x = images(2, dtype=torch.float64)
-
-    def loss(parameters):
-        return torch.func.functional_call(net, parameters, (x,)).square().mean()
-
-    functional = torch.func.grad(loss)(parameters)
-    net(x).square().mean().backward()
-    for name, parameter in net.named_parameters():
-        torch.testing.assert_close(functional[name], parameter.grad, rtol=0, atol=1e-14)
 
 
 def test_gradients_for_each_image_by_vmap():
@@ -165,42 +131,6 @@ def test_a_network_built_on_meta_becomes_the_saved_one(how, assign):
     assert torch.equal(net.eval()(x), saved(x))
 
 
-def test_double_is_a_double_computation(net):
-    net.eval().double()
-    x = images(2, dtype=torch.float64)
-    y = net(x)
-    assert y.dtype == torch.float64
-    rounded = copy.deepcopy(net).float().double()
-    with torch.no_grad():
-        for a, b in zip(net.parameters(), rounded.parameters(), strict=True):
-            b.copy_(a)
-    torch.testing.assert_close(rounded(x), y, rtol=0, atol=0)  # the atoms came back exactly
-
-
-def test_autocast_expands_filters_in_float32_and_correlates_in_bfloat16(monkeypatch):
-    layer = GroupConv2d(2, 2, unitary(Cyclic(8), 3), padding=1)
-    x = torch.randn(2, 2, 8, 6, 6)
-    seen = []
-    conv2d = torch.nn.functional.conv2d
-    monkeypatch.setattr(torch.nn.functional, "conv2d", lambda x, w, *rest: seen.append(w) or conv2d(x, w, *rest))
-    with torch.autocast("cpu", torch.bfloat16):
-        y = layer(x)
-    assert torch.equal(seen[0], layer.filters())
-    assert seen[0].dtype == torch.float32
-    assert y.dtype == torch.bfloat16
-    y.float().square().mean().backward()
-    assert layer.coefficients.grad.dtype == torch.float32
-    torch.testing.assert_close(y.float(), layer(x), rtol=0, atol=0.05)
-
-
-def test_autocast_takes_the_output_of_a_layer_before(net):
-    with torch.autocast("cpu", torch.bfloat16):
-        y = net.eval()(images(4))
-    expected = net(images(4))
-    assert y.dtype == torch.bfloat16
-    assert expected.dtype == torch.float32
-
-
 @pytest.mark.parametrize("kernel_size", [2, 4, (3, 5)])
 @pytest.mark.parametrize("family", [ExactBasis, BilinearBasis])
 def test_even_and_rectangular_kernels(family, kernel_size):
@@ -212,20 +142,3 @@ def test_even_and_rectangular_kernels(family, kernel_size):
     with torch.no_grad():
         expected = torch.rot90(net(x), 1, (-2, -1)).roll(1, 2)
         torch.testing.assert_close(net(torch.rot90(x, 1, (-2, -1))), expected, rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize("side", [2, 4])
-def test_even_kernels_of_the_learned_basis(side):
-    layer = LiftingConv2d(1, 2, unitary(Cyclic(8), side), padding=side - 1).double()
-    x = images(2, dtype=torch.float64)
-    with torch.no_grad():
-        expected = torch.rot90(layer(x), 1, (-2, -1)).roll(2, 2)
-        torch.testing.assert_close(layer(torch.rot90(x, 1, (-2, -1))), expected, rtol=0, atol=1e-12)
-
-
-def test_plain_tensors_can_be_cut_and_joined_between_layers():
-    basis = ExactBasis(Cyclic(4), 3)
-    lift, conv = LiftingConv2d(1, 2, basis), GroupConv2d(4, 2, basis)
-    y = lift(images(2))
-    assert type(y) is torch.Tensor
-    assert conv(torch.cat([y, y[:, :1], y[:, 1:] * 2], dim=1)).shape[:3] == (2, 2, 4)

@@ -15,7 +15,6 @@ import orbitconv.nn
 from orbitconv.bases import ExactBasis
 from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.models import MODELS, build_model
-from orbitconv.models.digits import digit_orbit_cnn
 from orbitconv.nn import (
     BlurPool2d,
     FilteredReLU,
@@ -102,19 +101,6 @@ def test_a_layer_is_one_convolution_of_planes(basis, options):
         torch.testing.assert_close(plain(planes), layer(z).flatten(1, 2), rtol=0, atol=1e-12)
 
 
-def test_the_convolution_shares_nothing_and_draws_no_random_numbers():
-    layer = GroupConv2d(1, 2, C4(3))
-    before = torch.get_rng_state()
-    plain = layer.to_conv2d()
-    assert torch.equal(torch.get_rng_state(), before)
-    assert plain.weight.requires_grad
-    with torch.no_grad():
-        plain.weight.zero_()
-        plain.bias.fill_(1)
-    assert layer.filters().any()
-    assert not layer.bias.any()
-
-
 @DTYPES
 @pytest.mark.parametrize("plain", [False, True], ids=["group", "plain"])
 @pytest.mark.parametrize("name", MODELS)
@@ -187,11 +173,6 @@ def test_separable_layers_fold_with_the_batch_norm_after_them(options, dtype):
     assert norms(folded) == []
 
 
-@DTYPES
-def test_what_stands_between_layers_stays(dtype):
-    assert_folds(lived_in(Residual().to(dtype), 1, 9, 9), torch.randn(2, 1, 9, 9, dtype=dtype))
-
-
 def test_the_model_stays_as_it_is():
     net = lived_in(Residual(), 1, 9, 9).train()
     before = copy.deepcopy(net.state_dict())
@@ -240,17 +221,6 @@ def test_layers_of_learned_groups_fold(options, turned, dtype):
     assert_folds(layer, torch.randn(5, 2, 4, 6, dtype=dtype))
 
 
-def test_dense_filters_without_a_layout_fold():
-    generators = torch.eye(6, dtype=torch.float64).roll(2, 0)[None]  # orbits of three of the six features
-    assert_folds(OrbitLinear(1, 2, generators, (3,), filters="dense", dtype=torch.float64), torch.randn(4, 6).double())
-
-
-def test_the_network_of_learned_translations_folds():
-    grid = torch.eye(64).unflatten(0, (8, 8))
-    generators = torch.stack([grid.roll(1, axis).flatten(0, 1) for axis in (0, 1)])
-    assert_folds(lived_in(digit_orbit_cnn(generators, (8, 8)), 1, 8, 8), torch.randn(2, 1, 8, 8))
-
-
 def test_planar_pooling_and_upsampling_fold_at_every_size():
     class Halve(nn.Module):
         def __init__(self):
@@ -262,11 +232,6 @@ def test_planar_pooling_and_upsampling_fold_at_every_size():
 
     sizes = itertools.product((3, 4, 7, 10), repeat=2)
     assert_folds(Halve(), *(torch.randn(1, 2, h, w, dtype=torch.float64) for h, w in sizes))
-
-
-@pytest.mark.parametrize("layer", [LiftingConv2d(1, 2, C4(3)), BlurPool2d()], ids=lambda layer: type(layer).__name__)
-def test_a_layer_alone_folds(layer):
-    assert_folds(layer, torch.randn(2, 1, 8, 8))
 
 
 def test_a_folded_network_trains_as_a_plain_one():
@@ -363,14 +328,6 @@ def test_refuses_a_rule_that_returns_no_module():
         fold(nn.Sequential(Scaled()), rules={Scaled: lambda _: 3})
 
 
-def test_a_rule_may_return_layers_with_rules():
-    net = nn.Sequential(Branching(LiftingConv2d(1, 2, C4(3)), GroupBatchNorm2d(2))).eval()
-    folded = fold(net, rules={Branching: lambda module: module.layers})
-    x = torch.randn(2, 1, 6, 6)
-    torch.testing.assert_close(folded(x), net(x), rtol=0, atol=1e-5)
-    assert norms(folded) == []
-
-
 def test_refuses_a_branch_around_layers_and_says_where():
     net = nn.Sequential(nn.ReLU(), Branching(LiftingConv2d(1, 2, C4(3))))
     with pytest.raises(
@@ -429,12 +386,3 @@ def test_branches_on_the_class_of_a_tensor_are_followed(ask):
 def test_branches_on_a_class_that_is_not_known_are_refused(ask):
     with pytest.raises(ValueError, match=r"fold cannot trace the forward of Asking .*class of a value"):
         fold(Asking(ask))
-
-
-def test_modules_that_ask_and_hold_no_layer_stay_whole():
-    class Head(nn.Module):
-        def forward(self, x):
-            return x.flatten(1) * 2 if isinstance(x.shape[0], int) else x.flatten(1)
-
-    net, x = nn.Sequential(LiftingConv2d(1, 2, C4(3)), Head()), torch.randn(2, 1, 9, 9)
-    torch.testing.assert_close(fold(net)(x), net(x))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from orbitconv.bases import load_basis
-from orbitconv.models import ResNet, SmallCNN, UNet
+from orbitconv.models import ResNet, SmallCNN
 from orbitconv.nn import GroupConv2d, fold, freeze
 from orbitconv.nn.flat import FlatLayer
 from orbitconv.nn.folding import packed
@@ -144,16 +144,6 @@ def test_biases_that_differ_within_a_field_stay_dense(products):
         convolution.plain.bias[3] += 1
     x = torch.randn(1, 2, 8, 9, 9)
     assert torch.equal(frozen(x).flatten(1, 2), convolution.plain(x.flatten(1, 2)))
-
-
-@pytest.mark.parametrize("size", [(16, 16), (17, 22)])
-def test_a_frozen_unet_computes_what_the_network_does(products, size):
-    network = used(UNet("spectral-c4-k3", depth=2, width=1, in_channels=1))
-    x = torch.randn(2, 1, *size)
-    with kernel.switched_off(), torch.no_grad():
-        expected = network.double()(x.double())
-    found = freeze(network.float())(x)
-    assert ((found - expected).norm() / expected.norm()).item() < 5e-6
 
 
 def test_without_a_kernel_and_compiled_it_is_the_folded_network(products):

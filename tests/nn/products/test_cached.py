@@ -159,23 +159,6 @@ def test_gradients_reach_weights_that_were_replaced_in_between():
     torch.testing.assert_close(student.grad, expected, rtol=1e-12, atol=0)
 
 
-def test_weights_that_are_no_numbers_are_not_taken_for_edited_ones():
-    network, x = net(), images(2, dtype=torch.float64)
-    with torch.no_grad():
-        network[2].coefficients.fill_(torch.nan)
-    with torch.no_grad(), keep_filters(network):
-        network(x)
-
-
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_the_layout_of_the_input_stays(layout):
-    network, x = net()[:3], images(2, dtype=torch.float64)
-    with torch.no_grad(), keep_filters(network):
-        network(x)
-        features = network[0](x).flatten(1, 2).contiguous(memory_format=layout).unflatten(1, (2, 8))
-        assert network[2](features).flatten(1, 2).is_contiguous(memory_format=layout)
-
-
 def test_checkpointed_passes_get_their_gradients():
     network, x = net(), images(2, dtype=torch.float64).requires_grad_()
     network(x).sum().backward()
@@ -207,12 +190,3 @@ def test_passes_with_and_without_gradient_may_mix():
             assert torch.equal(network(x), expected)
     assert torch.equal(y, expected)
     assert all(isinstance(m.coefficients.grad, Tensor) for m in network.modules() if isinstance(m, BasisConv2d))
-
-
-def test_functional_call_takes_its_own_weights():
-    network, x = net(), images(2, dtype=torch.float64)
-    doubled = {name: 2 * p.detach() for name, p in network.named_parameters()}
-    with torch.no_grad(), keep_filters(network):
-        network(x)
-        found = torch.func.functional_call(network, doubled, (x,))
-    assert torch.equal(found, torch.func.functional_call(network, doubled, (x,)))

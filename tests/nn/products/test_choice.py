@@ -1,7 +1,6 @@
 """Which product a call takes: prices are ordered as the work is, the choice stays, and it can be asked for."""
 
 import json
-import math
 import re
 import time
 
@@ -38,26 +37,6 @@ def cache(monkeypatch, tmp_path):
 def share(fields: int, pixels: int, *, images: int = 8, stride: int = 1, mixed: int | None = None, **options) -> float:
     work = work_of(GroupConv2d(fields, fields, HarmonicBasis(C8, 3), stride, device="meta"))
     return expected_share(work, images, pixels, mixed or pixels, **{"learns": True, **options})
-
-
-def test_more_fields_speak_for_the_fourier_product():
-    shares = [share(fields, 64) for fields in (4, 8, 16, 32, 64)]
-    assert shares == sorted(shares, reverse=True)
-
-
-def test_mixing_before_a_stride_and_at_borders_speaks_against_it():
-    assert share(64, 256, images=64, stride=2) > share(64, 256, images=64)
-    assert share(64, 1, mixed=25) > share(64, 25)
-
-
-def test_channels_last_and_parts_that_are_computed_again_speak_against_it():
-    assert share(32, 64, channels_last=True) > share(32, 64)
-    assert share(20, 256, images=64) > share(20, 256, images=8)
-
-
-def test_it_leaves_what_the_caches_do_not_hold_and_empty_batches():
-    assert share(64, 512**2, images=1, learns=False) == math.inf
-    assert share(64, 64, images=0) == math.inf
 
 
 def test_the_machine_is_measured_once_and_the_choice_stays(cache, tmp_path):
@@ -123,10 +102,6 @@ def test_it_can_be_switched_off(cache, monkeypatch, tmp_path):
     monkeypatch.setenv("ORBITCONV_CALIBRATE", "0")
     assert shares_of_this_machine() == {True: 1.0, False: 1.0}
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_fused_product_is_timed_too(built_kernel):
-    assert all(0.25 <= share <= 4 for share in calibration.measure(library()).values())
 
 
 def test_it_is_measured_whatever_the_caller_does():

@@ -11,7 +11,6 @@ import orbitconv.nn.group_conv
 import orbitconv.nn.products.fourier
 from orbitconv.bases import ExactBasis, FilterBasis, HarmonicBasis
 from orbitconv.groups import Cyclic, Dihedral
-from orbitconv.models import count_multiply_adds
 from orbitconv.nn import GroupConv2d, LiftingConv2d, keep_filters
 from orbitconv.nn.products import choice
 from orbitconv.nn.products.fourier import fourier_tables, work_of
@@ -75,67 +74,12 @@ def test_pointwise_layer_is_numpys_cross_correlation(order):
     np.testing.assert_allclose(layer(torch.from_numpy(x)).detach().numpy(), expected, rtol=0, atol=1e-13)
 
 
-def test_a_pointwise_basis_of_several_atoms():
-    basis = FAMILIES["exact-C4-3"]()
-    basis.kernel_size, basis.atoms = (1, 1), torch.randn(4, 3, 1, 1, dtype=torch.float64)
-    dense, other = pair(basis, groups=2)
-    x = sample(dense)
-    torch.testing.assert_close(other(x), dense(x), rtol=0, atol=1e-12)
-
-
-def test_frequencies_of_input_and_output_differ_by_those_of_the_basis():
-    order, basis = 16, HarmonicBasis(Cyclic(16), 5)
-    layer = GroupConv2d(1, 1, basis, bias=False).double()
-    filters = torch.fft.ifft(torch.fft.fft(layer.filters().detach(), dim=0), dim=1)  # output, input frequency
-    size = filters.abs().amax((2, 3))
-    differences = {(F - f) % order for F in range(order) for f in range(order) if size[F, f] > 1e-12}
-    highest = max(basis.max_frequency)
-    assert differences == {k % order for k in range(-highest, highest + 1)}
-
-
-@pytest.mark.parametrize("name", ["unitary-C8-3", "harmonic-C16-5", "unitary-C5-3", "pixel-C8", "pixel-C5"])
-@pytest.mark.parametrize("options", [{}, {"stride": 2}, {"groups": 2}], ids=str)
-def test_predicts_the_multiply_adds_that_are_done(name, options):
-    layers = pair({**FAMILIES, **BASES}[name](), (4, 6), padding="valid", **options)
-    padded = [copy.deepcopy(layer) for layer in layers]
-    for layer in padded:
-        layer.padding = tuple(2 * [(layer.kernel_size[0] - 1) // 2] * 2)
-    predicted = work_of(layers[0])
-    pixels = (8 // layers[0].stride[0]) ** 2
-    shape = (4, layers[0].group.order, 8, 8)
-    assert [count_multiply_adds(layer, shape) / pixels for layer in padded] == [predicted.dense, predicted.fourier]
-
-
-def test_pointwise_mixing_takes_a_quarter_of_the_multiply_adds_of_c8():
-    layer = GroupConv2d(1000, 1000, ExactBasis(Cyclic(8), 1), device="meta")
-    dense, fourier, *_ = work_of(layer)
-    assert dense / fourier == pytest.approx(4, rel=0.01)
-
-
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda layer: layer.half().double()], ids=["deepcopy", "dtypes"])
 def test_tables_stay_exact(again):
     dense, other = pair(unitary(Cyclic(8), 3))
     dense, other = again(dense), again(other)
     x = sample(dense)
     torch.testing.assert_close(other(x), dense(x), rtol=0, atol=1e-12)
-
-
-def test_a_layer_built_on_meta_becomes_the_dense_one():
-    basis = unitary(Cyclic(8), 3)
-    dense, _ = pair(basis)
-    x = sample(dense)
-    for assign in (False, True):
-        other = GroupConv2d(2, 4, basis, fourier=True, device="meta", dtype=torch.float64)
-        if not assign:
-            other.to_empty(device="cpu")
-        assert other.load_state_dict(dense.state_dict(), assign=assign)
-        torch.testing.assert_close(other(x), dense(x), rtol=0, atol=1e-12)
-
-
-def test_it_is_the_same_plain_convolution():
-    dense, other = pair(unitary(Cyclic(8), 3))
-    assert torch.equal(other.to_conv2d().weight, dense.to_conv2d().weight)
-    assert list(other.state_dict()) == list(dense.state_dict())
 
 
 @pytest.mark.parametrize("kernel_size", [1, 3])

@@ -9,9 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from orbitconv.bases import BilinearBasis, HarmonicBasis, load_basis
 from orbitconv.groups import Cyclic
-from orbitconv.nn import GroupConv2d, explain
-from orbitconv.nn.products import choice, kernel
-from orbitconv.nn.products.choice import choose
+from orbitconv.nn import GroupConv2d
+from orbitconv.nn.products import kernel
 from orbitconv.nn.products.kernel import building, fused
 from orbitconv.nn.products.kernel import layer as fused_layer
 from orbitconv.nn.products.kernel import library as kernel_library
@@ -158,15 +157,6 @@ def test_gradients_can_be_differentiated(built_kernel, calls):
     assert_near(found, expected)
 
 
-def test_a_frozen_layer_hands_gradients_on(built_kernel, calls):
-    layer = layer_of("spectral-c8-k3", (3, 2)).requires_grad_(False)
-    x = torch.randn(2, 2, 8, 7, 7, requires_grad=True)
-    layer(x).sum().backward()
-    with kernel.switched_off():
-        (expected,) = torch.autograd.grad(layer(x).sum(), x)
-    assert_near([x.grad], [expected])
-
-
 @pytest.mark.parametrize("batch", [0, 1])
 def test_empty_batches_have_empty_outputs_and_no_gradient(built_kernel, calls, batch):
     layer = layer_of("spectral-c8-k3", (3, 2))
@@ -219,16 +209,6 @@ def test_bfloat16_is_rounded_once_from_sums_in_float32(built_kernel, calls, name
     for one, other in zip((y, *found), (expected, *right), strict=True):
         rounding = 2.0**-8 if one.dtype == torch.bfloat16 else 0  # half of the last of eight binary digits
         assert bool(((one - other).abs() <= rounding * other.abs() + 4e-6 * other.abs().max()).all())
-
-
-def test_bfloat16_has_prices_of_its_own(built_kernel, monkeypatch):
-    asked = []
-    shares = {True: 9.0, False: 9.0}
-    monkeypatch.setattr(choice, "fused_shares_of_this_machine", lambda dtype: asked.append(dtype) or shares)
-    layer, x = GroupConv2d(4, 4, "spectral-c8-k3"), torch.randn(1, 4, 8, 9, 9)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert "dense product" in explain(layer, x)
-    assert set(asked) == {torch.bfloat16}
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # of what torch loads for derivatives
@@ -309,16 +289,6 @@ def test_a_kernel_that_computes_something_else_is_refused(kernel_cache, monkeypa
     with pytest.raises(ArithmeticError, match="of the fused product is off by"):
         building.build()
     assert list((tmp_path / "cache").rglob("*.so")) == []
-
-
-def test_a_small_layer_of_few_fields_stays_with_the_dense_product(built_kernel):
-    few, many = (layer_of("unitary-c8-k5", (n, n), padding=2) for n in (1, 16))
-    for layer, is_faster in ((few, False), (many, True)):
-        planes = input_of(layer, 16, 28, 28)
-        known = fused_layer.offer(layer, planes)
-        assert known is fused_layer.structure(layer.basis)
-        assert (choose(layer, planes).product == "fused") is is_faster
-        assert "the fused product is expected to take" in explain(layer, planes.unflatten(1, (-1, 8)))
 
 
 def test_packed_coefficients_serve_many_calls(built_kernel):

@@ -164,16 +164,6 @@ def test_a_trace_holds_operations_of_torch_only(built_kernel, tmp_path):
         torch.testing.assert_close(torch.jit.load(tmp_path / "layer.pt")(x), layer(x))
 
 
-def test_blocks_without_it_may_overlap(built_kernel):
-    first, second = kernel.switched_off(), kernel.switched_off()
-    first.__enter__()
-    second.__enter__()
-    first.__exit__(None, None, None)
-    assert not kernel.is_built()
-    second.__exit__(None, None, None)
-    assert kernel.is_built()
-
-
 @pytest.mark.parametrize("error", [PermissionError("not yours"), RuntimeError("no home")])
 def test_layers_work_where_the_cache_cannot_be_looked_at(monkeypatch, error):
     def fail():

@@ -10,7 +10,7 @@ from torch import nn
 from orbitconv.bases import ExactBasis, load_basis
 from orbitconv.groups import Cyclic, Dihedral, act_features
 from orbitconv.models import count_multiply_adds
-from orbitconv.nn import GroupConv2d, explain, fold, freeze, keep_filters
+from orbitconv.nn import GroupConv2d, fold, freeze
 from references import OPTIONS, correlate, padded, unitary
 
 
@@ -101,16 +101,6 @@ def test_folds_freezes_and_becomes_a_plain_convolution():
         torch.testing.assert_close(plain(x), expected, rtol=0, atol=1e-5)
 
 
-def test_kept_filters_give_the_same_gradients():
-    layer, x = GroupConv2d(2, 3, ExactBasis(Cyclic(4), 3), group_kernel=1).double(), torch.randn(4, 2, 4, 5, 5).double()
-    layer(x).square().sum().backward()
-    expected, layer.coefficients.grad = layer.coefficients.grad, None
-    with keep_filters(layer):
-        layer(x[:2]).square().sum().backward()
-        layer(x[2:]).square().sum().backward()
-    torch.testing.assert_close(layer.coefficients.grad, expected, rtol=1e-12, atol=1e-12)
-
-
 def test_moves_saves_and_compiles(tmp_path):
     layer = GroupConv2d(2, 3, ExactBasis(Cyclic(4), 3), group_kernel=3)
     x = torch.randn(2, 2, 4, 5, 5)
@@ -128,14 +118,6 @@ def test_exports_for_any_batch():
     program = torch.export.export(layer, (torch.randn(2, 2, 4, 5, 5),), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
     x = torch.randn(5, 2, 4, 5, 5)
     torch.testing.assert_close(program.module()(x), layer(x), rtol=0, atol=1e-6)
-
-
-def test_says_which_product_it_takes_and_what_its_support_is():
-    layer = GroupConv2d(2, 3, load_basis("spectral-c8-k3"), group_kernel=3)
-    assert "takes the local product: its filters look at the nearest turns only" in explain(
-        layer, torch.zeros(1, 2, 8, 5, 5)
-    )
-    assert "group_kernel=3" in repr(layer)
 
 
 @pytest.mark.parametrize(("group", "size"), [(Cyclic(8), 2), (Cyclic(8), 9), (Cyclic(8), 0), (Dihedral(4), 5)], ids=str)

@@ -109,11 +109,6 @@ def test_the_filters_are_not_kept(kind):
     assert kept_bytes(forgets, x) == 0  # the atoms of a fixed basis in float64 are its buffer
 
 
-def test_float32_keeps_the_rounded_atoms_only():
-    forgets = GroupConv2d(2, 4, HarmonicBasis(Cyclic(8), 3), recompute=True)
-    assert kept_bytes(forgets, sample(forgets, dtype=torch.float32)) == forgets.basis().nbytes
-
-
 def test_torch_func_goes_through():
     basis = ExactBasis(Dihedral(4), 3)
     nets = [
@@ -166,9 +161,3 @@ def test_compiles_in_one_graph():
     compiled = torch.compile(forgets, fullgraph=True, backend="aot_eager")
     expected, found = (torch.autograd.grad(f(x).square().sum(), x)[0] for f in (keeps, compiled))
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
-
-
-def test_the_option_shows_in_print_and_changes_no_state():
-    keeps, forgets = pair(GroupConv2d)
-    assert forgets.extra_repr() == keeps.extra_repr() + ", recompute=True"
-    assert list(forgets.state_dict()) == list(keeps.state_dict())
