@@ -17,10 +17,11 @@ from orbitconv.data import load
 from orbitconv.data.rotation import rotated_set
 from orbitconv.groups import parse_group
 from orbitconv.models import count_multiply_adds, count_parameters
-from orbitconv.records.command import command_of, settings_of
+from orbitconv.records.command import command_of
 from orbitconv.records.record import Record, Row
 from orbitconv.train import Augmentation, Training
 from studies.base.journal import Journal
+from studies.base.settings import StudySettings
 
 Examples = tuple[Tensor, Tensor]
 
@@ -29,23 +30,16 @@ EXAMPLE = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConversionStudy:
+class ConversionStudy(StudySettings):
     """Train a plain network, convert it, and train its conversion from scratch and from the plain network's filters.
 
     On upright digits all train for as many epochs. On satellite pictures, with a share of the labels and all, images
-    are turned while networks train, and the plain network gets as much time as a converted one. A study that was
-    stopped goes on; more seeds can follow later.
+    are rotated at random during training, and the plain network gets as much time as a converted one. The pictures
+    are those of a folder eurosat/ in data_dir or ORBITCONV_DATA.
     """
 
     study: ClassVar[str] = "conversion"
     out: Path = Path("runs/conversion")
-    """Folder of the study. It goes on from what is in it."""
-    data_dir: Path | None = None
-    """Folder with the data sets and a folder eurosat/ of pictures; by default ORBITCONV_DATA."""
-    overwrite: bool = False
-    """Begin anew in a folder with a study of other settings."""
-    results: Path | None = None
-    """Write the record of all that is done to this JSON file too."""
     seeds: int = 3
     """Networks of each kind, from different seeds."""
     group: str = "c8"
@@ -76,11 +70,6 @@ class ConversionStudy:
             raise ValueError(f"study conversion expects shares above 0 and up to 1, got {self.shares}.")
         self.digits.check()
         self.pictures.check()
-
-    @property
-    def fixed(self) -> dict[str, Any]:
-        """The settings that all networks have in common: more seeds can follow later."""
-        return {name: value for name, value in settings_of(self).items() if name != "seeds"}
 
 
 def study_conversion(config: ConversionStudy, progress: ProgressCallback = silent) -> Record:

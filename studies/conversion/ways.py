@@ -19,12 +19,13 @@ from orbitconv.data import load
 from orbitconv.data.rotation import rotated_set
 from orbitconv.models import count_parameters
 from orbitconv.nn import GroupConv2d
-from orbitconv.records.command import command_of, settings_of
+from orbitconv.records.command import command_of
 from orbitconv.records.grouping import mean_and_spread
 from orbitconv.records.record import Record, Row
 from orbitconv.train import Augmentation, Training
 from studies.base.command import Shown, table
 from studies.base.journal import Journal
+from studies.base.settings import StudySettings
 from studies.base.summary import grouped, values
 from studies.conversion.study import EXAMPLE, Examples, digits_network, error_of
 
@@ -57,21 +58,12 @@ MAIN = "inherited"
 
 
 @dataclass(frozen=True, kw_only=True)
-class InheritingStudy:
-    """Convert a network that was trained on upright digits in several ways, and train all on upright digits.
-
-    A study that was stopped goes on; more seeds can follow later.
-    """
+class InheritingStudy(StudySettings):
+    """Convert a network that was trained on upright digits in several ways, and train all on upright digits."""
 
     study: ClassVar[str] = "inheriting"
+    may_change: ClassVar[frozenset[str]] = frozenset({"seeds", "ways"})
     out: Path = Path("runs/inheriting")
-    """Folder of the study. It goes on from what is in it."""
-    data_dir: Path | None = None
-    """Folder with the data sets; by default ORBITCONV_DATA."""
-    overwrite: bool = False
-    """Begin anew in a folder with a study of other settings."""
-    results: Path | None = None
-    """Write the record of all that is done to this JSON file too."""
     seeds: int = 3
     """Networks from different seeds."""
     ways: tuple[str, ...] = tuple(WAYS)
@@ -92,11 +84,6 @@ class InheritingStudy:
         self.training.check()
         if unknown := [name for name in self.ways if name not in WAYS]:
             raise ValueError(f"study inheriting expects ways out of {', '.join(WAYS)}, got {', '.join(unknown)}.")
-
-    @property
-    def fixed(self) -> dict[str, Any]:
-        """The settings that all networks have in common: more seeds and ways can follow later."""
-        return {name: value for name, value in settings_of(self).items() if name not in {"seeds", "ways"}}
 
 
 def study_inheriting(config: InheritingStudy, progress: ProgressCallback = silent) -> Record:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from orbitconv._support.checks import check_positive
 from orbitconv._support.devices import Device, find_device
@@ -21,6 +21,7 @@ from orbitconv.records.record import Record, Row
 from orbitconv.train import Training
 from studies.base.arrays import write_arrays
 from studies.base.journal import Journal
+from studies.base.settings import StudySettings
 from studies.mlp_to_cnn.bench import FAMILIES, Bench, measure
 from studies.mlp_to_cnn.curves import few_labels, few_pairs, label_rows, pair_rows
 from studies.mlp_to_cnn.lessons import Lessons
@@ -45,25 +46,17 @@ TESTS = ("plain", "permuted", "zero-filled")
 """Pixels row by row; in a fixed random order; in that order, with an action learned from shifts with zero fill."""
 
 
-# Settings that may change from one call to the next.
-_GROWS = {"parts", "seeds", "curve_seeds", "device"}
-
-
 @dataclass(frozen=True, kw_only=True)
-class MlpToCnn:
+class MlpToCnn(StudySettings):
     """Learn from pairs how translations act on digits, in plain and in random pixel order; compare MLP, ours and CNN.
 
     Takes about an hour and a half on one core; a stopped study resumes.
     """
 
+    study: ClassVar[str] = "mlp-to-cnn"
+    may_change: ClassVar[frozenset[str]] = frozenset({"parts", "seeds", "curve_seeds", "device"})
+
     out: Path = Path("runs/mlp-to-cnn")
-    """Folder of the result; a stopped study resumes from what is in it."""
-    overwrite: bool = False
-    """Begin anew."""
-    data_dir: Path | None = None
-    """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
-    results: Path | None = None
-    """Write the record to this JSON file too."""
     parts: Literal["main", "pairs", "labels", "all"] = "all"
     """What to do: the main comparison, the curve over pairs, that over labels. What is done already takes no time."""
     seeds: int = 3
@@ -125,14 +118,10 @@ class MlpToCnn:
         """Everything that a result depends on, for the record."""
         return settings_of(self)
 
-    def fixed(self) -> dict[str, Any]:
-        """The settings that a resumed study must share; parts, seeds and the device may change on the way."""
-        return {k: v for k, v in self.settings().items() if k not in _GROWS}
-
 
 def compare_mlp_to_cnn(config: MlpToCnn, progress: ProgressCallback = silent) -> Record:
     """Learn the actions, train the networks, measure them; what is done already is not done again."""
-    journal = Journal(config.out, config.fixed(), overwrite=config.overwrite)
+    journal = Journal(config.out, config.fixed, overwrite=config.overwrite)
     digits = load("mnist", "train", data_dir=config.data_dir, progress=progress).take(config.train_images)
     test = load("mnist", "test", data_dir=config.data_dir, progress=progress).take(config.test_images)
     device = find_device("mlp-to-cnn", config.device)

@@ -13,25 +13,16 @@ from orbitconv.train import Augmentation, Hardware, Training
 from orbitconv.train.config import Option
 from orbitconv.train.datasets import is_turned
 from orbitconv.train.settings import Rotation
+from studies.base.settings import StudySettings
 from studies.networks.bases import FAMILIES, Family
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkStudy:
+class NetworkStudy(StudySettings):
     """Train networks of every family and group on one data set, all as large and trained alike, and test them."""
 
-    study: ClassVar[str]
-
-    out: Path = Path("runs/study")
-    """Folder of the study. It resumes from what is in it; several processes may work in it at once."""
     data: str = "mnist"
     """Name of the data set."""
-    overwrite: bool = False
-    """Begin anew in a folder with a study of other settings."""
-    data_dir: Path | None = None
-    """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
-    results: Path | None = None
-    """Write the record of all that is done to this JSON file too."""
     known: Path | None = None
     """Record of a study with the same settings, such as results/mnist.json: its networks are taken as done."""
     seeds: int = 3
@@ -99,11 +90,6 @@ class NetworkStudy:
             raise ValueError(f"{owner} turns training images by its rotations; leave augmentation.rotation at none.")
         for rotation in self.rotations:
             replace(self.augmentation, rotation=rotation).check()
-
-    @property
-    def name(self) -> str:
-        """Name of the study in its record."""
-        return self.study.replace("-", "_")
 
     @property
     def turned_already(self) -> bool:

@@ -3,28 +3,18 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
 
 from orbitconv._support.checks import check_positive
 from orbitconv.bases.registry import parse_basis_name
-from orbitconv.records.command import settings_of
 from orbitconv.train import Augmentation, Hardware, Training
+from studies.base.settings import StudySettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureStudy:
+class PictureStudy(StudySettings):
     """Train networks on pictures of one folder, a plain one and one for each basis, and test them."""
 
-    study: ClassVar[str]
-
     out: Path = Path("runs/pictures")
-    """Folder of the study. It goes on from what is in it."""
-    data_dir: Path | None = None
-    """Folder that holds the folder of the pictures; by default ORBITCONV_DATA."""
-    overwrite: bool = False
-    """Begin anew in a folder with a study of other settings."""
-    results: Path | None = None
-    """Write the record of all that is done to this JSON file too."""
     seeds: int = 3
     """Networks of each kind, from different seeds; tables show their mean."""
     bases: tuple[str, ...] = ("exact-d4-k3", "spectral-c8-k3", "spectral-d8-k3")
@@ -53,11 +43,6 @@ class PictureStudy:
     def pictures(self) -> Path:
         """The folder of the pictures."""
         return folder_of_pictures(self.data_dir, self.study)
-
-    @property
-    def fixed(self) -> dict[str, Any]:
-        """The settings that all networks have in common: more seeds can follow later."""
-        return {name: value for name, value in settings_of(self).items() if name not in {"seeds", "hardware"}}
 
 
 def folder_of_pictures(data_dir: Path | None, study: str) -> Path:

@@ -23,6 +23,7 @@ from orbitconv.records.record import Record, Row
 from orbitconv.train import Augmentation, Classification, Hardware, Task, Training, error_percent
 from orbitconv.train.datasets import is_turned, load_split
 from studies.base.journal import Journal
+from studies.base.settings import StudySettings
 from studies.records.recipe import Lever, Recipe
 from studies.records.tasks import Distilled, TurnedCopies
 
@@ -35,24 +36,16 @@ _HELD_OUT_SEED, _VALIDATION_ANGLES = 0, 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordStudy:
+class RecordStudy(StudySettings):
     """Train one network for each lever on a part of the images, and the chosen recipe on all of them."""
 
-    study: ClassVar[str]
     known_levers: ClassVar[dict[str, Lever]]
     turns: ClassVar[Augmentation]
     """How training images, or their copies without labels, are altered."""
 
     out: Path = Path("runs/record")
-    """Folder of the study. It resumes from what is in it; several processes may work in it at once."""
     data: str = "mnist"
     """Name of the data set."""
-    data_dir: Path | None = None
-    """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
-    overwrite: bool = False
-    """Begin anew in a folder with a study of other settings."""
-    results: Path | None = None
-    """Write the record of all that is done to this JSON file too."""
     validation: int = 2000
     """Training images that are held out while levers are compared."""
     plain_width: int = 8
@@ -97,11 +90,6 @@ class RecordStudy:
                 raise ValueError(f"{owner} has no lever {lever!r}.{hint} There are {', '.join(known)}.")
         self.training.check()
         self.hardware.check()
-
-    @property
-    def name(self) -> str:
-        """Name of the record."""
-        return self.study.replace("-", "_")
 
     @property
     def fixed(self) -> dict[str, Any]:

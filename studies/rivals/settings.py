@@ -2,31 +2,22 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from orbitconv._support.checks import check_positive, check_share
 from orbitconv.bases.registry import parse_basis_name
-from orbitconv.records.command import settings_of
 from orbitconv.train import Hardware, Training
+from studies.base.settings import StudySettings
 from studies.rivals.data import KINDS
-
-_FREE = {"seeds", "data", "hardware"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class RivalStudy:
+class RivalStudy(StudySettings):
     """Train plain networks and networks on groups on turned pictures, all of one size."""
 
-    study: ClassVar[str]
+    may_change: ClassVar[frozenset[str]] = frozenset({"seeds", "data", "hardware"})
 
     out: Path = Path("runs/rivals")
-    """Folder of the study. It goes on from what is in it; several processes may work in it at once."""
-    data_dir: Path | None = None
-    """Folder with the data sets; by default ORBITCONV_DATA."""
-    overwrite: bool = False
-    """Begin anew in a folder with a study of other settings."""
-    results: Path | None = None
-    """Write the record of all that is done to this JSON file too."""
     data: tuple[str, ...] = tuple(KINDS)
     """Data sets: rotated-mnist, eurosat (a folder of pictures), rotated-cifar10."""
     seeds: int = 3
@@ -64,11 +55,6 @@ class RivalStudy:
                 raise ValueError(f"{owner} expects bases without a size, as in spectral-c8, got {name!r}.")
         self.training.check()
         self.hardware.check()
-
-    @property
-    def fixed(self) -> dict[str, Any]:
-        """The settings that all networks have in common: more seeds and data sets can follow later."""
-        return {name: value for name, value in settings_of(self).items() if name not in _FREE}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ from orbitconv.records.record import Record, Row
 from orbitconv.train import Training, error_percent
 from orbitconv.train.in_memory import train
 from studies.base.journal import Journal
+from studies.base.settings import StudySettings
 from studies.systems.measure import equivariance_errors, times
 from studies.systems.systems import SYSTEMS, System
 
@@ -34,22 +35,16 @@ _TRAIN_SEED = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class SystemsStudy:
+class SystemsStudy(StudySettings):
     """Train one network of every system on turned digits, all as large and trained alike, and measure it.
 
     Then compare learned bases of C12 on hexagons and on squares, and time a step of every network.
     """
 
     study: ClassVar[str] = "systems"
+    may_change: ClassVar[frozenset[str]] = frozenset({"seeds", "rounds"})
 
     out: Path = Path("runs/systems")
-    """Folder of the study. It goes on from what is in it."""
-    overwrite: bool = False
-    """Begin anew in a folder with a study of other settings."""
-    data_dir: Path | None = None
-    """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
-    results: Path | None = None
-    """Write the record to this JSON file too."""
     seeds: int = 3
     """Networks of each system."""
     train_images: int = 3000
@@ -78,9 +73,7 @@ def study_systems(config: SystemsStudy, progress: ProgressCallback = silent) -> 
     """Train and measure every network; what is done already is not done again."""
     digits, test = (load("mnist", split, data_dir=config.data_dir, progress=progress) for split in ("train", "test"))
     digits, test = digits.take(config.train_images), test.take(config.test_images)
-    settings = settings_of(config)
-    fixed = {name: value for name, value in settings.items() if name not in {"seeds", "rounds"}}
-    journal = Journal(config.out, fixed, overwrite=config.overwrite)
+    journal = Journal(config.out, config.fixed, overwrite=config.overwrite)
     parts = {
         f"{system.name}, seed {seed}": partial(_measure, system, seed, digits, test, config, progress)
         for seed in range(config.seeds)
@@ -91,7 +84,7 @@ def study_systems(config: SystemsStudy, progress: ProgressCallback = silent) -> 
     record = Record(
         study="systems",
         command=command_of("python -m studies systems", config, "systems"),
-        config={**settings, "data": "mnist, each digit turned by a random angle"},
+        config={**settings_of(config), "data": "mnist, each digit turned by a random angle"},
         source=journal.source,
     )
     for rows in done.values():

@@ -1,0 +1,35 @@
+"""Settings shared by all studies that resume from a journal."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from orbitconv.records.command import settings_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySettings:
+    """Where a study reads and writes."""
+
+    study: ClassVar[str]
+    may_change: ClassVar[frozenset[str]] = frozenset({"seeds", "hardware"})
+    """Settings that a resumed study may change."""
+
+    out: Path = Path("runs/study")
+    """Folder of the study. A stopped study resumes from it; several processes may share the work."""
+    overwrite: bool = False
+    """Begin anew in a folder with a study of other settings."""
+    data_dir: Path | None = None
+    """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
+    results: Path | None = None
+    """Write the record to this JSON file too."""
+
+    @property
+    def name(self) -> str:
+        """Name of the study in its record."""
+        return self.study.replace("-", "_")
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """Settings that a resumed study must share."""
+        return {name: value for name, value in settings_of(self).items() if name not in self.may_change}
