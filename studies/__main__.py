@@ -8,45 +8,51 @@ from typing import Any
 from orbitconv.cli.main import run_safely
 
 STUDIES: Mapping[str, tuple[str, str]] = {
-    "compare-bases": ("bases.compare_bases:CompareBases", "Every family of bases on images none was fitted to."),
+    "compare-bases": ("bases.compare_bases:CompareBases", "Every family of bases on images that none was fitted to."),
     "train-basis": ("bases.train_basis:TrainBasis", "Train a basis by gradient descent."),
     "train-basis-paper": ("bases.train_basis:TrainPaperBasis", "The same with the paper's settings."),
     "learned-basis": ("bases.train_basis:LearnedBasisStudy", "Trained bases, our settings and the paper's."),
     "bases-trained": ("bases.trained_bases:TrainedBases", "Networks on bases of one kernel and dimension."),
     "mnist": ("networks.settings:MnistStudy", "Every family of bases on upright digits."),
     "fashion-mnist": ("networks.settings:FashionMnistStudy", "Every family of bases on upright clothes."),
-    "rotated-mnist": ("networks.settings:RotatedMnistStudy", "Every family of bases on turned digits."),
+    "rotated-mnist": ("networks.settings:RotatedMnistStudy", "Every family of bases on rotated digits."),
     "cifar10": ("networks.settings:Cifar10Study", "Every family of bases on upright photographs."),
     "cifar10-networks": (
         "networks.photographs:Photographs",
         "All-CNN-C and ResNet-44, plain at equal parameters and at equal multiply-adds.",
     ),
-    "rotated-cifar10": ("networks.settings:RotatedCifar10Study", "Every family of bases on turned photographs."),
+    "rotated-cifar10": ("networks.settings:RotatedCifar10Study", "Every family of bases on rotated photographs."),
     "rotated-mnist-record": (
         "records.rotated_mnist:RotatedMnistRecord",
         "The record on rotated MNIST: levers one at a time, then together.",
     ),
-    "upright": ("records.upright:Upright", "Trained upright, asked at any angle: levers one at a time, then together."),
+    "upright": (
+        "records.upright:Upright",
+        "Trained upright, tested at any angle: levers one at a time, then together.",
+    ),
     "stability": ("networks.stability:StabilityStudy", "Error against the angle, layer by layer."),
     "separable": ("networks.separable:SeparableStudy", "Convolutions in cheaper steps."),
-    "systems": ("systems.study:SystemsStudy", "One table over the systems that the paper stands among."),
-    "eurosat": ("pictures.eurosat:EuroSat", "Satellite pictures by class, at equal parameters and at equal time."),
-    "rivals": ("rivals.settings:Rivals", "Turned filters beside turned pictures: equal size, computing and time."),
+    "systems": ("systems.study:SystemsStudy", "One table over the systems of the literature."),
+    "eurosat": ("pictures.eurosat:EuroSat", "Satellite images by class, at equal parameters and at equal time."),
+    "rivals": ("rivals.settings:Rivals", "Group networks against data augmentation: equal size, compute and time."),
     "labels": ("rivals.settings:Labels", "The same networks with 1 to 100 % of the labels."),
-    "nuclei": ("pictures.nuclei:Nuclei", "Masks of nuclei in one pass, beside eight turned and mirrored ones."),
+    "nuclei": (
+        "pictures.nuclei:Nuclei",
+        "Masks of nuclei in one pass, compared with eight-fold test-time augmentation.",
+    ),
     "streaming": (
         "pictures.streaming:Streaming",
         "Memory and speed of training on more pictures than fit into memory.",
     ),
     "conversion": ("conversion.study:ConversionStudy", "A plain network, converted from scratch and from its filters."),
-    "inheriting": ("conversion.ways:InheritingStudy", "Ways to make inherited filters worth more."),
+    "inheriting": ("conversion.ways:InheritingStudy", "Variants of inheriting filters."),
     "mlp-to-cnn": ("mlp_to_cnn.study:MlpToCnn", "Networks that ignore, learn or know translation."),
     "learn-action": ("actions.learn_action:LearnAction", "Learn a transformation from pairs of images."),
-    "explorer": ("explorer.scenes:Explorer", "The pictures that turn on the page of orbitconv explore."),
-    "bench": ("speed.study:Bench", "Speed and memory beside plain convolutions and the peers."),
+    "explorer": ("explorer.scenes:Explorer", "The rotating pictures of orbitconv explore."),
+    "bench": ("speed.study:Bench", "Speed and memory compared with plain convolutions and the peers."),
     "bench-fused": ("speed.fused.study:BenchFused", "The compiled product: layers, whole networks, roofline."),
 }
-"""Name of a study, the class of its settings below `studies`, and what it does in one line."""
+"""Studies by name: the class of their settings below `studies`, and a summary."""
 
 WORK: Mapping[str, tuple[str, str]] = {
     "CompareBases": ("bases.compare_bases:compare_bases", "bases.comparison:show"),
@@ -68,10 +74,10 @@ WORK: Mapping[str, tuple[str, str]] = {
     "MlpToCnn": ("mlp_to_cnn.study:compare_mlp_to_cnn", "mlp_to_cnn.figures:show"),
     "LearnAction": ("actions.figures:learn_and_write", "actions.figures:show"),
 }
-"""What does a study with settings of a class, and what shows its record."""
+"""By class of settings: the function that runs the study, and the one that shows its record."""
 
 WHOLE = {"CompareBases", "LearnAction"}
-"""Studies that fill their folder in one step."""
+"""Studies that write their folder in one step."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -80,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def parse(arguments: Sequence[str]) -> Any:
-    """Turn words into the settings of a study."""
+    """Parse command-line arguments into the settings of a study."""
     import tyro
 
     from orbitconv.cli.commands import named

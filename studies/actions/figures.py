@@ -46,7 +46,7 @@ class _Row:
 
 
 def learn_and_write(config: LearnAction, progress: ProgressCallback) -> Record:
-    """Learn, measure, write the matrix and the picture."""
+    """Learn the transformation, measure its error, and write the matrix and the figure."""
     result = learn_action(config, progress)
     record = write_action(result, config, config.out)
     write_figure(action_figure(result), config.out, "action")
@@ -105,7 +105,7 @@ def _held_out_rows(result: ActionResult) -> list[_Row]:
 
 
 def _power_rows(result: ActionResult) -> list[_Row]:
-    """One image after many steps, true and learned: that with most colour, or else most contrast."""
+    """One image after many steps, true and learned: the most colourful one, else the one with most contrast."""
     level = result.shown.mean(1 if result.shown.shape[1] > 1 else (2, 3), keepdim=True)
     image = result.shown[int((result.shown - level).flatten(1).norm(dim=1).argmax())][None]
     order = result.facts["order"]

@@ -54,13 +54,13 @@ class LearnAction:
     held_out: int = 1000
     """Pairs to measure the error on."""
     permute: int | None = None
-    """Seed of one fixed random order of the pixels that the learner sees; by default they stay in order."""
+    """Seed of a fixed random pixel order for the learner; by default the pixel order is unchanged."""
     constraint: Literal["unitary", "none"] = "unitary"
     """unitary: keep norms; none: least squares."""
     order: int | None = None
     """Close the group: the power of the transformation that is the identity, as 28 for shifts of MNIST."""
     prior: Literal["none", "identity"] = "none"
-    """What to take where the pairs say nothing: nothing comes out (none), or all stays as it is (identity)."""
+    """Prior where the pairs determine nothing: zero output (none) or no change (identity)."""
     pre_shift: bool | None = None
     """Shift the images at random first, to excite every pixel; by default for shifts, quarter turns and the mirror."""
     color: bool = False
@@ -76,7 +76,7 @@ class LearnAction:
     overwrite: bool = False
     """Replace a result that is there."""
     results: Path | None = None
-    """JSON file that gets the record too."""
+    """Write the record to this JSON file too."""
     data_dir: Path | None = None
     """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
 
@@ -108,7 +108,7 @@ class ActionResult:
     notes: tuple[str, ...]
 
     def apply(self, images: Float[Tensor, "n c h w"], power: int = 1) -> Float[Tensor, "n c h w"]:
-        """Apply what was learned to images, whatever order the learner saw the pixels in."""
+        """Apply the learned matrix to images, whatever pixel order the learner saw."""
         features = images.movedim(1, -1) if self.facts["patch"] == 1 else images
         flat = features.reshape(-1, len(self.pixel_order))
         moved = torch.empty_like(flat)

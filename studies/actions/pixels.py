@@ -1,4 +1,4 @@
-"""Where pixels stand: a fixed random order of them, and images that are shifted or cut."""
+"""Pixel order: a fixed random permutation of pixels, and images that are shifted or cropped."""
 
 from typing import Literal
 
@@ -7,11 +7,11 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 Fill = Literal["cyclic", "zero"]
-"""What comes in where a shift leaves the image: the other end, or zeros."""
+"""What fills the gap after a shift: the opposite edge (cyclic), or zeros."""
 
 
 def pixel_order(num_features: int, seed: int | None) -> Int64[Tensor, " p"]:
-    """The order in which features are written down: place i holds feature `order[i]`."""
+    """The order of features: position i holds feature `order[i]`."""
     if seed is None:
         return torch.arange(num_features)
     return torch.randperm(num_features, generator=torch.Generator().manual_seed(seed))

@@ -41,7 +41,7 @@ class Transformation:
     patch: int | None = None
 
     def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Transform images, and refuse what cannot be the result of a transformation."""
+        """Transform images, and refuse an invalid result."""
         try:
             moved = self.function(images.clone())
         except (Exception, SystemExit) as error:
@@ -62,7 +62,7 @@ class Transformation:
         return moved.detach().to(images)
 
     def check(self, images: Float[Tensor, "n c h w"]) -> None:
-        """Refuse a function that does not do the same to every image of a batch."""
+        """Refuse a function that treats images of a batch differently."""
         together, alone = self(images), torch.cat([self(image[None]) for image in images])
         difference = float((together - alone).abs().max())
         if difference > _SAME * max(1.0, float(together.abs().max())):

@@ -1,1 +1,1 @@
-"""What studies share."""
+"""Code shared by the studies."""

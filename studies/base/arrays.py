@@ -1,4 +1,4 @@
-"""Arrays of a study that figures are drawn from: one NumPy file, whole or not there."""
+"""Arrays that figures are drawn from, stored in one NumPy file, which is written atomically."""
 
 import io
 import zipfile
@@ -11,14 +11,14 @@ from orbitconv._support.files import write_atomically
 
 
 def write_arrays(path: Path, **arrays: Shaped[np.ndarray, "..."]) -> None:
-    """Write arrays by name to a file that ends in .npz, in one step."""
+    """Write named arrays to an .npz file, atomically."""
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
     write_atomically(path, buffer.getvalue())
 
 
 def read_arrays(path: Path, *names: str) -> list[Shaped[np.ndarray, "..."]]:
-    """Read arrays by name; a file that is damaged or lacks one is a ValueError."""
+    """Read named arrays; a damaged file or a missing array raises ValueError."""
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             return [arrays[name] for name in names]

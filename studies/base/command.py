@@ -1,4 +1,4 @@
-"""How a study runs on the terminal: from its settings to its record, its figures and its tables."""
+"""Run a study from the command line: settings, record, figures, tables."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -21,7 +21,7 @@ Work = Callable[[Any, ProgressCallback], Record]
 
 
 class Shown(NamedTuple):
-    """What a study shows: tables on the terminal, figures by name beside the record, notes below the tables."""
+    """The output of a study: tables on the terminal, named figures beside the record, notes below the tables."""
 
     tables: Iterable[Table]
     figures: "Iterable[tuple[str, Figure]]" = ()
@@ -29,7 +29,7 @@ class Shown(NamedTuple):
 
 
 def run_study(settings: Any, work: Work, show: Callable[[Any, Record], Shown], *, whole: bool = False) -> None:
-    """Run a study. One that is `whole` fills its folder in one step; all others resume from what is in it."""
+    """Run a study. A `whole` study writes its folder in one step; all others resume from their folder."""
     terminal, out = Terminal(), settings.out
     if whole:
         check_free(out, overwrite=settings.overwrite)
@@ -50,7 +50,7 @@ def run_study(settings: Any, work: Work, show: Callable[[Any, Record], Shown], *
 
 
 def _do(settings: Any, work: Work, show: Callable[[Any, Record], Shown], terminal: Terminal) -> tuple[Record, Shown]:
-    """Work, with a progress bar, and write record and figures."""
+    """Do the work with a progress bar, and write record and figures."""
     try:
         with terminal.progress() as progress:
             record = work(settings, progress)
@@ -66,7 +66,7 @@ def _do(settings: Any, work: Work, show: Callable[[Any, Record], Shown], termina
 
 
 def table(title: str, rows: Iterable[Iterable[str]], *columns: str, left: Iterable[str] = ()) -> Table:
-    """A table for the terminal; columns are aligned to the right but for some."""
+    """A table for the terminal; columns are right-aligned except those in `left`."""
     left, made = set(left), Table(title=title)
     for column in columns:
         made.add_column(column, justify="left" if column in left else "right")

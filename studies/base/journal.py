@@ -29,8 +29,8 @@ _PATIENCE = 2.0
 class Journal:
     """A file of finished parts, one JSON line each, after a first line that says which study they belong to.
 
-    Processes, on one machine or on several that see the folder, may work on one study together: each takes parts that
-    no other one is at.
+    Several processes, on one machine or on several that share the folder, may work on one study: each takes parts that
+    no other process is working on.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class Journal:
         self._read()
 
     def rows(self, part: str, make: Callable[[], list[Row]]) -> list[Row]:
-        """The rows of one part, from the file if it is done already."""
+        """The rows of one part, read from the journal if the part is done."""
         return self.collect({part: make})[part]
 
     def collect(self, parts: Mapping[str, Callable[[], list[Row]]]) -> dict[str, list[Row]]:
-        """The rows of several parts, in their order; those that another process is at are waited for."""
+        """The rows of several parts, in their order; waits for parts that another process is working on."""
         left = [part for part in parts if part not in self._parts]
         with lock(self._locks / _AT_WORK, wait=True, shared=True):
             while left:
@@ -74,18 +74,18 @@ class Journal:
         return {part: self._parts[part] for part in parts}
 
     def adopt(self, part: str, rows: list[Row], source: Provenance) -> None:
-        """Take a part that was done elsewhere as done, if it is not done here."""
+        """Store a part that was computed elsewhere, unless it is done here."""
         self._read()
         if part not in self._parts:
             self._add(part, rows, source)
 
     def pin(self, path: Path) -> None:
-        """Keep the fingerprint of a file that parts read, or refuse it if it has changed since a part read it."""
+        """Store the checksum of an input file, or refuse the file if it has changed since a part read it."""
         name, digest = path.relative_to(self.path.parent).as_posix(), file_digest(path)
         self._read()
         if self._digests.get(name, digest) != digest:
             raise ValueError(
-                f"{path} has changed since parts of the study were made with it. Restore it, or begin anew with "
+                f"{path} has changed since parts of the study were made with it. Restore it, or start over with "
                 "--overwrite."
             )
         if name not in self._digests:
@@ -94,17 +94,17 @@ class Journal:
 
     @property
     def source(self) -> Provenance:
-        """What made the parts."""
+        """Provenance of all parts."""
         return reduce(or_, self._sources.values(), Provenance())
 
     @property
     def done(self) -> dict[str, list[Row]]:
-        """The rows of every part that is done, whoever did it."""
+        """The rows of all finished parts, by any process."""
         self._read()
         return dict(self._parts)
 
     def _forget(self, also: Collection[str]) -> None:
-        """Remove what is there, unless a process is at it."""
+        """Delete the journal and the folders in `also`, unless a process is working here."""
         with exclusive(self._locks / _AT_WORK, self.path.parent):
             self.path.unlink(missing_ok=True)
             for folder in (self.path.parent / name for name in also):
@@ -112,7 +112,7 @@ class Journal:
                     shutil.rmtree(folder)
 
     def _try(self, part: str, make: Callable[[], list[Row]]) -> bool:
-        """Do a part, unless another process is at it or has done it; tells whether its rows are there now."""
+        """Compute a part unless another process has it or has finished it; returns whether its rows are available."""
         name = re.sub(r"[^a-z0-9.]+", "-", part.lower())
         with lock(self._locks / name, wait=False) as held:
             if not held:
@@ -123,12 +123,12 @@ class Journal:
         return True
 
     def _add(self, part: str, rows: list[Row], source: Provenance) -> None:
-        """Keep a part, whole or not at all: a line without its end is passed over when the file is read."""
+        """Store a part in one line; a truncated line is ignored when the file is read."""
         self._write({"part": part, **source.as_dict(), "rows": rows})
         self._keep(part, rows, source)
 
     def _write(self, content: Mapping[str, Any]) -> None:
-        """Write a line, whole or not at all."""
+        """Append a line, completely or not at all."""
         line = checked_line(content)
         with lock(self._locks / "journal", wait=True), self.path.open("rb+") as file:
             self._check(file.readline().decode())  # it may have begun anew where there are no locks
@@ -142,7 +142,7 @@ class Journal:
         self._parts[part], self._sources[part] = rows, source
 
     def _read(self) -> None:
-        """Take in the parts in the file that are whole."""
+        """Read all complete parts from the file."""
         first, *lines = self.path.read_text(encoding="utf-8").split("\n") or [""]
         self._check(first)
         for number, text in enumerate(lines, start=2):
@@ -158,17 +158,17 @@ class Journal:
                 raise ValueError(f"{self.path}, line {number} is no part of a study: {error}.") from error
 
     def _check(self, first: str) -> None:
-        """Refuse a file whose first line tells of other settings."""
+        """Refuse a journal whose first line holds other settings."""
         found = parse_line(first, f"{self.path}, line 1").get("settings")
         if found != self._wanted:
             raise FileExistsError(
-                f"{self.path.parent} holds a study with other settings. Go on with those, choose another folder with "
-                "--out, or begin anew with --overwrite."
+                f"{self.path.parent} holds a study with other settings. Use the same settings, choose another folder "
+                "with --out, or start over with --overwrite."
             )
 
 
 def _is_json(line: str) -> bool:
-    """Whether a line is whole."""
+    """Whether a line is complete."""
     try:
         parse_json(line)
     except ValueError:

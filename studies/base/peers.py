@@ -49,7 +49,7 @@ class PeerBasis(FixedBasis):
 
 
 def peer_bases(group: Group, kernel_size: int) -> tuple[list[tuple[str, str, FilterBasis, float]], dict[str, str]]:
-    """The basis of every peer that is installed and runs."""
+    """The bases of every peer that is installed and runs."""
     built: list[tuple[str, str, FilterBasis, float]] = []
     skipped: dict[str, str] = {}
     for library in PEERS:
@@ -68,7 +68,7 @@ def peer_bases(group: Group, kernel_size: int) -> tuple[list[tuple[str, str, Fil
 
 
 def describe_skipped(skipped: Mapping[str, str]) -> str:
-    """One line that names the peers that were skipped, why, and how to add them."""
+    """One line that names the skipped peers, the reasons, and how to install them."""
     names = "; ".join(f"{name} ({reason})" for name, reason in skipped.items())
     hint = " To compare with them, make an environment for them with sh scripts/setup_peers.sh."
     return f"Skipped: {names}.{hint if _NOT_INSTALLED in skipped.values() else ''}"
@@ -82,7 +82,7 @@ def import_peer(library: str, owner: str) -> tuple[ModuleType, ModuleType]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the peers' deprecation warnings and prints off the screen."""
+    """Suppress deprecation warnings and prints of the peers."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         yield
@@ -91,7 +91,7 @@ def quiet() -> Iterator[None]:
 def _sample(
     library: str, gspaces: ModuleType, layers: ModuleType, group: Group, kernel_size: int
 ) -> Float[Tensor, "g d ky kx"]:
-    """The filters that the peer's layer makes of each of its weights alone."""
+    """The filters of the peer's layer for each of its weights."""
     plane = getattr(gspaces, PEERS[library][int(group.mirrors.any())])(group.num_rotations)
     fields = [layers.FieldType(plane, [kind]) for kind in (plane.trivial_repr, plane.regular_repr)]
     layer = layers.R2Conv(*fields, kernel_size, bias=False, initialize=False)
@@ -102,7 +102,7 @@ def _sample(
 
 
 def _check_exact_moves(library: str, group: Group, atoms: Float[Tensor, "g d ky kx"]) -> None:
-    """Refuse atoms that are dependent, or ordered or turned in another way than ours."""
+    """Refuse atoms that are linearly dependent, or whose order or rotation convention differs from ours."""
     height, width = atoms.shape[2:]
     flat = atoms.double().flatten(2).numpy()
     if np.linalg.matrix_rank(flat[0], tol=_TOLERANCE * np.linalg.norm(flat[0], 2)) < flat.shape[1]:

@@ -1,4 +1,4 @@
-"""The records in results/: one JSON a study, whose variants (other settings) share it; long rows are compressed."""
+"""The records in results/: one JSON per study with all its variants (other settings); long rows are compressed."""
 
 import json
 import lzma
@@ -80,7 +80,7 @@ def pack(folder: Path) -> None:
 
 
 def _write(path: Path, found: dict[str, Any]) -> None:
-    """Write a record, its rows beside it if they are many."""
+    """Write a record; many rows go into a compressed file beside it."""
     rows = found.pop("rows")
     if len(rows) > _FEW:
         text = json.dumps(rows, allow_nan=False)

@@ -18,7 +18,7 @@ class StudySettings:
     out: Path = Path("runs/study")
     """Folder of the study. A stopped study resumes from it; several processes may share the work."""
     overwrite: bool = False
-    """Begin anew in a folder with a study of other settings."""
+    """Start over in a folder that holds a study with other settings."""
     data_dir: Path | None = None
     """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
     results: Path | None = None

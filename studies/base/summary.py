@@ -1,4 +1,4 @@
-"""Rows of records brought together: by columns, with mean and spread. Tables, figures and the terminal all use it."""
+"""Group rows of records by columns, with mean and spread; used by tables, figures and the terminal."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -15,19 +15,19 @@ spread = partial(mean_and_spread, none="", unit=" %")
 
 
 def where(rows: Rows, **columns: Any) -> list[Mapping[str, Any]]:
-    """The rows with these values; a row without a column has None there."""
+    """The rows with these values; a missing column counts as None."""
     return [row for row in rows if all(row.get(name) == value for name, value in columns.items())]
 
 
 def grouped(rows: Rows, *columns: str) -> dict[Any, list[Mapping[str, Any]]]:
-    """The rows by their values in some columns (one column: by its value), in order of appearance."""
+    """Rows grouped by their values in some columns (by the value itself for one column), in order of appearance."""
     if len(columns) == 1:
         return group_by(rows, lambda row: row.get(columns[0]))
     return group_by(rows, lambda row: tuple(row.get(name) for name in columns))
 
 
 def values(rows: Rows, column: str) -> list[float]:
-    """All values of a column, where there are any."""
+    """All values of a column that are present."""
     return [row[column] for row in rows if row.get(column) is not None]
 
 
@@ -42,7 +42,7 @@ def errors(rows: Rows) -> dict[str, list[float]]:
 
 
 def means(rows: Rows, key: str, column: str) -> dict[Any, float]:
-    """Mean of a column at every value of a key, in order of the key; rows without a value are left out."""
+    """Mean of a column for every value of a key, in ascending order; rows without a value are skipped."""
     found = {place: values(own, column) for place, own in grouped(rows, key).items()}
     return {place: statistics.fmean(own) for place, own in sorted(found.items()) if own}
 
@@ -55,7 +55,7 @@ def layer_means(rows: Rows) -> tuple[float, float]:
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """Networks that differ in their seed only: what they share, their rows, and their errors by test."""
+    """Networks that differ in their seed only: shared columns, rows, and errors by test."""
 
     family: str
     group: str
@@ -65,12 +65,12 @@ class Kind:
 
     @property
     def name(self) -> str:
-        """What a reader calls them: plain, exact C4."""
+        """Name for readers: plain, exact C4."""
         return "plain" if self.family == "plain" else f"{self.family} {self.group.upper()}"
 
     @property
     def first(self) -> Mapping[str, Any]:
-        """One of their rows: sizes are the same in all."""
+        """One of the rows: sizes are the same in all."""
         return self.rows[0]
 
     @property
@@ -80,7 +80,7 @@ class Kind:
 
 
 def kinds(rows: Rows) -> list[Kind]:
-    """The kinds of networks in a record, those trained alike together, the best first."""
+    """The kinds of networks in a record, grouped by training, the best first."""
     found = [
         Kind(rotation=rotation, epochs=epochs, family=family, group=group, rows=own)
         for (rotation, epochs, family, group), own in grouped(rows, "rotation", "epochs", "family", "group").items()

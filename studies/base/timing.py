@@ -1,4 +1,4 @@
-"""How long things take, compared within one run: subjects take turns, so that what slows the machine slows all."""
+"""Timings compared within one run: subjects take turns, so that other load slows all of them alike."""
 
 import gc
 import math
@@ -11,12 +11,12 @@ import torch
 
 Clock = Callable[[], float]
 Reading = Callable[[], float]
-"""Measures once: seconds for one call, or bytes."""
+"""Measures once: seconds per call, or bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How thoroughly to measure."""
+    """How many readings to take, and how long each is."""
 
     repeats: int = 21
     block_seconds: float = 0.2
@@ -24,13 +24,13 @@ class Pace:
 
     @classmethod
     def quick(cls) -> "Pace":
-        """For a look at whether all works: its ratios are not to be relied on."""
+        """For a quick check that everything runs: its ratios are not reliable."""
         return cls(repeats=3, block_seconds=0.01, budget_seconds=20.0)
 
 
 @dataclass(frozen=True)
 class Spread:
-    """A median and how sure it is."""
+    """A median with its confidence interval."""
 
     median: float
     low: float
@@ -38,14 +38,14 @@ class Spread:
 
 
 def waiter(device: torch.device) -> Callable[[], None]:
-    """What waits until all that was asked of a device is done."""
+    """Wait until a device has finished all its work."""
     return (lambda: torch.cuda.synchronize(device)) if device.type == "cuda" else (lambda: None)
 
 
 def timed(
     action: Callable[[], object], pace: Pace, wait: Callable[[], None], clock: Clock = time.perf_counter
 ) -> tuple[Reading, int]:
-    """A reading of how long an action takes, in blocks of calls long enough for the clock."""
+    """Time an action, in blocks of calls long enough for the clock."""
 
     def block(calls: int) -> float:
         collects = gc.isenabled()
@@ -94,7 +94,7 @@ def ratios(values: Sequence[float], reference: Sequence[float]) -> list[float]:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """The median, with the 95 % interval that order statistics give it, whatever the distribution."""
+    """The median, with its distribution-free 95 % interval from order statistics."""
     ordered, n = sorted(values), len(values)
     outside, k = 0.0, 0
     while (outside := outside + 2 * math.comb(n, k) / 2**n) <= 0.05:

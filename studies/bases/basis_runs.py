@@ -1,4 +1,4 @@
-"""Trainings of bases, each in a folder of its own: how they are configured, run, measured, recorded and shown."""
+"""Trainings of bases, each in its own folder: settings, running, measuring, records and tables."""
 
 import itertools
 import time
@@ -54,13 +54,13 @@ class TrainBases:
     kernel_size: int = 3
     """Side of the kernel, in pixels."""
     max_images: int = 10_000
-    """Images (tiles of 96 pixels, for pictures) to train with at most."""
+    """Largest number of training images (tiles of 96 pixels, for pictures)."""
     test_images: int = 2000
-    """CIFAR-10 test images to measure on."""
+    """CIFAR-10 test images for the errors."""
     seeds: int = 1
     """Bases to train, from different seeds; tables show their mean."""
     copies: int = 1
-    """Put as many bases, from different seeds, side by side (the paper's variant "over-complete")."""
+    """Concatenate as many bases, from different seeds (the paper's variant "over-complete")."""
     data_dir: Path | None = None
     """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
     results: Path | None = None
@@ -74,7 +74,7 @@ class TrainBases:
         parse_group(self.group)
 
     def settings(self) -> dict[str, Any]:
-        """Everything that a result depends on, for the record."""
+        """All settings that a result depends on, for the record."""
         return {name: str(value) if isinstance(value, Path) else value for name, value in settings_of(self).items()}
 
 
@@ -89,7 +89,7 @@ class Run:
 
 
 def check_out(out: Path, *, resume: bool) -> None:
-    """Refuse a folder that cannot take the result, before any work."""
+    """Refuse an output folder that cannot be used, before any work."""
     nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not nearest.is_dir():
         raise NotADirectoryError(f"{nearest} is a file; name another folder for the result with --out.")
@@ -101,7 +101,7 @@ def check_out(out: Path, *, resume: bool) -> None:
 
 
 def baselines(group: Group, kernel_size: int, images: Float[Tensor, "n 1 h w"]) -> dict[str, FilterBasis]:
-    """What a trained basis is compared with, hand-made and in closed form."""
+    """The reference bases, hand-made and in closed form."""
     return {
         "nearest": NearestBasis(group, kernel_size),
         "bilinear": BilinearBasis(group, kernel_size),
@@ -111,7 +111,7 @@ def baselines(group: Group, kernel_size: int, images: Float[Tensor, "n 1 h w"]) 
 
 
 def with_seeds(training: BasisTraining, config: TrainBases) -> list[BasisTraining]:
-    """The same settings from as many seeds as are asked for."""
+    """The same settings for each seed."""
     count = max(config.seeds, config.copies)
     return [replace(training, seed=training.seed + number) for number in range(count)]
 
@@ -126,7 +126,7 @@ def train_run(
     resume: bool,
     tensorboard: bool = False,
 ) -> Run:
-    """One training, in a folder of its own, which a later run can resume."""
+    """One training in its own folder; a later run can resume it."""
     out = folder / f"seed-{training.seed}"
     begun = has_checkpoint(out)
 
@@ -144,7 +144,7 @@ def train_run(
 def measure_runs(
     record: Record, runs: Sequence[Run], images: Float[Tensor, "n 1 h w"], copies: int, test: Moments | None
 ) -> None:
-    """Fill a record: every basis on the test images, or on those held out if there are none, and the curves."""
+    """Fill a record: errors of every basis on the test images, else on held-out images, and the curves."""
     first = runs[0].trained
     data, tested = ("cifar10", "cifar10-test") if test else ("pictures", "held-out pictures")
     for family, basis, run, seconds in _variants(runs, copies):
@@ -167,7 +167,7 @@ def measure_runs(
 
 
 def _variants(runs: Sequence[Run], copies: int) -> Iterator[tuple[str, FilterBasis, Run, float | None]]:
-    """The paper's variants of every basis: as it is, average, and several side by side."""
+    """The paper's variants of every basis: unchanged, averaged, and several concatenated."""
     for run in runs:
         yield "learned", run.trained.basis, run, run.seconds
         yield "learned, average", run.trained.basis.average(), run, run.seconds
@@ -182,7 +182,7 @@ def _variants(runs: Sequence[Run], copies: int) -> Iterator[tuple[str, FilterBas
 
 
 def _columns(basis: FilterBasis, moments: Moments) -> dict[str, Any]:
-    """What a row says about a basis."""
+    """The columns of a row for one basis."""
     return {
         "group": basis.group.name.lower(), "kernel": basis.kernel_size[0], "num_atoms": basis.num_atoms,
         "test_error_percent": None, "parameters": 0, **measure_basis(basis, moments),
@@ -201,7 +201,7 @@ def training_images(config: TrainBases, pictures: Path | None, progress: Progres
 
 
 def moments_of_test_images(config: TrainBases, group: Group, progress: ProgressCallback) -> Moments:
-    """Moments of CIFAR-10's first test images, as in the comparison of bases."""
+    """Moments of the first test images of CIFAR-10, as in the comparison of bases."""
     test = load("cifar10", "test", data_dir=config.data_dir, progress=progress).take(config.test_images).grey()
     return measure_moments(test, group, config.kernel_size)
 
@@ -227,13 +227,13 @@ def show(_config: object, record: Record) -> Shown:
 
 
 def mean_error(basis: FilterBasis, moments: Moments) -> float:
-    """The figure that a training goes by: the equivariance error, a mean over all elements but the identity."""
+    """The objective of the training: the mean equivariance error over all elements but the identity."""
     errors = basis_equivariance_error(basis, moments)
     return float((errors[1:] if len(errors) > 1 else errors).mean())
 
 
 def curve(settings: str, training: BasisTraining, trained: TrainedBasis) -> dict[str, Any]:
-    """How one training went, in about twenty points."""
+    """The course of one training, in about twenty points."""
     basis = trained.basis
     start = LearnedBasis(
         basis.group, basis.kernel_size[0], training.num_atoms, start=training.start, orthogonal=training.orthogonal,
@@ -252,5 +252,5 @@ def curve(settings: str, training: BasisTraining, trained: TrainedBasis) -> dict
 
 
 def brief(value: float) -> float:
-    """A number with the digits that a curve needs."""
+    """A number rounded to the digits that a curve needs."""
     return float(f"{value:.4g}")

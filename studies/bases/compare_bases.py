@@ -1,4 +1,4 @@
-"""All basis families side by side, on images that none of them was fitted to."""
+"""All basis families compared on images that none of them was fitted to."""
 
 import math
 import time
@@ -69,9 +69,9 @@ class CompareBases:
     test_images: int = 2000
     """CIFAR-10 test images to measure on."""
     orders: int = 0
-    """Compare the unitary basis with plain Procrustes for every cyclic group up to this order, too."""
+    """Also compare the unitary basis with plain Procrustes for every cyclic group up to this order."""
     orders_images: int = 500
-    """Images to fit to, and images to measure on, in that comparison."""
+    """Images to fit to, and images to test on, in that comparison."""
     bases: tuple[str, ...] = ()
     """Further bases to compare, by name or as .safetensors files, such as those that train-basis writes."""
     photographs: bool = True
@@ -148,7 +148,7 @@ def _named(word: str, group: Group, kernel_sizes: Sequence[int]) -> Built:
 
 
 def measure_basis(basis: FilterBasis, moments: Moments) -> dict[str, float | None]:
-    """Every figure of merit of a basis, flat."""
+    """Every figure of merit of a basis, as one flat row."""
     errors = basis_equivariance_error(basis, moments)
     restricted = basis_equivariance_error(basis, moments, zero_mean=True)
     n = basis.group.num_rotations
@@ -188,7 +188,7 @@ def compare_orders(
 
 
 def _float32_errors(basis: FixedBasis) -> dict[str, float]:
-    """What rounding to float32 leaves of unitarity, the group law and the exact turns."""
+    """Errors of unitarity, the group law and exact turns after rounding to float32."""
     rounded = TabulatedBasis(basis.group, basis.kernel_size, basis(torch.float32))
     atoms = rounded(torch.float64).flatten(2)
     turns = [
@@ -203,7 +203,7 @@ def _float32_errors(basis: FixedBasis) -> dict[str, float]:
 
 
 def families(group: Group, kernel_size: int, natural: Moments, whitened: Moments) -> Iterator[Built]:
-    """Every family that this group and kernel allow."""
+    """Every family that exists for this group and kernel."""
     for family, fit, build in [
         *_written_down(group, kernel_size),
         *_fitted(group, kernel_size, "cifar10", natural),
@@ -229,7 +229,7 @@ def _written_down(group: Group, kernel_size: int) -> Iterator[_Recipe]:
 
 
 def _fitted(group: Group, kernel_size: int, fit: str, moments: Moments) -> Iterator[_Recipe]:
-    """Bases learned from images; the spectral ones and the unitary ones of every dimension they can have."""
+    """Bases learned from images; the spectral and unitary ones of every possible dimension."""
     yield "least squares", fit, lambda: LeastSquaresBasis(group, kernel_size, moments)
     yield "procrustes", fit, lambda: ProcrustesBasis(group, kernel_size, moments)
     yield "unitary", fit, lambda: UnitaryBasis(group, kernel_size, moments)

@@ -52,7 +52,7 @@ def _tables(record: Record) -> "Iterator[Table]":
 
 
 def worst_of_orders(rows: Rows) -> tuple[list[float], float, str]:
-    """The unitary basis of every order: its worst errors in float32, and its worst error over Procrustes, and where."""
+    """The unitary basis of every order: its worst errors in float32, and its worst ratio to Procrustes."""
     unitary, other = ({row["group"]: row for row in where(rows, family=family)} for family in ("unitary", "procrustes"))
     worst = [max(values(list(unitary.values()), f"{n}_error")) for n in ("unitarity", "group_law", "quarter_turn")]
     ratios = {g: r["error_rms"] / other[g]["error_rms"] for g, r in unitary.items() if r["error_rms"] > 1e-6}
@@ -63,7 +63,7 @@ def worst_of_orders(rows: Rows) -> tuple[list[float], float, str]:
 
 
 def _orders_table(record: Record) -> "Iterator[Table]":
-    """The unitary basis of every order in a line for each kernel: the worst of each figure, and at which order."""
+    """The unitary basis of every order, one line per kernel: the worst of each figure, and its order."""
     rows = []
     for kernel, own in grouped([row for row in record.rows if "error_rms" in row], "kernel").items():
         worst, ratio, group = worst_of_orders(own)

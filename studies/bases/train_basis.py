@@ -40,7 +40,7 @@ class TrainBasis(TrainBases):
     average: bool = False
     """Make quarter turns and mirrors exact after the training (the paper's variant "average")."""
     resume: bool = False
-    """Go on with the training in the folder, from its last checkpoint."""
+    """Resume the training in the folder from its last checkpoint."""
     tensorboard: bool = False
     """Write TensorBoard event files too."""
     training: BasisTraining = field(default_factory=BasisTraining)
@@ -84,7 +84,7 @@ def train_one(config: TrainBasis, progress: ProgressCallback = silent) -> Record
 
 
 def _save(runs: Sequence[Run], config: TrainBasis, num_images: int, test: Moments | None) -> None:
-    """Write the basis: all that go side by side, or the best by its held-out error."""
+    """Write the basis: all seeds concatenated, or the best by its held-out error."""
     best = min(runs, key=lambda run: run.trained.held_out_error)
     chosen = list(runs[: config.copies]) if config.copies > 1 else [best]
     parts: list[LearnedBasis] = [run.trained.basis for run in chosen]
@@ -120,7 +120,7 @@ class LearnedBasisStudy(TrainBases):
     seeds: int = 3
     """Bases of each kind, from different seeds; tables show their mean."""
     copies: int = 3
-    """Put as many bases, from different seeds, side by side (the paper's variant "over-complete")."""
+    """Concatenate as many bases, from different seeds (the paper's variant "over-complete")."""
     variants: tuple[Variant, ...] = get_args(Variant)
     """Settings to train with: default; l2, the same with mean squares in all losses; paper; paper-standardized, the
     paper's with images of zero mean, 3,000 steps; paper-interpolated, from an interpolated start, 3,000 steps."""

@@ -46,7 +46,7 @@ class TrainedBases(UprightStudy):
 
 
 def compare_trained_bases(config: TrainedBases, progress: ProgressCallback = silent) -> Record:
-    """Train one network for each basis, kernel and seed; a part that is done already is not done again."""
+    """Train one network for each basis, kernel and seed; finished parts are not repeated."""
     parts = {"seeds", "kernel_sizes"}  # more of them can follow
     same = {name: value for name, value in config.settings().items() if name not in parts}
     journal = Journal(config.out, same, overwrite=config.overwrite)
@@ -74,7 +74,7 @@ def compare_trained_bases(config: TrainedBases, progress: ProgressCallback = sil
 
 
 def _bases(images: Float[Tensor, "n 1 h w"], group: Group, kernel: int) -> dict[str, FilterBasis]:
-    """The hand-made basis, and spectral ones of its dimension."""
+    """The hand-made basis, and spectral bases of the same dimension."""
     hand_made = HarmonicBasis(group, kernel)
     bases: dict[str, FilterBasis] = {"harmonic": hand_made}
     for family, whiten in (("spectral", False), ("spectral, whitened", True)):

@@ -1,1 +1,1 @@
-"""What conversion keeps of a trained network, and what it is worth."""
+"""What conversion keeps of a trained network, and what it saves."""

@@ -12,7 +12,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def show(_config: object, record: Record) -> Shown:
-    """Errors at the end of every training, and epochs until a conversion from scratch is reached."""
+    """Final errors of every training, and the epochs to reach a conversion from scratch."""
     tables = []
     for (data, share), rows in grouped(record.rows, "data", "share").items():
         lines = [
@@ -29,7 +29,7 @@ def show(_config: object, record: Record) -> Shown:
 
 
 def before(rows: Rows) -> Rows:
-    """Rows of networks that are not trained yet."""
+    """Rows of untrained networks."""
     return [row for row in rows if row["epoch"] == 0]
 
 

@@ -26,7 +26,7 @@ from studies.base.settings import StudySettings
 Examples = tuple[Tensor, Tensor]
 
 EXAMPLE = 64
-"""Training pictures that the projection of inherited filters is made on."""
+"""Training pictures for the projection of inherited filters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class ConversionStudy(StudySettings):
     pictures: Training = field(
         default_factory=lambda: Training(epochs=3, batch_size=32, learning_rate=1e-2, weight_decay=1e-2)
     )
-    """Training on all labels; on a share of them for as many times more epochs as its square root says."""
+    """Training on all labels; the epochs for a share of them grow with one over its square root."""
 
     def __post_init__(self) -> None:
         check_positive(
@@ -73,7 +73,7 @@ class ConversionStudy(StudySettings):
 
 
 def study_conversion(config: ConversionStudy, progress: ProgressCallback = silent) -> Record:
-    """Both tables, seed by seed."""
+    """Run both parts, seed by seed."""
     journal = Journal(config.out, config.fixed, overwrite=config.overwrite)
     parts = {}
     for seed in range(config.seeds):
@@ -98,7 +98,7 @@ def study_conversion(config: ConversionStudy, progress: ProgressCallback = silen
 
 
 def digits_network(width: int) -> nn.Sequential:
-    """A plain network for digits of 28 pixels, of torch's own layers."""
+    """A plain network for digits of 28 pixels, from torch's own layers."""
     return nn.Sequential(
         *_block(1, width, 5), nn.MaxPool2d(2), *_block(width, 2 * width, 5), nn.MaxPool2d(2),
         *_block(2 * width, 2 * width, 5), nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(2 * width, 10),
@@ -106,7 +106,7 @@ def digits_network(width: int) -> nn.Sequential:
 
 
 def pictures_network(width: int, classes: int) -> nn.Sequential:
-    """A plain network for pictures of 64 pixels, of torch's own layers."""
+    """A plain network for pictures of 64 pixels, from torch's own layers."""
     blocks: list[nn.Module] = []
     before = 3
     for share in (1, 1, 2, 4):
@@ -122,7 +122,7 @@ def _block(before: int, after: int, size: int) -> list[nn.Module]:
 
 
 def _digits(config: ConversionStudy, seed: int, progress: ProgressCallback) -> list[Row]:
-    """All train upright, for as many epochs; tested upright and turned after each."""
+    """Train all networks on upright digits for equally many epochs; test upright and rotated after each."""
     train = load("mnist", "train", data_dir=config.data_dir).take(config.train_digits, seed=seed)
     test = load("mnist", "test", data_dir=config.data_dir).take(config.test_images or 10_000, seed=0)
     examples, turned = (train.floats(), train.labels), rotated_set(test)
@@ -138,7 +138,7 @@ def _digits(config: ConversionStudy, seed: int, progress: ProgressCallback) -> l
 
 
 def _pictures(config: ConversionStudy, share: float, seed: int, progress: ProgressCallback) -> list[Row]:
-    """The plain network, its conversions, and the plain network for as long as a conversion takes."""
+    """The plain network, its conversions, and the plain network with the training time of a conversion."""
     root = config.data_dir or os.environ.get("ORBITCONV_DATA")
     if root is None:
         raise FileNotFoundError("study conversion expects the folder of the data in --data-dir or ORBITCONV_DATA.")
@@ -175,7 +175,7 @@ def _learn(
     kind: str, network: nn.Module, examples: Examples, tests: dict[str, Examples], training: Training,
     augmentation: Augmentation, seed: int, progress: ProgressCallback,
 ) -> list[Row]:  # fmt: skip
-    """Train a network, and test it before the first epoch and after each; seconds are the processor's, in training."""
+    """Train a network, and test it before the first epoch and after each; seconds are processor time of training."""
     errors = [{name: error_of(network, test) for name, test in tests.items()}]
     start, spent = time.process_time(), 0.0
 
@@ -203,7 +203,7 @@ def _learn(
 
 @torch.no_grad()
 def error_of(network: nn.Module, test: Examples) -> float:
-    """Share of the answers that are wrong, in percent."""
+    """Share of wrong answers, in percent."""
     network.eval()
     wrong = sum(int((network(x).argmax(1) != y).sum()) for x, y in zip(*(t.split(250) for t in test), strict=True))
     return round(100 * wrong / len(test[1]), 3)

@@ -1,4 +1,4 @@
-"""Ways to make inherited filters worth more, on upright digits: each beside its plain twin, for as many epochs."""
+"""Variants of inheriting filters, on upright digits, each compared with its plain twin after as many epochs."""
 
 import time
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ from studies.conversion.study import EXAMPLE, Examples, digits_network, error_of
 
 @dataclass(frozen=True)
 class Way:
-    """What one way does otherwise than the first."""
+    """How one variant differs from the first."""
 
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """Options of `orbitconv.convert`."""
@@ -41,7 +41,7 @@ class Way:
     epochs: int | None = None
     """Epochs, for the plain twin too."""
     opening: float = 0.0
-    """Share of the steps over which the mixing between angles opens, from none at first."""
+    """Share of the steps over which the mixing between angles grows from zero."""
 
 
 WAYS: Mapping[str, Way] = {
@@ -54,7 +54,7 @@ WAYS: Mapping[str, Way] = {
     "mixing opened gradually": Way(opening=0.5),
 }
 MAIN = "inherited"
-"""The way that all seeds are tried with; the others have one."""
+"""The variant that is run with all seeds; the others run with one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ class InheritingStudy(StudySettings):
     seeds: int = 3
     """Networks from different seeds."""
     ways: tuple[str, ...] = tuple(WAYS)
-    """Ways to try."""
+    """Variants to run."""
     group: str = "c8"
     """Group that networks are converted to, with spectral bases."""
     width: int = 6
@@ -77,7 +77,7 @@ class InheritingStudy(StudySettings):
     test_images: int = 5000
     """Digits to test on."""
     training: Training = field(default_factory=lambda: Training(epochs=4, batch_size=32, learning_rate=5e-3))
-    """Training of all."""
+    """Training of all networks."""
 
     def __post_init__(self) -> None:
         check_positive("study inheriting", seeds=self.seeds, width=self.width)
@@ -87,7 +87,7 @@ class InheritingStudy(StudySettings):
 
 
 def study_inheriting(config: InheritingStudy, progress: ProgressCallback = silent) -> Record:
-    """All ways, seed by seed."""
+    """Run all variants, seed by seed."""
     journal = Journal(config.out, config.fixed, overwrite=config.overwrite)
     parts = {
         f"{name}, seed {seed}": partial(_try, config, name, seed, progress)
@@ -110,7 +110,7 @@ def study_inheriting(config: InheritingStudy, progress: ProgressCallback = silen
 
 
 def _try(config: InheritingStudy, name: str, seed: int, progress: ProgressCallback) -> list[Row]:
-    """A plain network, and its conversion in one way, trained alike."""
+    """A plain network and one variant of its conversion, trained alike."""
     way = WAYS[name]
     train = load("mnist", "train", data_dir=config.data_dir).take(config.train_digits, seed=seed)
     test = load("mnist", "test", data_dir=config.data_dir).take(config.test_images, seed=0)
@@ -142,7 +142,7 @@ def _try(config: InheritingStudy, name: str, seed: int, progress: ProgressCallba
 
 
 def _learn(network: nn.Module, examples: Examples, training: Training, seed: int, told: ProgressCallback) -> float:
-    """Train; returns the seconds of the processor."""
+    """Train; returns the processor time in seconds."""
     start = time.process_time()
     orbitconv.fit(network, examples, training=training, augmentation=Augmentation(), seed=seed, progress=told)
     return time.process_time() - start
@@ -157,17 +157,17 @@ def _errors(network: nn.Module, tests: Mapping[str, Examples]) -> dict[str, floa
 
 
 class Opened(nn.Module):
-    """Coefficients whose share beside the identity grows from nothing."""
+    """Coefficients whose share away from the identity grows from zero."""
 
     share: float = 0.0
 
     def forward(self, coefficients: Tensor) -> Tensor:
-        """Scale what mixes angles."""
+        """Scale the coefficients that mix angles."""
         return torch.cat([coefficients[:, :, :1], self.share * coefficients[:, :, 1:]], 2)
 
 
 def open_gradually(network: nn.Module, steps: int) -> None:
-    """Let group convolutions mix no angles at first, and all in full after some steps of training."""
+    """Start group convolutions without mixing between angles, and reach full mixing after some training steps."""
     opened: list[Opened] = []
     for layer in network.modules():
         if isinstance(layer, GroupConv2d):
@@ -185,7 +185,7 @@ def open_gradually(network: nn.Module, steps: int) -> None:
 
 
 def show(_config: object, record: Record) -> Shown:
-    """Errors of each way and of its plain twin."""
+    """Errors of each variant and of its plain twin."""
     lines = []
     for name, rows in grouped(record.rows, "way").items():
         kinds = grouped([row for row in rows if row["test"] == "rotated"], "network")

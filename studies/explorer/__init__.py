@@ -1,1 +1,1 @@
-"""Pictures that turn, as the explorer shows them."""
+"""Pictures at every angle, as the explorer shows them."""

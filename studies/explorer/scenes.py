@@ -1,4 +1,4 @@
-"""What a plain network and its converted self say of pictures at every angle, written down for `orbitconv explore`."""
+"""The outputs of a plain network and a group network for pictures at every angle, stored for `orbitconv explore`."""
 
 import base64
 import json

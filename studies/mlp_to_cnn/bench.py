@@ -1,4 +1,4 @@
-"""One network for digits in one order of the pixels: build it, train it, measure it, for every part of `mlp_to_cnn`."""
+"""Build, train and measure one network for digits in one pixel order, for every part of `mlp_to_cnn`."""
 
 import math
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ from orbitconv.train import Training, error_percent, train
 from studies.mlp_to_cnn.translations import order_for, reorder
 
 FAMILIES = ("mlp", "learned", "cnn")
-"""Knows nothing of the grid; learned it from pairs; is built on it."""
+"""Knows nothing of the grid; learned it from pairs; has it built in."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Bench:
-    """Digits to train and to test on, and how."""
+    """Training and test digits, and the settings of the training."""
 
     digits: ImageSet
     test: ImageSet
@@ -71,6 +71,6 @@ def measure(
 
 
 def lengthen(training: Training, images: int, steps: int) -> Training:
-    """Add epochs until a training on few images takes a given number of steps."""
+    """Add epochs until a training on few images has a given number of steps."""
     batch = min(training.batch_size, images)
     return replace(training, batch_size=batch, epochs=max(training.epochs, math.ceil(steps / (images // batch))))

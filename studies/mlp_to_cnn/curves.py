@@ -1,4 +1,4 @@
-"""How much do translations and classes take to learn? Test error against the number of pairs, and of labels."""
+"""Test error against the number of pairs, and against the number of labels."""
 
 import hashlib
 import itertools
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from studies.mlp_to_cnn.study import MlpToCnn
 
 LEARNERS = {"any map": None, "features move": match_features}
-"""What is assumed of a translation: that it keeps norms; or that it moves features onto features."""
+"""Assumption about a translation: it keeps norms, or it permutes features."""
 
 # Families that learn from labels alone, at the side of those that learn from pairs.
 _COMPARED = ("mlp", "cnn")
@@ -51,7 +51,7 @@ def few_pairs(config: "MlpToCnn", bench: Bench, journal: Journal) -> None:
 
 
 def pair_rows(config: "MlpToCnn", done: Mapping[str, list[Row]], seeds: int) -> Iterator[Row]:
-    """Rows of the curve over pairs, as far as it is done."""
+    """Rows of the curve over pairs, as far as it is complete."""
     for seed in range(seeds):
         for family in _COMPARED:
             for row in done.get(_network(config.curve_pair_labels, family, "permuted", seed), ()):
@@ -83,7 +83,7 @@ def _on_layout(layout: str, seed: int) -> str:
 
 
 def _lessons(config: "MlpToCnn") -> Iterator[tuple[int, str, str]]:
-    """All that is learned from pairs: how many, of which test, and how."""
+    """Every lesson from pairs: number of pairs, test and learner."""
     return itertools.product(config.curve_pairs, ("permuted", "zero-filled"), LEARNERS)
 
 
@@ -98,7 +98,7 @@ def _learn(config: "MlpToCnn", bench: Bench, pairs: int, test: str, learner: str
 
 
 def _learn_facts(config: "MlpToCnn", bench: Bench, pairs: int, test: str, learner: str) -> list[Row]:
-    """Learn, compare with the truth, and name the layout that a network would get."""
+    """Learn, compare with the truth, and name the pixel layout for a network."""
     learned = _learn(config, bench, pairs, test, learner)
     return [{**facts(learned, test, bench.side), "learner": learner, "layout": layout_name(learned.group)}]
 
@@ -112,7 +112,7 @@ def _train_on_layout(
 
 
 def layout_name(group: ClosedGroup | None) -> str | None:
-    """A name for the order in which a group reads the pixels, the same for the same order."""
+    """A name for the pixel order of a group; equal for equal orders."""
     if group is None:
         return None
     try:
@@ -133,7 +133,7 @@ def few_labels(config: "MlpToCnn", bench: Bench, lessons: Lessons, journal: Jour
 
 
 def label_rows(config: "MlpToCnn", done: Mapping[str, list[Row]], seeds: int) -> Iterator[Row]:
-    """Rows of the curve over labels, as far as it is done."""
+    """Rows of the curve over labels, as far as it is complete."""
     for part, _ in _label_parts(config, seeds):
         yield from ({**row, "part": "labels"} for row in done.get(part, ()))
 
@@ -148,6 +148,6 @@ def _label_parts(config: "MlpToCnn", seeds: int) -> Iterator[tuple[str, tuple[in
 def _train(
     family: str, test: str, labels: int, seed: int, bench: Bench, lessons: Lessons | None, part: str
 ) -> list[Row]:
-    """One network; without lessons, of a family that needs none."""
+    """Train one network; families that need no group take no lessons."""
     group = lessons.group(test) if lessons is not None and family == "learned" else None
     return [measure(family, test, group, bench, seed=seed, labels=labels, what=part)[0]]

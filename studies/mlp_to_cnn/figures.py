@@ -1,4 +1,4 @@
-"""What came of the study `mlp_to_cnn`, as bars and curves, from the rows of its record alone."""
+"""The results of the study `mlp_to_cnn` as bars and curves, from the rows of its record."""
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,7 +42,7 @@ _LESSON_LOOKS = {
 
 
 def show(config: MlpToCnn, record: Record) -> Shown:
-    """One table for each part of the study, and the figures of those that are done."""
+    """One table per part of the study, and the figures of the finished parts."""
     parts = {
         "main": ("MNIST, test error in %", ("test", "family")),
         "pairs": ("Learned from few pairs, pixels in random order", ("family", "test", "learner", "pairs")),
@@ -76,7 +76,7 @@ def _brief(value: float | None) -> str:
 
 
 def _draw(folder: Path, rows: list[Row]) -> "Iterator[tuple[str, Figure]]":
-    """The figures of a study, as far as its parts are done."""
+    """The figures of the finished parts of a study."""
     parts = {row["part"] for row in rows}
     if "main" in parts:
         yield "mlp_to_cnn_errors", error_bars(rows)
@@ -200,7 +200,7 @@ def _draw_pairs(axes: "Axes", rows: Sequence[Mapping[str, Any]], column: str) ->
 
 
 def _draw_levels(axes: "Axes", rows: Sequence[Mapping[str, Any]]) -> None:
-    """A level line for each family that learns from no pairs, with its name."""
+    """A horizontal line with a name for each family that does not learn from pairs."""
     for family in dict.fromkeys(str(row["family"]) for row in rows):
         look = _LOOKS[family]
         level = statistics.fmean(row["test_error_percent"] for row in rows if row["family"] == family)

@@ -1,4 +1,4 @@
-"""The translations that the study `mlp_to_cnn` learns, measured against the true ones and kept for its figures."""
+"""The translations learned in the study `mlp_to_cnn`, compared with the true ones and stored for its figures."""
 
 import math
 from pathlib import Path
@@ -29,7 +29,7 @@ _PAIR_SEED = 0
 
 
 class Lessons:
-    """The learned translations of each test, learned when they are first asked for."""
+    """The learned translations of each test, computed on first use."""
 
     def __init__(
         self, digits: ImageSet, pairs: int, reach: int, progress: ProgressCallback, device: torch.device | str = "cpu"
@@ -39,7 +39,7 @@ class Lessons:
         self._learned: dict[str, Translations] = {}
 
     def learn(self, test: str) -> Translations:
-        """What is learned for one test."""
+        """The lesson of one test."""
         if test not in self._learned:
             self.progress(f"learn the action, {test}", 0, 1)
             self._learned[test] = learn_from_digits(self.digits, test, self.pairs, self.reach, device=self.device)
@@ -57,7 +57,7 @@ class Lessons:
         return group
 
     def save(self, test: str, folder: Path) -> list[Row]:
-        """Keep what was learned for the figures, and say how good it is."""
+        """Store the lesson for the figures, and return its errors."""
         learned, group = self.learn(test), self.group(test)
         tensors = {
             "order": order_for(test, len(group.generators[0])),
@@ -88,7 +88,7 @@ def learn_from_digits(
 
 
 def facts(learned: Translations, test: str, side: int) -> Row:
-    """Compare what was learned with the true shifts."""
+    """Compare the learned with the true shifts."""
     group = learned.group
     commutator = closure = closed = None
     if group is not None:

@@ -24,7 +24,7 @@ _CUT, _ROWS = 7, 3
 
 
 def in_plain_order(vectors: Float[np.ndarray, "... p"], order: Int[np.ndarray, " p"]) -> Float[np.ndarray, "... h w"]:
-    """Write vectors of pixels as images again."""
+    """Reshape vectors of pixels into images, in plain order."""
     images = np.empty_like(vectors)
     images[..., order] = vectors
     side = round(len(order) ** 0.5)
@@ -63,7 +63,7 @@ def filters_and_orbit(
 def translation_matrices(
     learned: Mapping[str, Float[np.ndarray, "p p"]], orders: Mapping[str, Int[np.ndarray, " p"]], axis: int = 1
 ) -> "Figure":
-    """Learned matrices of one shift as they are, put back in plain order, and their distance from the truth."""
+    """Learned matrices of one shift, the same in plain pixel order, and their distance from the truth."""
     width, gap, top = 2.35, 0.32, 0.62
     words = {"plain": "learned in plain order", "permuted": "learned in one random order"}
     figure = new_figure(0.2 + (len(learned) + 2) * (width + gap) + 0.55, top + width + 0.35)

@@ -1,7 +1,7 @@
 """From an MLP to a CNN: digits classified by networks that ignore, learn or know what a translation is.
 
-The talk's experiment, and one step on: all pixels in one fixed random order. What an MLP learns is then the same, a CNN
-loses what it is built on, and the action of translations is learned from pairs of vectors as before.
+The experiment of the talk, extended to one fixed random order of all pixels. An MLP then learns the same, a CNN loses
+its prior, and the action of translations is learned from pairs of vectors as before.
 """
 
 import itertools
@@ -58,7 +58,7 @@ class MlpToCnn(StudySettings):
 
     out: Path = Path("runs/mlp-to-cnn")
     parts: Literal["main", "pairs", "labels", "all"] = "all"
-    """What to do: the main comparison, the curve over pairs, that over labels. What is done already takes no time."""
+    """Part to run: the main comparison, the curve over pairs, or that over labels. Finished parts are not repeated."""
     seeds: int = 3
     """Networks of each kind in the main comparison, from different seeds."""
     train_images: int = 60_000
@@ -68,7 +68,7 @@ class MlpToCnn(StudySettings):
     pairs: int = 5000
     """Pairs to learn each of the two shifts from."""
     reach: int = 8
-    """Where shifts are filled with zeros: how far digits are shifted at random first, in pixels."""
+    """For shifts with zero fill: range of a random shift of the digits beforehand, in pixels."""
     curve_pairs: tuple[int, ...] = (20, 50, 200, 800, 3000, 10_000, 60_000)
     """Numbers of pairs for the curve."""
     curve_pair_labels: int = 6000
@@ -76,7 +76,7 @@ class MlpToCnn(StudySettings):
     curve_labels: tuple[int, ...] = (100, 300, 1000, 3000, 10_000)
     """Numbers of labelled digits for the other curve; the main comparison adds the last point."""
     curve_steps: int = 1500
-    """Fewest steps of any training: with few labels every network takes more epochs, up to these."""
+    """Least number of steps of any training: with few labels every network is trained for more epochs."""
     curve_seeds: int = 1
     """Networks of each kind on the curves."""
     device: Device = "auto"
@@ -111,16 +111,16 @@ class MlpToCnn(StudySettings):
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The parts to do."""
+        """The parts to run."""
         return PARTS if self.parts == "all" else (self.parts,)
 
     def settings(self) -> dict[str, Any]:
-        """Everything that a result depends on, for the record."""
+        """All settings that a result depends on, for the record."""
         return settings_of(self)
 
 
 def compare_mlp_to_cnn(config: MlpToCnn, progress: ProgressCallback = silent) -> Record:
-    """Learn the actions, train the networks, measure them; what is done already is not done again."""
+    """Learn the actions, train and measure the networks; finished parts are not repeated."""
     journal = Journal(config.out, config.fixed, overwrite=config.overwrite)
     digits = load("mnist", "train", data_dir=config.data_dir, progress=progress).take(config.train_images)
     test = load("mnist", "test", data_dir=config.data_dir, progress=progress).take(config.test_images)
@@ -151,7 +151,7 @@ def _compare(config: MlpToCnn, bench: Bench, lessons: Lessons, journal: Journal)
 
 
 def _gather(config: MlpToCnn, journal: Journal) -> Record:
-    """The record of all that is done, in this run or before, by this process or by others."""
+    """The record of all finished parts, by any process."""
     done = journal.done
     most = 1 + max((int(row.get("seed") or 0) for rows in done.values() for row in rows), default=0)
     main = dict(_networks(most))
@@ -188,7 +188,7 @@ def _networks(seeds: int) -> Iterator[tuple[str, tuple[str, str, int]]]:
 
 
 def _train(family: str, test: str, seed: int, config: MlpToCnn, bench: Bench, lessons: Lessons, part: str) -> list[Row]:
-    """One network of the main comparison; the filters of the first learned ones are kept for the figures."""
+    """Train one network of the main comparison; filters of the first seed are stored for the figures."""
     group = lessons.group(test) if family == "learned" else None
     row, network = measure(family, test, group, bench, seed=seed, what=part)
     if family == "learned" and seed == 0:

@@ -20,7 +20,7 @@ AXES = (0, 1)
 """The two generators: one pixel down, one pixel to the right."""
 
 Learner = Callable[[PairMoments], LearnedAction]
-"""Learns one action from the moments of its pairs."""
+"""Learns an action from the moments of its pairs."""
 
 # Seed of the fixed random order of the pixels, the same for every network and every run.
 _ORDER_SEED = 2019
@@ -35,12 +35,12 @@ def order_for(test: str, num_pixels: int) -> Int64[Tensor, " p"]:
 
 
 def reorder(images: Float[Tensor, "n c h w"], order: Int64[Tensor, " p"]) -> Float[Tensor, "n c h w"]:
-    """Write the pixels of images down in another order, row by row."""
+    """Permute the pixels of images, row by row."""
     return images.flatten(2)[..., order].reshape(images.shape)
 
 
 def shift_matrix(axis: int, fill: Fill, order: Int64[Tensor, " p"], side: int) -> Float[Tensor, "p p"]:
-    """The true matrix of a shift, for images flattened in some order: what the learned one is compared with."""
+    """The true matrix of a shift for images flattened in some order, as reference for the learned one."""
     one_pixel = torch.eye(side * side, dtype=torch.float64).reshape(-1, side, side)
     return shift(one_pixel, axis, fill).flatten(1).T[order][:, order]
 
@@ -64,7 +64,7 @@ def draw_pairs(
 
 @dataclass(frozen=True, eq=False)
 class Translations:
-    """What was learned from pairs."""
+    """The result of learning from pairs."""
 
     actions: tuple[LearnedAction, ...]
     group: ClosedGroup | None
@@ -74,7 +74,7 @@ class Translations:
 def learn_translations(
     pairs: Sequence[Iterable[tuple[Tensor, Tensor]]], orders: Sequence[int], learner: Learner | None = None
 ) -> Translations:
-    """Learn transformations that commute from pairs of vectors, and close them to a group."""
+    """Learn commuting transformations from pairs of vectors, and close them to a group."""
     start = time.perf_counter()
     moments = [measure_pairs(batches) for batches in pairs]
     actions = tuple((learner or _fit_directions)(m) for m in moments)
@@ -86,11 +86,11 @@ def learn_translations(
 
 
 def _fit_directions(moments: PairMoments) -> LearnedAction:
-    """Any map that keeps norms, on as many directions as the pairs can tell."""
+    """The best norm-preserving map, on as many directions as the pairs determine."""
     few = moments.num_pairs < moments.num_features
     return fit_action(moments, rank=moments.num_pairs if few else None)
 
 
 def distance(found: Float[Tensor, "p p"], true: Float[Tensor, "p p"]) -> float:
-    """How far a learned matrix is from the true one."""
+    """Distance of a learned matrix from the true one."""
     return float((found - true).norm() / true.norm())

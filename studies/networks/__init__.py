@@ -1,4 +1,4 @@
-"""Networks of every family on a data set: which ones, how they are trained, what is measured."""
+"""Networks of every family on a data set: trials, training, measurements."""
 
 from studies.networks.bases import FAMILIES as FAMILIES
 from studies.networks.bases import LEARNED as LEARNED

@@ -1,4 +1,4 @@
-"""The basis of every family, as the networks of a study take them: fitted to the study's own training images."""
+"""The basis of every family for the networks of a study, fitted to the study's own training images."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -31,16 +31,16 @@ Family = Literal[
 its atoms made orthonormal at the identity rather than on the mean over the group."""
 
 FAMILIES: tuple[Family, ...] = get_args(Family)[:-2]
-"""The families that are compared."""
+"""The families that are compared by default."""
 
 LEARNED: tuple[Family, ...] = ("learned", "average", "fine-tuned", "over-complete", "spectral", "unitary")
-"""Families whose turning of filters is learned."""
+"""Families whose filter rotation is learned."""
 
 WRITTEN_DOWN: tuple[Family, ...] = ("exact", "nearest", "bilinear", "gaussian", "harmonic")
-"""Families of bases that depend on no images, and are made at once."""
+"""Families of bases that depend on no images, and are built immediately."""
 
 COPIES = 3
-"""Bases side by side in the over-complete one."""
+"""Number of concatenated bases in the over-complete one."""
 _FIT_IMAGES = 2000
 
 
@@ -98,7 +98,7 @@ class NetworkBases:
                 raise ValueError("NetworkBases expects a family with a basis, got 'plain'.")
 
     def _spectral(self, group: Group, kernel_size: int) -> SpectralBasis:
-        """As many atoms as asked for, of frequencies that do not vanish between two elements."""
+        """The requested number of atoms, of frequencies that do not vanish between two elements."""
         moments = self._moments(group, kernel_size)
         dimension = self._dimension or HarmonicBasis(group, kernel_size).num_atoms
         return SpectralBasis(
@@ -109,7 +109,7 @@ class NetworkBases:
         return measure_moments(self._images[:_FIT_IMAGES], group, kernel_size)
 
     def _trained(self, group: Group, kernel_size: int, seed: int) -> LearnedBasis:
-        """One training as in the paper, in a folder of its own."""
+        """One training as in the paper, in its own folder."""
         name = f"{group.name.lower()}-k{kernel_size}-seed-{seed}"
 
         def show(_what: str, done: int, total: int) -> None:
@@ -122,6 +122,6 @@ class NetworkBases:
 
 
 def _disc(side: int) -> Float[Tensor, "k k"]:
-    """One at the pixels of a kernel whose centres are within half its side, zero at the others."""
+    """One at the pixels of a kernel whose centres are within half its side, zero elsewhere."""
     offset = torch.arange(side, dtype=torch.float64) - (side - 1) / 2
     return (torch.hypot(offset[:, None], offset) <= side / 2).double()

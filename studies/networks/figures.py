@@ -1,4 +1,4 @@
-"""Test errors of a study of networks as a picture: one dot a seed, one line a mean."""
+"""Test errors of a study of networks as a figure: one dot per seed, one line per mean."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -72,6 +72,6 @@ def errors_by_family(rows: Sequence[Mapping[str, Any]]) -> "Figure":
 
 
 def _label(kind: Kind) -> str:
-    """Name of a kind, and how it was trained where that is not the usual."""
+    """Name of a kind, and its training where that is not the default."""
     turned = "" if kind.rotation == "none" else f", turned ({kind.rotation}), {kind.epochs} epochs"
     return kind.name + turned

@@ -1,4 +1,4 @@
-"""What is measured on a trained network of a study: columns of the rows of a record."""
+"""Measurements on a trained network of a study, as columns of rows of a record."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,11 +11,11 @@ from orbitconv.records.record import Row
 from orbitconv.train import Trained, error_percent
 
 Measurement = Callable[[nn.Module, Trained, ImageSet], list[Row]]
-"""Gets the trained network, what came of its training and the test images; gives columns, one row for each test."""
+"""Takes the trained network, its training and the test images; returns columns, one row for each test."""
 
 
 def own_error(test: str) -> Measurement:
-    """Error on the test images as they are."""
+    """Error on the test images, unchanged."""
 
     def measure(_network: nn.Module, trained: Trained, _images: ImageSet) -> list[Row]:
         return [{"test": test, "test_error_percent": float(trained.rows[-1]["test_error_percent"])}]
@@ -24,13 +24,13 @@ def own_error(test: str) -> Measurement:
 
 
 def error_at_random_angles(network: nn.Module, _trained: Trained, images: ImageSet) -> list[Row]:
-    """Error on the test images, each turned by its own angle."""
+    """Error on the test images, each rotated by its own random angle."""
     turned = rotated(images, TEST_SEED)
     return [{"test": "rotated", "test_error_percent": error_percent(network, turned.images, turned.labels)}]
 
 
 def errors_at_angles(count: int, degrees: Sequence[int]) -> Measurement:
-    """Error on some test images, all turned by the same angle, for several angles."""
+    """Error on some test images, all rotated by the same angle, for several angles."""
 
     def measure(network: nn.Module, _trained: Trained, images: ImageSet) -> list[Row]:
         few = images.take(min(count, len(images)), TEST_SEED)

@@ -37,8 +37,8 @@ _IMAGE = (3, 32, 32)
 class Photographs(Cifar10Study):
     """Train All-CNN-C and ResNet-44 plain and on groups at equal parameters, and plain at equal multiply-adds too.
 
-    The defaults are the full runs: all images, 100 epochs, the widths of All-CNN-C. Seeds can follow later, and several
-    processes may share the work.
+    The defaults are the full runs: all images, 100 epochs, the widths of All-CNN-C. Later calls may add seeds, and
+    several processes may share the work.
     """
 
     study: ClassVar[str] = "cifar10-networks"
@@ -74,13 +74,13 @@ class Photographs(Cifar10Study):
 
 @dataclass(frozen=True, kw_only=True)
 class _Part(NetworkStudy):
-    """Networks of one model and size, in a folder of their own."""
+    """Networks of one model and size, in their own folder."""
 
     study: ClassVar[str] = "cifar10-networks"
 
 
 def study_photographs(config: Photographs, progress: ProgressCallback = silent) -> Record:
-    """Train and test every network, seed by seed; what is done already is not done again."""
+    """Train and test every network, seed by seed; finished parts are not repeated."""
     rows: list[Row] = []
     source = Provenance()
     for seeds in range(1, config.seeds + 1):

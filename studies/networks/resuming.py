@@ -1,4 +1,4 @@
-"""What a resumed study must have in common with its folder, or with the record of an earlier one."""
+"""Checks that a resumed study shares its settings with its folder, or with an earlier record."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,13 +20,13 @@ _GROWS = {
 
 
 def known_rows(config: NetworkStudy) -> tuple[list[dict[str, Any]], Provenance]:
-    """The rows of the record that is known, which are taken as done."""
+    """The rows of the known record, whose networks count as finished."""
     if config.known is None:
         return [], Provenance()
     try:
         variants = read_variants(config.known)
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{config.known} is not there. Name the record of a study with --known.") from error
+        raise FileNotFoundError(f"{config.known} does not exist. Name the record of a study with --known.") from error
     wanted = json.loads(json.dumps(fixed_settings(config.settings())))
     for known in variants.values():
         if known.get("study") == config.name and fixed_settings(known["config"]) == wanted:
@@ -35,14 +35,14 @@ def known_rows(config: NetworkStudy) -> tuple[list[dict[str, Any]], Provenance]:
 
 
 def fixed_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that all networks of a study have in common."""
+    """The settings that all networks of a study share."""
     same = {name: value for name, value in settings.items() if name not in _GROWS}
     same["training"] = {name: value for name, value in same["training"].items() if name != "epochs"}
     return same
 
 
 def record_of(config: NetworkStudy, rows: Sequence[Row], source: Provenance) -> Record:
-    """The record of a study, whose command asks for every network at once, whichever call asked for which."""
+    """The record of a study; its command reproduces all rows in one call."""
     whole = _as_whole(config, rows)
     command = command_of(f"python -m studies {whole.study}", whole, whole.name)
     return Record(study=whole.name, command=command, config=whole.settings(), source=source)

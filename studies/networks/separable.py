@@ -1,4 +1,4 @@
-"""What group convolutions in cheaper steps save, and what they cost in accuracy."""
+"""Group convolutions in cheaper steps: savings and loss of accuracy."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -36,7 +36,7 @@ NETWORKS: dict[str, tuple[Mixing, str]] = {
     "full, as many parameters": ("full", "parameters"),
     "separable, as many parameters": ("separable", "parameters"),
 }
-"""The networks that are compared: how they mix, and what they have as many of as the dense one."""
+"""The networks that are compared: their mixing, and which size equals that of the dense one."""
 
 
 # Widths are looked for up to so many times that of the dense network.
@@ -47,7 +47,7 @@ _WIDEST = 20
 class SeparableStudy(NetworkStudy):
     """Train networks whose group convolutions are dense, or done in two or three cheaper steps; show error and cost.
 
-    Seeds can follow later; several processes may share the work, but the time of a step is best measured by one alone.
+    Later calls may add seeds. Several processes may share the work, but steps are best timed by one process.
     """
 
     study: ClassVar[str] = "separable"
@@ -78,13 +78,13 @@ class SeparableStudy(NetworkStudy):
 
 @dataclass(frozen=True, kw_only=True)
 class _Part(NetworkStudy):
-    """One way of mixing, in a folder of its own."""
+    """One way of mixing, in its own folder."""
 
     study: ClassVar[str] = "separable"
 
 
 def study_separable(config: SeparableStudy, progress: ProgressCallback = silent) -> Record:
-    """Train and test every network, then time their training steps; what is done already is not done again."""
+    """Train and test every network, then time their training steps; finished parts are not repeated."""
     timed = {name: value for name, value in config.settings().items() if name != "rounds"}
     Comparison(_part(config, "dense"), [], progress)  # says what speaks against it, before anything is forgotten
     journal = Journal(config.out, fixed_settings(timed), overwrite=config.overwrite)
@@ -115,7 +115,7 @@ def study_separable(config: SeparableStudy, progress: ProgressCallback = silent)
 
 
 def _width_of_equal_parameters(dense: Path, mixing: Mixing) -> int | float:
-    """Fields of the first stage that bring a network nearest to the parameters of the dense one."""
+    """Fields of the first stage for which the parameters are nearest to those of the dense network."""
     known = read_trained(dense)
     settings = known.config.network
 
@@ -144,13 +144,13 @@ def _time_steps(config: SeparableStudy, trained: Mapping[str, Path], progress: P
 
 
 def _part(config: SeparableStudy, name: str) -> _Part:
-    """The settings of a study as those of one network."""
+    """The settings of the study for one network."""
     shared: dict[str, Any] = {one.name: getattr(config, one.name) for one in fields(NetworkStudy)}
     return _Part(**{**shared, "out": config.out / name.replace(", ", "-").replace(" ", "-")})
 
 
 def _with_width(measurement: Measurement) -> Measurement:
-    """A measurement that tells the fields of the first stage too."""
+    """A measurement with the fields of the first stage as a column."""
 
     def measure(network: nn.Module, trained: Trained, images: ImageSet) -> list[Row]:
         return [{**row, "width": _width(network)} for row in measurement(network, trained, images)]

@@ -1,4 +1,4 @@
-"""What a study of networks compares, and the usual settings for each data set."""
+"""Settings of a study of networks, with the defaults for each data set."""
 
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -24,7 +24,7 @@ class NetworkStudy(StudySettings):
     data: str = "mnist"
     """Name of the data set."""
     known: Path | None = None
-    """Record of a study with the same settings, such as results/mnist.json: its networks are taken as done."""
+    """Record of a study with the same settings, such as results/mnist.json: its networks count as finished."""
     seeds: int = 3
     """Networks of each kind, from different seeds; tables show their mean."""
     families: tuple[Family, ...] = FAMILIES
@@ -32,7 +32,7 @@ class NetworkStudy(StudySettings):
     groups: tuple[str, ...] = ("c4", "d4", "c8")
     """Groups: exact filters on those that the grid allows, all others on the rest."""
     rotations: tuple[Rotation, ...] = ("none",)
-    """Turns of the training images: none, quarters, eighths, circle."""
+    """Rotations of the training images: none, quarters, eighths, circle."""
     kernel_size: int = 5
     """Side of the filters, in pixels."""
     atoms: int | None = None
@@ -55,17 +55,17 @@ class NetworkStudy(StudySettings):
     """How convolutions on the group mix its axis and fields: dense, or in cheaper steps, full or separable; the plain
     network has no group to mix."""
     augmentation: Augmentation = field(default_factory=Augmentation)
-    """How training images are altered, besides their turns."""
+    """How training images are augmented, besides rotation."""
     copies: tuple[int, ...] = ()
-    """Test every network also by its mean over so many copies of each image, turned within one step of its group."""
+    """Also test every network averaged over this many rotated copies of each image, within one step of its group."""
     train_images: int | None = None
-    """Train on so many images; all by default."""
+    """Number of training images; all by default."""
     training: Training = field(default_factory=lambda: Training(epochs=10, learning_rate=1e-2, weight_decay=1e-2))
     """How to train."""
     hardware: Hardware = field(default_factory=Hardware)
-    """What to compute on; tests are in 32 bits."""
+    """Device and precision; tests run in 32 bits."""
     tensorboard: bool = False
-    """Write TensorBoard event files for every training too."""
+    """Also write TensorBoard event files for every training."""
 
     def __post_init__(self) -> None:
         owner = f"study {self.study}"
@@ -93,11 +93,11 @@ class NetworkStudy(StudySettings):
 
     @property
     def turned_already(self) -> bool:
-        """Whether the images of the data set are turned, so that nothing has to be turned for a test."""
+        """Whether the images of the data set are rotated already, so that tests rotate nothing."""
         return is_turned(self.data)
 
     def settings(self) -> dict[str, Any]:
-        """Everything that a result depends on, for the record."""
+        """All settings that a result depends on, for the record."""
         return settings_of(self)
 
 

@@ -1,4 +1,4 @@
-"""How stable networks are under turns, layer by layer and angle by angle, and what they lose their stability to."""
+"""Stability of networks under rotation, by layer and by angle, and what reduces it."""
 
 import re
 from collections.abc import Mapping
@@ -73,7 +73,7 @@ class StabilityStudy(NetworkStudy):
 
 
 def study_stability(config: StabilityStudy, progress: ProgressCallback = silent) -> Record:
-    """Train, then measure at every angle and at every layer; what is done already is not done again."""
+    """Train, then measure at every angle and every layer; finished parts are not repeated."""
     rows: list[Row] = []
     source = Provenance()
     known, made_by = known_rows(config)
@@ -98,7 +98,7 @@ def study_stability(config: StabilityStudy, progress: ProgressCallback = silent)
 
 
 def _part(config: StabilityStudy, name: str) -> StabilityStudy:
-    """The comparison of families, which is called "none", or an ablation, in a folder of its own."""
+    """The comparison of families (ablation "none"), or an ablation, in its own folder."""
     if name == "none":
         return config
     usual: dict[str, Any] = {"families": ("spectral",), "groups": ("c8",), "rotations": ("none",)}
@@ -109,7 +109,7 @@ def _part(config: StabilityStudy, name: str) -> StabilityStudy:
 
 
 def _check(parts: Mapping[str, StabilityStudy], progress: ProgressCallback) -> None:
-    """Say what speaks against any part before the first begins."""
+    """Validate all parts before the first one begins."""
     for name, one in parts.items():
         try:
             Comparison(one, [], progress)
@@ -120,12 +120,12 @@ def _check(parts: Mapping[str, StabilityStudy], progress: ProgressCallback) -> N
 
 
 def _folder(config: StabilityStudy, ablation: str) -> Path:
-    """Where an ablation is kept."""
+    """Folder of an ablation."""
     return config.out / ABLATIONS_FOLDER / re.sub(r"[^a-z0-9]+", "-", ablation)
 
 
 def _measurements(config: StabilityStudy) -> list[Measurement]:
-    """What is measured on every network."""
+    """The measurements on every network."""
     curve = errors_at_angles(config.curve_images, range(0, 360, config.step_degrees))
 
     def layers(network: nn.Module, trained: Trained, images: ImageSet) -> list[Row]:

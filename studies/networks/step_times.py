@@ -1,4 +1,4 @@
-"""How long a training step of several networks takes, measured in turns, so that other work slows all of them alike."""
+"""Time of a training step of several networks, measured in turns, so that other load slows all of them alike."""
 
 import math
 import time

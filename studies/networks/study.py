@@ -1,4 +1,4 @@
-"""The study itself: every trial trained and tested once, whatever was stopped in between."""
+"""The study: every trial is trained and tested once; a stopped study resumes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -46,7 +46,7 @@ _BASES, _TRAINED_BASES = "bases", "trained-bases"
 
 
 def compare_networks(config: NetworkStudy, progress: ProgressCallback = silent) -> Record:
-    """Train and test every network that settings ask for; what is done already is not done again."""
+    """Train and test every network of the settings; finished networks are not repeated."""
     known = known_rows(config)
     comparison = Comparison(config, usual_measurements(config), progress)
     comparison.adopt(*known)
@@ -54,12 +54,12 @@ def compare_networks(config: NetworkStudy, progress: ProgressCallback = silent) 
 
 
 def usual_measurements(config: NetworkStudy) -> tuple[Measurement, ...]:
-    """Errors on the test images as they are, and at random angles where they are not turned already."""
+    """Errors on the test images, and at random angles unless they are rotated already."""
     return (own_error("rotated"),) if config.turned_already else (own_error("upright"), error_at_random_angles)
 
 
 class Comparison:
-    """A study at work. What speaks against its settings is said at once; its folder is opened with the first work."""
+    """A running study. Settings are validated at once; the folder is created with the first work."""
 
     def __init__(
         self, config: NetworkStudy, measurements: Sequence[Measurement], progress: ProgressCallback = silent
@@ -77,7 +77,7 @@ class Comparison:
 
     @cached_property
     def journal(self) -> Journal:
-        """What is done; with `overwrite`, what was there is forgotten when this is first asked for."""
+        """The journal; with `overwrite`, earlier results are deleted on first access."""
         config = self.config
         return Journal(
             config.out, fixed_settings(config.settings()), overwrite=config.overwrite,
@@ -93,14 +93,14 @@ class Comparison:
         lost = [t.name for t, n in several if name_of(t, n) not in done and not t.folder(config.out).exists()]
         if lost:
             raise ValueError(
-                f"--copies asks networks, and records do not hold them: {lost[0]} is not in {config.out}. Leave out "
+                f"--copies tests networks, and records do not hold them: {lost[0]} is not in {config.out}. Leave out "
                 "--known to train it there."
             )
         self.journal.collect({name_of(t, copies): partial(self._ask_copies, t, copies) for t, copies in several})
         return self.record()
 
     def record(self) -> Record:
-        """All that is done, whichever call asked for it, in as many epochs as are asked for now."""
+        """All finished rows, by any call, for the number of epochs of these settings."""
         config = self.config
         rows = [row for part in self.journal.done.values() for row in part if row["epochs"] == config.training.epochs]
         record = record_of(config, rows, self.journal.source)
@@ -109,7 +109,7 @@ class Comparison:
         return record
 
     def adopt(self, rows: Sequence[Mapping[str, Any]], source: Provenance) -> None:
-        """Take networks as done."""
+        """Store networks as finished."""
         parts: dict[str, list[Row]] = {}
         for row in rows:
             trial = Trial(**{name: row[name] for name in ("family", "group", "rotation", "epochs", "seed")})
@@ -133,7 +133,7 @@ class Comparison:
         return [{**columns, **row} for row in measured]
 
     def _ask_copies(self, trial: Trial, copies: int) -> list[Row]:
-        """Test one network, trained before, on turned copies of each image."""
+        """Test one trained network on rotated copies of each image."""
         network, test = self._on_device(trial)
         asked = turned_copies(network, copies)
         tests: dict[str, Callable[[], Pixels]] = {"rotated": lambda: test.images}
@@ -150,12 +150,12 @@ class Comparison:
         ]
 
     def _on_device(self, trial: Trial) -> tuple[nn.Module, ImageSet]:
-        """A trained network and the test images, where to compute."""
+        """A trained network and the test images, on the device."""
         device = find_device(f"study {self.config.study}", self.config.hardware.device)
         return load_trained(trial.folder(self.config.out))[0].to(device), self.test.to(device)
 
     def _train(self, trial: Trial) -> Trained:
-        """Train one network, or find it trained."""
+        """Train one network, or load it if it is trained."""
 
         def show(what: str, done: int, total: int) -> None:
             self.progress(f"{trial.name}{FIGURES}{what.partition(FIGURES)[2]}", done, total)
@@ -163,7 +163,7 @@ class Comparison:
         return train_network(training_of(trial, self.config, self._basis(trial)), show)
 
     def _basis(self, trial: Trial) -> Path | None:
-        """File of the basis of a trial, made when it is first asked for."""
+        """File of the basis of a trial, written on first use."""
         if trial.family == "plain":
             return None
         first = replace(trial, family="learned", seed=0)
@@ -184,7 +184,7 @@ class Comparison:
         return path
 
     def _fine_tuned(self, first: Trial) -> FixedBasis:
-        """The basis of the paper's training, refined through the network that it makes, and averaged."""
+        """The basis of the paper's training, refined through its network, and averaged."""
         network, _ = load_trained(first.folder(self.config.out))
         shared = share_learned_basis(network)
         images = self.train.take(min(_FINE_TUNING_IMAGES, len(self.train)), 0).floats()
@@ -198,7 +198,7 @@ class Comparison:
 
 
 def check_study(config: NetworkStudy, trials: Sequence[Trial], train: ImageSet, bases: NetworkBases) -> None:
-    """Refuse what could only fail later."""
+    """Validate everything that would fail later."""
     refuse_torchrun(f"study {config.study}")
     if not trials:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""One network of a study: which one, trained into a folder of its own, tested."""
+"""One network of a study: its settings and its own folder."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from studies.networks.bases import Family
 from studies.networks.settings import NetworkStudy
 
 NETWORKS_FOLDER, ABLATIONS_FOLDER = "networks", "ablations"
-"""Folders of a study in which its networks are, and studies of the same with one thing changed."""
+"""Folders of a study for its networks, and for its ablations."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,18 +29,18 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """Name of the trial, one of a kind in its study."""
+        """Unique name of the trial in its study."""
         turned = "" if self.rotation == "none" else f", turned by {self.rotation}"
         who = self.family if self.group == "c1" else f"{self.family} {self.group.upper()}"
         return f"{who}{turned}, {self.epochs} epochs, seed {self.seed}"
 
     def folder(self, study: Path) -> Path:
-        """Where the network is kept."""
+        """Folder of the network."""
         return study / NETWORKS_FOLDER / re.sub(r"[^a-z0-9]+", "-", self.name.lower())
 
 
 def name_of(trial: Trial, copies: int) -> str:
-    """Name of a part of a study: a network, or what it says about turned copies."""
+    """Name of a part of a study: a network, or its test on rotated copies."""
     return trial.name if copies == 1 else f"{trial.name}, {copies} copies"
 
 
@@ -51,7 +51,7 @@ def copies_of(test: str) -> int:
 
 
 def trials(config: NetworkStudy) -> Iterator[Trial]:
-    """Every network that settings ask for: seed by seed, so that a study that is cut off has compared something."""
+    """Every network of the settings, seed by seed, so that a stopped study has compared something."""
     for seed, rotation, family in product(range(config.seeds), config.rotations, config.families):
         for group in groups_of(family, config):
             yield Trial(family=family, group=group, rotation=rotation, epochs=config.training.epochs, seed=seed)

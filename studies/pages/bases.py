@@ -1,4 +1,4 @@
-"""Bases: how exactly their filters turn, and what networks on them do."""
+"""Bases: accuracy of filter rotation, and networks on them."""
 
 from studies.base.results import read
 from studies.base.summary import errors, grouped, spread, values, where

@@ -7,7 +7,7 @@ from studies.pages.markdown import table
 
 
 def conversion() -> str:
-    """Errors before training and after it; the share of the epochs that inherited filters save."""
+    """Errors before and after training; the share of the epochs that inherited filters save."""
     lines = []
     for (data, share), rows in grouped(read("conversion"), "data", "share").items():
         for (name, test), own in grouped(rows, "network", "test").items():
@@ -23,7 +23,7 @@ def conversion() -> str:
 
 
 def inheriting() -> str:
-    """Errors at any angle of each way to inherit, and of its plain twin."""
+    """Errors at any angle of each variant of inheriting, and of its plain twin."""
     lines = []
     for name, rows in grouped(read("inheriting"), "way").items():
         kinds = grouped([row for row in rows if row["test"] == "rotated"], "network")
@@ -36,5 +36,5 @@ def inheriting() -> str:
 
 
 def _range(numbers: list[int]) -> str:
-    """One number, or from the least to the greatest."""
+    """One number, or the range from the least to the greatest."""
     return str(numbers[0]) if len(set(numbers)) == 1 else f"{min(numbers)} to {max(numbers)}"

@@ -11,7 +11,7 @@ TWINS = ("plain", "fold", "export")
 
 
 def converted_networks() -> str:
-    """What became of each network, or why it is refused."""
+    """The result for each network, or why it is refused."""
     lines = []
     for name, rows in grouped(read("convert_networks"), "network").items():
         groups = {row["group"]: row for row in rows}
@@ -42,11 +42,11 @@ def _twin(own: Mapping[str, Any], way: str) -> float:
 
 
 def _found(row: Mapping[str, Any]) -> str:
-    """The group, if the network converts for it."""
+    """The group, if the network converts to it."""
     return "" if "refused" in row else str(row["group"]).upper()
 
 
 def _reason(refused: str) -> str:
-    """The first sentence of a refusal, without its beginning."""
+    """The first sentence of a refusal, without its first words."""
     reason = refused.partition("convert cannot convert ")[2].partition(". ")[0].partition(" (RuntimeError")[0]
     return reason.replace("'", "`").replace("|", "\\|").removesuffix(".")

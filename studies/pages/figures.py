@@ -25,7 +25,7 @@ FIGURES: dict[str, tuple[Callable[[Sequence[Any]], "Figure"], tuple[str, ...]]] 
     "labels": (curves, ("labels",)),
     "stability_groups": (error_by_angle, ("stability_groups",)),
 }
-"""How each is drawn, and from which records."""
+"""The figures: how each is drawn, and from which records."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What a table in Markdown is made of."""
+"""Parts of Markdown tables."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,7 +6,7 @@ from studies.networks.bases import LEARNED
 
 
 def network_name(family: str, group: str) -> str:
-    """What a network is called; bold where its basis is learned."""
+    """Name of a network; bold where its basis is learned."""
     name = "plain CNN" if family == "plain" else f"{family} {group.upper()}"
     return f"**{name}**" if family in LEARNED else name
 

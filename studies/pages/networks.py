@@ -56,14 +56,14 @@ def rotated_mnist_short() -> str:
 
 
 def test_title(test: str) -> str:
-    """What a test of a study is called."""
+    """Name of a test of a study."""
     images, _, copies = test.partition(", ")
     title = {"upright": "error upright", "rotated": "error at random angles"}[images]
     return f"{title}, mean over {copies}" if copies else title
 
 
 def separable() -> str:
-    """Group convolutions in cheaper steps: what they save, and what they cost in accuracy."""
+    """Group convolutions in cheaper steps: savings and loss of accuracy."""
     found, lines = record("separable"), []
     tests = list(grouped(found["rows"], "test"))
     for step in found["training_steps"]:

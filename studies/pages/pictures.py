@@ -1,4 +1,4 @@
-"""Pictures of one's own: land from above, and nuclei."""
+"""User pictures: satellite images and nuclei."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ def eurosat() -> str:
 
 
 def eurosat_time() -> str:
-    """Each network on a group, and plain ones that are trained for as long."""
+    """Each group network, and plain ones with the same training time."""
     rows: list[Mapping[str, Any]] = []
     longer = where(read("eurosat"), table="equal time")
     for other in dict.fromkeys(str(row["network"]).partition(", as long as ")[2] for row in longer):
@@ -63,5 +63,5 @@ def streaming() -> str:
 
 
 def _name(row: Mapping[str, Any]) -> str:
-    """What a network is called."""
+    """Name of a network."""
     return network_name(str(row["family"]), str(row["group"])) if row["family"] != "plain" else str(row["network"])

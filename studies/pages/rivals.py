@@ -1,4 +1,4 @@
-"""Turned filters beside turned pictures, few labels, and what others have published."""
+"""Group networks against plain ones with rotated images, few labels, and published results."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -12,7 +12,7 @@ from studies.rivals.shown import COMPARED, TITLES, lost
 
 
 def answer() -> str:
-    """How far the reference is ahead of each plain network on turned pictures, on every data set."""
+    """Lead of the reference over each plain network with rotated images, on every data set."""
     found = record("rivals")
     rows, reference = found["rows"], found["config"]["reference"]
     family, _, group = reference.partition("-")
@@ -45,7 +45,7 @@ def rivals(data: str) -> str:
 
 
 def choices() -> str:
-    """What was tried on the pictures that were held out."""
+    """The settings that were tried on the held-out pictures."""
     lines = []
     for data, rows in grouped(read("rivals"), "data").items():
         lines += [
@@ -96,7 +96,7 @@ PUBLISHED = (
 
 
 def published() -> str:
-    """Figures of others, beside one of ours."""
+    """Published results beside one of ours."""
     ours = read("rotated_mnist_best")
     protocol = f"{_TURNED}, own generation"
     lines = [
@@ -126,5 +126,5 @@ def _points(ahead: Any) -> str:
 
 
 def _name(row: Mapping[str, Any]) -> str:
-    """What a network is called; bold where its basis is learned."""
+    """Name of a network; bold where its basis is learned."""
     return f"**{row['network']}**" if row["family"] in LEARNED else str(row["network"])

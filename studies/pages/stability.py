@@ -1,4 +1,4 @@
-"""Stability: errors at every angle, and how far feature maps are from turning with the image."""
+"""Stability: errors at every angle, and equivariance errors of feature maps."""
 
 import statistics
 
@@ -8,7 +8,7 @@ from studies.pages.markdown import network_name, table
 
 
 def stability(study: str) -> str:
-    """Every family: errors upright and turned, equivariance of its layers before and after training."""
+    """Every family: errors upright and rotated, equivariance of its layers before and after training."""
     rows, lines = where(read(study), ablation="none"), []
     for (rotation, family, group), own in grouped(rows, "rotation", "family", "group").items():
         found = errors(own)
@@ -31,7 +31,7 @@ def stability_fields() -> str:
 
 
 def growth() -> str:
-    """What the layers of each kind add to the error of the spectral network, from one layer to the next."""
+    """What the layers of each kind add to the error of the spectral network."""
     kinds = {
         "LiftingConv2d": "lifting convolution", "GroupConv2d": "group convolutions", "GroupBatchNorm2d": "batch norms",
         "ReLU": "ReLUs", "GroupMaxPool2d": "2x2 max pools", "GroupPool": "maximum over the group",

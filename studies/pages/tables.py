@@ -78,7 +78,7 @@ TABLES: dict[str, Callable[[], str]] = {
 
 
 def rendered() -> dict[str, str]:
-    """Every table; where its record is not there yet, it says so."""
+    """Every table; says so where its record does not exist yet."""
 
     def render(make: Callable[[], str]) -> str:
         try:
@@ -90,7 +90,7 @@ def rendered() -> dict[str, str]:
 
 
 def filled(page: str, tables: Mapping[str, str]) -> str:
-    """A page with every table made anew."""
+    """A page with every table rewritten."""
     return re.sub(
         r"<!-- table: (\w+) -->.*?<!-- end -->",
         lambda match: f"<!-- table: {match[1]} -->\n\n{tables[match[1]]}\n\n<!-- end -->",
@@ -100,7 +100,7 @@ def filled(page: str, tables: Mapping[str, str]) -> str:
 
 
 def flat(tables: Mapping[str, str]) -> str:
-    """All tables as one file of comma-separated values: a line for each cell, with its number and its spread."""
+    """All tables as one CSV file: a line for each cell, with its number and its spread."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(("table", "row", "first_cell", "column", "cell", "value", "standard_deviation"))

@@ -1,1 +1,1 @@
-"""Pictures of one's own: satellite pictures by class, and nuclei by mask."""
+"""User pictures: satellite images by class, and nuclei by mask."""

@@ -1,4 +1,4 @@
-"""Land from above: ten classes of satellite pictures, at equal parameters and at equal training time."""
+"""Satellite images of ten classes, at equal parameters and at equal training time."""
 
 import statistics
 import time
@@ -30,10 +30,10 @@ _STEPS = "time of a training step"
 
 @dataclass(frozen=True, kw_only=True)
 class EuroSat(PictureStudy):
-    """Train a plain network and networks on groups to tell ten kinds of land from above, and count their errors.
+    """Classify satellite images of ten kinds of land with a plain network and group networks.
 
-    Plain networks of `equal_time` widths are also trained for as many epochs as take the time of a network on a group.
-    A study that was stopped goes on; more seeds, and comparisons at equal time, can follow later.
+    Plain networks of the `equal_time` widths are also trained for as long as a group network. A stopped study resumes;
+    later calls may add seeds and comparisons at equal time.
     """
 
     study: ClassVar[str] = "eurosat"
@@ -41,15 +41,14 @@ class EuroSat(PictureStudy):
     plain_width: int = 12
     """Channels of the first stage of the plain network; all others get widths that make them as large."""
     equal_time: tuple[int, ...] = (12,)
-    """Channels of the first stage of the plain networks that get as much time as a network on a group."""
+    """Channels of the first stage of the plain networks that get the training time of a group network."""
     time_of: tuple[str, ...] = ("spectral-c8-k3", "spectral-d8-k3")
-    """The bases whose networks set that time, each one."""
+    """Bases whose networks set that time."""
     training: Training = field(
         default_factory=lambda: Training(epochs=8, batch_size=32, learning_rate=1e-2, weight_decay=1e-2)
     )
     validation: bool = False
-    """Hold a stratified part of the training pictures out and test on it: for the choice of settings, as the test
-    pictures are not asked then."""
+    """Test on a stratified part of the training pictures, held out, to choose settings without the test set."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -59,7 +58,7 @@ class EuroSat(PictureStudy):
 
     @property
     def fixed(self) -> dict[str, Any]:
-        """The settings that all networks have in common."""
+        """Settings that a resumed study must share."""
         return {name: value for name, value in super().fixed.items() if name not in {"equal_time", "time_of"}}
 
 
@@ -104,7 +103,7 @@ def study_eurosat(config: EuroSat, progress: ProgressCallback = silent) -> Recor
 
 
 def pictures(config: EuroSat, progress: ProgressCallback = silent) -> tuple[Examples, Examples]:
-    """Pictures to train on and to test on, in memory."""
+    """Training and test pictures, in memory."""
     share = _VALIDATION if config.validation else None
     found = orbitconv.data.folder(config.pictures, val_share=share, progress=progress)
     return found.train.stacked(progress), found.split("val" if config.validation else "test").stacked(progress)
@@ -116,7 +115,7 @@ def _builder(subject: Subject, classes: int) -> Builder:
 
 
 def _steps(config: EuroSat, subjects: list[Subject], train: Examples, progress: ProgressCallback) -> list[Row]:
-    """Milliseconds of the processor for a training step of every network, the median."""
+    """Median processor time of a training step of every network, in milliseconds."""
     total, classes = config.training.batch_size, int(train[1].max()) + 1
     seconds = seconds_of_steps(
         {one.name: _builder(one, classes).build(("studies",)) for one in subjects},
@@ -131,7 +130,7 @@ def _work(
     config: EuroSat, table: str, subject: Subject, seed: int, step_ms: float, train: Examples, test: Examples,
     progress: ProgressCallback,
 ) -> list[Row]:  # fmt: skip
-    """Train one network, and ask it once about the test pictures."""
+    """Train one network, and evaluate it once on the test pictures."""
     builder = _builder(subject, int(train[1].max()) + 1)
     network, seconds = trained(subject, seed, builder, train, config, progress)
     return [{

@@ -1,4 +1,4 @@
-"""The classifier of the satellite pictures: planes of 64 pixels are halved early, so that it trains on one core."""
+"""The classifier of satellite images; early pooling of the 64 pixels keeps training feasible on one core."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -30,7 +30,7 @@ def satellite(basis: str | None, plain_width: int, *, in_channels: int = 3, num_
 
 
 def _satellite(basis: str | None, width: float, *, in_channels: int, num_classes: int) -> Classifier:
-    """The network of a width, which other stages take in proportion and round."""
+    """The network of a width; other stages are scaled in proportion and rounded."""
     layers = Layers("satellite", basis, 3)
     fields = [max(1, round(share * width)) for share in PROFILE]
     stack = _stack(layers, in_channels, fields)

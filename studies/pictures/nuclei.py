@@ -1,4 +1,4 @@
-"""Nuclei under the microscope: U-Nets in one pass, beside a plain one that sees eight turned and mirrored pictures."""
+"""Nuclei in microscope images: U-Nets in one pass, and a plain one averaged over eight rotated and mirrored copies."""
 
 import statistics
 import time
@@ -32,7 +32,7 @@ _VALIDATION = 0.2
 class Nuclei(PictureStudy):
     """Train U-Nets to find nuclei, and test each on whole pictures in one pass, the plain one in eight passes too.
 
-    A study that was stopped goes on; more seeds can follow later.
+    A stopped study resumes; later calls may add seeds.
     """
 
     study: ClassVar[str] = "nuclei"
@@ -42,17 +42,16 @@ class Nuclei(PictureStudy):
     plain_width: int = 6
     """Channels of the finest scale of the plain network; all others get widths that make them as large."""
     depth: int = 3
-    """How often the planes are halved."""
+    """Number of times the planes are halved."""
     window: int = 64
     """Side of the windows that training pictures are cut to, in pixels."""
     training: Training = field(
         default_factory=lambda: Training(epochs=30, batch_size=8, learning_rate=1e-2, weight_decay=1e-2)
     )
     timed_side: int = 256
-    """Side of the pictures that are timed, in pixels."""
+    """Side of the timed pictures, in pixels."""
     validation: bool = False
-    """Hold a part of the training pictures out and test on it: for the choice of settings, since the test pictures are
-    not asked then."""
+    """Test on a part of the training pictures, held out, to choose settings without the test set."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -71,7 +70,7 @@ class EightPasses(nn.Module):
         self.network = network
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k h w"]:
-        """Move, ask, move back, and take the mean."""
+        """Transform, evaluate, transform back, and average."""
         said = []
         for mirrored in (False, True):
             for quarters in range(4):
@@ -153,7 +152,7 @@ def _figures(network: TrainedNetwork, data: PictureFolder) -> Row:
 
 
 def _time(config: Nuclei, subjects: list[Subject], data: PictureFolder, progress: ProgressCallback) -> list[Row]:
-    """Milliseconds of the processor that one square picture takes, the median: the weights do not matter."""
+    """Median processor time of one square picture, in milliseconds; weights do not matter."""
     picture = torch.rand(1, data.channels, config.timed_side, config.timed_side)
     networks: dict[tuple[str, int], nn.Module] = {}
     for one in subjects:

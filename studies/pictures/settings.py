@@ -1,4 +1,4 @@
-"""What both studies of pictures have in common: where the pictures are, what is compared, how it is trained."""
+"""Settings shared by both studies of pictures."""
 
 import os
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from studies.base.settings import StudySettings
 
 @dataclass(frozen=True, kw_only=True)
 class PictureStudy(StudySettings):
-    """Train networks on pictures of one folder, a plain one and one for each basis, and test them."""
+    """Train a plain network and one for each basis on the pictures of a folder, and test them."""
 
     out: Path = Path("runs/pictures")
     seeds: int = 3
@@ -24,11 +24,11 @@ class PictureStudy(StudySettings):
     training: Training = field(default_factory=Training)
     """How to train."""
     augmentation: Augmentation = field(default_factory=lambda: Augmentation(rotation="circle", flip=True))
-    """How training pictures are altered, for all networks alike."""
+    """Augmentation of the training pictures, the same for all networks."""
     hardware: Hardware = field(default_factory=Hardware)
     """What to compute on."""
     rounds: int = 30
-    """Training steps, or pictures, of each network that are timed, one of each in turn."""
+    """Timed training steps, or pictures, of each network, in turns."""
 
     def __post_init__(self) -> None:
         owner = f"study {self.study}"
@@ -46,7 +46,7 @@ class PictureStudy(StudySettings):
 
 
 def folder_of_pictures(data_dir: Path | None, study: str) -> Path:
-    """The folder of a name in that of the data sets, which is ORBITCONV_DATA by default."""
+    """The folder of a study in the folder of data sets, by default ORBITCONV_DATA."""
     root = data_dir or os.environ.get("ORBITCONV_DATA")
     if root is None or not (Path(root) / study).is_dir():
         raise FileNotFoundError(

@@ -1,4 +1,4 @@
-"""Training on more pictures than fit into memory: what memory it takes, and how fast it is beside data in memory."""
+"""Memory and speed of training on more pictures than fit into memory, compared with data in memory."""
 
 import json
 import os
@@ -53,11 +53,11 @@ class Streaming:
     workers: int = 1
     """Processes that read pictures, in both cases."""
     cached: bool = True
-    """Read them from a cache as well: decoded once, before the time is taken, and as large as they are."""
+    """Also read from a cache of decoded pictures, made before timing and as large as the pictures."""
     rounds: int = 3
     """Epochs of each kind."""
     folder: Path | None = None
-    """Where the pictures are written, and removed again; by default the folder for temporary files."""
+    """Folder where the pictures are written, and deleted afterwards; by default the folder for temporary files."""
     results: Path | None = None
     """Write the record to this JSON file too."""
 
@@ -133,7 +133,7 @@ def generate(root: Path, config: Streaming) -> None:
 
 
 class InMemory(Dataset[tuple[Tensor, Tensor]]):
-    """The same pictures as arrays in memory, cut to windows and scaled in the same way."""
+    """The same pictures as arrays in memory, cut to windows and scaled alike."""
 
     def __init__(self, data: PictureFolder) -> None:
         self._scaling, self._side = data.scaling, data.train.window or 0
@@ -157,7 +157,7 @@ class InMemory(Dataset[tuple[Tensor, Tensor]]):
 
 
 def train_one_epoch(kind: str, root: Path, window: int, workers: int, batch_size: int = 32) -> dict[str, float]:
-    """Images in a second, and the largest resident size of this process and its readers, in gigabytes."""
+    """Images per second, and the largest resident size of this process and its readers, in gigabytes."""
     cache = root / "cache" if kind == "cache" else None
     found = orbitconv.data.folder(root, window=window, check="headers", cache=cache)
     data: Data = InMemory(found) if kind == "memory" else found
@@ -174,7 +174,7 @@ def train_one_epoch(kind: str, root: Path, window: int, workers: int, batch_size
 
 @contextmanager
 def _resident_size() -> Iterator[list[int]]:
-    """Bytes of this process and of those that it started, looked at every tenth of a second."""
+    """Resident bytes of this process and its children, sampled every tenth of a second."""
     sizes, done = list[int](), threading.Event()
     me = os.getpid()
 
@@ -196,7 +196,7 @@ def _resident_size() -> Iterator[list[int]]:
 
 
 def _resident(process: int) -> int:
-    """Resident bytes of a process; none if it has ended."""
+    """Resident bytes of a process; zero if it has ended."""
     try:
         return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:

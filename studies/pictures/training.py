@@ -1,4 +1,4 @@
-"""One network of a study of pictures, trained into a folder of its own."""
+"""One network of a study of pictures, trained in its own folder."""
 
 import re
 import time
@@ -14,11 +14,11 @@ from orbitconv.train.fitting import Data
 
 
 class Named(Protocol):
-    """A network that is trained: its name, one of a kind in its study, and for how long."""
+    """A training: unique name in its study, and number of epochs."""
 
     @property
     def name(self) -> str:
-        """Names its folder."""
+        """Name of its folder."""
         ...
 
     @property
@@ -28,7 +28,7 @@ class Named(Protocol):
 
 
 class Settings(Protocol):
-    """What a study says about trainings."""
+    """Settings of a study that trainings use."""
 
     @property
     def out(self) -> Path:
@@ -37,12 +37,12 @@ class Settings(Protocol):
 
     @property
     def training(self) -> Training:
-        """How to train, but for the epochs."""
+        """How to train, except for the epochs."""
         ...
 
     @property
     def augmentation(self) -> Augmentation:
-        """How pictures are altered."""
+        """Augmentation of the pictures."""
         ...
 
     @property
@@ -59,10 +59,9 @@ def trained(
     config: Settings,
     progress: ProgressCallback,
 ) -> tuple[TrainedNetwork, float]:
-    """The network, and seconds of the processor for its training; a training that was stopped goes on.
+    """The network, and the processor time of its training in seconds; a stopped training resumes.
 
-    A processor that is shared does not count what others do. Seconds are those of the epochs of this process, times
-    the share of all epochs that these are.
+    Other processes do not count. The time of the epochs of this process is extrapolated to all epochs.
     """
     name = f"{subject.name}, {subject.epochs} epochs, seed {seed}"
     folder = folder_of(config.out, name)
@@ -89,5 +88,5 @@ def trained(
 
 
 def folder_of(study: Path, name: str) -> Path:
-    """Where a network is trained."""
+    """Folder of a training."""
     return study / "networks" / re.sub(r"[^a-z0-9]+", "-", name.lower())

@@ -1,1 +1,1 @@
-"""Records on digits: what each lever does by itself, chosen on held-out images, and the best recipe on the test set."""
+"""Records on digits: the effect of each lever on held-out images, and the best recipe on the test set."""

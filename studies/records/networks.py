@@ -1,4 +1,4 @@
-"""The network of the digits, with every part that a lever exchanges."""
+"""The network for digits, with every part that a lever exchanges."""
 
 from functools import partial
 from typing import Literal
@@ -42,7 +42,7 @@ class Digits(Classifier):
         self.show_features = show_features
 
     def forward(self, x: Float[Tensor, "b i h w"]) -> Float[Tensor, "b k"]:
-        """Class scores, and behind them the features where a loss asks for them."""
+        """Class scores, followed by the features where a loss needs them."""
         seen = self.pool(self.features(x)).amax((2, 3))
         scores = self.classify(seen)
         return torch.cat([scores, seen], 1) if self.show_features and self.training else scores

@@ -13,7 +13,7 @@ augmentation by names such as "training.average"."""
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """All that a network depends on, but for the seed."""
+    """Everything that a network depends on, except for the seed."""
 
     plain_width: int
     """Channels of the first stage of the plain twin, whose parameters the network has."""
@@ -24,11 +24,11 @@ class Recipe:
     network: Mapping[str, Any] = field(default_factory=dict)
     """Further arguments of `studies.records.networks.digits`."""
     agree: Literal["none", "scores", "features"] = "none"
-    """What shall be the same for a turned copy of each training image, whose label is not asked."""
+    """What should agree between a training image and its rotated copy, whose label is not used."""
     weight: float = 1.0
     """Weight of that in the loss."""
     taught: int = 0
-    """Channels of the plain twin of a teacher, trained by the same recipe before; 0 for none."""
+    """Channels of the plain twin of a teacher, trained by the same recipe beforehand; 0 for none."""
 
     def pulled(self, lever: Lever) -> "Recipe":
         """The recipe with the changes of a lever."""

@@ -23,15 +23,15 @@ LEVERS: dict[str, Lever] = {
     "anti-aliased pools": {"blur": True},
     "distillation": {"taught": 16},
 }
-"""Changes to seven atoms on C8, with the maximum over the group and images turned by any angle while networks train."""
+"""Changes to seven atoms on C8, with the maximum over the group and training images rotated at random."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RotatedMnistRecord(RecordStudy):
     """Train on 12,000 digits at any angle, test on 50,000: levers one at a time, then the chosen ones together.
 
-    Levers are compared on 2,000 of the training images that are held out; the test images are asked once for each
-    network of the recipe, which is trained on all 12,000.
+    Levers are compared on 2,000 held-out training images. The recipe is trained on all 12,000, and the test set is
+    evaluated once per network.
     """
 
     study: ClassVar[str] = "rotated-mnist-record"

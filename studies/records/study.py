@@ -41,7 +41,7 @@ class RecordStudy(StudySettings):
 
     known_levers: ClassVar[dict[str, Lever]]
     turns: ClassVar[Augmentation]
-    """How training images, or their copies without labels, are altered."""
+    """Augmentation of training images, or of their copies without labels."""
 
     out: Path = Path("runs/record")
     data: str = "mnist"
@@ -53,27 +53,27 @@ class RecordStudy(StudySettings):
     images: int = 12_000
     """Images that levers are compared on."""
     epochs: int = 5
-    """Passes over them."""
+    """Epochs while levers are compared."""
     levers: tuple[str, ...] = ()
-    """Levers to compare, each by itself."""
+    """Levers to compare, one at a time."""
     lever_seeds: int = 1
     """Networks of each lever."""
     chosen: tuple[str, ...] = ()
-    """Levers of the recipe that is tested, together."""
+    """Levers of the final recipe."""
     final_plain_width: int = 8
-    """Size of its networks."""
+    """Size of the final networks."""
     final_images: int = 12_000
-    """Images that they are trained on."""
+    """Training images of the final networks."""
     final_epochs: int = 5
-    """Passes over them."""
+    """Epochs of the final networks."""
     seeds: int = 3
-    """Its networks; 0 to compare levers only."""
+    """Final networks; 0 to compare levers only."""
     copies: tuple[int, ...] = (2,)
-    """Ask every network that is trained now about so many turned copies of each image too."""
+    """Also test newly trained networks averaged over this many rotated copies of each image."""
     training: Training
-    """How to train, but for the epochs."""
+    """How to train, except for the epochs."""
     hardware: Hardware = field(default_factory=Hardware)
-    """What to compute on; tests are in 32 bits."""
+    """Device and precision; tests run in 32 bits."""
 
     def __post_init__(self) -> None:
         owner = f"study {self.study}"
@@ -93,7 +93,7 @@ class RecordStudy(StudySettings):
 
     @property
     def fixed(self) -> dict[str, Any]:
-        """The settings that all networks have in common; all others are part of their names."""
+        """The settings that all networks share; all others are part of their names."""
         names = ("data", "validation", "training")
         return {name: value for name, value in settings_of(self).items() if name in names}
 
@@ -112,7 +112,7 @@ class RecordStudy(StudySettings):
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One network: its levers, the part of the study it is for, its size and its seed."""
+    """One network: its levers, its part of the study, its size and its seed."""
 
     part: str
     levers: tuple[str, ...]
@@ -121,12 +121,12 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """One of a kind in its study."""
+        """Unique name in its study."""
         return f"{self.part}: {self.network}"
 
     @property
     def network(self) -> str:
-        """Name of what is trained, which both parts may ask."""
+        """Name of the training, which both parts may share."""
         recipe = self.recipe
         return (
             f"{' + '.join(self.levers)}, width {recipe.plain_width}, {recipe.images} images, "
@@ -135,7 +135,7 @@ class Trial:
 
 
 def trials(config: RecordStudy) -> list[Trial]:
-    """Every network that settings ask for."""
+    """Every network of the settings."""
     made = [
         Trial(part="levers", levers=(lever,), recipe=config.recipe((lever,), final=False), seed=seed)
         for seed in range(config.lever_seeds) for lever in config.levers
@@ -147,7 +147,7 @@ def trials(config: RecordStudy) -> list[Trial]:
 
 
 def study_record(config: RecordStudy, progress: ProgressCallback = silent) -> Record:
-    """Train and test every network that settings ask for; what is done already is not done again."""
+    """Train and test every network of the settings; finished networks are not repeated."""
     work = Work(config, progress)
     journal = Journal(config.out, config.fixed, overwrite=config.overwrite, also=(_NETWORKS,))
     journal.collect({trial.name: partial(work.rows, trial) for trial in trials(config)})
@@ -163,7 +163,7 @@ def study_record(config: RecordStudy, progress: ProgressCallback = silent) -> Re
 
 
 def _as_whole(config: RecordStudy, rows: Sequence[Row]) -> RecordStudy:
-    """The settings that ask for all rows of the sizes of this call at once."""
+    """The settings for all rows of the sizes of this call."""
 
     def seeds(part: str) -> int:
         return max((int(row["seed"] or 0) + 1 for row in rows if row["part"] == part), default=0)
@@ -173,7 +173,7 @@ def _as_whole(config: RecordStudy, rows: Sequence[Row]) -> RecordStudy:
 
 
 class Work:
-    """The images of a study, and what is done with them."""
+    """The images of a study, and the work on them."""
 
     def __init__(self, config: RecordStudy, progress: ProgressCallback) -> None:
         self.config, self.progress = config, progress
@@ -189,7 +189,7 @@ class Work:
                 )
 
     def _source(self, trial: Trial) -> ImageSet:
-        """Images that a trial is trained on some of: those held out only where a recipe that is tested needs them."""
+        """Training images of a trial; held-out images are included only in the final recipe."""
         is_enough = trial.part == "levers" or trial.recipe.images <= len(self.rest)
         return self.rest if is_enough else self.all
 
@@ -199,7 +199,7 @@ class Work:
         return load_split(self.config.data, "test", self.config.data_dir, self.progress)
 
     def rows(self, trial: Trial) -> list[Row]:
-        """Train one network and ask it about the held-out images, or about the test images."""
+        """Train one network and evaluate it on the held-out images, or on the test images."""
         recipe = trial.recipe
         network, seconds = self.trained(trial)
         columns: Row = {
@@ -223,9 +223,9 @@ class Work:
         return [{**columns, "images_of": where, "test": name, "test_error_percent": e} for name, e in found.items()]
 
     def trained(self, trial: Trial) -> tuple[nn.Module, float | None]:
-        """The network of a trial, and seconds of the processor as far as this process saw its epochs.
+        """The network of a trial, and the processor time of the epochs of this process, in seconds.
 
-        A training that was stopped goes on.
+        A stopped training resumes.
         """
         config, recipe = self.config, trial.recipe
         folder = config.out / _NETWORKS / re.sub(r"[^a-z0-9]+", "-", trial.network.lower())
@@ -247,7 +247,7 @@ class Work:
         return network.network.eval(), seconds
 
     def _task(self, trial: Trial) -> Task:
-        """What is learned."""
+        """The task of the training."""
         recipe = trial.recipe
         labels = Classification(recipe.training.label_smoothing)
         if recipe.taught:

@@ -1,4 +1,4 @@
-"""Losses with more than labels: agreement with turned copies, whose labels are not asked, and with a teacher."""
+"""Losses beyond labels: agreement with rotated copies, whose labels are not used, and with a teacher."""
 
 from dataclasses import dataclass, field
 from typing import Literal, final
@@ -57,11 +57,11 @@ class TurnedCopies(OnLabels):
     def augment(
         self, images: Float[Tensor, "b c h w"], labels: Tensor, config: Augmentation, draws: Draws
     ) -> tuple[Float[Tensor, "b2 c h w"], Tensor]:
-        """Images as they are, then their copies."""
+        """The images, followed by their copies."""
         return torch.cat([images, augment(images, config, draws)]), labels
 
     def loss(self, scores: Float[Tensor, "b2 k"], labels: Int64[Tensor, " b"]) -> Float[Tensor, ""]:
-        """Cross-entropy of the images, and how far their copies are from them."""
+        """Cross-entropy of the images plus the disagreement of their copies."""
         upright, turned = scores.chunk(2)
         say, repeat = upright[:, : self.num_classes], turned[:, : self.num_classes]
         if self.agree == "scores":
@@ -72,14 +72,14 @@ class TurnedCopies(OnLabels):
         return self.labels.loss(say, labels) + self.weight * apart
 
     def wrong(self, scores: Float[Tensor, "b2 k"], labels: Int64[Tensor, " b"]) -> Int64[Tensor, ""]:
-        """Of the images as they are."""
+        """Wrong answers on the images themselves."""
         return super().wrong(scores[: len(labels), : self.num_classes], labels)
 
 
 @final
 @dataclass(frozen=True)
 class Distilled(OnLabels):
-    """Images are altered as usual; a share of each label is what a trained network says about the altered image."""
+    """Augmented images; a share of each label is the answer of a trained network on the augmented image."""
 
     name = "distilled"
     teacher: nn.Module | None = None
@@ -88,7 +88,7 @@ class Distilled(OnLabels):
     def augment(
         self, images: Float[Tensor, "b c h w"], labels: Tensor, config: Augmentation, draws: Draws
     ) -> tuple[Float[Tensor, "b c h w"], Tensor]:
-        """Altered images, and a probability for each class."""
+        """Augmented images, and class probabilities as labels."""
         assert self.teacher is not None
         images = augment(images, config, draws)
         with torch.no_grad():
@@ -100,5 +100,5 @@ class Distilled(OnLabels):
         return F.cross_entropy(scores, labels)
 
     def wrong(self, scores: Float[Tensor, "b k"], labels: Float[Tensor, "b k"]) -> Int64[Tensor, ""]:
-        """Number of images whose most probable class is another."""
+        """Number of images whose most probable class differs."""
         return super().wrong(scores, labels.argmax(1))

@@ -1,4 +1,4 @@
-"""Upright to turned: networks that are trained on upright digits and asked about digits at any angle."""
+"""Upright to rotated: networks trained on upright digits and tested at any angle."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,15 +23,15 @@ LEVERS: dict[str, Lever] = {
     "copies agree in features": {"agree": "features", "augmentation": Augmentation(rotation="circle")},
     "copies agree in scores": {"agree": "scores", "augmentation": Augmentation(rotation="circle")},
 }
-"""Changes to seven atoms on C8, with batch norm, ReLU and 2x2 maxima. Turned copies have no labels."""
+"""Changes to seven atoms on C8, with batch norm, ReLU and 2x2 maxima. Rotated copies have no labels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Upright(RecordStudy):
     """Train on upright digits and test at any angle: levers one at a time, then the chosen ones together.
 
-    No network sees a turned image with a label. Levers are compared on 10,000 of the training images that are held out,
-    upright and at random angles; the test images are asked once for each network of the recipe.
+    No network sees a rotated image with a label. Levers are compared on 10,000 held-out training images, upright and at
+    random angles; the test set is evaluated once per network of the recipe.
     """
 
     study: ClassVar[str] = "upright"

@@ -1,1 +1,1 @@
-"""Turned filters beside turned pictures: at equal parameters, multiply-adds and training time, and with few labels."""
+"""Group networks against plain networks with rotated images, at equal cost, and with few labels."""

@@ -1,4 +1,4 @@
-"""The pictures of both studies: how many, which part is held out, and which few have labels."""
+"""The pictures of both studies: size, held-out part, and subsets with few labels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Examples = tuple[Float[Tensor, "n c h w"], Int64[Tensor, " n"]]
 
 @dataclass(frozen=True)
 class Kind:
-    """What a data set asks for: the network, whether mirrored pictures are as good, and what names a pose."""
+    """Requirements of a data set: the network, whether mirror images are equivalent, and the pose."""
 
     shape: str
     flip: bool
@@ -32,7 +32,7 @@ KINDS: Mapping[str, Kind] = {
     "eurosat": Kind("pictures", True, "gradient"),
     "rotated-cifar10": Kind("pictures", True, "gradient"),
 }
-"""Data sets that can be compared on."""
+"""The supported data sets."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ def load_pictures(
     name: str, train_images: int, test_images: int, side: int, data_dir: Path | None,
     progress: ProgressCallback = silent,
 ) -> Pictures:  # fmt: skip
-    """The same pictures in every call; `side` is that of pictures in a folder, in pixels."""
+    """Load the same pictures in every call; `side` is that of pictures in a folder, in pixels."""
     counts = {"train": train_images, "test": test_images}
     if name == "eurosat":
         found = orbitconv.data.folder(folder_of_pictures(data_dir, name), size=side, progress=progress)
@@ -72,7 +72,7 @@ def load_pictures(
 
 
 def _turned(name: str, split: str, count: int, data_dir: Path | None, progress: ProgressCallback) -> Examples:
-    """Part of a set at any angle. Photographs are drawn first: to turn all takes longer than to train on some."""
+    """Part of a set, rotated at random. Photographs are sampled first, as rotating all would take too long."""
     upright = "cifar10" if name == "rotated-cifar10" else None
     found = load_split(upright or name, split, data_dir, progress)
     if split == "train":
@@ -92,7 +92,7 @@ def _check_count(name: str, asked: int, there: int) -> None:
 
 
 def held_out(examples: Examples, share: float, seed: int, owner: str) -> tuple[Examples, Examples]:
-    """What is left to train on, and a part of each class that is held out for validation."""
+    """Split off a stratified validation part; returns the rest and that part."""
     counts = _counts(examples)
     least = min(counts.values())
     if least * share < 1 or least - round(least * share) < 1:
@@ -107,7 +107,7 @@ def held_out(examples: Examples, share: float, seed: int, owner: str) -> tuple[E
 
 
 def labelled(examples: Examples, share: float, seed: int, owner: str) -> Examples:
-    """A share of each class; what a smaller share holds is in a larger one of the same seed."""
+    """A share of each class; for one seed, larger shares contain smaller ones."""
     least = min(_counts(examples).values())
     if least * share < 1:
         raise ValueError(
@@ -118,7 +118,7 @@ def labelled(examples: Examples, share: float, seed: int, owner: str) -> Example
 
 
 def _by_class(labels: Int64[Tensor, " n"], share: float, seed: int) -> Int64[Tensor, " m"]:
-    """Places of a share of each class, in rising order."""
+    """Indices of a share of each class, in ascending order."""
     draw = torch.Generator().manual_seed(seed)
     chosen = []
     for label in labels.unique():
@@ -133,7 +133,7 @@ def _counts(examples: Examples) -> dict[int, int]:
 
 
 def _drawn(examples: Examples, count: int) -> Examples:
-    """So many pictures at most, drawn at random, the same in every call."""
+    """At most this many pictures, drawn at random, the same in every call."""
     return _picked(examples, torch.randperm(len(examples[1]), generator=torch.Generator().manual_seed(0))[:count])
 
 

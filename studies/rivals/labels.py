@@ -1,4 +1,4 @@
-"""Few labels: the same networks, trained for as many steps on smaller and smaller shares of the pictures."""
+"""Few labels: the same networks, trained for equally many steps on smaller and smaller shares of the pictures."""
 
 import time
 from dataclasses import replace

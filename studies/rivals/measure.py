@@ -1,4 +1,4 @@
-"""What is measured of networks before any is trained: time of a step and of a picture, size of the exported file."""
+"""Costs of networks before training: time of a step and of a picture, size of the exported file."""
 
 import math
 import statistics
@@ -27,12 +27,12 @@ from studies.rivals.upright import TurnedUpright
 
 
 def augmentation_of(kind: Kind) -> Augmentation:
-    """Turns by any angle, and mirrors where a mirrored picture is as good."""
+    """Random rotation, and mirroring where mirror images are equivalent."""
     return Augmentation(rotation="circle", flip=kind.flip)
 
 
 def turned_name(config: Rivals) -> str:
-    """What the plain network is called that is asked about turned copies."""
+    """Name of the plain network averaged over rotated copies."""
     return f"plain, mean over {config.turns} turns"
 
 

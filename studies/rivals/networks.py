@@ -1,4 +1,4 @@
-"""The networks: on a group, plain, or with the structure of one on a group and free filters."""
+"""The networks: on a group, plain, or with the structure of a group network and free filters."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from studies.pictures.networks import HALVE_AFTER, PROFILE
 
 @dataclass(frozen=True)
 class Shape:
-    """What networks of one kind of pictures have in common: kernels, stages, and how the plane is pooled."""
+    """What networks of one kind of pictures share: kernels, stages, pooling of the plane."""
 
     kernel_size: int
     profile: tuple[int, ...]
@@ -63,7 +63,7 @@ def width_within(
     count: Callable[[nn.Module], int] = count_parameters,
     what: str = "parameters",
 ) -> float:
-    """The width that brings a network nearest to a budget, or a refusal where that is not near enough."""
+    """The width nearest to a budget; refused if outside the tolerance."""
     width = width_for(make, budget, count, distinct_widths(SHAPES[shape].profile, widest))
     found = count(make(width))
     if abs(found - budget) > tolerance * budget:

@@ -1,4 +1,4 @@
-"""The networks that are compared on a data set, each with the width that makes it as large as it shall be."""
+"""The networks compared on a data set, each with its matching width."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +17,7 @@ from studies.rivals.settings import Rivals, RivalStudy
 PARAMETERS, MULTIPLY_ADDS, TIME, FREE = (
     "plain, equal parameters", "plain, equal multiply-adds", "plain, equal time", "plain, free",
 )  # fmt: skip
-"""Plain networks on turned pictures."""
+"""Plain networks with rotated images."""
 UPRIGHT = "plain, turned upright"
 UNTIED = "without the constraint"
 
@@ -46,7 +46,7 @@ class Rival:
         return "c1" if self.basis is None else parse_basis_name(self.basis).group.name.lower()
 
     def builder(self, pictures: Pictures) -> Builder:
-        """What builds it."""
+        """The function that builds it."""
         return Builder("studies.rivals.networks:rival", {
             "shape": self.shape, "basis": self.basis, "width": self.width, "copies": self.copies,
             "in_channels": pictures.image[0], "num_classes": pictures.classes,
@@ -90,7 +90,7 @@ def of_width(config: RivalStudy, pictures: Pictures, width: float, name: str) ->
 
 
 def rivals_of(config: Rivals, pictures: Pictures) -> dict[str, Rival]:
-    """All that can be said before anything is measured: every network but that of equal time and the free one."""
+    """All networks that are known before measuring: all but that of equal time and the free one."""
     groups = networks_on_groups(config, pictures)
     reference = groups[config.reference]
     budget = reference.sizes(pictures)["multiply_adds"]
@@ -113,12 +113,12 @@ def rivals_of(config: Rivals, pictures: Pictures) -> dict[str, Rival]:
 
 
 def free_name(width: int, epochs: int) -> str:
-    """What a candidate for the free network is called."""
+    """Name of a candidate for the free network."""
     return f"plain, {width} x width, {epochs} x epochs"
 
 
 def candidates(config: Rivals, pictures: Pictures) -> dict[str, tuple[int, Rival]]:
-    """Networks that the free one is chosen from, each with its width over that of the plain one."""
+    """Candidates for the free network, each with its width over that of the plain one."""
     found = {}
     for width in config.sweep_widths:
         for longer in config.sweep_epochs:

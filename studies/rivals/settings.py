@@ -1,4 +1,4 @@
-"""What both studies of rivals are told."""
+"""Settings shared by both studies of rivals."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ from studies.rivals.data import KINDS
 
 @dataclass(frozen=True, kw_only=True)
 class RivalStudy(StudySettings):
-    """Train plain networks and networks on groups on turned pictures, all of one size."""
+    """Train plain networks and group networks on rotated pictures, all of one size."""
 
     may_change: ClassVar[frozenset[str]] = frozenset({"seeds", "data", "hardware"})
 
@@ -23,23 +23,23 @@ class RivalStudy(StudySettings):
     seeds: int = 3
     """Networks of each kind, from different seeds."""
     bases: tuple[str, ...] = ()
-    """Families and groups of the networks on groups."""
+    """Families and groups of the group networks."""
     plain_width: int = 8
-    """Channels of the first stage of the plain network; networks on groups get widths that make them as large."""
+    """Channels of the first stage of the plain network; group networks get widths of equal size."""
     tolerance: float = 0.12
-    """How far, as a share, sizes that shall be equal may differ; a network that no width brings so near is refused."""
+    """Largest relative difference between sizes that should be equal; networks outside it are refused."""
     train_images: int = 2000
-    """Pictures to train on, drawn at random, the same for all."""
+    """Training pictures, drawn at random, the same for all."""
     test_images: int = 3000
-    """Pictures to test on, at most."""
+    """Largest number of test pictures."""
     side: int = 32
-    """Side that the pictures of a folder are resized to, in pixels."""
+    """Side that pictures of a folder are resized to, in pixels."""
     training: Training = field(
         default_factory=lambda: Training(epochs=4, batch_size=64, learning_rate=1e-2, weight_decay=1e-2)
     )
-    """How to train. All see every picture at another angle in every epoch, mirrored too where mirrors do not matter."""
+    """How to train. Every epoch rotates every picture at random, and mirrors it where mirror images are equivalent."""
     hardware: Hardware = field(default_factory=Hardware)
-    """What to compute on."""
+    """Device and precision."""
 
     def __post_init__(self) -> None:
         owner = f"study {self.study}"
@@ -69,21 +69,21 @@ class Rivals(RivalStudy):
         "exact-c4", "exact-d4", "harmonic-c8", "spectral-c8", "spectral-c16", "spectral-d8",
     )  # fmt: skip
     reference: str = "spectral-c8"
-    """The network on a group whose multiply-adds and training time plain networks are given."""
+    """The group network whose multiply-adds and training time the plain networks get."""
     turns: int = 8
-    """Turned copies of every picture that a plain network is asked about too."""
+    """Number of rotated copies of every picture for the test-time augmentation of a plain network."""
     rates: tuple[float, ...] = (1e-2, 3e-2)
-    """Learning rates to choose from, for plain networks and for those on groups each."""
+    """Candidate learning rates, for plain and for group networks."""
     sweep_widths: tuple[int, ...] = (1, 3)
-    """Widths of the free plain network to choose from, over plain_width."""
+    """Candidate widths of the free plain network, as multiples of plain_width."""
     sweep_epochs: tuple[int, ...] = (1, 4)
-    """Epochs of the free plain network to choose from, over those of all others."""
+    """Candidate epochs of the free plain network, as multiples of those of all others."""
     validation: float = 0.15
-    """Share of the training pictures that is held out to choose by; networks of the tables are trained on all."""
+    """Share of the training pictures held out for validation; networks of the tables are trained on all."""
     rounds: int = 12
-    """Training steps, and passes over a batch, of each network that are timed, one of each in turn."""
+    """Timed training steps, and batches of inference, of each network, in turns."""
     timed_pictures: int = 16
-    """Pictures in a batch whose time is measured."""
+    """Pictures in a timed batch."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -102,7 +102,7 @@ class Rivals(RivalStudy):
 
 @dataclass(frozen=True, kw_only=True)
 class Labels(RivalStudy):
-    """Error against the share of pictures that have labels, after as many steps for all."""
+    """Error against the share of labelled pictures, after equally many steps."""
 
     study: ClassVar[str] = "labels"
     out: Path = Path("runs/labels")
@@ -112,7 +112,7 @@ class Labels(RivalStudy):
     shares: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0)
     """Shares of the labels of every class."""
     steps: int = 125
-    """Steps of every training, as nearly as whole epochs allow, in place of training.epochs."""
+    """Steps of every training, rounded to whole epochs; replaces training.epochs."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 Rows = Sequence[Mapping[str, Any]]
 
 COMPARED = (PARAMETERS, MULTIPLY_ADDS, TIME, FREE)
-"""Plain networks on turned pictures that the reference is compared with."""
+"""Plain networks with rotated images that the reference is compared with."""
 TITLES = {
     "rotated-mnist": "digits at any angle", "eurosat": "satellite pictures",
     "rotated-cifar10": "photographs at any angle",
 }  # fmt: skip
 _TICKS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 50, 60, 70, 80)
 _LEAST = 0.01
-"""The least cost that is told apart, in the figures."""
+"""The smallest cost that the figures resolve."""
 _PLAIN, _GROUP = "#5f6368", "#8a2d8f"
 
 
 def show_rivals(_config: object, record: Record) -> Shown:
-    """Every network on every data set, what plain networks lose, and two figures of what errors cost."""
+    """Every network on every data set, the lead of the reference, and two figures of error against cost."""
     header = ("network", "epochs", "parameters", "multiply-adds", "training, s", "ms a picture", "ONNX, MB", "error")
     shown = []
     for data, rows in grouped(where(record.rows, table="rivals"), "data").items():
@@ -61,7 +61,7 @@ def show_rivals(_config: object, record: Record) -> Shown:
 
 
 def lost(rows: Rows, data: str, reference: str) -> dict[str, Spread]:
-    """For each plain network, the points of error that it makes more than the reference; pairs are of equal seeds."""
+    """For each plain network, its error minus that of the reference, in points, paired by seed."""
     family, _, group = reference.partition("-")
     own = where(rows, table="rivals", data=data)
     base = {row["seed"]: row["test_error_percent"] for row in where(own, family=family, group=group)}
@@ -76,7 +76,7 @@ def lost(rows: Rows, data: str, reference: str) -> dict[str, Spread]:
 
 
 def fronts(rows: Rows) -> "Figure":
-    """Error against milliseconds for a picture, and against training time; a line joins what nothing is better than."""
+    """Error against milliseconds per picture, and against training time; a line joins the Pareto front."""
     by_data = grouped(where(rows, table="rivals"), "data")
     height = 3.6 * len(by_data)
     figure = new_figure(11.5, height)
@@ -137,12 +137,12 @@ def _name_ticks(axes: "Axes", places: Sequence[float]) -> None:
 
 
 def _short(name: str) -> str:
-    """A name beside its dot."""
+    """Short name of a network."""
     return name.replace("plain, equal parameters", "plain").replace("plain, ", "").replace("without the", "without")
 
 
 def show_labels(_config: object, record: Record) -> Shown:
-    """A table and a picture of curves for each data set."""
+    """A table and a figure of curves for each data set."""
     shown = []
     for data, rows in grouped(record.rows, "data").items():
         shares = grouped(rows, "share")

@@ -1,4 +1,4 @@
-"""Rivals: costs of all networks, choices by validation, then every network, seed by seed."""
+"""Rivals: costs of all networks, choices by validation, then all networks, seed by seed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,12 +16,12 @@ from studies.rivals.settings import Rivals
 from studies.rivals.training import train_and_test
 
 _SEED = 0
-"""Seed of what is chosen by validation, and of what is held out."""
+"""Seed of the validation split, and of the networks that are compared on it."""
 
 
 @dataclass(eq=False)
 class Contest:
-    """One data set of the study: its pictures, its networks, and what is known of them so far."""
+    """One data set of the study: its pictures, its networks, and results so far."""
 
     config: Rivals
     pictures: Pictures
@@ -32,7 +32,7 @@ class Contest:
     rivals: dict[str, Rival] = field(default_factory=dict)
 
     def measure(self) -> None:
-        """Times and sizes of all networks; the epochs of the plain one that has the time of the reference."""
+        """Measure time and size of all networks; set the epochs of the plain network of equal time."""
         config, pictures = self.config, self.pictures
         self.rivals = rivals_of(config, pictures)
         swept = {f"width {width}": one for width, one in candidates(config, pictures).values()}
@@ -48,7 +48,7 @@ class Contest:
         self.cost[TIME] = self.cost[PARAMETERS]
 
     def choose(self) -> None:
-        """A learning rate for plain networks and one for those on groups; then the free network."""
+        """Choose a learning rate for plain and for group networks; then the free network."""
         reference = networks_on_groups(self.config, self.pictures)[self.config.reference]
         for who, rival in (("plain", self.rivals[PARAMETERS]), ("groups", reference)):
             tried = [(rival, rate, self.cost[rival.name]) for rate in self.config.rates]
@@ -59,7 +59,7 @@ class Contest:
         self.rivals[FREE], self.cost[FREE] = replace(best, name=FREE), self.cost[f"width {width}"]
 
     def _best(self, table: str, tried: Sequence[tuple[Rival, float, Mapping[str, Any]]]) -> Row:
-        """The row with the least error on the pictures that are held out."""
+        """The row with the least validation error."""
         owner = f"study rivals on {self.pictures.name}"
         left, asked = held_out(self.pictures.train, self.config.validation, _SEED, owner)
         done = self.journal.collect({
@@ -70,7 +70,7 @@ class Contest:
         return min((rows[0] for rows in done.values()), key=lambda row: float(row["test_error_percent"] or 0))
 
     def train(self, seed: int) -> None:
-        """Every network, from one seed, on all training pictures, tested once."""
+        """Train every network from one seed on all training pictures, and test it once."""
         self.journal.collect({
             f"{self.pictures.name}: {name}, seed {seed}": self._work(
                 one, seed, self.rates["plain" if one.basis is None else "groups"], "rivals", self.pictures.train,
@@ -87,14 +87,14 @@ class Contest:
         )
 
     def rows(self) -> list[Row]:
-        """All rows that are done, whichever call asked for them; the turned copies have a time of their own."""
+        """All finished rows, by any call; the average over rotated copies has its own time."""
         turned = turned_name(self.config)
         done = [row for part, rows in self.journal.done.items() for row in rows if _of(part, self.pictures.name)]
         return [{**row, **self.cost[turned]} if row["network"] == turned else row for row in done if "table" in row]
 
 
 def study_rivals(config: Rivals, progress: ProgressCallback = silent) -> Record:
-    """What speaks against a data set is said before anything is measured; then costs, choices, and all networks."""
+    """Validate all data sets first; then measure costs, choose settings, and train all networks."""
     found = [
         load_pictures(name, config.train_images, config.test_images, config.side, config.data_dir, progress)
         for name in config.data
@@ -122,5 +122,5 @@ def study_rivals(config: Rivals, progress: ProgressCallback = silent) -> Record:
 
 
 def _of(part: str, data: str) -> bool:
-    """Whether a part of the journal is of a data set."""
+    """Whether a part of the journal belongs to a data set."""
     return part.partition(": ")[0] == data

@@ -1,4 +1,4 @@
-"""One network of the comparison, trained and asked once."""
+"""One network of the comparison, trained and evaluated once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ _AT_A_TIME = 1000
 
 @dataclass(frozen=True)
 class _Settings:
-    """What a training is told."""
+    """Settings of a training."""
 
     out: Path
     training: Training
@@ -34,7 +34,7 @@ class _Settings:
 
 @dataclass(frozen=True)
 class _Named:
-    """Names the folder of a training."""
+    """Name of the folder of a training."""
 
     name: str
     epochs: int
@@ -44,7 +44,7 @@ def train_and_test(
     config: Rivals, pictures: Pictures, rival: Rival, seed: int, rate: float, table: str, train: Examples,
     test: Examples, cost: Mapping[str, Any], progress: ProgressCallback,
 ) -> list[Row]:  # fmt: skip
-    """The rows of a network; that of equal parameters is asked about turned copies of each picture too."""
+    """The rows of a network; that of equal parameters is also tested on rotated copies."""
     augmentation = augmentation_of(pictures.kind)
     if rival.upright:
         augmentation = replace(augmentation, rotation="none")
@@ -68,6 +68,6 @@ def train_and_test(
 
 
 def _upright(examples: Examples, pictures: Pictures) -> Examples:
-    """Pictures in the pose that their pixels name."""
+    """Pictures rotated into their pose."""
     turn = partial(upright, pose=pictures.kind.pose)
     return torch.cat([turn(part) for part in examples[0].split(_AT_A_TIME)]), examples[1]

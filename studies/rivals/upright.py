@@ -1,4 +1,4 @@
-"""Canonicalisation: every picture is turned into a pose that its own pixels name, before a plain network sees it."""
+"""Canonicalisation: every picture is rotated into a pose computed from its pixels, before a plain network sees it."""
 
 import math
 from typing import Literal, final
@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from orbitconv.groups import rotate_images
 
 Pose = Literal["moments", "gradient"]
-"""What names the pose: the main axis of the bright pixels, or the direction of most gradients."""
+"""How the pose is computed: from the main axis of the bright pixels, or from the main direction of gradients."""
 
 
 @final
 class TurnedUpright(nn.Module):
-    """A classifier behind a turn that brings each picture into its pose. (batch, c, h, w) -> (batch, classes)."""
+    """A classifier after a rotation of each picture into its pose. (batch, c, h, w) -> (batch, classes)."""
 
     def __init__(self, network: nn.Module, pose: Pose) -> None:
         super().__init__()
@@ -23,12 +23,12 @@ class TurnedUpright(nn.Module):
         self.pose: Pose = pose
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
-        """Turn, then classify."""
+        """Rotate, then classify."""
         return self.network(upright(x, self.pose))
 
 
 def upright(images: Float[Tensor, "b c h w"], pose: Pose) -> Float[Tensor, "b c h w"]:
-    """Pictures turned about their centres such that their pose lies along the rows."""
+    """Pictures rotated about their centres so that their pose lies along the rows."""
     return rotate_images(images, -pose_angles(images, pose))
 
 

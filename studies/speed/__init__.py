@@ -1,4 +1,4 @@
-"""How fast layers are beside `torch.nn.Conv2d`, escnn and e2cnn: ratios within one run, of checked layers."""
+"""Speed of layers relative to `torch.nn.Conv2d`, escnn and e2cnn, within one run and after a check of their values."""
 
 from studies.speed.cases import CASES as CASES
 from studies.speed.study import Bench as Bench

@@ -1,4 +1,4 @@
-"""What is measured: one case for each thing to do at one size, with what it is compared to and what it must reach."""
+"""Benchmark cases: one for each task and size, with its reference and its goals."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from orbitconv.groups import parse_group
 from studies.base.peers import PEERS
 
 Task = Literal["expansion", "forward", "training", "inference", "memory", "construction", "import"]
-"""What can be measured; `DEFINITIONS` says how."""
+"""The tasks; `DEFINITIONS` describes them."""
 
 DEFINITIONS: Mapping[Task, str] = {
     "expansion": (
@@ -34,7 +34,7 @@ DEFINITIONS: Mapping[Task, str] = {
     "construction": "Building layers with their initial weights in a new process, after all imports.",
     "import": "Importing in a new process, torch included.",
 }
-"""What each task is, in words for readers of its results."""
+"""Description of each task, for readers of its results."""
 
 COLD: tuple[Task, ...] = ("construction", "import")
 """Tasks of new processes, which know neither device nor dtype."""
@@ -46,7 +46,7 @@ _SIZES = {"group": "", "kernel": "k", "fields": "f", "layers": "l", "size": "s",
 
 @dataclass(frozen=True, kw_only=True)
 class Goal:
-    """What a case is to show."""
+    """A goal of a case."""
 
     of: str = "orbitconv"
     to: str | None = None
@@ -55,7 +55,7 @@ class Goal:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One thing to do at one size, by several subjects in turn."""
+    """One task at one size, by several subjects in turn."""
 
     task: Task
     group: str = "c8"
@@ -72,7 +72,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """What the case is called in records: all that it depends on."""
+        """Name of the case in records: everything that it depends on."""
         parts = [self.task, *(f"{_SIZES[name]}{value}" for name, value in self.sizes.items() if value is not None)]
         return "-".join(parts if self.reference in {"conv2d", "pass", "torch"} else [*parts, f"over-{self.reference}"])
 
@@ -88,7 +88,7 @@ class Case:
 
     @property
     def channels(self) -> int:
-        """Channels of the plain convolution that the layer is."""
+        """Channels of the expanded plain convolution."""
         return self.fields * parse_group(self.group).order
 
 
@@ -112,7 +112,7 @@ CURVES: dict[str, tuple[Case, ...]] = {
     "order": tuple(replace(_SMALL, group=f"c{order}") for order in (4, 6, 8, 12, 16)),
     "size": tuple(replace(_SMALL, size=size) for size in (8, 16, 32, 64)),
 }
-"""How a training step scales: one of its sizes grows, the others stay."""
+"""Scaling of a training step: one of its sizes grows, the others are constant."""
 
 # Of a training step over nn.Conv2d, by fields, size and batch.
 _BOUNDS = {(16, 32, 16): 1.05, (32, 32, 16): 1.05, **dict.fromkeys(product((16, 32), (8, 16), (2,)), 1.25)}
@@ -133,7 +133,7 @@ CROSSOVER = tuple(
     for fields, (batch, size) in product((8, 16, 32, 64), product((2, 16), (8, 16, 32)))
     if (fields, size, batch) != (64, 32, 16)  # minutes, and larger than where it crosses
 )
-"""From which size on the product in Fourier space makes a training step faster."""
+"""Sizes around which the product in Fourier space becomes faster than the dense one."""
 
 _ALL = (
     _expansion("c8", 3, 64),
@@ -175,7 +175,7 @@ CASES = {case.name: case for case in (*(c for curve in CURVES.values() for c in 
 
 
 def select(patterns: Sequence[str], *, quick: bool = False) -> list[Case]:
-    """The cases that patterns name."""
+    """The cases that match patterns."""
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in CASES):
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Fast but wrong is not fast: before a subject is timed, its numbers are compared with a float64 reference."""
+"""Before a subject is timed, its values are compared with a float64 reference."""
 
 import torch
 from jaxtyping import Float
@@ -31,7 +31,7 @@ def naive_separable_weight(
 def solve_coefficients(
     weight: Float[Tensor, "og ih ky kx"], atoms: Float[Tensor, "g d ky kx"]
 ) -> Float[Tensor, "o i m d"]:
-    """The coefficients of a group layer, read off its filters at the identity alone."""
+    """The coefficients of a group layer, solved from its filters at the identity."""
     order = len(atoms)
     upright = weight.unflatten(0, (-1, order))[:, 0].unflatten(1, (-1, order))
     solution = torch.linalg.lstsq(atoms[0].flatten(1).T, upright.flatten(3).flatten(0, 2).T).solution
@@ -39,7 +39,7 @@ def solve_coefficients(
 
 
 def relative_error(values: Tensor, reference: Tensor) -> float:
-    """How far values are from a reference."""
+    """Relative distance of values from a reference."""
     error = ((values.double() - reference).norm() / reference.norm()).item()
     return min(float("inf"), error)  # also where it is not a number
 
@@ -52,7 +52,7 @@ def tolerance(dtype: torch.dtype, device: torch.device) -> float:
 
 
 def check_error(name: str, error: float, allowed: float) -> None:
-    """Refuse to time what computes something else."""
+    """Refuse to time a subject with wrong values."""
     if not error <= allowed:
         raise ArithmeticError(
             f"{name} is wrong: it differs from the float64 reference by {error:.2g}, allowed {allowed:.2g}. It was "

@@ -1,4 +1,4 @@
-"""What a process does once: importing, and building layers. Measured in new processes, where nothing is cached."""
+"""One-time costs of a process, importing and building layers, measured in new processes without caches."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ _IMAGE = 3  # channels of the input of a network
 
 
 def cold_reading(case: Case, subject: str, threads: int) -> Reading:
-    """A reading of how long a new process takes to import a library or to build layers."""
+    """Time a new process that imports a library or builds layers."""
     if case.task == "import":
         code = f"import time; t = time.perf_counter(); import {_IMPORTS[subject]}; print(time.perf_counter() - t)"
     else:
@@ -110,7 +110,7 @@ _KITS: dict[str, Callable[[str], Callable[[int], _Kit]]] = {
 
 
 def _run(code: str, threads: int) -> float:
-    """Run code in a new Python; the last word it prints is the reading."""
+    """Run code in a new Python process; the last word it prints is the reading."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code], env={**os.environ, "OMP_NUM_THREADS": str(threads)},
         capture_output=True, text=True, check=False,

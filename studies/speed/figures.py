@@ -1,4 +1,4 @@
-"""The record of a benchmark as figures."""
+"""Figures of a benchmark record."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -114,7 +114,7 @@ def scaling_figure(record: Mapping[str, Any]) -> "Figure | None":
 
 
 def _ratio_axis(axes: "Axes", which: str, values: Sequence[float]) -> None:
-    """A logarithmic axis with round ratios on it, and 1 in view."""
+    """A logarithmic axis with round ratios, including 1."""
     low, high = min(0.8, *values) * 0.9, max(1.25, *values) * 1.1
     steps = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
     if high / low < 4:

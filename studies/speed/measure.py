@@ -1,4 +1,4 @@
-"""One case, from building its subjects to the rows of a record."""
+"""One case, from building its subjects to its rows in a record."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,7 @@ _MOST_ROUNDS: Mapping[Task, int] = {"memory": 3, "construction": 7, "import": 7}
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What came out of a case."""
+    """The result of a case."""
 
     rows: list[Row] = field(default_factory=list)
     goals: list[Row] = field(default_factory=list)
@@ -30,7 +30,7 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Entrant:
-    """A subject that passed its check and can be read."""
+    """A subject that passed its check and can be timed."""
 
     reading: Reading
     calls: int = 1
@@ -46,7 +46,7 @@ def measure(
     required: Collection[str] = (),
     builders: Mapping[str, Builder] = SUBJECTS,
 ) -> Measured:
-    """Build the subjects of a case, check them, and read them in turn."""
+    """Build the subjects of a case, check them, and time them in turns."""
     skipped: dict[str, str] = {}
     entrants: dict[str, Entrant] = {}
     for name in (case.reference, *case.subjects, *(peers if case.peers else ())):
@@ -111,7 +111,7 @@ def _row(case: Case, name: str, entrant: Entrant, values: Mapping[str, Sequence[
 
 
 def _judge(case: Case, values: Mapping[str, Sequence[float]]) -> list[Row]:
-    """The goals of a case whose subjects took part, and whether they were reached."""
+    """The goals of a case whose subjects took part, with their verdicts."""
     rows: list[Row] = []
     for goal in case.goals:
         if goal.of not in values or (goal.to is not None and goal.to not in values):
@@ -126,5 +126,5 @@ def _judge(case: Case, values: Mapping[str, Sequence[float]]) -> list[Row]:
 
 
 def _short(value: float) -> float:
-    """Five digits: more are noise."""
+    """Round to five digits, below the noise."""
     return float(f"{value:.5g}")

@@ -19,7 +19,7 @@ from torch.profiler import ProfilerActivity, profile
 
 
 def peak_bytes(step: Callable[[], object], resident: Iterable[Tensor], device: torch.device) -> int:
-    """The most memory in use at one time while a step runs."""
+    """Peak memory of a step, in bytes."""
     storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in resident}
     rise = _rise_on_gpu(step, device) if device.type == "cuda" else _rise_on_cpu(step)
     return sum(storages.values()) + rise
@@ -35,7 +35,7 @@ def _rise_on_gpu(step: Callable[[], object], device: torch.device) -> int:
 
 
 def _rise_on_cpu(step: Callable[[], object]) -> int:
-    """Largest running sum of what the profiler saw allocated and released."""
+    """Largest running sum of allocations and releases in the profiler's events."""
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder) / "trace.json"
         with _no_messages():
@@ -53,7 +53,7 @@ def _rise_on_cpu(step: Callable[[], object]) -> int:
 
 @contextlib.contextmanager
 def _no_messages() -> Iterator[None]:
-    """Keep what the profiler's own library writes to standard error off the screen."""
+    """Suppress messages of the profiler's library on standard error."""
     kept = os.dup(2)
     sink = os.open(os.devnull, os.O_WRONLY)
     try:

@@ -42,32 +42,32 @@ class Bench:
     """
 
     cases: tuple[str, ...] = ("*",)
-    """Names of cases, with * and ?: "expansion*"."""
+    """Names of cases, with * and ? as wildcards: "expansion*"."""
     repeats: int = 15
     """Rounds; every system is read once in each, in turn."""
     threads: int = 2
-    """Threads on the CPU."""
+    """Number of CPU threads."""
     device: Device = "cpu"
-    """Where layers compute."""
+    """Device of the layers."""
     dtype: Literal["float32", "float64", "bfloat16", "float16"] = "float32"
-    """Of weights and feature maps."""
+    """Dtype of weights and feature maps."""
     seed: int = 0
-    """Of weights and feature maps."""
+    """Seed of weights and feature maps."""
     peers: tuple[str, ...] | None = None
-    """escnn, e2cnn or none of them; one that is named must run. By default those that are installed."""
+    """Peers to compare with: escnn, e2cnn. Named peers must run; by default those that are installed."""
     kernel: bool = False
-    """This library's layers with the kernel of orbitconv build-kernel; by default without, also if it is there."""
+    """Use the kernel of orbitconv build-kernel for this library's layers; by default it is not used."""
     quick: bool = False
-    """Small cases and few rounds: whether all works, not how fast it is."""
+    """Small cases and few rounds: a check that everything runs, not a measurement."""
     out: Path | None = None
     """JSON file; a table and figures come beside it. runs/bench/MACHINE.json by default."""
     overwrite: bool = False
     """Replace a result that is there."""
     list: bool = False
-    """Measure nothing: list the cases."""
+    """List the cases and measure nothing."""
 
     def run(self) -> None:
-        """Measure, write, show."""
+        """Measure, write and print."""
         terminal = Terminal()
         if self.list:
             terminal.say("\n".join(case.name for case in self.chosen()))
@@ -92,7 +92,7 @@ class Bench:
         )
 
     def resolved(self) -> "Bench":
-        """These settings, checked, with the device that "auto" stands for."""
+        """These settings, validated, with "auto" replaced by a device."""
         check_positive("python -m studies bench", repeats=self.repeats, threads=self.threads)
         for name in self.peers or ():
             if name not in PEERS:
@@ -105,7 +105,7 @@ class Bench:
         return replace(self, device="cuda" if device.type == "cuda" else "cpu")
 
     def chosen(self) -> Sequence[Case]:
-        """The cases that fit the settings."""
+        """The cases that match the settings."""
         found = select(self.cases, quick=self.quick)
         if (self.device, self.dtype) == ("cpu", "float32"):
             return found
@@ -117,7 +117,7 @@ class Bench:
         )
 
     def place(self) -> Path:
-        """Where the record goes."""
+        """Path of the record."""
         name = machine_name(torch.device(self.device)) + ("" if self.dtype == "float32" else f"-{self.dtype}")
         name += "-kernel" if self.kernel else ""
         return self.out or Path("runs", "bench", f"{name}.json")
@@ -188,7 +188,7 @@ def _curves(cases: Collection[Case]) -> dict[str, list[str]]:
 
 
 def machine_name(device: torch.device) -> str:
-    """A name for the machine that results can be filed under."""
+    """A name for the machine, for file names."""
     facts = machine()
     if device.type == "cuda":
         return slug(str(facts["gpu"]))
@@ -202,12 +202,12 @@ def slug(name: str) -> str:
 
 
 def load() -> float | None:
-    """How busy the machine is."""
+    """Load of the machine."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
 def check_place(path: Path, *, overwrite: bool) -> None:
-    """Fail now rather than after the work, if a record could not be written."""
+    """Check before the work that a record can be written."""
     if path.suffix != ".json" or path.is_dir():
         raise ValueError(f"--out expects a file ending in .json, got {path}{', a folder' * path.is_dir()}.")
     for file in (path, *_beside(path)):
@@ -216,7 +216,7 @@ def check_place(path: Path, *, overwrite: bool) -> None:
 
 
 def write_report(record: Mapping[str, Any], path: Path) -> None:
-    """Write the page and the figures of a record, each in one step, after all of them are drawn."""
+    """Write the page and the figures of a record atomically, after all of them are drawn."""
     page, *pictures = _beside(path)
     files: dict[Path, str | bytes] = {page: markdown(record)}
     figures = [ratios_figure(record)] * 2 + [scaling_figure(record)] * 2

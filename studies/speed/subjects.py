@@ -22,7 +22,7 @@ from studies.speed.checks import naive_separable_weight, naive_weight, solve_coe
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """Where and in which numbers layers compute."""
+    """Device, dtype and other settings of the layers."""
 
     device: torch.device
     dtype: torch.dtype
@@ -32,7 +32,7 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Subject:
-    """One system's layer, from the group to the group, with bias off and the kernel's half as padding."""
+    """One system's group layer, without bias and with same padding."""
 
     module: nn.Module
     weights: tuple[Tensor, ...]
@@ -89,7 +89,7 @@ def separable(case: Case, setting: Setting) -> Subject:
 
 
 def folded(case: Case, setting: Setting) -> Subject:
-    """What `orbitconv.nn.fold` makes of that layer for inference."""
+    """`orbitconv.nn.fold` of that layer, for inference."""
     subject = own(case, setting)
     layer = fold(subject.module.eval())
     return replace(subject, module=layer, run=_on_group(layer, case), learns=False)
@@ -139,5 +139,5 @@ def _basis_name(case: Case) -> str:
 
 
 def _on_group(layer: nn.Module, case: Case) -> Callable[[Tensor], Tensor]:
-    """A layer of feature maps on the group, as one of planes: views before and after."""
+    """A layer of feature maps on the group as a layer of planes: views before and after."""
     return lambda planes: layer(planes.unflatten(1, (case.fields, -1))).flatten(1, 2)

@@ -1,4 +1,4 @@
-"""The record of a benchmark as tables."""
+"""Tables of a benchmark record."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _REFERENCES = {"pass": "one pass over the weight", "conv2d": "nn.Conv2d", "torch
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """A table of words; the first column is text."""
+    """A table of strings; the first column is text."""
 
     title: str
     note: str = ""
@@ -98,7 +98,7 @@ def markdown(record: Mapping[str, Any]) -> str:
 
 
 def title(task: str, reference: str) -> str:
-    """What a group of cases shows."""
+    """Title of a group of cases."""
     return f"{_TITLES[task]}, over {_REFERENCES.get(reference, reference)}"
 
 
@@ -115,7 +115,7 @@ def describe(row: Mapping[str, Any]) -> str:
 
 
 def amount(value: float | int, unit: str) -> str:
-    """An amount in a unit that suits it."""
+    """An amount with a suitable unit."""
     steps = ((1, "s"), (1e-3, "ms"), (1e-6, "us")) if unit == "seconds" else ((2**20, "MiB"), (2**10, "KiB"))
     factor, name = next((step for step in steps if value >= step[0]), steps[-1])
     return f"{_digits(value / factor)} {name}"
@@ -129,7 +129,7 @@ def interval(row: Mapping[str, Any], middle: str, low: str, high: str) -> str:
 
 
 def _digits(value: float | int) -> str:
-    """Three digits, also if they are zeros."""
+    """Three digits, including trailing zeros."""
     return f"{value:.0f}" if value >= 100 else f"{value:#.3g}"
 
 

@@ -1,4 +1,4 @@
-"""What each task does to a subject, and what it should give."""
+"""The work of each task on a subject, and its expected result."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Work:
     gradient: Float[Tensor, "..."]
 
     def step(self) -> Float[Tensor, "..."]:
-        """Do it once."""
+        """Run one step."""
         return _STEPS[self.case.task](self)
 
     def forget_gradients(self) -> None:
@@ -32,13 +32,13 @@ class Work:
             leaf.grad = None
 
     def resident(self) -> Iterator[Tensor]:
-        """What is in memory before a step."""
+        """Tensors in memory before a step."""
         yield self.planes
         yield from self.subject.module.parameters()
         yield from self.subject.module.buffers()
 
     def error(self) -> float:
-        """Do it once, and compare outputs and gradients with convolutions in float64."""
+        """Run one step, and compare outputs and gradients with convolutions in float64."""
         self.forget_gradients()
         output = self.step()
         leaves = (*self.subject.weights, self.planes)

@@ -1,1 +1,1 @@
-"""The systems that the paper stands among, on the same data, budget and recipe."""
+"""The systems of the literature around the paper, on the same data, budget and recipe."""

@@ -1,4 +1,4 @@
-"""What is measured of a network: what changes when the image turns, and how long a step takes."""
+"""Measurements of a network: equivariance errors, and time of a step."""
 
 import math
 import time
@@ -64,7 +64,7 @@ def times(
     rounds: int,
     progress: ProgressCallback = silent,
 ) -> list[Row]:
-    """Milliseconds of a training step and of inference for one batch, all networks in turn; ratios to the first."""
+    """Milliseconds of a training step and of inference for one batch, in turns; ratios to the first network."""
     readings: dict[str, Callable[[], float]] = {}
     for name, network in networks.items():
         optimizer = torch.optim.AdamW(network.parameters())

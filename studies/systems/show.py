@@ -49,10 +49,10 @@ def system_lines(rows: Sequence[Mapping[str, Any]], extra: Mapping[str, Any]) ->
 
 
 def _time(step: Mapping[str, Any], what: str) -> str:
-    """Milliseconds, and how many times those of the plain network."""
+    """Milliseconds, and the ratio to the plain network."""
     return f"{step[f'{what}_ms']:.0f} ms, {step[f'{what}_ratio']:.1f}" if step else ""
 
 
 def small(value: float) -> str:
-    """An error, told as exact where only rounding is left."""
+    """An error; "exact" where only rounding remains."""
     return f"{value:.0e}" if value < 1e-4 else f"{value:.3f}"

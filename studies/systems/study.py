@@ -1,4 +1,4 @@
-"""One table over all systems: what is exact, how far the rest is off, what it costs, and what networks make of it."""
+"""One table over all systems: exact symmetries, remaining errors, cost, and test errors of networks."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -48,17 +48,17 @@ class SystemsStudy(StudySettings):
     seeds: int = 3
     """Networks of each system."""
     train_images: int = 3000
-    """Training digits, each turned by an angle of its own: a reduced setting."""
+    """Training digits, each rotated by its own random angle."""
     test_images: int = 2000
     """Test digits."""
     plain_width: int = 12
-    """Fields of the first stage of the plain network; 12 make 15,000 parameters. All others are as large."""
+    """Fields of the first stage of the plain network; 12 make 15,000 parameters. All others are equally large."""
     training: Training = field(default_factory=lambda: Training(epochs=6, learning_rate=1e-2, weight_decay=1e-3))
     """How to train."""
     basis_images: int = 2000
     """Photographs of CIFAR-10 to fit bases of C12 to, and to test them on."""
     rounds: int = 15
-    """Steps of each network that are timed, one of each in turn; 0 to time none. Best measured on an idle machine."""
+    """Timed steps of each network, in turns; 0 for none. Best measured on an idle machine."""
 
     def __post_init__(self) -> None:
         check_positive(
@@ -70,7 +70,7 @@ class SystemsStudy(StudySettings):
 
 
 def study_systems(config: SystemsStudy, progress: ProgressCallback = silent) -> Record:
-    """Train and measure every network; what is done already is not done again."""
+    """Train and measure every network; finished parts are not repeated."""
     digits, test = (load("mnist", split, data_dir=config.data_dir, progress=progress) for split in ("train", "test"))
     digits, test = digits.take(config.train_images), test.take(config.test_images)
     journal = Journal(config.out, config.fixed, overwrite=config.overwrite)

@@ -1,4 +1,4 @@
-"""The systems: the basis of each, what it keeps exactly, and the paper it comes from."""
+"""The systems: the basis of each, its exact symmetries, and its paper."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from orbitconv.groups import Cyclic
 
 
 class System(NamedTuple):
-    """One system: its name, its paper, the turns and mirrors it keeps exactly, its basis (None for plain filters)."""
+    """One system: its name, its paper, its exact rotations and mirrors, its basis (None for plain filters)."""
 
     name: str
     source: str

@@ -1,4 +1,4 @@
-"""Whatever takes part in a comparison."""
+"""A participant of a comparison."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Contender:
     note: str = ""
 
     def step(self) -> None:
-        """Do it once, as a training loop would: gradients of the last step are dropped first."""
+        """Run one step; gradients of the last step are dropped first, as in a training loop."""
         self.forget()
         self.work()
 
@@ -28,5 +28,5 @@ class Contender:
             leaf.grad = None
 
     def resident(self) -> list[Tensor]:
-        """What is in memory before a step."""
+        """Tensors in memory before a step."""
         return [*self.inputs, *self.module.parameters(), *self.module.buffers()]

@@ -1,4 +1,4 @@
-"""Single layers beside `nn.Conv2d` of the expanded shape."""
+"""Single layers compared with `nn.Conv2d` of the expanded shape."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ LAYERS = (
 )
 """Cases with goals."""
 SIZES = tuple(Layer(fields=f, size=s, batch=b) for f in (2, 16, 32) for s, b in ((8, 4), (32, 4)))
-"""Further points of how a step scales."""
+"""Further cases, for scaling."""
 
 
 def contenders(case: Layer, peers: Iterable[str], seed: int) -> dict[str, Contender]:
@@ -119,7 +119,7 @@ def products(case: Layer, seed: int) -> dict[str, Contender]:
 
 
 class _Fused(nn.Module):
-    """A layer that takes the fused product without asking what it costs."""
+    """A layer that uses the fused product whatever it costs."""
 
     def __init__(self, layer: GroupConv2d) -> None:
         super().__init__()

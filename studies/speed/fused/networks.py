@@ -1,4 +1,4 @@
-"""Whole networks beside their dense twins, plain networks, and the peers' twins."""
+"""Whole networks compared with their dense twins, plain networks, and the peers' twins."""
 
 import copy
 from collections.abc import Callable, Iterable
@@ -30,7 +30,7 @@ class Network:
     training: float
 
     def build(self, basis: str | None, width: int | str) -> nn.Module:
-        """On the group, or plain for None."""
+        """A group network, or a plain one for None."""
         if basis is None:
             return self.make(None, plain_width=width)
         return self.make(basis, width=width, plain_width=self.width)
@@ -93,7 +93,7 @@ def _inference(module: nn.Module, x: Tensor, error: float | None = None) -> Cont
 
 
 def plain_width(case: Network, work: int) -> int:
-    """Channels of the first stage with which a plain network has as many multiply-adds."""
+    """Channels of the first stage of a plain network with as many multiply-adds."""
     least, most = 1, 64 * case.width
     while least < most:
         width = (least + most) // 2

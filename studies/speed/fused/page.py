@@ -1,4 +1,4 @@
-"""The record of the compiled product as a page."""
+"""The record of the compiled product as a Markdown page."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

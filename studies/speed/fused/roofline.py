@@ -1,4 +1,4 @@
-"""Multiply-adds and bytes per second that the product reaches, beside a matrix product and a copy in the same run."""
+"""Multiply-adds and bytes per second of the product, compared with a matrix product and a copy in the same run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

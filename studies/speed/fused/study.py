@@ -42,22 +42,22 @@ class BenchFused:
     repeats: int = 9
     """Rounds; every system is read once in each, in turn."""
     seconds: float = 0.2
-    """Least time of one reading."""
+    """Least duration of one reading, in seconds."""
     threads: int = 2
-    """Threads."""
+    """Number of threads."""
     clock: Literal["wall", "processor"] = "wall"
     """Wall time, or processor time of all threads: what is left to compare on a busy machine, with one thread."""
     seed: int = 0
-    """Of weights and feature maps."""
+    """Seed of weights and feature maps."""
     out: Path | None = None
     """JSON file; a page comes beside it. runs/bench/MACHINE-fused.json by default."""
     overwrite: bool = False
     """Replace a result that is there."""
     keep: bool = False
-    """Keep what the result that is there has of other parts, with its command and commit."""
+    """Keep the other parts of an existing result, with their command and commit."""
 
     def run(self) -> None:
-        """Measure, write, show."""
+        """Measure, write and print."""
         if unknown := set(self.parts) - set(PARTS):
             raise ValueError(f"bench-fused expects parts out of {', '.join(PARTS)}, got {', '.join(sorted(unknown))}.")
         if not is_built():
@@ -75,7 +75,7 @@ class BenchFused:
 
 
 def _write(record: Record, path: Path, earlier: Mapping[str, Any] | None) -> None:
-    """The record, with what an earlier one has of other parts, and its page."""
+    """The record, merged with other parts of an earlier one, and its page."""
     if earlier is not None:
         tasks = {row["task"] for row in record.rows}
         kept = [row for row in earlier["rows"] if row["task"] not in tasks]
@@ -89,7 +89,7 @@ def _write(record: Record, path: Path, earlier: Mapping[str, Any] | None) -> Non
 
 
 def measure(settings: BenchFused, progress: ProgressCallback, keep: Callable[[Record], None]) -> Record:
-    """All parts of the benchmark; after each case it keeps what there is so far."""
+    """Run all parts of the benchmark; results are written after each case."""
     torch.set_num_threads(settings.threads)
     peers, skipped = find_peers(None)
     record = Record(
@@ -114,7 +114,7 @@ Job = tuple[str, Callable[[], None]]
 
 
 def _jobs(settings: BenchFused, peers: Collection[str], record: Record) -> Sequence[Job]:
-    """What to measure, one thing after another."""
+    """The measurements, one after another."""
     found: list[Job] = []
 
     def add(part: str, words: str, job: Callable[[], None]) -> None:
@@ -164,7 +164,7 @@ def _compare(
     settings: BenchFused, record: Record, task: str, case: str, members: Mapping[str, Contender], goal: float | None,
     most: float = _MOST,
 ) -> None:  # fmt: skip
-    """Read contenders in turn; the first is what the others are divided by."""
+    """Time contenders in turns; the first is the reference of the ratios."""
     pace = Pace(repeats=settings.repeats, block_seconds=settings.seconds, budget_seconds=60)
     readings, reference = {}, next(iter(members))
     for name, member in members.items():
@@ -185,7 +185,7 @@ def _compare(
 
 
 def _weigh(record: Record, task: str, case: str, members: Mapping[str, Contender], goal: float | None) -> None:
-    """Peak memory of a step; the first is what the others are divided by."""
+    """Peak memory of a step; the first contender is the reference of the ratios."""
     found, reference = {}, next(iter(members))
     for name, member in members.items():
         member.step()
@@ -213,7 +213,7 @@ def _scale(settings: BenchFused, record: Record, threads: int) -> None:
 
 
 def _rate(settings: BenchFused, record: Record) -> None:
-    """Rates, read in turn."""
+    """Rates, measured in turns."""
     pace = Pace(repeats=settings.repeats, block_seconds=settings.seconds, budget_seconds=60)
     work = rates(layers.LAYERS[:4])
     clock = _CLOCKS[settings.clock]
@@ -227,5 +227,5 @@ def _rate(settings: BenchFused, record: Record) -> None:
 
 
 def _short(row: dict[str, Any]) -> Row:
-    """Four digits: more are noise."""
+    """Round to four digits, below the noise."""
     return {name: float(f"{value:.4g}") if isinstance(value, float) else value for name, value in row.items()}
