@@ -11,7 +11,7 @@ from orbitconv.cli.commands import parse
 RUN_ELSEWHERE = {
     "README.md",
     "docs/tutorials/mlp_to_cnn.md",
-    *(f"docs/how-to/{name}.md" for name in ("classes", "masks", "learn_a_basis")),
+    *(f"docs/how-to/{name}.md" for name in ("classes", "masks", "learn_a_basis", "convert")),
 }
 """Pages whose blocks other modules run, some of them with files that commands write."""
 

@@ -20,6 +20,9 @@ SMALLER = [
     ("window 64", "window 16"), ("window=64", "window=16"), ("epochs=1)", "epochs=1, batch_size=8)"),
     ("--training.batch-size 8 --augmentation", "--augmentation"), ("spectral-c8-k3", "spectral-c4-k3"),
     ('"plain_width": 16', '"plain_width": 4'), ('"depth": 3', '"depth": 2'),
+    ("epochs 10", "epochs 1"), ("plain_width 8", "plain_width 2"), ("--group c8", "--group c4"),
+    ('plain, "c8"', 'plain, "c4"'),
+    ("learning-rate 2e-3", "learning-rate 2e-3 --training.batch-size 8"), ("epochs=2,", "epochs=1, batch_size=8,"),
 ]  # fmt: skip
 
 
@@ -98,3 +101,11 @@ def test_a_basis_is_learned_from_pictures_and_put_in_a_layer(tmp_path, monkeypat
     assert run("learn_a_basis") == 3
     assert (tmp_path / "mine.safetensors").exists()
     assert (tmp_path / "runs" / "own-basis" / "model.safetensors").exists()
+
+
+def test_a_plain_network_of_the_commands_is_converted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    classes()
+    assert run("convert") == 3
+    assert (tmp_path / "runs" / "converted" / "model.safetensors").exists()
+    assert (tmp_path / "converted.safetensors").exists()
