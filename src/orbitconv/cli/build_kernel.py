@@ -14,7 +14,7 @@ class BuildKernelCommand:
     """
 
     remove: bool = False
-    """Delete what was built before instead; layers go back to operations of torch."""
+    """Delete the compiled kernels instead; layers use torch operations again."""
 
     def run(self) -> None:
         """Build or delete the kernel, and report it."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Command(Protocol):
-    """What the command line can run."""
+    """A command of the command line."""
 
     def run(self) -> None:
         """Run the command; errors are exceptions."""
@@ -38,7 +38,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "build-kernel": ("build_kernel:BuildKernelCommand", "Compile the faster products once."),
     "completion": ("completion:CompletionCommand", "Print what completes commands in a shell."),
 }
-"""Name of a command, the class below `orbitconv.cli` that runs it, and what it does in one line."""
+"""Commands by name: the class below `orbitconv.cli`, and a summary."""
 
 EXAMPLES: Mapping[str, str] = {
     "demo": "orbitconv demo --seeds 3 --out runs/demo-seeds",
@@ -56,7 +56,7 @@ EXAMPLES: Mapping[str, str] = {
     "build-kernel": "orbitconv build-kernel",
     "completion": "orbitconv completion bash",
 }
-"""One call of each command, for its help."""
+"""An example call of each command, for its help."""
 
 
 def parse(arguments: Sequence[str]) -> Command:

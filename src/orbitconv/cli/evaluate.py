@@ -20,7 +20,7 @@ _CHANGED_MASKS = "changed: error in % when the mask of the upright picture, turn
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateCommand(Evaluation):
-    """Test a trained network on a data set: upright, at each of some angles, and at random ones."""
+    """Test a trained network on a data set: upright, rotated by fixed angles, and by random ones."""
 
     checkpoint: tyro.conf.Positional[Path]
     """Folder of a training, or a file that it wrote (model.safetensors, best.safetensors)."""
@@ -70,7 +70,7 @@ def _errors(record: Record) -> Table:
 
 
 def _shown(value: float | dict[str, float] | None) -> str:
-    """A figure, or one for each threshold; a dash for what is not defined, as of a class that does not occur."""
+    """A figure, or one for each threshold; a dash where it is undefined, as for an absent class."""
     if isinstance(value, dict):
         return ", ".join(f"{_shown(one)} at {name}" for name, one in value.items())
     return "-" if value is None else f"{value:.4f}"

@@ -24,7 +24,7 @@ _LOADED_BY = {
 
 @dataclass(frozen=True, kw_only=True)
 class ExportCommand:
-    """Write a trained network as one file for those who have no orbitconv: filters expanded, batch norm merged.
+    """Write a trained network as one file that does not need orbitconv: filters expanded, batch norm folded.
 
     The file takes batches of any size, and images of any size where the network does. It is compared with the network
     before it appears.
@@ -33,19 +33,19 @@ class ExportCommand:
     checkpoint: tyro.conf.Positional[Path]
     """Folder of a training, or a file that it wrote (model.safetensors, best.safetensors)."""
     format: FileFormat = "torch"
-    """torch: a module that may be trained on; onnx: needs the extra export; torchscript: also for C++."""
+    """torch: a module that can be trained further; onnx: needs the extra export; torchscript: also for C++."""
     out: Path | None = None
-    """File to write; by default beside the checkpoint, ending in .pt, .onnx or .ts."""
+    """Output file; by default beside the checkpoint, with the suffix .pt, .onnx or .ts."""
     size: int | None = None
-    """Side of the images that it is made with, in pixels; of all images, if the network takes no others. By default
-    that of the images it was trained on."""
+    """Side of the example images, in pixels, and of all images if the network has a fixed input size; by default that
+    of its training."""
     graph: GraphOrder = "auto"
     """How group convolutions multiply in ONNX: each as one convolution (dense), in Fourier space with a quarter of the
     multiply-adds (fourier), or by what onnxruntime is faster with on this machine (auto)."""
     trust: tuple[str, ...] = ()
-    """Packages that the file of the network may call to build it."""
+    """Packages that the file of the network may import to build it."""
     overwrite: bool = False
-    """Replace a file that is there."""
+    """Replace an existing file."""
 
     def run(self) -> None:
         """Load, fold, check, write."""
@@ -75,7 +75,7 @@ class ExportCommand:
             terminal.say(f"Load it with {_LOADED_BY[self.format].format(str(path))}")
 
     def _path(self) -> Path:
-        """Where the file goes."""
+        """Path of the output file."""
         if self.out is not None:
             return self.out
         source = self.checkpoint / "model" if self.checkpoint.is_dir() else self.checkpoint

@@ -14,7 +14,7 @@ from orbitconv.records.record import Record
 
 @runtime_checkable
 class Settings(Protocol):
-    """Where a study goes."""
+    """Output settings of a command."""
 
     @property
     def out(self) -> Path:
@@ -33,7 +33,7 @@ class Settings(Protocol):
 
 
 def fill_folder(settings: Settings, terminal: Terminal, work: Callable[[Path, ProgressCallback], Record]) -> Record:
-    """Run a study into a folder that appears when it is complete."""
+    """Run a command; its folder appears when it is complete."""
     check_free(settings.out, overwrite=settings.overwrite)
     check_libraries()
     check_writable(settings.results, "--results")

@@ -21,7 +21,7 @@ from orbitconv.train import TrainedNetwork, read_trained
 _SHOWN = 10
 """Rows on the screen of a table that is also in a file."""
 _PATH_WIDTH = 32
-"""Characters of a line of a path."""
+"""Maximum line length of a path, in characters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,30 +37,30 @@ class PredictCommand(Predict):
     images: tyro.conf.Positional[tuple[Path, ...]]
     """Picture files, and folders that are searched for them."""
     csv: Path | None = None
-    """Write the table to this file, line by line as pictures are done."""
+    """Write the table to this file, row by row."""
     json: Path | None = None
-    """Write the probabilities of all classes to this file, for every turned copy."""
+    """Write the probabilities of all classes to this file, for every rotated copy."""
 
     out: Path | None = None
-    """Folder for masks, of a network that labels pixels."""
+    """Output folder for masks, for segmentation networks."""
     format: MaskFormat = "auto"
-    """Format of the masks; "auto" takes TIFF for pictures with a place on earth, which the masks then have too, and PNG
-    for all others."""
+    """Format of the masks; "auto" takes TIFF for georeferenced pictures, and keeps their georeference, and PNG for all
+    others."""
     objects: Splitting | None = None
-    """Number the objects in the masks, in place of classes: the connected parts of the foreground, or these cut by a
-    watershed where they touch."""
+    """Number the objects in the masks instead of classes: connected components of the foreground, optionally split by a
+    watershed."""
     tile: int | None = None
-    """Larger pictures are seen in tiles of this side that overlap, for masks; by default 1024, or more where the
-    network looks far."""
+    """Side of the overlapping tiles for larger pictures, for masks; by default 1024, or more for a larger receptive
+    field."""
     margin: int | None = None
-    """Pixels at inner sides of tiles that do not count; by default as far as the network looks, so that tiles give the
-    answer of the whole picture."""
+    """Margin of tiles that is discarded, in pixels; by default the receptive field, so that tiles agree with the whole
+    picture."""
     overlays: bool = True
-    """Write each picture with its mask laid over it too."""
+    """Also write each picture overlaid with its mask."""
     resume: bool = False
-    """Keep what is in the folder or in the files, and do the other pictures."""
+    """Keep finished results in the folder or in the files, and process the other pictures."""
     trust: tuple[str, ...] = ()
-    """Packages that the file of the network may call to build it."""
+    """Packages that the file of the network may import to build it."""
 
     def run(self) -> None:
         """Load, read, predict, show."""
@@ -103,7 +103,7 @@ class PredictCommand(Predict):
         _name_left_out(terminal, left_out)
 
     def _write_masks(self, trained: TrainedNetwork, terminal: Terminal) -> None:
-        """Masks and overlays into a folder."""
+        """Write masks and overlays into a folder."""
         if self.out is None:
             raise ValueError("This network labels pixels; name a folder for the masks with --out.")
         if self.size is not None or self.invert or self.csv is not None:
@@ -118,7 +118,7 @@ class PredictCommand(Predict):
         _name_left_out(terminal, left_out)
 
     def _summary(self, trained: TrainedNetwork, predictions: list[Prediction]) -> str:
-        """How pictures were prepared for the network."""
+        """The preprocessing of pictures for the network."""
         form = self.form(trained)
         kind = {1: "grey images", 3: "RGB images"}.get(form.channels, f"images of {form.channels} channels")
         if self.invert:
@@ -132,7 +132,7 @@ class PredictCommand(Predict):
 
 
 def _name_left_out(terminal: Terminal, reasons: Sequence[str]) -> None:
-    """Pictures that could not be used, each with the reason."""
+    """Pictures that could not be read, each with the reason."""
     if reasons:
         terminal.say(f"{len(reasons)} pictures were left out:")
     for reason in reasons:
@@ -140,7 +140,7 @@ def _name_left_out(terminal: Terminal, reasons: Sequence[str]) -> None:
 
 
 def _table(predictions: list[Prediction], turns: int) -> Table:
-    """A line for each picture."""
+    """One row per picture."""
     title = caption = None
     if turns > 1:
         title = f"Mean over {turns} turned copies of each picture"
@@ -168,7 +168,7 @@ def _table(predictions: list[Prediction], turns: int) -> Table:
 
 
 def _in_lines(path: str) -> str:
-    """A path in lines that end after a slash, none longer than need be."""
+    """A path broken after slashes, in lines of limited length."""
     lines = [""]
     for part in re.findall(r"[^/]*/|[^/]+", path):
         if lines[-1] and len(lines[-1] + part) > _PATH_WIDTH:

@@ -20,7 +20,7 @@ class ReportCommand(RunReport):
     """
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    """Folders of runs (the --out of orbitconv train), or folders that hold several, such as that of a study."""
+    """Folders of runs (the --out of orbitconv train), or folders that contain runs, such as that of a study."""
 
     def run(self) -> None:
         """Test, write, show."""

@@ -72,7 +72,7 @@ class Terminal:
 
 
 class _Lines:
-    """Progress as lines: percent and time left every few seconds, and the time taken at the end.
+    """Progress as lines: percent and time left every few seconds, and the total time at the end.
 
     Args:
         terminal: Where to print.

@@ -23,7 +23,7 @@ class TrainCommand(TrainNetwork):
     """
 
     def show(self, words: str) -> None:
-        """Print what is worth knowing."""
+        """Print notes about the training."""
         if os.environ.get("RANK", "0") == "0":
             Terminal().console.print(_with_options(words), soft_wrap=True, markup=False, highlight=False)
 
@@ -59,7 +59,7 @@ class TypedTrainCommand(TrainCommand, WholeTraining):
 
 
 def _with_options(words: str) -> str:
-    """Words of the library, with command-line options in place of arguments."""
+    """Messages of the library, with command-line options in place of arguments."""
     names = "|".join(one.name for one in fields(Pictures))
     return re.sub(rf"\b({names})=(?=\S)", lambda found: f"--pictures.{found[1].replace('_', '-')} ", words)
 

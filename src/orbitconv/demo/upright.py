@@ -1,4 +1,4 @@
-"""Networks trained on upright digits and tested at every angle: the setting of the demo and of its relatives."""
+"""Networks trained on upright digits and tested at every angle, as in the demo."""
 
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,7 +29,7 @@ class UprightStudy:
     out: Path
     """Folder of the result."""
     overwrite: bool = False
-    """Replace a result that is there."""
+    """Replace an existing result."""
     data_dir: Path | None = None
     """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
     seeds: int = 1
@@ -39,13 +39,13 @@ class UprightStudy:
     train_images: int = 6000
     """Upright digits to train on."""
     fit_images: int = 2000
-    """Upright digits to learn the turning of filters from."""
+    """Upright digits for learning how filters rotate."""
     test_images: int = 2000
-    """Test digits, upright and each turned by a random angle."""
+    """Test digits, upright and each rotated by a random angle."""
     curve_images: int = 500
     """Test digits for the curve of error against angle, at steps of 15 degrees."""
     parameters: int = 50_000
-    """Parameters of every network, as near as its widths allow."""
+    """Parameters of every network, as near as the choice of widths allows."""
     training: Training = field(default_factory=Training)
     """How to train the networks."""
 

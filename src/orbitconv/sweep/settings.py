@@ -15,19 +15,19 @@ class Sweep(TrainConfig):
     """Settings of a training, the search space, and the folder of the sweep."""
 
     out: Path = Path("runs/sweep")
-    """Folder of the sweep. It resumes from what is in it; several processes may work in it at once."""
+    """Folder of the sweep. A stopped sweep resumes from it; several processes may share the work."""
     search: tuple[str, ...] = ()
     """Settings to search, each with its bounds: training.learning_rate=log:1e-3:1e-1, training.warmup=float:0.1:0.5,
     network.options.width=int:4:32 (log-int: by the logarithm), training.batch_size=choice:32,64,128."""
     trials: int = 20
     """Trainings of the whole sweep, by all processes together; those that were killed do not count."""
     startup: int = 5
-    """Trainings with settings drawn at random, none of them cut short, before earlier ones are learned from."""
+    """Trainings with random settings, none of them pruned, before the search uses earlier results."""
     prune_after: int = 1
-    """Epochs before a training may be cut short, which it is when its smallest validation error so far is above the
+    """Epochs before a training may be pruned, which happens when its smallest validation error so far is above the
     median of the others at the same epoch."""
     config: Path | None = None
-    """JSON file of settings, such as the config.json of a training; options of the command go before it."""
+    """JSON file of settings, such as the config.json of a training; command-line options take precedence."""
     data_dir: Path | None = None
     """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
     results: Path | None = None
@@ -37,7 +37,7 @@ class Sweep(TrainConfig):
         check_positive("sweep", trials=self.trials, startup=self.startup, prune_after=self.prune_after)
 
     def base(self) -> TrainConfig:
-        """The settings that the search starts from."""
+        """The base settings of the search."""
         config = TrainConfig(**{one.name: getattr(self, one.name) for one in fields(TrainConfig)})
         if self.config is not None:
             config = merge(config, read_config(self.config))
@@ -50,7 +50,7 @@ class Sweep(TrainConfig):
         return config
 
     def shared(self, base: TrainConfig) -> dict[str, Any]:
-        """What all processes of one sweep have in common; hardware and the number of trials may differ."""
+        """Settings that all processes of a sweep share; hardware and the number of trials may differ."""
         flat = flat_settings(asdict(base))
         same = {name: value for name, value in flat.items() if not name.startswith("hardware.")}
         return {**same, "search": list(self.search), "startup": self.startup, "prune_after": self.prune_after}

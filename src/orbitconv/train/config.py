@@ -40,25 +40,25 @@ class TrainConfig:
     the name of a data set: mnist, fashion-mnist, cifar10, rotated-mnist, rotated-cifar10, or rotated-mnist-original,
     which is read from its .amat files; those that are not turned also inside a disc or padded, as mnist-disc."""
     train_images: int | None = None
-    """Train on so many images, chosen at random; all by default."""
+    """Number of training images, chosen at random; all by default."""
     test_images: int | None = None
-    """Test on so many images, the first, or evenly spaced ones of your own pictures; all by default."""
+    """Number of test images, the first, or evenly spaced ones of user pictures; all by default."""
     validation_images: int = 0
     """Images held out of training; the weights with the smallest error on them are saved as best.safetensors."""
     test_every: int = 1
-    """Epochs between two tests; the last epoch is always followed by one."""
+    """Epochs between two tests; the last epoch is always tested."""
     seed: int = 0
-    """Seed of everything that is random."""
+    """Random seed."""
     network: Network = field(default_factory=Network)
-    """Which network."""
+    """The network."""
     training: Training = field(default_factory=Training)
-    """How to train it."""
+    """Optimizer and schedule."""
     augmentation: Augmentation = field(default_factory=Augmentation)
-    """How images are altered."""
+    """Augmentation of the training images."""
     pictures: Pictures = field(default_factory=Pictures)
-    """How user pictures become images."""
+    """Preparation of user pictures."""
     hardware: Hardware = field(default_factory=Hardware)
-    """What to compute on."""
+    """Device and precision."""
 
     def check(self) -> None:
         """Refuse invalid settings.

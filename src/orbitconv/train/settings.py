@@ -38,9 +38,9 @@ class Training:
     label_smoothing: float = 0.0
     """Share of each label that is spread evenly over all classes."""
     average: float | None = None
-    """Decay, for each step, of an exponential moving average of the weights, which is then what is tested and saved."""
+    """Decay per step of an exponential moving average of the weights; the average is tested and saved."""
     clip: float | None = None
-    """Largest norm of the gradient; a longer one is shortened to it."""
+    """Largest norm of the gradient; larger gradients are rescaled to it."""
 
     def check(self) -> None:
         """Refuse invalid settings.
@@ -68,16 +68,16 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """How training images are altered, anew in every step."""
+    """Augmentation of the training images, drawn anew in every step."""
 
     rotation: Rotation = "none"
-    """Turn every image by a random angle: quarter turns, multiples of 45 degrees, or any angle of the full circle."""
+    """Rotate every image by a random angle: quarter turns, multiples of 45 degrees, or any angle of the full circle."""
     flip: bool = False
     """Mirror images left to right, half of them on average."""
     crop: int = 0
-    """Move every image by up to this number of pixels along each axis; zeros come in."""
+    """Shift every image by up to this many pixels along each axis, padded with zeros."""
     elastic: float = 0.0
-    """Bend every image: standard deviation, in pixels, of how far each of 4x4 points is pulled along each axis."""
+    """Elastic deformation: standard deviation of the displacement of 4x4 control points along each axis, in pixels."""
 
     def check(self) -> None:
         """Refuse invalid settings.
@@ -100,18 +100,18 @@ class Hardware:
     """
 
     device: Device = "auto"
-    """Where to compute; "auto" takes a GPU where there is one."""
+    """Device; "auto" takes a GPU if there is one."""
     precision: Precision = "32"
-    """Type of number in most layers: 32 bits, bfloat16, or 16 bits (GPU only) with scaled gradients."""
+    """Precision of most layers: 32 bits, bfloat16, or 16 bits (GPU only) with scaled gradients."""
     compile: bool = False
     """Compile the network with torch.compile."""
     channels_last: bool | Literal["auto"] = "auto"
-    """Lay out features with channels last; "auto" does so where it is faster: on a CPU for networks on a group, on a
-    GPU in 16 bits."""
+    """Memory format channels last; "auto" uses it where it is faster: on a CPU for group networks, on a GPU in 16
+    bits."""
     workers: int = 0
-    """Processes that read pictures while the network trains; images in memory need none."""
+    """Processes that read pictures during training; images in memory need none."""
     deterministic: bool = False
-    """Give the same bits in every run on a GPU too, at some cost in speed; on a CPU this is always so."""
+    """Use deterministic algorithms on a GPU, at some cost in speed; on a CPU results are always deterministic."""
 
     def check(self) -> None:
         """Refuse invalid settings.
@@ -141,23 +141,22 @@ class Pictures:
     channels: int | None = None
     """Channels of the images; by default those of the files."""
     scaling: Literal["auto", "type", "file", "percentiles"] = "auto"
-    """How numbers become floats: the range of their type as 0 to 1, that of each file, or percentiles of the training
+    """Scaling to floats: the range of the type to 0 to 1, the range of each file, or percentiles of the training
     pictures. "auto" takes the type for bytes and percentiles for all others."""
     pages: Literal["pictures", "channels"] | None = None
-    """What the pages of stacks are."""
+    """Meaning of the pages of stacks."""
     objects: bool | None = None
-    """Whether masks number objects; found out by default."""
+    """Whether masks number objects; detected by default."""
     ignore_index: int = 255
-    """Number in masks that is ignored."""
+    """Label in masks that is ignored."""
     val_share: float | None = None
-    """Share of the pictures for validation; 0.15 where there are no splits."""
+    """Share of the pictures for validation; by default 0.15 without given splits."""
     test_share: float | None = None
-    """Share of the pictures for testing, where there are no splits; 0.15 by default."""
+    """Share of the pictures for testing, without given splits; by default 0.15."""
     max_unreadable: float = 0.01
-    """Share of the pictures that may be unreadable; they are named and left out. One may always be."""
+    """Largest share of unreadable pictures; they are named and skipped. One is always allowed."""
     balance: Literal["none", "weights", "sampler"] = "none"
-    """Let rare classes count as much as frequent ones: by weights in the loss, or by drawing their pictures more often
-    (one class for each picture)."""
+    """Balance the classes: by weights in the loss, or by oversampling rare ones (one class for each picture)."""
     dice: float = 1.0
     """Weight of the Dice loss beside the cross-entropy, for masks."""
 
