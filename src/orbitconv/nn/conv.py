@@ -54,18 +54,9 @@ class BasisConv2d(nn.Module, ABC):
     A basis without parameters is copied into the layer, so that layers and models share no state; a basis that
     trains stays shared between the layers it was given to.
 
+    The arguments are those of `torch.nn.Conv2d`, with the basis in place of the kernel size; `GroupConv2d` lists them.
+
     Args:
-        in_channels: Channels of the input (fields, for an input on the group).
-        out_channels: Channels of the output for each group element.
-        basis: Filter basis, or the name or file of one (`load_basis`); it brings the group and the kernel size.
-        stride: Step of the output grid, in pixels.
-        padding: Padding on every side in pixels, one number or (height, width); `"same"` or `"valid"`.
-        dilation: Distance between the pixels of a filter.
-        groups: Number of blocks that channels are divided into; blocks do not see each other.
-        bias: Whether to add a bias for each output channel, the same at all group elements.
-        padding_mode: `"zeros"`, `"reflect"`, `"replicate"` or `"circular"`.
-        device: Device of the parameters.
-        dtype: Dtype of the parameters.
         recompute: Whether to expand the filters once more for the backward pass instead of keeping them from the
             forward pass. Values and gradients are the same. Under `torch.compile` it changes nothing: the compiler
             plans by itself what to keep.

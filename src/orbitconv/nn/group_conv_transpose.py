@@ -31,22 +31,14 @@ class GroupConvTranspose2d(TurnedConv2d):
     the padding. To double a side exactly, take an even kernel (2x2 with stride 2; 4x4 with stride 2 and padding 1), or
     `upsample_to` and a GroupConv2d.
 
-    The arguments are those of `torch.nn.ConvTranspose2d`, with the basis in place of the kernel size.
+    The arguments are those of `torch.nn.ConvTranspose2d`, with the basis in place of the kernel size. Those not listed
+    here are as for `GroupConv2d`.
 
     Args:
-        in_channels: Channels of the input for each group element.
-        out_channels: Channels of the output for each group element.
-        basis: Filter basis, or the name or file of one (`orbitconv.bases.load_basis`); it brings the group and the
-            kernel size.
         stride: Distance between the stamps of neighbouring input pixels, in pixels of the output.
         padding: Pixels that are cut off on every side of the output, one number or (height, width).
         output_padding: Pixels that are added below and at the right, fewer than stride or dilation; breaks
             equivariance.
-        groups: Number of blocks that channels are divided into; a channel keeps its group axis whole.
-        bias: Whether to add a bias for each output channel, the same at all group elements.
-        dilation: Distance between the pixels of a filter.
-        device: Device of the parameters.
-        dtype: Dtype of the parameters.
 
     Shapes:
         (batch, in_channels, group, height, width) -> (batch, out_channels, group, height', width'), where

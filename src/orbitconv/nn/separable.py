@@ -95,17 +95,9 @@ class SeparableGroupConv2d(nn.Module):
         "full"          I D + I O N      I N K^2 + I O N^2     (2 I O N + (I + O) N^2 for the last with `fourier`)
         "separable"     I D + I N + I O  I N K^2 + I N^2 + I O N
 
+    The other arguments are those of `GroupConv2d`.
+
     Args:
-        in_channels: Channels of the input for each group element.
-        out_channels: Channels of the output for each group element.
-        basis: Filter basis, or the name of one that comes with the package; it brings the group and the kernel size.
-        stride: Step of the output grid, in pixels.
-        padding: Padding in pixels, one number or (height, width); `"same"` or `"valid"`.
-        dilation: Distance between the pixels of a filter.
-        bias: Whether to add a bias for each output channel, the same at all group elements.
-        padding_mode: `"zeros"`, `"reflect"`, `"replicate"` or `"circular"`.
-        device: Device of the parameters.
-        dtype: Dtype of the parameters.
         mixing: `"full"`: group axis and channels at once; `"separable"`: the group axis of each channel, then channels.
         fourier: Whether to mix with the group axis in Fourier space, as for GroupConv2d.
 
