@@ -38,11 +38,7 @@ class AppendedFile:
 
 
 def whole_lines(path: Path) -> list[str]:
-    """The lines of a file that are whole: without the last one if nothing ends it.
-
-    Args:
-        path: The file; one that is not there has none.
-    """
+    """The lines of a file that are whole: without the last one if nothing ends it."""
     if not path.exists():
         return []
     text = path.read_text(encoding="utf-8", errors="surrogateescape")

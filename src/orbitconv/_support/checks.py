@@ -34,12 +34,7 @@ def check_seed(owner: str, seed: int) -> None:
 
 
 def check_sizes(owner: str, kernel_sizes: Sequence[int]) -> None:
-    """Refuse an empty list of kernel sizes, and sizes that are not integers of one or more.
-
-    Args:
-        owner: Who refuses.
-        kernel_sizes: Sides of kernels, in pixels.
-    """
+    """Refuse an empty list of kernel sizes, and sizes that are not integers of one or more."""
     if not kernel_sizes:
         raise ValueError(f"{owner} expects one kernel size or more, got none.")
     check_positive(owner, **{f"kernel_sizes[{i}]": size for i, size in enumerate(kernel_sizes)})
@@ -73,11 +68,6 @@ def check_share(owner: str, **values: float) -> None:
 def check_finite(owner: str, name: str, values: Tensor) -> None:
     """Refuse tensors that hold NaN or infinity.
 
-    Args:
-        owner: Who refuses.
-        name: Name of the tensor.
-        values: Tensor of any shape.
-
     Raises:
         ValueError: If a value is not finite; says how many.
     """
@@ -97,9 +87,6 @@ def did_you_mean(name: str, known: Iterable[str], most: int = 1, prefix: str = "
         known: The names there are.
         most: How many to suggest.
         prefix: What to put before each suggestion.
-
-    Returns:
-        `" Did you mean 'name'?"`, or nothing.
     """
     alike = {one.lower().replace("_", "-"): one for one in known}
     near = difflib.get_close_matches(name.lower().replace("_", "-"), alike, n=most, cutoff=0.5)

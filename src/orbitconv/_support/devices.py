@@ -8,12 +8,7 @@ Device = Literal["auto", "cpu", "cuda"]
 
 
 def find_device(owner: str, device: Device) -> torch.device:
-    """The device of a name.
-
-    Args:
-        owner: Who asks, for error messages.
-        device: `"auto"` takes a GPU where there is one.
-    """
+    """The device of a name."""
     if device not in {"auto", "cpu", "cuda"}:
         raise ValueError(f"{owner} expects the device auto, cpu or cuda, got {device!r}.")
     there = torch.cuda.is_available()

@@ -17,12 +17,7 @@ def is_lack_of_memory(error: RuntimeError) -> bool:
 
 @contextmanager
 def explained_memory(what: str, advice: str) -> Iterator[None]:
-    """Turn out-of-memory errors into one that says what to lower.
-
-    Args:
-        what: What it does not suffice for.
-        advice: What to lower.
-    """
+    """Turn out-of-memory errors into one that says what to lower."""
     try:
         yield
     except RuntimeError as error:  # torch.OutOfMemoryError is one; a CPU has no kind of its own

@@ -59,14 +59,7 @@ def printable(name: object) -> str:
 
 
 def check_replaceable(path: Path, *, overwrite: bool) -> None:
-    """Refuse to replace a file that the user did not ask to replace, and what is no file.
-
-    Args:
-        path: File to be written, named with `--out`.
-        overwrite: Whether the user asked with `--overwrite`.
-    """
-    if path.exists() and not path.is_file():
-        raise FileExistsError(f"{path} is a {'folder' if path.is_dir() else 'device'}. Choose another --out.")
+    """Refuse to replace a file that the user did not ask to replace."""
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists already. Choose another --out, or replace it with --overwrite.")
 

@@ -25,12 +25,7 @@ def to_json(value: Any) -> str:
 
 
 def check_free(folder: Path, *, overwrite: bool) -> None:
-    """Refuse to overwrite a result.
-
-    Args:
-        folder: Folder that shall hold the result.
-        overwrite: Whether the user asked to replace it.
-    """
+    """Refuse to overwrite a result."""
     recover(folder)
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; name a folder for the result with --out.")

@@ -16,9 +16,6 @@ def lock(path: Path, *, wait: bool, shared: bool = False) -> Iterator[bool]:
         path: File of the lock; its folder must exist. The file stays.
         wait: Wait for another process to let go, rather than give up.
         shared: Keep out only those that do not share it.
-
-    Yields:
-        Whether the lock is held.
     """
     try:
         import fcntl

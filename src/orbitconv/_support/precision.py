@@ -35,9 +35,6 @@ def without_autocast(function: Callable[P, R]) -> Callable[P, R]:
 def at_least_float32(dtype: torch.dtype) -> torch.dtype:
     """The dtype to compute in: float32 for 16 bits, else the dtype itself.
 
-    Args:
-        dtype: Floating-point dtype of the data.
-
     Returns:
         float32, or a wider dtype.
     """

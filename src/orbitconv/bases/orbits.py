@@ -15,25 +15,14 @@ Lattice = Literal["square", "hexagonal"]
 
 
 def exact_moves(group: Group, window: tuple[int, int], lattice: Lattice = "square") -> dict[int, Int[np.ndarray, " p"]]:
-    """The elements that map the pixels of a filter to each other, and where each pixel then comes from.
-
-    Args:
-        group: The group.
-        window: Height and width of the filter.
-        lattice: What its pixels are.
-    """
+    """The elements that map the pixels of a filter to each other, and where each pixel then comes from."""
     if lattice == "hexagonal" and window != (1, 1):
         return {g: hexagonal_permutation(group, g, window[0]) for g in exact_hexagonal_elements(group)}
     return {g: grid_permutation(group, g, *window) for g in exact_elements(group, *window)}
 
 
 def support_of(window: tuple[int, int], lattice: Lattice = "square") -> Bool[np.ndarray, " p"]:
-    """Which pixels of a flattened window a filter has: all of them, or those of the hexagon in an axial array.
-
-    Args:
-        window: Height and width of the filter.
-        lattice: What its pixels are.
-    """
+    """Which pixels of a flattened window a filter has: all of them, or those of the hexagon in an axial array."""
     height, width = window
     if lattice == "square":
         return np.ones(height * width, dtype=bool)
@@ -47,12 +36,6 @@ def support_of(window: tuple[int, int], lattice: Lattice = "square") -> Bool[np.
 
 def factor_exact(group: Group, height: int, width: int, lattice: Lattice = "square") -> list[tuple[int, int]]:
     """Write every element as `exact * rest`: an exact move of the grid after one of a few remaining rotations.
-
-    Args:
-        group: The group.
-        height: Rows of the grid.
-        width: Columns of the grid.
-        lattice: What its pixels are.
 
     Returns:
         A pair (exact, rest) for each element. The rests are the first element of each coset of the exact
@@ -86,9 +69,6 @@ def complete_orbit(
             Gram matrix `G = L L^T` they become `L^-1` times what they were. Coefficients of equal size then make
             filters of equal norm; the span of the first D atoms, for every D, and every error stay what they are.
         lattice: What the pixels are.
-
-    Returns:
-        Atoms of shape (|G|, D, height, width).
     """
     factors, moves = factor_exact(group, *window, lattice), exact_moves(group, window, lattice)
     made = {rest: transform(rest) for rest in sorted({rest for _, rest in factors})}

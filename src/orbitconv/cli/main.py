@@ -14,11 +14,7 @@ _CLOSED_PIPE = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line.
-
-    Args:
-        arguments: Words after the program's name; those of the process by default.
-    """
+    """Run the command line."""
 
     def work() -> None:
         from orbitconv.cli.commands import parse

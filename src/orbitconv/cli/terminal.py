@@ -58,12 +58,7 @@ class Terminal:
         self.console.print(table)
 
     def show_facts(self, title: str, facts: dict[str, object]) -> None:
-        """Print facts, one a line.
-
-        Args:
-            title: What it is.
-            facts: Names and values; long lists are left out.
-        """
+        """Print facts, one a line."""
         table = Table(title=title, show_header=False)
         for name, value in facts.items():
             if not isinstance(value, list | tuple):

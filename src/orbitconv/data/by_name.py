@@ -66,15 +66,7 @@ def load_source(
     download: bool = True,
     progress: ProgressCallback | None = None,
 ) -> ImageSet:
-    """Load one split of any data set described by a `Source`; see `load`.
-
-    Args:
-        source: The data set.
-        split: Name of one of its splits.
-        data_dir: Folder of the user.
-        download: Whether to fetch what is not there.
-        progress: Called while fetching.
-    """
+    """Load one split of any data set described by a `Source`; see `load`."""
     tried = []
     for origin, root in (("data_dir", data_dir), ("ORBITCONV_DATA", os.environ.get("ORBITCONV_DATA"))):
         if root:

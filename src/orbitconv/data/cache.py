@@ -10,25 +10,14 @@ from orbitconv._support.locks import lock
 
 @contextmanager
 def locked(root: Path, name: str) -> Iterator[None]:
-    """Let one process at a time download a data set; without lock support two may both download.
-
-    Args:
-        root: Cache folder, created if needed.
-        name: Name of the data set.
-    """
+    """Let one process at a time download a data set; without lock support two may both download."""
     root.mkdir(parents=True, exist_ok=True)
     with lock(root / f".{name}.lock", wait=True):
         yield
 
 
 def install(staging: Path, folder: Path, names: Iterable[str]) -> None:
-    """Move complete files into place, each by one atomic rename on the same file system.
-
-    Args:
-        staging: Where the files are now.
-        folder: Where they go, created if needed.
-        names: Which files.
-    """
+    """Move complete files into place, each by one atomic rename on the same file system."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         with (staging / name).open("rb+") as file:

@@ -97,16 +97,7 @@ class Tiling:
 
 
 def least_side(margin: int, multiple: int, blend: int = BLEND) -> int:
-    """The side from which on no three tiles in a row overlap, whatever the size of the picture.
-
-    Args:
-        margin: Pixels at an inner side of a tile that do not count.
-        multiple: Product of the strides of the network.
-        blend: Least number of pixels over which weights pass.
-
-    Returns:
-        Side of a tile, in pixels.
-    """
+    """The side from which on no three tiles in a row overlap, whatever the size of the picture."""
     return 2 * (2 * margin + blend) + 3 * multiple
 
 

@@ -60,14 +60,7 @@ class UprightStudy:
 
 
 def build(family: str, basis: FilterBasis | None, parameters: int, seed: int) -> nn.Module:
-    """A network of one family, near a parameter budget.
-
-    Args:
-        family: Name of the family.
-        basis: Its basis; None for the plain one.
-        parameters: Wanted number of parameters.
-        seed: Seed of the initial weights.
-    """
+    """A network of one family, near a parameter budget."""
     if (basis is None) != (family == "plain"):
         raise ValueError(f"Every family but 'plain' needs a basis, got family {family!r} with basis {basis}.")
     make = partial(SmallCNN, basis, kernel_size=KERNEL if basis is None else None)

@@ -37,11 +37,7 @@ def network_facts(network: nn.Module, basis: str) -> Row:
 
 
 def group_of(network: nn.Module) -> Group | None:
-    """The group of a network.
-
-    Returns:
-        That of its first filter basis; None if there is none.
-    """
+    """The group of a network."""
     return next((module.group for module in network.modules() if isinstance(module, FilterBasis)), None)
 
 
@@ -59,9 +55,6 @@ def turned_copies(network: nn.Module, copies: int) -> nn.Module:
 def measured_group(group: Group | None) -> Group:
     """The group whose elements the layers of a network are measured at.
 
-    Args:
-        group: The group of the network; None if it is plain.
-
     Returns:
         Its own group; C8 for networks that have none, or only the identity.
     """
@@ -72,11 +65,6 @@ def errors_of_layers(
     network: nn.Module, images: Float[Tensor, "b c h w"], layers: Sequence[str] | None = None
 ) -> dict[str, Float[Tensor, " n"]]:
     """Normalised equivariance error of layers at the turns of the network's group.
-
-    Args:
-        network: The network.
-        images: Images to turn.
-        layers: Names of the layers; every layer by default.
 
     Returns:
         For each layer by its name, its error at every element; zero where nothing came out, as it should, and one

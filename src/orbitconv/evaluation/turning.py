@@ -69,12 +69,7 @@ def turned_figures(
 
 
 def middle_square(size: tuple[int, int], most: int | None = None) -> tuple[slice, slice]:
-    """The largest middle square of a plane.
-
-    Args:
-        size: Height and width.
-        most: Longest side; None for no limit.
-    """
+    """The largest middle square of a plane."""
     side = min(*size, *(() if most is None else (most,)))
     top, left = ((length - side) // 2 for length in size)
     return slice(top, top + side), slice(left, left + side)

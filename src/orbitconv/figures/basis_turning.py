@@ -34,14 +34,7 @@ class Pattern:
     width: float
 
     def turned(self, group: Group, g: int, kernel_size: tuple[int, int], fineness: int = 1) -> Float[np.ndarray, "h w"]:
-        """The pattern transformed by a group element, sampled over the area of a filter.
-
-        Args:
-            group: The group.
-            g: Group element.
-            kernel_size: Height and width of the filter, in pixels.
-            fineness: Samples along the side of a pixel; one sample is its centre.
-        """
+        """The pattern transformed by a group element, sampled over the area of a filter."""
         shape = (kernel_size[0] * fineness, kernel_size[1] * fineness)
         centre = (np.array([[shape[0]], [shape[1]]]) - 1) / 2
         points = group.matrix(g).T @ ((np.indices(shape).reshape(2, -1) - centre) / fineness)
@@ -50,15 +43,7 @@ class Pattern:
 
 
 def random_pattern(kernel_size: tuple[int, int], seed: int) -> Pattern:
-    """A pattern as wide as a filter, with no symmetry of its own.
-
-    Args:
-        kernel_size: Height and width of the filter, in pixels.
-        seed: Seed of the waves.
-
-    Returns:
-        A pattern whose samples at the pixels have norm one.
-    """
+    """A pattern as wide as a filter, with no symmetry of its own."""
     random = np.random.default_rng(seed)
     side = max(kernel_size)
     lengths = random.uniform(_SHORTEST, max(2 * side, _SHORTEST + 1), _WAVES)
@@ -138,10 +123,6 @@ def inner_products(basis: FilterBasis, g: int) -> Float[np.ndarray, "d d"]:
 
 
 def eighth(group: Group) -> int:
-    """The rotation nearest to 45 degrees, where no grid is exact.
-
-    Returns:
-        A group element other than the identity, if there is one.
-    """
+    """The rotation nearest to 45 degrees, where no grid is exact."""
     n = group.num_rotations
     return min(range(1, n), key=lambda g: abs(8 * g - n), default=0)

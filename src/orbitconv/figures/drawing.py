@@ -83,12 +83,7 @@ def check_libraries() -> None:
 
 
 def render(figure: "Figure", file_format: str) -> bytes:
-    """A figure as the bytes of a file, the same for the same figure.
-
-    Args:
-        figure: Figure.
-        file_format: `"png"` or `"svg"`.
-    """
+    """A figure as the bytes of a file, the same for the same figure."""
     metadata = {"Date": None, "Creator": None} if file_format == "svg" else {"Software": None}
     buffer = io.BytesIO()
     with import_plotting("matplotlib").rc_context({"svg.hashsalt": "orbitconv"}):

@@ -11,13 +11,7 @@ from torch import Tensor
 def weighted_sums(
     table: Float[Tensor, "p c"], index: Int[Tensor, "t k"], weight: Float[Tensor, "t k"]
 ) -> Float[Tensor, "t c"]:
-    """Sum over k of weight[t, k] * table[index[t, k]], with derivatives of any order and in both modes.
-
-    Args:
-        table: One row for each pixel, one column for each plane.
-        index: Pixels of every sum.
-        weight: Their weights, in the dtype of the table.
-    """
+    """Sum over k of weight[t, k] * table[index[t, k]], with derivatives of any order and in both modes."""
     if table.shape[1] == 0 or index.shape[0] == 0:
         return table.new_zeros(index.shape[0], table.shape[1])
     if torch.compiler.is_compiling():  # compiled graphs know first derivatives only, and no forward mode of one's own

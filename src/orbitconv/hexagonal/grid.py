@@ -145,23 +145,13 @@ class HexagonalGrid:
 
 
 def check_shape(owner: str, shape: str) -> None:
-    """Refuse shapes of a grid that there are not.
-
-    Args:
-        owner: Who refuses.
-        shape: Name of the shape.
-    """
+    """Refuse shapes of a grid that there are not."""
     if shape not in get_args(Shape):
         raise ValueError(f"{owner} expects shape 'hexagon' or 'disc', got {shape!r}.")
 
 
 def radius_of(owner: str, planes: Tensor) -> int:
-    """The radius of the grid that axial arrays are on.
-
-    Args:
-        owner: Who asks, for the error message.
-        planes: Axial arrays of any leading shape.
-    """
+    """The radius of the grid that axial arrays are on."""
     height, width = planes.shape[-2:]
     if height != width or height % 2 == 0 or height < 3:
         raise ValueError(
@@ -172,16 +162,7 @@ def radius_of(owner: str, planes: Tensor) -> int:
 
 
 def grid_mask(side: int, shape: Shape, device: torch.device | None = None) -> Bool[Tensor, "i j"]:
-    """The points of an axial array that are in use.
-
-    Args:
-        side: Side of the array, odd.
-        shape: `"hexagon"` or `"disc"`.
-        device: Where to make it.
-
-    Returns:
-        True inside.
-    """
+    """The points of an axial array that are in use."""
     radius = side // 2
     axis = torch.arange(-radius, radius + 1, device=device)
     i, j = axis[:, None], axis[None, :]

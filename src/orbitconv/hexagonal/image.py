@@ -62,16 +62,7 @@ class HexagonalImage:
 
 
 def planes_of(owner: str, x: Any, *, hexagonal: bool) -> Tensor:
-    """The arrays of an image, if it is on the lattice that a layer works on.
-
-    Args:
-        owner: The layer, for the error message.
-        x: A tensor of pixels or a HexagonalImage.
-        hexagonal: Whether the layer works on hexagons.
-
-    Returns:
-        Planes of pixels or axial arrays.
-    """
+    """The arrays of an image, if it is on the lattice that a layer works on."""
     if isinstance(x, HexagonalImage):
         if not hexagonal:
             raise TypeError(

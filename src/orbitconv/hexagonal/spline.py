@@ -40,11 +40,7 @@ class HexagonalSpline:
             ]
 
     def at(self, points: Float[Tensor, "2 t"]) -> Float[Tensor, "b t"]:
-        """Values between the points of the lattice.
-
-        Returns:
-            The values; those far outside are mirrored.
-        """
+        """Values between the points of the lattice."""
         axial = np.linalg.inv(AXES)
         centre = self.radius + _MARGIN
         total = torch.zeros((), dtype=self.coefficients[0].dtype, device=self.coefficients[0].device)

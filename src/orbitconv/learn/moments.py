@@ -312,13 +312,7 @@ def measure_moments(
 
 
 def has_room(height: int, width: int, kernel_size: tuple[int, int]) -> bool:
-    """Whether an image holds a patch that every rotation keeps in view.
-
-    Args:
-        height: Height of the image, in pixels.
-        width: Its width.
-        kernel_size: Height and width of the patch.
-    """
+    """Whether an image holds a patch that every rotation keeps in view."""
     return _disc_points(height, width, kernel_size).shape[1] > 0
 
 

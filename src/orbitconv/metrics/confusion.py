@@ -23,16 +23,7 @@ class ClassFigures:
 
 
 def confusion(predicted: Int64[Tensor, "*n"], true: Int64[Tensor, "*n"], num_classes: int) -> Int64[Tensor, "k k"]:
-    """Confusion matrix: how often each class is predicted as which.
-
-    Args:
-        predicted: Predicted class of each image or pixel.
-        true: True class of each.
-        num_classes: Number of classes.
-
-    Returns:
-        Counts; rows are true classes, columns are predicted ones.
-    """
+    """Confusion matrix: how often each class is predicted as which."""
     pairs = (num_classes * true + predicted).flatten()
     return torch.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 

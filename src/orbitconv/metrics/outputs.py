@@ -78,12 +78,6 @@ def _tensors(output: Any, place: str = "") -> Iterator[tuple[str, Tensor]]:
 def readings(output: Tensor, group: Group, owner: nn.Module | None = None, *, hexagonal: bool = False) -> list[Reading]:
     """The ways in which a tensor of this shape may turn, the usual one first.
 
-    Args:
-        output: What a layer puts out.
-        group: The group.
-        owner: The layer, whose type may tell.
-        hexagonal: Whether planes are axial arrays of the hexagonal lattice.
-
     Returns:
         Readings: rank 5 is a group axis where its length fits, else planes with a depth before them; rank 4 is planes,
         or channels last, or attention between the places of a square grid; rank 2 does not turn.

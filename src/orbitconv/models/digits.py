@@ -22,11 +22,7 @@ KERNEL = 5
 
 
 def digit_mlp(num_pixels: int = 784, width: int = 512, *, dropout: float = 0.3, num_classes: int = 10) -> nn.Sequential:
-    """Two hidden layers with batch norm, ReLU and dropout.
-
-    Returns:
-        The network; the order of the pixels makes no difference to it.
-    """
+    """Two hidden layers with batch norm, ReLU and dropout."""
     check_positive("digit_mlp", num_pixels=num_pixels, width=width, num_classes=num_classes)
     layers: list[nn.Module] = [nn.Flatten()]
     for before in (num_pixels, width):
@@ -35,13 +31,7 @@ def digit_mlp(num_pixels: int = 784, width: int = 512, *, dropout: float = 0.3, 
 
 
 def digit_cnn(side: int = 28, *, dropout: float = 0.5, num_classes: int = 10) -> nn.Sequential:
-    """Three convolutions, 5x5, 3x3 and 3x3, with zero padding.
-
-    Args:
-        side: Side of the images, in pixels; divisible by four.
-        dropout: Share of the last features left out in training.
-        num_classes: Number of classes.
-    """
+    """Three convolutions, 5x5, 3x3 and 3x3, with zero padding."""
     first = nn.Conv2d(1, CHANNELS[0], KERNEL, padding=KERNEL // 2, bias=False)
     return _with_trunk(first, (side, side), "zeros", dropout, num_classes)
 

@@ -25,11 +25,7 @@ Padding = Size2 | Literal["same", "valid"]
 
 
 def is_channels_last(planes: Float[Tensor, "b c h w"]) -> bool:
-    """Whether planes are stored channels last, so that `conv2d` gives its output, and wants its weight, in that layout.
-
-    Returns:
-        True also if they are a part of planes that lie so.
-    """
+    """Whether planes are stored channels last, which is then the layout of output and weight of `conv2d`."""
     return planes.stride(1) == 1 and not planes.is_contiguous()
 
 

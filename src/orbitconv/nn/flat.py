@@ -19,15 +19,7 @@ _READ_BY_OTHERS = ("stride", "padding", "dilation", "groups", "kernel_size", "ou
 
 
 def pool_elements(x: Tensor, axis: int, order: int, reduction: str, inner: int = 1) -> Tensor:
-    """Pool a flattened group axis.
-
-    Args:
-        x: Tensor with channels and group flattened at an axis.
-        axis: That axis.
-        order: |G|.
-        reduction: `"max"` or `"mean"`.
-        inner: Numbers in a row for each channel and element, where a plane was flattened behind them.
-    """
+    """Pool a flattened group axis."""
     if inner > 1:
         apart = x.unflatten(axis, (-1, order, inner))
         place = axis + 1 if axis >= 0 else -2

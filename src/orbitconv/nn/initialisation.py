@@ -18,9 +18,6 @@ def mean_square_gain(atoms: Float[Tensor, "g d ky kx"], layers_before: int) -> f
     counting energy alone, a deep network of circular harmonics explodes. So this follows the spatial correlation
     through layers of the same basis with ReLU between them and returns the gain of the last.
 
-    Returns:
-        The gain, above zero for atoms that are not all zero.
-
     Source: He et al. (2015), Delving deep into rectifiers; Cho & Saul (2009) for the correlation after ReLU.
     """
     sides = [_PLANE * side for side in atoms.shape[-2:]]

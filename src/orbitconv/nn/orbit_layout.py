@@ -74,12 +74,7 @@ def orbit_layout(
 
 
 def seed_vector(generators: Float[Tensor, "k p p"], seed: int | Float[Tensor, " p"]) -> Float[Tensor, " p"]:
-    """The seed of a layout as a vector of features.
-
-    Args:
-        generators: Matrices that bring the number of features, dtype and device.
-        seed: Index of a feature, or the vector itself.
-    """
+    """The seed of a layout as a vector of features."""
     size = generators.shape[-1]
     if isinstance(seed, Tensor):
         if tuple(seed.shape) != (size,):

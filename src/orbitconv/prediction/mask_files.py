@@ -36,14 +36,7 @@ def encoded(
     place: Mapping[str, Any] | None = None,
     missing: int | None = None,
 ) -> bytes:
-    """Pixels as a file.
-
-    Args:
-        pixels: A mask, or a picture in colours.
-        file_format: PNG or TIFF.
-        place: Where on earth a mask lies, as rasterio takes it; for TIFF.
-        missing: Number in the mask that stands for no data.
-    """
+    """Pixels as a file."""
     content = io.BytesIO()
     if file_format == "png":
         import_optional("PIL.Image", "train", "Writing PNG").fromarray(pixels).save(content, "PNG")

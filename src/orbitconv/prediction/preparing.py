@@ -64,12 +64,7 @@ class Unreadable:
         """Why each picture cannot be read."""
 
     def add(self, path: Path, error: Exception) -> None:
-        """Record a picture that cannot be read.
-
-        Args:
-            path: Its file.
-            error: Why it cannot be read.
-        """
+        """Record a picture that cannot be read."""
         self.reasons[path] = printable(error)
 
     def check(self, total: int) -> None:
@@ -85,22 +80,12 @@ class Unreadable:
 
 
 def pages_for(trained: TrainedNetwork, asked: Pages) -> Pages:
-    """Whether pages of a stack are pictures or channels for a network.
-
-    Args:
-        trained: The network.
-        asked: What the user asks for; None leaves it open.
-    """
+    """Whether pages of a stack are pictures or channels for a network."""
     return asked or trained.config.pictures.pages or "pictures"
 
 
 def header_of(path: Path, pages: Pages) -> Opened:
-    """Read the header of a picture file, without pixels.
-
-    Args:
-        path: Picture file.
-        pages: Whether its pages are pictures or channels.
-    """
+    """Read the header of a picture file, without pixels."""
     with open_picture(path) as opened:
         return as_asked(opened, path, pages)
 

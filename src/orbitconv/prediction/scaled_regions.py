@@ -34,11 +34,7 @@ class ScaledRegions:
         """Which pixels hold data, as far as they were read."""
 
     def scaled(self, region: Region | None) -> Float[Tensor, "c h w"]:
-        """A region as numbers that the network takes.
-
-        Args:
-            region: Rows and columns; None for all.
-        """
+        """A region as numbers that the network takes."""
         picture = self._picture(region)
         return (self._scaling or scaling_of_one(picture)).floats(picture)
 

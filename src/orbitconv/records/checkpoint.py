@@ -43,10 +43,6 @@ class Checkpoint:
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint, then remove all others.
 
-    Args:
-        folder: Folder of checkpoints; it is made if needed.
-        checkpoint: What to write.
-
     Raises:
         OSError: If it cannot be written; the checkpoint before it is then still there.
     """

@@ -16,24 +16,13 @@ def settings_of(config: Any) -> dict[str, Any]:
 
 
 def command_as_run(program: str, config: Any, positional: Collection[str] = ()) -> str:
-    """The command line that made a result, with files and folders; options at their defaults are left out.
-
-    Args:
-        program: The program and its command, such as "orbitconv demo".
-        config: Its settings, a dataclass.
-        positional: Names of the fields that are typed without their names.
-    """
+    """The command line that made a result, with files and folders; options at their defaults are left out."""
     words = [shlex.quote(word) for name in positional for word in _words(getattr(config, name))]
     return " ".join([program, *words, *_options(config, _defaults(config), "", positional)])
 
 
 def command_of(words: str, config: Any, record: str) -> str:
     """The command that reproduces a record.
-
-    Args:
-        words: The program and its command, such as "orbitconv demo".
-        config: Its settings, a dataclass.
-        record: Usual name of the record below results/.
 
     Returns:
         The command with every option that is not at its default, and for a record of another name with a folder of

@@ -14,9 +14,6 @@ def group_by(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, lis
     Args:
         items: Rows, runs, or anything else.
         key: What the items of a group share.
-
-    Returns:
-        The groups in the order of their first items.
     """
     groups: dict[Key, list[Item]] = {}
     for item in items:

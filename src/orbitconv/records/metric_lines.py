@@ -46,11 +46,7 @@ class MetricLines:
         return rows
 
     def add(self, row: Row) -> None:
-        """Write a line.
-
-        Args:
-            row: Its figures; TensorBoard draws them over the one named "step".
-        """
+        """Write a line."""
         if self._file is not None:
             self._file.write(checked_line(row))
         if self._writer is not None:
@@ -72,11 +68,7 @@ class MetricLines:
 
 
 def read_metrics(folder: Path) -> list[Row]:
-    """The metrics of a run so far; the last line may be cut off, if the run is still writing it.
-
-    Returns:
-        The rows; none if there is no file yet.
-    """
+    """The metrics of a run so far; the last line may be cut off, if the run is still writing it."""
     path = folder / METRICS
     lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else [""]
     return [parse_line(line, f"{path}, line {n}") for n, line in enumerate(lines[:-1], start=1)]

@@ -23,12 +23,7 @@ _LOCK = ".lock"
 
 
 def check_begun(folder: Path, *, resume: bool) -> None:
-    """Refuse a folder that a run cannot begin in, or go on in, before any work is done for it.
-
-    Args:
-        folder: Folder of the run.
-        resume: Whether it goes on with the run in the folder.
-    """
+    """Refuse a folder that a run cannot begin in, or go on in, before any work is done for it."""
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; name a folder for the training with --out.")
     if (folder / _LOCK).exists():
@@ -94,9 +89,6 @@ class RunFolder:
 
         Args:
             steps_per_line: Steps between two lines, which tells how many lines belong to a checkpoint.
-
-        Returns:
-            The checkpoint, or None if there is none yet, and the lines.
         """
         checkpoint = self.checkpoint()
         return checkpoint, self._lines.keep(0 if checkpoint is None else checkpoint.step // steps_per_line)
@@ -141,11 +133,7 @@ class RunFolder:
 
 
 def has_checkpoint(folder: Path) -> bool:
-    """Whether the folder of a run holds a checkpoint.
-
-    Args:
-        folder: The folder; it need not exist.
-    """
+    """Whether the folder of a run holds a checkpoint."""
     return any((folder / CHECKPOINTS).glob("step-*"))
 
 

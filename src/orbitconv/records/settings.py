@@ -29,11 +29,7 @@ def file_digest(path: Path) -> str:
 
 
 def flat_settings(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings under flat names.
-
-    Returns:
-        Settings by names such as training.epochs.
-    """
+    """Nested settings under flat names."""
     flat: dict[str, Any] = {}
     for name, value in settings.items():
         flat |= flat_settings(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}

@@ -27,11 +27,7 @@ _MARKED, _NAMED, _BANDS = 12, 12, 5
 
 
 def looks_of(plain: Sequence[bool]) -> list[Look]:
-    """Choose a look for each kind: the first plain one grey and dotted, the others by colour, then by dashes.
-
-    Args:
-        plain: Whether each kind has a plain basis.
-    """
+    """Choose a look for each kind: the first plain one grey and dotted, the others by colour, then by dashes."""
     others = itertools.cycle(Look(color, dashes, 2.0) for dashes in _DASHES for color in _COLORS)
     grey = itertools.chain([_PLAIN], others)
     return [next(grey if is_plain else others) for is_plain in plain]

@@ -36,11 +36,7 @@ def first_filters(network: nn.Module, count: int) -> Float[np.ndarray, "f g ky k
 
 
 def orbit_figure(network: nn.Module) -> "Figure | None":
-    """Draw the strongest filters of the first layer: a row for each, turned by each group element; one row if plain.
-
-    Returns:
-        The figure; None if the network has no convolution.
-    """
+    """Draw the strongest filters of the first layer: a row for each, turned by each group element; one row if plain."""
     layer = next((m for m in network.modules() if isinstance(m, BasisConv2d)), None)
     filters = first_filters(network, _PLAIN if layer is None else _ROWS)
     if filters is None:

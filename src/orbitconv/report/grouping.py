@@ -44,11 +44,7 @@ class Kind:
 
 
 def kinds_by_data(runs: Sequence[Run]) -> dict[str, list[Kind]]:
-    """Group runs: errors on different data sets are never compared.
-
-    Returns:
-        For each data set its kinds, in the order of their first runs.
-    """
+    """Group runs: errors on different data sets are never compared."""
     return {data: _kinds(own) for data, own in group_by(runs, lambda run: run.config.data).items()}
 
 

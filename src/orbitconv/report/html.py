@@ -70,10 +70,6 @@ def pairs(facts: Mapping[str, Any]) -> str:
 def best_cells(column: Sequence[Sequence[float | int]], digits: int) -> list[str]:
     """A column of means and, with several values, standard deviations, as HTML.
 
-    Args:
-        column: The values of each row; a dash stands for none.
-        digits: Digits after the point.
-
     Returns:
         One cell a row; the lowest mean as it is printed is emphasised, if there are several.
     """
@@ -85,16 +81,7 @@ def best_cells(column: Sequence[Sequence[float | int]], digits: int) -> list[str
 
 
 def cell(values: Sequence[float | int], digits: int, *, best: bool = False) -> str:
-    """Mean and, with several values, standard deviation, as HTML.
-
-    Args:
-        values: The values.
-        digits: Digits after the point.
-        best: Whether the mean is emphasised.
-
-    Returns:
-        The cell; a dash if there are no values.
-    """
+    """Mean and, with several values, standard deviation, as HTML."""
     mean, plus_minus, deviation = mean_and_spread(values, digits, none="&ndash;").partition(" ± ")
     spread = f" <small>± {deviation}</small>" if plus_minus else ""
     return (f"<strong>{mean}</strong>" if best else mean) + spread

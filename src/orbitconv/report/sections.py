@@ -55,13 +55,7 @@ def angle_curves(outcome: Outcome) -> Iterator[str]:
 
 
 def angle_chart(networks: Sequence[Tested], what: str, images: str = "images") -> str:
-    """A chart of error against angle with its legend and caption.
-
-    Args:
-        networks: The kinds of networks; those without a test are left out.
-        what: Which images were turned, in words.
-        images: What the images show.
-    """
+    """A chart of error against angle with its legend and caption."""
     tested = [one for one in networks if one.by_angle]
     curves = [Curve(points=one.by_angle, look=one.look, band=shows_bands(tested)) for one in tested]
     alt = f"Test error of every network against the angle of the test {images}."
@@ -84,13 +78,7 @@ def layer_curves(outcome: Outcome) -> Iterator[str]:
 
 
 def layer_chart(networks: Sequence[Tested], images: int, free: Sequence[str] = ()) -> str:
-    """A chart of the equivariance error of every layer with its legend and caption.
-
-    Args:
-        networks: The kinds of networks, all tested.
-        images: Number of test images.
-        free: Names of the networks whose scores may depend on the angle.
-    """
+    """A chart of the equivariance error of every layer with its legend and caption."""
     alt = "Equivariance error of every layer of every network."
     points, looks = [layer_points(one.measured) for one in networks], [one.look for one in networks]
     but = f", except those of {listed(free)}, whose last layer sees every copy of a field" if free else ""
@@ -126,11 +114,7 @@ def first_layer(outcome: Outcome) -> Iterator[str]:
 
 
 def filter_sheets(networks: Sequence[Tested]) -> Iterator[str]:
-    """The filters of the first layer of networks, turned by every element of their group.
-
-    Args:
-        networks: The kinds of networks; those without a network are left out.
-    """
+    """The filters of the first layer of networks, turned by every element of their group."""
     yield note(
         "The strongest filters of the first layer, from one network of each kind, summed over the channels of the "
         "image. Each has norm 1 at the identity: where the norm falls, the filter answers less at that angle."

@@ -32,12 +32,7 @@ def result_table(outcome: Outcome) -> str:
 
 
 def error_columns(networks: Sequence[Tested], *, at_random: bool = True) -> dict[str, list[str]]:
-    """Columns of test errors, the lowest of each emphasised.
-
-    Args:
-        networks: The kinds of networks.
-        at_random: Whether the images were turned by random angles too.
-    """
+    """Columns of test errors, the lowest of each emphasised."""
     columns = {"test error, %": best_cells([one.errors for one in networks], 2)}
     if at_random:
         columns["at random angles, %"] = best_cells([one.random_errors for one in networks], 2)

@@ -67,11 +67,7 @@ def spread_note(networks: Sequence[Tested], test_images: int) -> str:
 
 
 def angle_note(networks: Sequence[Tested]) -> str:
-    """Where each network is worst, and which ones do not notice a quarter turn.
-
-    Returns:
-        Sentences; none if no error against the angle was measured.
-    """
+    """Where each network is worst, and which ones do not notice a quarter turn."""
     worst, steady = [], []
     for one in networks:
         means = {degrees: statistics.fmean(errors) for degrees, errors in one.by_angle.items()}

@@ -72,11 +72,7 @@ class ShowBasis:
 
 
 def choose_bases(config: ShowBasis, progress: ProgressCallback = silent) -> list[Shown]:
-    """The bases named in the settings.
-
-    Returns:
-        Bases of one group and kernel size, in the order named.
-    """
+    """The bases named in the settings."""
     words = list(dict.fromkeys(config.bases))
     named = {word: named_basis(word) for word in words if word not in FAMILIES}
     first = next(iter(named.values())).basis if named else None
@@ -121,11 +117,7 @@ def show_basis(config: ShowBasis, folder: Path, progress: ProgressCallback = sil
 
 
 def measure(shown: Shown) -> dict[str, Any]:
-    """The size of a basis and its errors that need no images.
-
-    Returns:
-        One flat row; None where a figure is not defined.
-    """
+    """The size of a basis and its errors that need no images."""
     basis = shown.basis
     complete = basis.num_atoms == math.prod(basis.kernel_size)
     complete = complete and int(torch.linalg.matrix_rank(atoms_of(basis)[0].flatten(1))) == basis.num_atoms
@@ -210,11 +202,7 @@ def _actors(chosen: Sequence[Shown], group: Group, seed: int) -> list[Actor]:
 
 
 def element_in(part: Group, group: Group, g: int) -> int | None:
-    """The element of a subgroup that is a given element of a group of rotations and mirrors.
-
-    Returns:
-        Element of the subgroup; None if it does not hold it.
-    """
+    """The element of a subgroup that is a given element of a group of rotations and mirrors."""
     step, rest = divmod(int(group.rotation_steps[g]) * part.num_rotations, group.num_rotations)
     if rest:
         return None

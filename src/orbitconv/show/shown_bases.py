@@ -49,11 +49,7 @@ class Shown:
 
 
 def named_basis(word: str) -> Shown:
-    """A basis by its name, or from a file.
-
-    Returns:
-        The basis; its spectrum holds the orbits that were cut off too.
-    """
+    """A basis by its name, or from a file."""
     if "-" not in word and not word.endswith(".safetensors"):
         hint = did_you_mean(word, FAMILIES)
         raise ValueError(f"There is no family of bases named {word!r}.{hint} There are {', '.join(FAMILIES)}.")
@@ -89,9 +85,6 @@ def family_bases(
         kernel_size: Side of the kernel, in pixels.
         data_dir: Folder with the data sets.
         progress: Progress callback.
-
-    Returns:
-        The bases, in the order asked for.
     """
 
     @cache

@@ -58,11 +58,7 @@ class SweepStore:
 
     @contextmanager
     def claimed(self) -> Iterator[Any]:
-        """Begin a trial, which belongs to this process within the context.
-
-        Yields:
-            Optuna's trial, with its parameters; None if no more are needed.
-        """
+        """Begin a trial, which belongs to this process within the context."""
         with ExitStack() as stack:
             while not self.finished:
                 with self._alone():

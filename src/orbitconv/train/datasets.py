@@ -65,14 +65,7 @@ def is_turned(name: str) -> bool:
 
 
 def load_split(name: str, split: str, data_dir: Path | None, progress: ProgressCallback) -> ImageSet:
-    """Load one split of a data set.
-
-    Args:
-        name: One of `LOADERS`.
-        split: `"train"` or `"test"`.
-        data_dir: Folder of the user; see `orbitconv.data.load`.
-        progress: Called while data is fetched.
-    """
+    """Load one split of a data set."""
     if name not in LOADERS:
         hint = did_you_mean(name, LOADERS)
         raise ValueError(

@@ -129,16 +129,7 @@ def prepared(
     workers: int = 0,
     progress: ProgressCallback = silent,
 ) -> Prepared:
-    """Data of any kind, ready for a training or a test.
-
-    Args:
-        data: As for `fit`.
-        task: What is learned; found from the labels by default.
-        balance: Whether rare classes of a folder count as much.
-        label_smoothing: For classification.
-        workers: Processes that read pictures.
-        progress: Called while pictures are read.
-    """
+    """Data of any kind, ready for a training or a test."""
     if isinstance(data, str | Path):
         data = folder(data, progress=progress)
     if isinstance(data, PictureFolder):

@@ -148,9 +148,6 @@ def check_network(config: TrainConfig, trusted: Collection[str] = ()) -> Trained
     Args:
         config: Settings of the training; the name of the network may be the path of a safetensors file.
         trusted: Packages, beside this one, whose functions a file may name to build the network.
-
-    Returns:
-        The network of the file; None if settings name the network.
     """
     if config.network.model.endswith(".safetensors"):
         start = read_trained(config.network.model, trusted)
@@ -185,12 +182,7 @@ def starting_network(
 
 
 def described(config: TrainConfig, builder: Builder | None) -> TrainConfig:
-    """Settings that name the basis of a network that comes from a file.
-
-    Args:
-        config: Settings of the training.
-        builder: What builds the network; None if the settings do.
-    """
+    """Settings that name the basis of a network that comes from a file."""
     return config if builder is None else replace(config, network=replace(config.network, basis=builder.basis))
 
 

@@ -181,12 +181,7 @@ def _source(
 
 
 def evenly(n: int, wanted: int) -> list[int]:
-    """Evenly spaced indices, so that every class of a sorted list occurs.
-
-    Args:
-        n: How many there are.
-        wanted: How many are wanted; all if there are no more.
-    """
+    """Evenly spaced indices, so that every class of a sorted list occurs."""
     return [i * n // wanted for i in range(wanted)] if wanted < n else list(range(n))
 
 

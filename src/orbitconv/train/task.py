@@ -231,9 +231,6 @@ def class_f1(counts: Int64[Tensor, "k 2 2"]) -> Float[Tensor, " k"]:
 def balanced_weights(frequencies: Sequence[int]) -> tuple[float, ...]:
     """Weights that let all classes count the same: one over how frequent each is, 1 on average over the labels.
 
-    Args:
-        frequencies: How many images, or pixels, are of each class.
-
     Returns:
         A weight for each class; 0 for one that does not occur.
     """

@@ -46,12 +46,7 @@ class DecodedPictures:
             raise DataError(f"The cache {folder} is damaged ({error}). Remove it; it is then made anew.") from error
 
     def picture(self, number: int, region: Region | None = None) -> Picture:
-        """A picture as it was decoded.
-
-        Args:
-            number: Number of the picture.
-            region: Rows and columns; None for all.
-        """
+        """A picture as it was decoded."""
         place = self._places[number]
         valid = None if place["valid"] is None else self._read(place["valid"], region)[0] != 0
         return Picture(
@@ -59,12 +54,7 @@ class DecodedPictures:
         )
 
     def mask(self, number: int, region: Region | None = None) -> Int64[np.ndarray, "h w"]:
-        """The mask of a picture.
-
-        Args:
-            number: Number of the picture.
-            region: Rows and columns; None for all.
-        """
+        """The mask of a picture."""
         return self._read(self._places[number]["mask"], region)[0].astype(np.int64)
 
     def _read(self, place: Sequence[Any], region: Region | None) -> Shaped[np.ndarray, "c h w"]:

@@ -109,11 +109,7 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 
 def pictures_below(folder: Path, root: Path, left_out: dict[str, list[str]]) -> list[Path]:
-    """All pictures below a folder, sorted by name.
-
-    Returns:
-        Pictures by their suffix; whether they can be read is not asked.
-    """
+    """All pictures below a folder, sorted by name."""
     found = []
     for path in files_below(folder):
         if is_picture(path):

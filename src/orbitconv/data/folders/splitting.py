@@ -40,15 +40,7 @@ def stratified_split(strata: Sequence[object], shares: tuple[float, float], seed
 
 
 def reused(folder: Path | None, names: Sequence[str]) -> list[Split] | None:
-    """Read the split that an earlier call wrote.
-
-    Args:
-        folder: Folder with `split.csv`; None for none.
-        names: Names of the pictures there are now.
-
-    Returns:
-        Split of each picture; None if there is no such file.
-    """
+    """Read the split that an earlier call wrote."""
     if folder is None or not (folder / FILE).exists():
         return None
     path = folder / FILE

@@ -62,9 +62,6 @@ def survey(
         pages: What the pages of stacks are.
         decode: Whether to read all pixels of pictures; masks are read in any case.
         progress: Called after every file.
-
-    Returns:
-        For each picture what it holds, or why it cannot be used.
     """
     found: list[Header | DataError] = []
     for done, (path, mask) in enumerate(files, start=1):

@@ -15,12 +15,7 @@ from orbitconv.data.formats.opened import Opened, Page, Region, cut, kind_of
 
 @contextmanager
 def open_fits(path: Path, *, labels: bool = False) -> Iterator[Opened]:  # noqa: ARG001
-    """Open the first image of a FITS file; axes beyond rows and columns are pages. Rows keep the order of the file.
-
-    Args:
-        path: FITS file.
-        labels: Whether the numbers are labels, which changes nothing.
-    """
+    """Open the first image of a FITS file; axes beyond rows and columns are pages. Rows keep the order of the file."""
     fits = import_optional("astropy.io.fits", "formats", f"Reading {path.name}")
     with path.open("rb") as file, _opened(fits, file, path) as units:
         images = [unit for unit in units if unit.is_image and unit.header["NAXIS"] >= 2]

@@ -17,10 +17,6 @@ def open_geotiff(path: Path, *, labels: bool = False) -> Iterator[Opened]:
     """Open a GeoTIFF.
 
     A pixel holds data where all bands do and no band of opacity is zero; the band of opacity is then dropped.
-
-    Args:
-        path: GeoTIFF file.
-        labels: Whether the numbers are labels: a palette is not looked up.
     """
     rasterio = import_optional("rasterio", "formats", f"Reading the GeoTIFF {path.name}")
     with warnings.catch_warnings():

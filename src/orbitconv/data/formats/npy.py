@@ -14,12 +14,7 @@ from orbitconv.data.formats.opened import Opened, Page, Region, channel_axis, cu
 
 @contextmanager
 def open_npy(path: Path, *, labels: bool = False) -> Iterator[Opened]:  # noqa: ARG001
-    """Open a .npy file; only what is asked for is read.
-
-    Args:
-        path: File that `numpy.save` wrote.
-        labels: Whether the numbers are labels, which changes nothing.
-    """
+    """Open a .npy file; only what is asked for is read."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except ValueError as error:
@@ -38,12 +33,7 @@ def open_npy(path: Path, *, labels: bool = False) -> Iterator[Opened]:  # noqa: 
 
 
 def of_array(array: Shaped[np.ndarray, "..."], path: Path) -> Opened:
-    """Read an array as a picture: of three axes the shorter one of the first and the last holds channels.
-
-    Args:
-        array: Array that may lie on disk.
-        path: Its file, for the errors.
-    """
+    """Read an array as a picture: of three axes the shorter one of the first and the last holds channels."""
     if array.ndim not in {2, 3}:
         raise DataError(
             f"{path} holds an array of shape {array.shape}, expected (height, width), (channels, height, width) or "

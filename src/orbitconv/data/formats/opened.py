@@ -55,10 +55,6 @@ class Opened:
 def kind_of(dtype: np.dtype, bits: int | None = None) -> tuple[str, tuple[float, float]]:
     """Name a type of numbers, and say which of them are black and white.
 
-    Args:
-        dtype: Type that holds the numbers.
-        bits: How many of its bits are used; None for all.
-
     Returns:
         Name and limits: the whole range of integers, 0 and 1 for floats and booleans.
     """
@@ -89,12 +85,7 @@ def upright(pixels: Shaped[np.ndarray, "c h w"], orientation: int) -> Shaped[np.
 
 
 def cut(pixels: Shaped[np.ndarray, "c h w"], region: Region | None) -> Shaped[np.ndarray, "c h2 w2"]:
-    """A region of a picture that is in memory.
-
-    Args:
-        pixels: The picture.
-        region: Rows and columns; None for all.
-    """
+    """A region of a picture that is in memory."""
     return pixels if region is None else pixels[:, region[0], region[1]]
 
 

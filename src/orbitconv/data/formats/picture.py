@@ -41,12 +41,7 @@ class Picture:
 
 @contextmanager
 def open_picture(path: Path, *, labels: bool = False) -> Iterator[Opened]:
-    """Open a picture file, and explain what is wrong with it if it cannot be read.
-
-    Args:
-        path: Picture file.
-        labels: Whether the numbers are labels rather than brightness.
-    """
+    """Open a picture file, and explain what is wrong with it if it cannot be read."""
     reader = reader_of(path)
     with ExitStack() as stack:
         with _explained(path):

@@ -34,13 +34,6 @@ def fetch_file(
 ) -> tuple[Path, str]:
     """Download one file from the first mirror that has it.
 
-    Args:
-        mirrors: Addresses of folders, each ending in a slash.
-        name: Name of the file.
-        folder: Where it goes; `<name>.part` there is carried on.
-        sha256: Expected checksum, or None to leave the check to the caller.
-        progress: Told how far it is.
-
     Raises:
         RouteError: If every mirror fails; lists why.
     """
@@ -80,13 +73,7 @@ class ResumableDownloader:
         self.resumed = False
 
     def __call__(self, url: str, output_file: str, pooch: object) -> None:  # noqa: ARG002
-        """Download `url` to `output_file`.
-
-        Args:
-            url: Address of the file.
-            output_file: Where the complete file is moved.
-            pooch: Part of the protocol of pooch; unused.
-        """
+        """Download `url` to `output_file`."""
         for attempt in range(1, ATTEMPTS + 1):
             before = self._size()
             try:

@@ -24,9 +24,6 @@ def read_idx(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     Args:
         path: File to read.
         shape: Shape that the header must state.
-
-    Returns:
-        A writable array of this shape.
     """
     expected = struct.pack(f">{1 + len(shape)}I", UNSIGNED_BYTES << 8 | len(shape), *shape)
     values = np.empty(shape, np.uint8)

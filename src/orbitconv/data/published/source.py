@@ -93,11 +93,7 @@ class Source(ABC):
         """Write the upstream files from the archive of the package."""
 
     def find(self, root: Path, split: str) -> Path | None:
-        """Look for the folder with the files of a split.
-
-        Returns:
-            The folder, or None if no file of the split is there.
-        """
+        """Look for the folder with the files of a split."""
         files = self.splits[split].files
         places = [root / name for name in self.folders]
         if root.name in {Path(name).name for name in self.folders}:

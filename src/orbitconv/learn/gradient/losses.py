@@ -186,11 +186,7 @@ def orthogonality_loss(atoms: Float[Tensor, "g d ky kx"], norm: Norm = "l1") -> 
 
 
 def central(planes: Float[Tensor, "*b h w"]) -> Float[Tensor, "*b h2 w2"]:
-    """The central region: a sixth of height and width cut away from every side, rounded down.
-
-    Args:
-        planes: Planes of any leading shape.
-    """
+    """The central region: a sixth of height and width cut away from every side, rounded down."""
     return _cut(planes, planes.shape[-2] // 6, planes.shape[-1] // 6)
 
 

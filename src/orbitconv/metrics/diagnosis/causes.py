@@ -29,13 +29,7 @@ _TYPES = (
 
 
 def cause_of(step: Step, follower: Follower, element: int) -> str:
-    """Why an operation lost the turn.
-
-    Args:
-        step: The operation.
-        follower: What met it.
-        element: Group element that it does not turn with.
-    """
+    """Why an operation lost the turn."""
     assert step.call is not None
     owner, group = step.owner, follower.group
     kind = next((kind for cls, kind in _TYPES if isinstance(owner, cls)), None) if owner else _NAMES.get(step.name)

@@ -113,12 +113,7 @@ class Follower(TorchFunctionMode):
         self._known: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
     def run(self, images: Example, element: int | None) -> Any:
-        """Call the network.
-
-        Args:
-            images: The images, or arguments that hold them, turned by the element.
-            element: Group element; None for the first run, on images as they are.
-        """
+        """Call the network."""
         self._element, self._next, self._busy, self._inside = element, 0, 0, []
         self._known = WeakIdKeyDictionary()
         for one in images_in(images):

@@ -61,17 +61,7 @@ def conv_norm(
     *,
     bias: bool = False,
 ) -> nn.Sequential:
-    """A convolution that keeps the size (divided by the stride), batch norm, and an activation.
-
-    Args:
-        before: Channels of the input.
-        after: Channels of the output.
-        kernel_size: Side of the kernel, odd.
-        stride: Step of the output grid.
-        groups: Blocks of channels.
-        act: Class of the activation; None for none.
-        bias: Whether the convolution has a bias.
-    """
+    """A convolution that keeps the size (divided by the stride), batch norm, and an activation."""
     conv = nn.Conv2d(before, after, kernel_size, stride, kernel_size // 2, groups=groups, bias=bias)
     return nn.Sequential(conv, nn.BatchNorm2d(after), *([act()] if act else []))
 

@@ -80,14 +80,7 @@ def fold_with(
     functions: Mapping[Callable[..., Any], FunctionRule | None],
     example: Example | None = None,
 ) -> fx.GraphModule:
-    """`fold` with other rules.
-
-    Args:
-        model: Any module that is built on layers of this library.
-        rules: What modules of a class become.
-        functions: What functions become; None where they stay as they are.
-        example: As in `fold`.
-    """
+    """`fold` with other rules."""
     name, model = type(model).__name__, copy.deepcopy(model).eval()
     settle_parametrizations(model)
     while rule := _find_rule(model, rules):

@@ -45,12 +45,7 @@ def named_arguments(model: nn.Module, example: Example) -> dict[str, Any]:
 
 @contextmanager
 def taking_only(model: nn.Module, names: Collection[str]) -> Iterator[None]:
-    """Let the forward of a network take these arguments and no others, which then have their defaults.
-
-    Args:
-        model: The network; its class is another inside the block.
-        names: Names of the arguments.
-    """
+    """Let the forward of a network take these arguments and no others, which then have their defaults."""
     cls = type(model)
     made: dict[str, Any] = {"original": cls.forward}
     exec(  # torch.fx counts the arguments of the code itself
@@ -119,13 +114,7 @@ def drop_questions(graph: fx.Graph) -> None:
 
 @torch.no_grad()
 def check_same(model: nn.Module, folded: nn.Module, example: Example) -> None:
-    """Refuse a folded network that gives another output than its model, both in eval mode.
-
-    Args:
-        model: The network, which may be in any mode.
-        folded: What it became.
-        example: What both are called with.
-    """
+    """Refuse a folded network that gives another output than its model, both in eval mode."""
     model = copy.deepcopy(model).eval()
     outputs = []
     for network in (model, folded):

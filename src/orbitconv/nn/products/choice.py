@@ -165,11 +165,7 @@ _RECORDED = _dense("torch records the call, for other sizes too")
 
 
 def reason_not_measured(layer: Any, planes: Float[Tensor, "b ih h w"]) -> str | None:
-    """Why a call is not of the kind that prices are known for.
-
-    Returns:
-        The reason, as part of a sentence; None if they are known.
-    """
+    """Why a call is not of the kind that prices are known for."""
     if planes.device.type != "cpu" or storage_of(planes) not in {torch.float32, torch.bfloat16}:
         return "prices of the others are known for float32 and bfloat16 on a CPU only"
     if not is_dense(planes):
@@ -231,14 +227,6 @@ def expected_times(
     work: Work, images: int, pixels: int, mixed: int, *, learns: bool, channels_last: bool = False
 ) -> tuple[float, float]:
     """Times of the dense and of the Fourier product on the machine of the fit, in multiply-adds; see `expected_share`.
-
-    Args:
-        work: Work of the layer.
-        images: Images in the batch.
-        pixels: Pixels of the output for each image.
-        mixed: The same as the Fourier product counts them.
-        learns: Whether gradients are wanted.
-        channels_last: Whether the planes lie so.
 
     Returns:
         Both times; that of the Fourier product is infinite where it is not to be taken.

@@ -33,9 +33,6 @@ def needed_planes(group: Group, near: tuple[int, ...], in_channels: int) -> Int[
         group: The group.
         near: Relative elements m that have coefficients; element g needs the planes h = g m.
         in_channels: Channels of the input.
-
-    Returns:
-        Indices in the order element, channel, relative element.
     """
     elements = torch.from_numpy(group.product[:, list(near)].copy())
     channels = torch.arange(in_channels, device="cpu") * group.order

@@ -137,18 +137,10 @@ class _Recomputed(torch.autograd.Function):
 
 
 def is_recorded() -> bool:
-    """Whether torch writes down what is computed: where it compiles, exports or traces.
-
-    Returns:
-        True if a choice by sizes would be written down too.
-    """
+    """Whether torch writes down what is computed: where it compiles, exports or traces."""
     return torch.compiler.is_compiling() or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
 
 
 def no_autocast(x: Tensor) -> torch.autocast:
-    """Switch autocast off where a tensor is.
-
-    Args:
-        x: The tensor; torch knows no autocast on meta.
-    """
+    """Switch autocast off where a tensor is."""
     return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)

@@ -48,9 +48,6 @@ def fused_conv(
         structure: Structure of the basis.
         options: Stride and padding.
         dense: The same product in operations of torch, for gradients of gradients.
-
-    Returns:
-        Output planes, in the dtype of `x`.
     """
     return _FusedConv.apply(x, coefficients, bias, library, structure, options, dense)
 
@@ -130,11 +127,7 @@ def _in_single(coefficients: Tensor, bias: Tensor | None, structure: Structure) 
 def gradients_by_autograd(
     dense: Dense, tensors: tuple[Tensor, Tensor, Tensor | None], wanted: tuple[bool, ...], gradient: Tensor
 ) -> list[Tensor | None]:
-    """Gradients by another product, which can be differentiated again.
-
-    Returns:
-        The gradients; None for those that are not wanted.
-    """
+    """Gradients by another product, which can be differentiated again."""
     again = torch.is_grad_enabled()
     with torch.enable_grad():
         y = dense(*tensors)

@@ -89,12 +89,6 @@ def pack(
 ) -> Packed:
     """Bring coefficients to the order of the compiled product.
 
-    Args:
-        library: The compiled functions.
-        coefficients: Coefficients of every filter.
-        structure: Structure of the basis.
-        transposed: Whether for the gradient of the input.
-
     Returns:
         The factors; without a gradient.
     """
@@ -146,11 +140,7 @@ def correlate(
 
 
 def output_size(x: Float[Tensor, "b ih h w"], side: int, options: Options) -> tuple[int, int]:
-    """Height and width of what a layer makes of planes.
-
-    Returns:
-        Both, in pixels.
-    """
+    """Height and width of what a layer makes of planes."""
     (top, left), stride = options.padding, options.stride
     return (x.shape[2] + 2 * top - side) // stride + 1, (x.shape[3] + 2 * left - side) // stride + 1
 
@@ -208,14 +198,6 @@ def gradient_of_coefficients(
     with_bias: bool = False,
 ) -> tuple[Float[Tensor, "o i m d"], Float[Tensor, " o"] | None]:
     """The gradient of the coefficients, and of the bias.
-
-    Args:
-        library: The compiled functions.
-        x: Input planes.
-        gradient: Gradient of the output planes.
-        structure: Structure of the basis.
-        options: Stride and padding of the layer.
-        with_bias: Whether that of the bias is wanted.
 
     Returns:
         Gradient of the coefficients, and of the bias or None; in float32.

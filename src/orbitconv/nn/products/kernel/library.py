@@ -65,11 +65,7 @@ def library() -> ctypes.CDLL | None:
 
 
 def use(found: ctypes.CDLL | None) -> None:
-    """Let layers use these functions from now on.
-
-    Args:
-        found: A library that was loaded; None to do without.
-    """
+    """Let layers use these functions from now on."""
     with _STATE.lock:
         _STATE.library, _STATE.is_known = found, True
 

@@ -68,9 +68,6 @@ def expand_by_index(
         coefficients: As in `expand`; several, if there is an axis more.
         atoms: Likewise.
         source: g^-1 h.
-
-    Returns:
-        As `expand`, several if one of them is.
     """
     weight = torch.einsum("...oighd,...gdyx->...ogihyx", coefficients[..., source, :], atoms)
     return weight.flatten(-4, -3).flatten(-5, -4)
@@ -79,16 +76,7 @@ def expand_by_index(
 def take_back_by_index(
     planes: Float[Tensor, "*w og ih ky kx"], atoms: Float[Tensor, "*a g d ky kx"], target: Int[Tensor, "g m"]
 ) -> Float[Tensor, "*c o i m d"]:
-    """What `take_back` does, in operations of torch.
-
-    Args:
-        planes: As in `take_back`; several, if there is an axis more.
-        atoms: Likewise.
-        target: g m.
-
-    Returns:
-        As `take_back`, several if one of them is.
-    """
+    """What `take_back` does, in operations of torch."""
     order = len(target)
     by_element = planes.unflatten(-4, (-1, order)).unflatten(-3, (-1, order)).movedim((-5, -3), (0, 1))
     turned = by_element[torch.arange(order, device=planes.device)[:, None], target]

@@ -11,15 +11,7 @@ _KINDS = (Tensor, torch.nn.Parameter)
 
 
 def is_plain(*tensors: Tensor, dtypes: Collection[torch.dtype] = (torch.float32,)) -> bool:
-    """Whether tensors are numbers on the CPU that `torch.func` and forward-mode derivatives do not wrap.
-
-    Args:
-        *tensors: The tensors.
-        dtypes: Dtypes that they may have.
-
-    Returns:
-        True if compiled code can read them.
-    """
+    """Whether tensors are numbers on the CPU that `torch.func` and forward-mode derivatives do not wrap."""
     if torch._C._len_torch_dispatch_stack():  # noqa: SLF001  # something wants to see every operation
         return False
     is_forward = forward_ad._current_level >= 0  # noqa: SLF001
@@ -32,9 +24,5 @@ def is_plain(*tensors: Tensor, dtypes: Collection[torch.dtype] = (torch.float32,
 
 
 def storage_of(planes: Tensor) -> torch.dtype:
-    """The dtype in which a layer on the CPU returns planes: theirs, or that of autocast.
-
-    Returns:
-        The dtype.
-    """
+    """The dtype in which a layer on the CPU returns planes: theirs, or that of autocast."""
     return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else planes.dtype

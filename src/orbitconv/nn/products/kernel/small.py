@@ -93,20 +93,7 @@ def gradient_of_coefficients_small(
     *,
     with_bias: bool,
 ) -> tuple[Float[Tensor, "o i m d"], Float[Tensor, " o"] | None]:
-    """The gradient of the coefficients, and of the bias.
-
-    Args:
-        library: The compiled functions.
-        x: Input planes.
-        gradient: Gradient of the output planes; not empty.
-        shape: Shape of the coefficients.
-        structure: Structure of the basis.
-        options: Stride and padding of the layer.
-        with_bias: Whether that of the bias is wanted.
-
-    Returns:
-        Gradient of the coefficients, and of the bias or None.
-    """
+    """The gradient of the coefficients, and of the bias."""
     x, gradient = whole(x)[0], whole(gradient)[0]
     found = torch.empty(shape, dtype=torch.float32, device="cpu")
     bias = torch.empty(shape[0], dtype=torch.float32, device="cpu") if with_bias else None

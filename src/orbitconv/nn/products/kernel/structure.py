@@ -64,11 +64,7 @@ class Structure:
         return 1 if self.cosets is None else 2
 
     def spread(self, coefficients: Float[Tensor, "o i g d"]) -> Float[Tensor, "o2 i2 m d"]:
-        """Coefficients of a layer on the rotations.
-
-        Returns:
-            The same, if the group has rotations only.
-        """
+        """Coefficients of a layer on the rotations."""
         return coefficients if self.cosets is None else self.cosets.spread(coefficients)
 
 
