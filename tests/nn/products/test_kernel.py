@@ -204,6 +204,9 @@ def test_refuses_to_build_without_a_compiler(monkeypatch, tmp_path):
     monkeypatch.setenv("CXX", "nothing-of-this-name -O1")
     with pytest.raises(FileNotFoundError, match="CXX names 'nothing-of-this-name', which is not there"):
         kernel.build()
+    monkeypatch.setenv("CXX", "'unclosed")
+    with pytest.raises(ValueError, match=r"CXX is the command of a C\+\+ compiler.*No closing quotation"):
+        kernel.build()
     assert list(tmp_path.rglob("*.so")) == []
 
 

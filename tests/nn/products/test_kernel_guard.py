@@ -3,6 +3,7 @@
 import os
 import stat
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -102,7 +103,7 @@ def test_refuses_a_relative_path(installed, monkeypatch):
         check_trusted(installed.relative_to(installed.parent))
 
 
-@pytest.mark.parametrize("way", ["mode", "link", "relative", "flipped"])
+@pytest.mark.parametrize("way", ["mode", "link", "relative", "flipped", "folder", "pipe", "pipe as checksum", "closed"])
 def test_layers_say_so_once_and_go_on(installed, monkeypatch, tmp_path, way):
     def load(path):
         raise AssertionError(f"{path} was loaded")
@@ -116,6 +117,17 @@ def test_layers_say_so_once_and_go_on(installed, monkeypatch, tmp_path, way):
         place().symlink_to(place().rename(installed))
     elif way == "flipped":
         place().write_bytes(b"harmlesS")
+    elif way == "folder":
+        place().unlink()
+        place().mkdir()
+    elif way == "pipe":
+        place().unlink()
+        os.mkfifo(place(), 0o600)
+    elif way == "pipe as checksum":
+        digest_of(place()).unlink()
+        os.mkfifo(digest_of(place()), 0o600)
+    elif way == "closed":
+        close(place().parent, monkeypatch)
     else:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("ORBITCONV_CACHE", "cache")
@@ -124,6 +136,34 @@ def test_layers_say_so_once_and_go_on(installed, monkeypatch, tmp_path, way):
     with pytest.warns(UserWarning, match="is not used.*orbitconv build-kernel") as told:
         layer.filters()
     assert len(told) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert layer.filters().shape == (8, 8, 3, 3)
+    assert not kernel.is_built()
+
+
+def close(folder, monkeypatch):
+    """Make a folder one that only another user may enter."""
+    if os.geteuid():
+        folder.chmod(0)
+        return
+    real = Path.lstat
+
+    def lstat(path):  # root may enter every folder
+        if folder in path.parents:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "lstat", lstat)
+
+
+def test_kernels_of_another_machine_are_told_once_and_left(installed, monkeypatch, tmp_path):
+    monkeypatch.setenv("ORBITCONV_CACHE", str(tmp_path / "cache"))
+    install(installed, installed.with_name("expansion-0123456789abcdef.so"))
+    forget()
+    layer = GroupConv2d(2, 2, "spectral-c4-k3", fourier=False)
+    with pytest.warns(UserWarning, match="of another processor or version.*not used.*orbitconv build-kernel"):
+        layer.filters()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert layer.filters().shape == (8, 8, 3, 3)

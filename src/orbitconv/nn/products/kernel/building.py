@@ -85,7 +85,12 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 def _compiler() -> list[str]:
     """The compiler's name, and options the user has put beside it."""
-    if chosen := shlex.split(os.environ.get("CXX", "")):
+    words = os.environ.get("CXX", "")
+    try:
+        chosen = shlex.split(words)
+    except ValueError as error:
+        raise ValueError(f"CXX is the command of a C++ compiler, got {words!r}: {error}") from None
+    if chosen:
         if shutil.which(chosen[0]) is None:
             raise FileNotFoundError(f"The kernel needs a C++ compiler; CXX names {chosen[0]!r}, which is not there.")
         return chosen

@@ -53,6 +53,8 @@ def check_trusted(library: Path) -> None:
         if not path.exists() and not path.is_symlink():
             raise UntrustedFileError(f"its checksum {path.name} is missing")
         _check_entry(path)
+        if not path.is_file():  # a pipe would be waited for
+            raise UntrustedFileError(f"{path.name} is no regular file")
     with library.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != digest_of(library).read_text(encoding="utf-8", errors="replace").strip():

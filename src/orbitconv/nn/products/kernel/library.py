@@ -79,17 +79,20 @@ def forget() -> None:
 def _find() -> ctypes.CDLL | None:
     try:
         path = place()
-        if not path.is_file():
-            return None
-    except (OSError, RuntimeError):  # no home, or a cache that is not for this user: layers work without
+    except (OSError, RuntimeError):  # no home: layers work without
         return None
     try:
+        path.lstat()
         check_trusted(path)
         return load(path)
+    except (FileNotFoundError, NotADirectoryError):
+        if any(path.parent.glob("expansion-*.so")):
+            words = f"The kernels in {path.parent} are of another processor or version of orbitconv, and are not used"
+            warnings.warn(f"{words}. Build one with orbitconv build-kernel.", stacklevel=2)
     except (OSError, AttributeError) as error:
-        words = f"The kernel {path} is not used: {error}. Build it anew with orbitconv build-kernel."
-        warnings.warn(words, stacklevel=2)
-        return None
+        words = f"The kernel {path} is not used: {error}. Build it anew with orbitconv build-kernel"
+        warnings.warn(f"{words} (ORBITCONV_CACHE names its folder).", stacklevel=2)
+    return None
 
 
 def load(path: Path) -> ctypes.CDLL:
