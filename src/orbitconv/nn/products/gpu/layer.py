@@ -19,10 +19,9 @@ from orbitconv.bases.filter_basis import FixedBasis
 from orbitconv.groups import Cyclic
 from orbitconv.nn.products.frequencies import Plan, plan_of
 from orbitconv.nn.products.gpu import product
-from orbitconv.nn.products.kernel.layer import version_of
+from orbitconv.nn.products.once import OncePerBasis
 
 _DTYPES = (torch.float32, torch.bfloat16)
-_PLANS: WeakKeyDictionary[Any, tuple[Tensor, int, Plan | None]] = WeakKeyDictionary()
 
 
 def offer(layer: Any, x: Float[Tensor, "b ih h w"]) -> Plan | str:
