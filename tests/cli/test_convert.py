@@ -88,7 +88,7 @@ def test_a_network_of_the_train_command_is_converted_trained_and_evaluated(plain
     assert start.config.network.basis == "exact-c4"
     words = "train --network.model c.safetensors --data mnist --training.epochs 1 --training.batch-size 50 --out run"
     main(words.split())
-    main("evaluate run --angles 90 --test-images 20".split())
+    main(["evaluate", "run", "--angles", "90", "--test-images", "20"])
     trained = read_trained("run").network
     assert not torch.equal(trained(images), start.network(images))
     assert_equivariant(trained, images, Cyclic(4), rtol=1e-4)
