@@ -1,5 +1,6 @@
 """`orbitconv convert` as a person calls it, and what train makes of its file."""
 
+import shlex
 import subprocess
 import sys
 
@@ -87,8 +88,8 @@ def test_a_network_of_the_train_command_is_converted_trained_and_evaluated(plain
     assert (start.classes, start.config.data) == (before.classes, "mnist")
     assert start.config.network.basis == "exact-c4"
     words = "train --network.model c.safetensors --data mnist --training.epochs 1 --training.batch-size 50 --out run"
-    main(words.split())
-    main(["evaluate", "run", "--angles", "90", "--test-images", "20"])
+    main(shlex.split(words))
+    main(shlex.split("evaluate run --angles 90 --test-images 20"))
     trained = read_trained("run").network
     assert not torch.equal(trained(images), start.network(images))
     assert_equivariant(trained, images, Cyclic(4), rtol=1e-4)

@@ -1,16 +1,21 @@
 """`orbitconv train` on a folder: names are checked before a picture is read, and what happens is told once."""
 
+import shlex
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
+from orbitconv.bases import load_basis, save_basis
 from orbitconv.cli.main import main
 from orbitconv.data import folder as open_folder
 from orbitconv.models import build_model
-from orbitconv.train import Builder, fit
+from orbitconv.train import Builder, Network, TrainConfig, build_network, fit, read_trained
+from orbitconv.train.engine.state import weights_of
+from orbitconv.train.networks import write_trained
 from orbitconv.train.prepared import from_folder
 
 IMAGE = pytest.importorskip("PIL.Image")
@@ -45,7 +50,16 @@ def untrusted(place, monkeypatch):
     fit(Builder("theirs:build"), open_folder("pictures"), epochs=1, batch_size=8).save(place / "theirs.safetensors")
 
 
-@pytest.mark.usefixtures("untrusted")
+@pytest.fixture
+def own_basis(place):
+    """A network whose basis came from a file."""
+    save_basis(load_basis("spectral-c8-k3"), place / "basis.safetensors")
+    config = TrainConfig(network=Network(basis=str(place / "basis.safetensors"), options={"width": 1}))
+    weights = weights_of(build_network(config.network, 1, 2))
+    write_trained(place / "own-basis.safetensors", weights, config, 1, ("a", "b"))
+
+
+@pytest.mark.usefixtures("untrusted", "own_basis")
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -55,6 +69,7 @@ def untrusted(place, monkeypatch):
         (["--network.options", "widht", "3"], "has no option widht"),
         (["--network.model", "missing.safetensors"], "missing.safetensors is not there"),
         (["--network.model", "theirs.safetensors"], "--trust theirs"),
+        (["--network.model", "own-basis.safetensors"], "the basis of its network came from a file"),
         (["--data", "masked", "--network.options", "dropout", "0.1"], "The network 'unet' has no option dropout"),
         (["--data", "masked", "--network.model", "resnet"], "expects unet, which labels pixels, for segmentation"),
         (["--network.model", "unet"], "another network than unet"),
@@ -89,3 +104,16 @@ def test_a_training_tells_of_few_steps_once_and_names_the_next_commands(capsys):
     )
     main(["train", "--data", "pictures", *SMALL, "--training.batch-size", "1", "--out", "other"])
     assert "few to learn from" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("basis", ["none", "exact-c4-k3"])
+@pytest.mark.usefixtures("place")
+def test_a_training_begins_with_a_trained_network_of_the_library(basis):
+    words = shlex.split("train --data pictures --network.options plain_width 2 --training.epochs 1 --training.batch-size 8")
+    main([*words, "--network.basis", basis, "--out", "first"])
+    begun = shlex.split("train --data pictures --training.epochs 1 --training.batch-size 8 --training.learning-rate 1e-9")
+    main([*begun, "--network.model", "first/model.safetensors", "--out", "second"])
+    first, second = (read_trained(name) for name in ("first", "second"))
+    assert second.config.network.basis == basis
+    for one, other in zip(first.network.parameters(), second.network.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
