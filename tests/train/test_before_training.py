@@ -109,10 +109,10 @@ def test_a_training_tells_of_few_steps_once_and_names_the_next_commands(capsys):
 @pytest.mark.parametrize("basis", ["none", "exact-c4-k3"])
 @pytest.mark.usefixtures("place")
 def test_a_training_begins_with_a_trained_network_of_the_library(basis):
-    words = shlex.split("train --data pictures --network.options plain_width 2 --training.epochs 1 --training.batch-size 8")
-    main([*words, "--network.basis", basis, "--out", "first"])
-    begun = shlex.split("train --data pictures --training.epochs 1 --training.batch-size 8 --training.learning-rate 1e-9")
-    main([*begun, "--network.model", "first/model.safetensors", "--out", "second"])
+    short = shlex.split("train --data pictures --training.epochs 1 --training.batch-size 8")
+    main([*short, "--network.options", "plain_width", "2", "--network.basis", basis, "--out", "first"])
+    begun = ["--network.model", "first/model.safetensors", "--training.learning-rate", "1e-9"]
+    main([*short, *begun, "--out", "second"])
     first, second = (read_trained(name) for name in ("first", "second"))
     assert second.config.network.basis == basis
     for one, other in zip(first.network.parameters(), second.network.parameters(), strict=True):
