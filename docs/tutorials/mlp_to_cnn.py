@@ -5,8 +5,8 @@
 # %% [markdown]
 # # From MLP to CNN: learning translation
 #
-# A convolutional network is a multi-layer perceptron with a gift: somebody told it that images can be shifted, and
-# what a shift does to their pixels. Can a network *learn* that gift from data, and tie its weights with it? That
+# A convolutional network is a multi-layer perceptron with built-in knowledge: it knows that images can be shifted, and
+# what a shift does to their pixels. Can a network *learn* this from data, and tie its weights with it? That
 # was an experiment in the talk on *Learning to Convolve* (Diaconu & Worrall, 2019). Here it is in small: a few
 # thousand digits, one core, one to three minutes.
 #
@@ -87,7 +87,7 @@ print(f"{len(train):,} labelled digits, {len(unlabelled):,} others without label
 # by one pixel. That is what a sensor sees when its wires are mixed up and the world moves. The digits move about
 # first, so that every pixel gets to see some ink; what leaves the frame is gone, and white comes in.
 #
-# `fit_action` finds the matrix `M` with `T f = M f`, in closed form. It is told nothing but the pairs.
+# `fit_action` finds the matrix `M` with `T f = M f`, in closed form. It gets nothing but the pairs.
 
 
 # %%

@@ -28,8 +28,8 @@ _STEP = 15
 """Degrees between two views."""
 _MAPS, _SIDE = 4, 24
 """Feature maps of each network, and their largest side in pixels."""
-_WINDOW = 96
-"""Side of the part of a picture of nuclei that is shown."""
+_WINDOW, _LAND = 96, 44
+"""Sides of the middle part of pictures of nuclei and of land that is shown, into which a turn brings nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +77,12 @@ def _land(paths: tuple[Path, Path]) -> dict[str, Any]:
     networks = [orbitconv.load_network(path) for path in paths]
     data = orbitconv.data.folder(networks[0].config.data)
     images, labels = data.split("test").stacked()
-    index = _both_sure(networks, images, labels)
+    index = _both_sure(networks, _middle(images, _LAND), labels)
     return _scene(
         "a satellite picture", networks, images[index], partial(_classes, truth=int(labels[index])),
         "Both networks saw pictures as they are, and their mirror images. This is the first test picture of which "
-        f"both are sure as it is. What a turn brings in is black. {_origin(networks)}",
-        "probability of the true class",
+        f"both are sure as it is. Its middle is shown, so that a turn brings nothing in. {_origin(networks)}",
+        "probability of the true class", _LAND,
     )  # fmt: skip
 
 

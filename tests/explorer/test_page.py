@@ -132,8 +132,17 @@ def test_pictures_turn_and_networks_say_what_was_measured(shown):
             slide(page, "angle", now)
             view = scene["views"][now]
             assert page.text_content("#angle-value") == f"{view['degrees']}°"
+            assert page.locator(".network h3").all_text_contents() == ["plain", "converted"]
             assert page.locator(".says").all_text_contents() == [seen["says"] for seen in view["networks"]]
             assert page.locator(".maps canvas").count() == sum(len(seen["maps"]) for seen in view["networks"])
+
+
+def test_converted_networks_say_the_same_at_quarter_turns_and_plain_ones_do_not():
+    for scene in read_scenes()["scenes"]:
+        quarters = [view["networks"] for view in scene["views"] if view["degrees"] % 90 == 0]
+        plain, converted = zip(*([seen["score"] for seen in networks] for networks in quarters), strict=True)
+        assert max(converted) - min(converted) < 1e-3
+        assert max(plain) - min(plain) > 1e-3
 
 
 def test_the_front_is_a_figure_and_a_table(shown):
