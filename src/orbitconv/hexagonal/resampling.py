@@ -13,6 +13,7 @@ from torch import Tensor
 
 from orbitconv._support.checks import check_positive
 from orbitconv._support.precision import at_least_float32, without_autocast
+from orbitconv.groups.spectra import filter_by_frequency
 from orbitconv.groups.spline import PaddingMode, sample_spline, spline_coefficients
 from orbitconv.hexagonal.grid import AXES, HexagonalGrid, Shape, grid_mask
 from orbitconv.hexagonal.image import HexagonalImage
@@ -141,14 +142,7 @@ def low_pass_square(images: Float[Tensor, "*b h w"], limit: float) -> Float[Tens
         images: Images.
         limit: Radius of the disc, in radians per pixel.
     """
-    height, width = images.shape[-2:]
-    mirrored = torch.cat([images, images.flip(-1)], dim=-1)
-    mirrored = torch.cat([mirrored, mirrored.flip(-2)], dim=-2)
-    rows = torch.fft.fftfreq(2 * height, dtype=images.dtype, device=images.device)
-    cols = torch.fft.rfftfreq(2 * width, dtype=images.dtype, device=images.device)
-    frequency = 2 * math.pi * torch.hypot(rows[:, None], cols)
-    smooth = torch.fft.irfft2(torch.fft.rfft2(mirrored) * transfer(frequency / limit), s=mirrored.shape[-2:])
-    return smooth[..., :height, :width]
+    return filter_by_frequency(images, lambda frequency: transfer(2 * math.pi * frequency / limit))
 
 
 def low_pass_hexagonal(planes: Float[Tensor, "b i j"], limit: float) -> Float[Tensor, "b i j"]:

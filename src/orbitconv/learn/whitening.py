@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from orbitconv._support.precision import at_least_float32, without_autocast
+from orbitconv.groups.spectra import filter_by_frequency
 
 # Width of the Gaussian low-pass in pixels: past it lies what no pixel grid turns well.
 SIGMA = 0.8
@@ -38,13 +39,8 @@ def whiten_images(images: Float[Tensor, "*b h w"], sigma: float = SIGMA) -> Floa
         raise TypeError(f"whiten_images expects floating-point images, got {images.dtype}. Convert them first.")
     if not images.numel():  # there is no Fourier transform of nothing
         return images.clone()
-    dtype, (height, width) = images.dtype, images.shape[-2:]
-    images = images.to(at_least_float32(dtype))
-    mirrored = torch.cat([images, images.flip(-1)], dim=-1)
-    mirrored = torch.cat([mirrored, mirrored.flip(-2)], dim=-2)
-    rows = torch.fft.fftfreq(2 * height, dtype=images.dtype, device=images.device)
-    cols = torch.fft.rfftfreq(2 * width, dtype=images.dtype, device=images.device)
-    frequency = torch.hypot(rows[:, None], cols)
-    transfer = frequency * torch.exp(-2 * (math.pi * sigma * frequency).square())
-    white = torch.fft.irfft2(torch.fft.rfft2(mirrored) * transfer, s=mirrored.shape[-2:])
-    return white[..., :height, :width].to(dtype)
+    white = filter_by_frequency(
+        images.to(at_least_float32(images.dtype)),
+        lambda frequency: frequency * torch.exp(-2 * (math.pi * sigma * frequency).square()),
+    )
+    return white.to(images.dtype)
