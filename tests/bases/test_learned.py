@@ -31,12 +31,6 @@ def test_every_start_is_orthonormal_at_every_element(group, start, num_atoms):
     assert gram_error(basis()) < 1e-6
 
 
-@pytest.mark.parametrize("start", ["turned", "pixels", "interpolated"])
-def test_starts_other_than_random_turn_by_quarters_exactly(start):
-    atoms = LearnedBasis(Cyclic(8), 4, start=start).double()()
-    torch.testing.assert_close(atoms.roll(-2, 0), turn(atoms, 1), rtol=0, atol=1e-6)
-
-
 def test_start_depends_on_the_seed_alone():
     first = LearnedBasis(Cyclic(8), 3, seed=3)()
     torch.randn(7)
@@ -99,13 +93,6 @@ def test_frozen_basis_has_the_present_atoms_and_no_parameters(orthogonal):
         next(basis.parameters()).add_(1)
     assert torch.equal(frozen(), expected)
     assert basis.double().frozen()().dtype == torch.float64
-
-
-def test_from_basis_keeps_atoms_and_dtype():
-    harmonic = HarmonicBasis(Dihedral(6), 5).double()
-    learned = LearnedBasis.from_basis(harmonic)
-    assert torch.equal(learned(), harmonic())
-    assert learned().dtype == torch.float64
 
 
 @pytest.mark.parametrize(("kernel_size", "num_atoms"), [(3, 9), (3, 4), (3, 12), (5, 25), (5, 11)])

@@ -1,7 +1,6 @@
 """The report of a made-up demo: small untrained networks, random digits."""
 
 import math
-import re
 from dataclasses import replace
 
 import pytest
@@ -12,12 +11,12 @@ from html_page import Page
 from orbitconv.bases import BilinearBasis, ExactBasis, UnitaryBasis
 from orbitconv.data import ImageSet
 from orbitconv.demo import report
-from orbitconv.demo.demo import Outcome, _part_of
+from orbitconv.demo.demo import Outcome
 from orbitconv.groups import Cyclic
 from orbitconv.learn import measure_moments
 from orbitconv.models import SmallCNN, count_multiply_adds
 from orbitconv.records.record import Record
-from orbitconv.report.words import angle_note, spread_note
+from orbitconv.report.words import spread_note
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("PIL")
@@ -108,12 +107,6 @@ def test_table_holds_the_numbers_of_the_record_and_the_cost(page, outcome):
         ]  # fmt: skip
 
 
-def test_every_learned_network_is_named_by_its_family(written, page):
-    text = re.sub(r"<style.*?</style>|<script.*?</script>|base64,[^\"]*", "", written[1], flags=re.DOTALL)
-    assert set(re.findall(r"learned (\S+)", text)) == {"C8", "bases"}
-    assert "learned C8 (unitary)" in text
-
-
 def test_bases_table_holds_the_facts(page):
     table = next(t for t in page.tables if t[0][0] == "basis")
     assert table[1] == ["bilinear C8", "9", "0.606", "0.000", "0.748", "0.748"]
@@ -150,23 +143,6 @@ def test_the_note_speaks_up_when_the_gap_may_be_chance(outcome):
     assert "within chance" not in said(1, 0.0, 5.0)
     assert "within chance" in said(3, 2.0, 16.0)
     assert "within chance" not in said(3, 0.1, 16.0)
-
-
-def test_the_caption_says_which_networks_quarter_turns_cost_nothing(outcome):
-    text = angle_note(report.tested(outcome))
-    assert "plain CNN 56.9 % at 45°" in text
-    assert text.endswith("costs nothing for exact C4, bilinear C8 and learned C8 (unitary).")
-
-
-def test_progress_of_all_networks_is_one_bar():
-    steps = []
-    for place in (0, 1):
-        told = _part_of(lambda *step: steps.append(step), place, 2)
-        for what in ("train exact | loss 1.0", "test exact"):
-            for done in (1, 2):
-                told(what, done, 2)
-    assert {what.partition(" | ")[0] for what, _, _ in steps} == {"networks"}
-    assert [done for _, done, _ in steps] == [45, 90, 95, 100, 145, 190, 195, 200]
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -96,12 +96,3 @@ def test_a_film_shows_the_values_of_every_frame():
         corners.append((seen.getpixel((20 + 52, 82 + 52)), seen.getpixel((20 + 157, 82 + 157))))
     white = tuple(colors(np.zeros((1, 1)))[0, 0].tolist())
     assert corners == [(red, white), (white, blue)]
-
-
-def test_a_film_stands_still_and_faded_where_there_is_no_such_turn():
-    frames = [np.ones((2, 2)), None]
-    moving = Image.open(io.BytesIO(film([Actor("exact", "#000000", frames, [1.0, None])], ["0°", "45°"], "webp")))
-    red = colors(np.ones((1, 1)))[0, 0].astype(float)
-    moving.seek(1)
-    expected = tuple(int(c) for c in np.rint(red + 0.75 * (255 - red)))
-    assert moving.convert("RGB").getpixel((72, 134)) == expected

@@ -62,8 +62,3 @@ def test_refuses_what_is_not_exact():
         grid_permutation(Cyclic(8), 1, 5, 5)
     with pytest.raises(ValueError, match="90 degrees does not map a 3x5 grid to itself"):
         grid_permutation(Cyclic(4), 1, 3, 5)
-
-
-def test_cached_permutation_cannot_be_changed():
-    with pytest.raises(ValueError, match="read-only"):
-        grid_permutation(Cyclic(4), 1, 3, 3)[0] = 7

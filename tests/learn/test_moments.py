@@ -8,7 +8,7 @@ import torch
 from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.groups.spline import sample_spline
 from orbitconv.learn import Moments, measure_moments
-from references import rotate, smooth_images
+from references import rotate
 
 C8 = Cyclic(8)
 MARGIN = 40  # pixels of mirror image around an image: what the spline sees beyond its border
@@ -129,20 +129,8 @@ def test_memory_is_bounded_without_changing_the_sums(smooth, monkeypatch):
         assert largest * 16 * 16 < memory  # an index and a weight for each of 16 taps
 
 
-def test_memory_for_one_point_of_one_image_is_enough(monkeypatch):
-    images = smooth_images(2, 9)
-    whole = measure_moments(images, C8, (2, 3))
-    monkeypatch.setattr("orbitconv.learn.moments._WORKING_MEMORY", 1)
-    same(measure_moments(images, C8, (2, 3)), whole)
-
-
 def test_channels_count_as_grey_images(smooth):
     same(measure_moments(smooth.reshape(10, 4, 24, 24), C8, 3), measure_moments(smooth, C8, 3))
-
-
-def test_batches_may_differ_in_size(smooth):
-    moments = Moments(C8, 3).update(smooth).update(smooth_images(5, 17))
-    same(moments, Moments(C8, 3).update(smooth) + Moments(C8, 3).update(smooth_images(5, 17)))
 
 
 def test_standardized_images_ignore_brightness_and_contrast(smooth):
@@ -259,12 +247,3 @@ def test_refuses_to_add_what_does_not_fit(other):
 def test_refuses_unknown_spline_orders(smooth):
     with pytest.raises(ValueError, match=r"orders .*got 2"):
         measure_moments(smooth, C8, 3, order=2)
-
-
-def test_the_size_of_batches_does_not_show_in_float32_either(smooth):
-    images = smooth.float().repeat(30, 1, 1, 1)
-    whole = Moments(Cyclic(8), 3).update(images)
-    parts = Moments(Cyclic(8), 3)
-    for batch in images.split(7):
-        parts.update(batch)
-    torch.testing.assert_close(parts.cross, whole.cross, rtol=0, atol=1e-12 * float(whole.cross.abs().max()))

@@ -3,22 +3,12 @@
 import pytest
 import torch
 
-from orbitconv.bases import ExactBasis, LearnedBasis, load_basis
+from orbitconv.bases import ExactBasis, load_basis
 from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.models import P4CNN, AllCNNC, Layers
 from orbitconv.nn import BasisConv2d
 
 BASIS = ExactBasis(Cyclic(4), 3)
-
-
-def test_one_basis_serves_all_layers_of_its_size():
-    basis = LearnedBasis(Cyclic(4), 5)
-    layers = Layers("Mine", basis)
-    assert layers.kernel_size == (5, 5)
-    assert layers.bases.of(5) is layers.conv(1, 1).basis is layers.lift(1, 1).basis is basis
-    assert layers.bases.of(1) is layers.bases.of((1, 1))
-    assert layers.bases.of(1).group == layers.group == Cyclic(4)
-    assert Layers("Mine", basis, also=(1,)).bases.of(1).kernel_size == (1, 1)
 
 
 def test_a_function_is_asked_once_for_each_size():

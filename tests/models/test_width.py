@@ -4,7 +4,7 @@ import torch
 from networks import BASES, SMALL, exact_c4
 from orbitconv.bases import LearnedBasis
 from orbitconv.groups import Cyclic
-from orbitconv.models import MODELS, SmallCNN, count_multiply_adds, count_parameters, width_for
+from orbitconv.models import MODELS, SmallCNN, count_multiply_adds, count_parameters
 from orbitconv.models.width import distinct_widths, stage_widths
 
 
@@ -39,18 +39,6 @@ def test_no_neighbouring_width_comes_nearer_to_the_plain_twin(name, width):
     here = abs(count(chosen) - budget)
     for factor in (0.75, 0.9, 1.1, 1.25):
         assert here <= abs(count(build(exact_c4, width=chosen.width * factor)) - budget)
-
-
-def test_width_for_makes_networks_without_memory():
-    made = []
-
-    def make(width):
-        made.append(torch.nn.Linear(width, 10**6))
-        return made[-1]
-
-    width_for(make, 10**9)
-    assert all(layer.weight.is_meta for layer in made)
-    assert len(made) < 14
 
 
 @pytest.mark.parametrize("width", ["params", "compute"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from studies.base.timing import Pace, interleave, spread, timed
+from studies.base.timing import Pace, spread, timed
 
 
 class Clock:
@@ -32,13 +32,6 @@ def test_a_reading_is_the_cost_of_one_call_in_blocks_that_are_long_enough(cost):
     reading, calls = timed(lambda: clock.work(cost), Pace(block_seconds=0.2), clock.wait, clock)
     assert reading() == pytest.approx(cost)
     assert calls == 1 if cost > 0.2 else 0.2 <= calls * cost < 0.3
-
-
-def test_subjects_take_turns_and_every_second_round_runs_backwards():
-    order = []
-    values = interleave({name: lambda n=name: order.append(n) or 1.0 for name in "ABC"}, Pace(repeats=3), Clock())
-    assert "".join(order) == "ABCCBAABC"
-    assert {name: len(v) for name, v in values.items()} == {"A": 3, "B": 3, "C": 3}
 
 
 @pytest.mark.parametrize("n", range(1, 41))

@@ -4,15 +4,11 @@ import json
 
 import numpy as np
 import pytest
-import torch
 
-import orbitconv
 from digits import small_digits
-from orbitconv.nn import GroupConv2d
 from studies.__main__ import main
-from studies.conversion.shown import saved
 from studies.conversion.study import digits_network, pictures_network
-from studies.conversion.ways import WAYS, open_gradually
+from studies.conversion.ways import WAYS
 
 image_module = pytest.importorskip("PIL.Image")
 pytest.importorskip("matplotlib")
@@ -53,17 +49,6 @@ def test_all_kinds_are_trained_and_tested_epoch_by_epoch(data):
     assert epochs == {0, 1}  # a half of the labels, 1 / sqrt(0.5) times the epochs, rounded
 
 
-def test_saved_epochs_are_counted_to_the_error_from_scratch():
-    def rows(network, *errors):
-        facts = {"network": network, "seed": 0, "test": "rotated", "epochs": len(errors) - 1}
-        return [{**facts, "epoch": epoch, "test_error_percent": error} for epoch, error in enumerate(errors)]
-
-    scratch = rows("from scratch", 90, 50, 20, 10, 5)
-    assert saved(scratch + rows("inherited", 40, 5, 4, 4, 4), "rotated") == [0.75]
-    assert saved(scratch + rows("inherited", 40, 9, 8, 7, 6), "rotated") == [0.0]
-    assert saved(scratch + rows("inherited", 3, 3, 3, 3, 3), "rotated") == [1.0]
-
-
 def test_ways_to_inherit_are_tried_beside_their_plain_twins(data, monkeypatch):
     monkeypatch.setattr("studies.conversion.ways.load", lambda _name, split, **_: small_digits(80, split))
     words = "--group c4 --seeds 2 --train-digits 64 --width 1 --test-images 8 --training.epochs 1"
@@ -72,15 +57,3 @@ def test_ways_to_inherit_are_tried_beside_their_plain_twins(data, monkeypatch):
     assert len(rows) == 4 * (len(WAYS) + 1)
     assert {row["batch_size"] for row in rows} == {8, 16, 64}
     assert all((row["before_percent"] is None) == (row["network"] == "plain") for row in rows)
-
-
-def test_mixing_opens_over_the_steps_of_training():
-    torch.manual_seed(0)
-    network = orbitconv.convert(digits_network(1), "c4", "exact", example=torch.randn(2, 1, 28, 28))
-    layer = next(one for one in network.modules() if isinstance(one, GroupConv2d))
-    whole = layer.coefficients.detach().clone()
-    open_gradually(network, 4)
-    for step in range(1, 6):
-        network.train()(torch.randn(2, 1, 28, 28))
-        torch.testing.assert_close(layer.coefficients[:, :, 0], whole[:, :, 0])
-        torch.testing.assert_close(layer.coefficients[:, :, 1:], min(1, step / 4) * whole[:, :, 1:])

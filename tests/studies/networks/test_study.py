@@ -7,7 +7,7 @@ import torch
 
 from orbitconv.data import rotated
 from orbitconv.groups import rotate_images
-from orbitconv.train import Training, load_trained
+from orbitconv.train import load_trained
 from orbitconv.train.datasets import load_split
 from studies.networks import compare_networks
 
@@ -59,20 +59,3 @@ def test_networks_are_asked_about_turned_copies_too_without_training_again(study
         compare_networks(replace(known, copies=(2, 3)))
     with pytest.raises(ValueError, match="two copies or more"):
         replace(config, copies=(1,))
-
-
-def test_a_network_whose_training_was_cut_off_goes_on_to_the_same_weights(study, monkeypatch):
-    whole = compare_networks(study(families=("plain",), training=Training(epochs=3, batch_size=50)))
-    cut = study(out=study().out.parent / "cut", families=("plain",), training=Training(epochs=3, batch_size=50))
-
-    def stop(_what, done, _total):
-        if done == 6:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        compare_networks(cut, stop)
-    again = compare_networks(cut)
-    drop = {"seconds"}
-    assert [{k: v for k, v in row.items() if k not in drop} for row in again.rows] == [
-        {k: v for k, v in row.items() if k not in drop} for row in whole.rows
-    ]

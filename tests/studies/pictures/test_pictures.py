@@ -14,7 +14,7 @@ from studies.__main__ import main
 from studies.pictures import streaming
 from studies.pictures.networks import satellite
 from studies.pictures.nuclei import EightPasses
-from studies.pictures.streaming import InMemory, Streaming, generate, train_one_epoch
+from studies.pictures.streaming import train_one_epoch
 
 image_module = pytest.importorskip("PIL.Image")
 pytest.importorskip("matplotlib")
@@ -101,20 +101,6 @@ def test_eight_passes_change_nothing_about_an_equivariant_network_and_make_a_pla
     turned = eight(x.rot90(1, (2, 3)).flip(3))
     torch.testing.assert_close(turned, eight(x).rot90(1, (2, 3)).flip(3), rtol=0, atol=1e-12)
     assert float((eight(x).exp() - plain(x).softmax(1)).detach().abs().max()) > 1e-4
-
-
-def test_pictures_in_memory_are_those_on_disk(tmp_path):
-    config = Streaming(pictures=12, distinct=4, side=24, window=24)
-    generate(tmp_path, config)
-    found = orbitconv.data.folder(tmp_path, window=24)
-    assert found.found.pictures["train"] == 12
-    assert len({path.stat().st_ino for path in found.train.names}) == 4
-    for (image, label), (same, its) in zip(found.train, InMemory(found), strict=True):
-        torch.testing.assert_close(image, same, rtol=0, atol=0)
-        assert label == its
-    for kind in ("files", "cache", "memory"):
-        measured = train_one_epoch(kind, tmp_path, 16, 0, batch_size=4)
-        assert measured["images_per_second"] > 0
 
 
 def test_streaming_measures_files_cache_and_memory_and_removes_its_pictures(tmp_path, monkeypatch, capsys):

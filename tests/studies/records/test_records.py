@@ -10,8 +10,7 @@ from digits import small_digits
 from orbitconv.data import rotated
 from orbitconv.data.rotation import TEST_SEED
 from orbitconv.models import count_parameters
-from orbitconv.train import Augmentation, Classification, Training
-from orbitconv.train.augmentation import augment, draw
+from orbitconv.train import Training
 from orbitconv.train.datasets import LOADERS
 from studies.__main__ import main
 from studies.pages.records import record_final, record_levers
@@ -19,7 +18,6 @@ from studies.records.networks import digits
 from studies.records.rotated_mnist import LEVERS as RECORD_LEVERS
 from studies.records.rotated_mnist import RotatedMnistRecord
 from studies.records.study import Work, trials
-from studies.records.tasks import Distilled, TurnedCopies
 from studies.records.upright import LEVERS, Upright
 
 pytest.importorskip("matplotlib")
@@ -94,39 +92,6 @@ def test_every_lever_makes_a_network_of_the_same_size_that_is_invariant_to_quart
         y = network(x)
         assert y.shape == (2, 10)
         torch.testing.assert_close(network(x.rot90(1, (2, 3))), y, rtol=0, atol=1e-3, msg=lever)
-
-
-@pytest.mark.parametrize("agree", ["scores", "features"])
-def test_copies_get_no_labels_and_agree_where_nothing_turns(agree):
-    task = TurnedCopies(Classification(), agree=agree, num_classes=3)
-    images, labels = torch.rand(4, 1, 8, 8), torch.tensor([0, 1, 2, 0])
-    circle = Augmentation(rotation="circle")
-    draws = draw(circle, 4, torch.Generator().manual_seed(0))
-    both, same = task.augment(images, labels, circle, draws)
-    assert same is labels
-    torch.testing.assert_close(both, torch.cat([images, augment(images, circle, draws)]))
-    upright, turned = torch.randn(4, 5), torch.randn(4, 5)
-    alone = Classification().loss(upright[:, :3], labels)
-    torch.testing.assert_close(task.loss(torch.cat([upright, upright]), labels), alone)
-    found = task.loss(torch.cat([upright, turned]), labels) - alone
-    if agree == "scores":
-        p, q = upright[:, :3].softmax(1), turned[:, :3].softmax(1)
-        expected = (p * (p.log() - q.log())).sum(1).mean()
-    else:
-        expected = (upright[:, 3:] - turned[:, 3:]).square().sum() / upright[:, 3:].square().sum()
-    torch.testing.assert_close(found, expected)
-    assert int(task.wrong(torch.cat([upright, turned]), labels)) == int((upright[:, :3].argmax(1) != labels).sum())
-
-
-def test_a_teacher_says_a_share_of_each_label():
-    teacher = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
-    task = Distilled(teacher=teacher, share=0.25)
-    images, labels, none = torch.rand(5, 1, 4, 4), torch.tensor([0, 1, 2, 0, 1]), Augmentation()
-    same, soft = task.augment(images, labels, none, draw(none, 5, torch.Generator()))
-    assert torch.equal(same, images)
-    torch.testing.assert_close(soft, 0.75 * torch.eye(3)[labels] + 0.25 * teacher(images).softmax(1).detach())
-    scores = torch.randn(5, 3)
-    torch.testing.assert_close(task.loss(scores, soft), -(soft * scores.log_softmax(1)).sum(1).mean())
 
 
 def test_refusals_come_before_anything_is_trained(here):

@@ -8,12 +8,11 @@ import torch
 
 from digits import small_digits
 from orbitconv.groups import rotate_images
-from orbitconv.models import count_multiply_adds, count_parameters
+from orbitconv.models import count_parameters
 from orbitconv.train import read_trained
 from orbitconv.train.datasets import LOADERS
 from studies.__main__ import main
 from studies.rivals import measure
-from studies.rivals.networks import rival
 from studies.rivals.rows import FREE, MULTIPLY_ADDS, PARAMETERS, TIME, UPRIGHT
 from studies.rivals.upright import pose_angles, upright
 
@@ -97,14 +96,6 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_trained(data, cap
     told = capsys.readouterr()
     assert message in " ".join((told.err + told.out).replace("│", "").split())
     assert not [*data.iterdir()]
-
-
-def test_a_network_without_the_constraint_computes_what_the_group_network_computes():
-    tied, free = rival("digits", "spectral-c8", 2), rival("digits", None, 2, 8)
-    assert count_multiply_adds(free, (1, 28, 28)) == count_multiply_adds(tied, (1, 28, 28))
-    weights = [module.weight for module in free.features if isinstance(module, torch.nn.Conv2d)]
-    assert [tuple(one.shape) for one in weights[:3]] == [(16, 1, 5, 5), (16, 16, 5, 5), (32, 16, 5, 5)]
-    assert count_parameters(free) > 8 * count_parameters(tied)
 
 
 @pytest.mark.parametrize("pose", ["moments", "gradient"])
