@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orbitconv._support.files import write_atomically
+from orbitconv._support.folders import holds_files
 from orbitconv._support.json_text import parse_json
 from orbitconv._support.locks import exclusive, lock
 from orbitconv.records.lines import checked_line, parse_line
@@ -36,15 +37,13 @@ class Journal:
     def __init__(
         self, folder: Path, settings: Mapping[str, Any], *, overwrite: bool = False, also: Collection[str] = ()
     ) -> None:
-        if folder.exists() and not folder.is_dir():
-            raise NotADirectoryError(f"{folder} is a file; name a folder for the study with --out.")
+        foreign = holds_files(folder, "study")
         self.path = folder / NAME
         self._locks = folder / ".locks"
         self._parts: dict[str, list[Row]] = {}
         self._sources: dict[str, Provenance] = {}
         self._digests: dict[str, str] = {}
         self._wanted = json.loads(json.dumps(dict(settings), allow_nan=False))
-        foreign = folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
         if foreign and not self.path.exists() and not overwrite:
             raise FileExistsError(
                 f"{folder} holds something else already. Choose another folder with --out, or replace it with "

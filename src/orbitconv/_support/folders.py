@@ -24,11 +24,17 @@ def to_json(value: Any) -> str:
     return f'{head[:-2]},\n  "rows": [\n{rows}\n  ]\n}}\n'
 
 
+def holds_files(folder: Path, what: str) -> bool:
+    """Whether a folder for a result of this kind holds anything but hidden files; refuses a file in its place."""
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file; name a folder for the {what} with --out.")
+    return folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
+
+
 def check_free(folder: Path, *, overwrite: bool) -> None:
     """Refuse to overwrite a result."""
     recover(folder)
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is a file; name a folder for the result with --out.")
+    holds_files(folder, "result")
     if not overwrite and folder.is_dir() and any(folder.iterdir()):
         raise FileExistsError(
             f"{folder} holds a result already. Look at it, choose another folder with --out, or replace it with "

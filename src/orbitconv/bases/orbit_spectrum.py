@@ -10,7 +10,7 @@ with the Fourier transform T_k of C. Every generalized eigenvector v is an orbit
 error. Its real and imaginary parts are two atoms; for the frequencies 0 and N/2 it is real and gives one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -124,10 +124,7 @@ def first_orbits(owner: str, orbits: list[Orbit], n: int, dimension: int) -> lis
     """
     totals = dimensions(orbits, n)
     if dimension not in totals:
-        raise ValueError(
-            f"{owner} cannot have {dimension} atoms, as pairs of atoms that turn as one stay together. "
-            f"Choose from {', '.join(map(str, totals))}."
-        )
+        raise _cut_pair(owner, dimension, totals)
     return orbits[: totals.index(dimension) + 1]
 
 
@@ -182,10 +179,7 @@ def _lowest(owner: str, orbits: list[Orbit], n: int, dimension: int) -> list[Orb
     singles, pairs = ([orbit for orbit in orbits if orbit.size(n) == size] for size in (1, 2))
     made = {count + 2 * twos for count in range(len(singles) + 1) for twos in range(len(pairs) + 1)}
     if dimension not in made:
-        raise ValueError(
-            f"{owner} cannot have {dimension} atoms, as pairs of atoms that turn as one stay together. "
-            f"Choose from {', '.join(str(total) for total in sorted(made) if total)}."
-        )
+        raise _cut_pair(owner, dimension, sorted(made - {0}))
     options = [
         singles[:count] + pairs[: (dimension - count) // 2]
         for count in range(min(len(singles), dimension) + 1)
@@ -197,3 +191,11 @@ def _lowest(owner: str, orbits: list[Orbit], n: int, dimension: int) -> list[Orb
 def dimensions(orbits: list[Orbit], n: int) -> list[int]:
     """Numbers of atoms that the first orbits make up, for one, two, three, ... orbits."""
     return [int(total) for total in np.cumsum([orbit.size(n) for orbit in orbits])]
+
+
+def _cut_pair(owner: str, dimension: int, totals: Sequence[int]) -> ValueError:
+    """The error for a dimension that would cut a pair of atoms in two."""
+    return ValueError(
+        f"{owner} cannot have {dimension} atoms, as pairs of atoms that turn as one stay together. Choose from "
+        f"{', '.join(map(str, totals))}."
+    )

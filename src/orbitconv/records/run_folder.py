@@ -8,6 +8,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any
 
 from orbitconv._support.files import write_atomically
+from orbitconv._support.folders import holds_files
 from orbitconv._support.json_text import read_json
 from orbitconv._support.locks import exclusive
 from orbitconv.records.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -23,16 +24,15 @@ _LOCK = ".lock"
 
 
 def check_begun(folder: Path, *, resume: bool) -> None:
-    """Refuse a folder that a run cannot begin in, or go on in, before any work is done for it."""
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is a file; name a folder for the training with --out.")
+    """Refuse a folder in which a run can neither begin nor resume, before any work is done."""
+    begun = holds_files(folder, "training")
     if (folder / _LOCK).exists():
         with exclusive(folder / _LOCK, folder):  # in use says more than not empty
             pass
-    if not resume and folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
+    if not resume and begun:
         raise FileExistsError(
-            f"{folder} is not empty. Go on with the training in it with --resume (resume=True), or choose another "
-            "folder with --out."
+            f"{folder} is not empty. Resume the training in it with --resume (resume=True), or choose another folder "
+            "with --out."
         )
 
 
@@ -50,7 +50,7 @@ class RunFolder:
     Raises:
         BlockingIOError: If another process works in the folder.
         FileExistsError: If something is there and `resume` is false.
-        ModuleNotFoundError: If TensorBoard is asked for and not installed.
+        ModuleNotFoundError: If TensorBoard is requested and not installed.
         NotADirectoryError: If the path is a file.
         OSError: If it cannot be written.
         ValueError: If what is there is of a run with other settings, or an input has changed since.

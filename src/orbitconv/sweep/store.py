@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from orbitconv._support.files import write_atomically
+from orbitconv._support.folders import holds_files
 from orbitconv._support.json_text import read_json
 from orbitconv._support.locks import lock
 from orbitconv._support.optional import import_optional
@@ -111,11 +112,10 @@ class SweepStore:
     def _check_folder(self) -> None:
         """Refuse a folder that holds something else."""
         folder, settings = self._folder, self._folder / SETTINGS
-        if folder.exists() and not folder.is_dir():
-            raise NotADirectoryError(f"{folder} is a file; name a folder for the sweep with --out.")
+        begun = holds_files(folder, "sweep")
         if settings.exists():
             check_same(read_json(settings), self._settings, folder)
-        elif folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
+        elif begun:
             raise FileExistsError(f"{folder} holds something else already. Choose another folder with --out.")
 
     def _open(self) -> Any:

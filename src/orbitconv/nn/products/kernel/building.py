@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from orbitconv.groups import Cyclic, Dihedral
-from orbitconv.nn.products.kernel.checking import check_fused, check_planes
+from orbitconv.nn.products.kernel.checking import check_fused, check_planes, wrong
 from orbitconv.nn.products.kernel.guard import digest_of, install, private_folder
 from orbitconv.nn.products.kernel.library import (
     FUSED_SOURCE,
@@ -55,7 +55,7 @@ def build() -> Path:
 def remove() -> list[Path]:
     """Delete every kernel in the user's cache, those of other versions and processors too.
 
-    Processes that run go on with what they have loaded.
+    Running processes keep the kernel that they have loaded.
     """
     found = sorted(place().parent.glob("expansion-*.so"))
     for path in found:
@@ -122,7 +122,4 @@ def _check(library: ctypes.CDLL) -> None:
             call(library, name, first, atoms, table, found, (3, 2), threads)
             error = ((found - expected).norm() / expected.norm()).item()
             if not error <= (1e-5 if dtype == torch.float32 else 1e-13):
-                raise ArithmeticError(
-                    f"The kernel that was compiled is wrong: {name} in {dtype} is off by {error:.1e}. Try another "
-                    "compiler: name it in CXX."
-                )
+                raise wrong(f"{name} in {dtype} is off by {error:.1e}")

@@ -85,10 +85,12 @@ def _check(
     for what, (numbers_found, right) in found.items():
         error = ((numbers_found - right).norm() / right.norm()).item()
         if not error <= (_MOST_HALF if "bfloat16" in what else _MOST):
-            raise ArithmeticError(
-                f"The kernel that was compiled is wrong: {what} of the fused product is off by {error:.1e}. Try "
-                "another compiler: name it in CXX."
-            )
+            raise wrong(f"{what} of the fused product is off by {error:.1e}")
+
+
+def wrong(what: str) -> ArithmeticError:
+    """The error for a kernel whose values are wrong."""
+    return ArithmeticError(f"The kernel that was compiled is wrong: {what}. Try another compiler: name it in CXX.")
 
 
 def check_planes(library: ctypes.CDLL) -> None:
@@ -114,7 +116,4 @@ def check_planes(library: ctypes.CDLL) -> None:
             found = torch.full_like(right, torch.nan)
             getattr(library, name)(given.data_ptr(), found.data_ptr(), 3, height, width, threads)
             if not (found - right).abs().max() <= 1e-5:
-                raise ArithmeticError(
-                    f"The kernel that was compiled is wrong: {name} differs from torch. Try another compiler: name it "
-                    "in CXX."
-                )
+                raise wrong(f"{name} differs from torch")
