@@ -140,7 +140,7 @@ def fit(
     max_error: float | None = None,
     max_frequency: int | None = None,
 ) -> tuple[FixedBasis, dict[str, Any]]:
-    """Fit a basis of as many atoms as there can be, best first, or as are asked for.
+    """Fit a basis with the requested number of atoms, or all possible ones, best first.
 
     Args:
         family: "spectral" or "unitary".

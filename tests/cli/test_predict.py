@@ -89,9 +89,9 @@ def test_a_long_table_is_cut_on_the_screen_where_a_file_holds_it(folder, capsys)
         (["run", "text.png", "pictures", "--csv", "out.csv", "--max-unreadable", "1.5"], "between 0 and 1"),
         (["run", "pictures", "--out", "masks"], "--out and --objects are for masks"),
         (["run", "pictures", "--csv", "a", "--json", "a"], "two files, got a for both"),
-        (["run", "pictures", "--resume"], "--resume expects a file to go on with"),
-        (["run", "pictures", "--resume", "--json", "pictures/notes.txt"], "holds no predictions to go on with"),
-        (["run", "pictures", "--resume", "--csv", "other.csv"], "holds no predictions to go on with"),
+        (["run", "pictures", "--resume"], "--resume expects a file to resume"),
+        (["run", "pictures", "--resume", "--json", "pictures/notes.txt"], "holds no predictions to resume"),
+        (["run", "pictures", "--resume", "--csv", "other.csv"], "holds no predictions to resume"),
         (["run", "pictures", "--csv", "text.png/out.csv"], "text.png"),
     ],
 )

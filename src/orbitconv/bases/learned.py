@@ -1,4 +1,4 @@
-"""Bases that train: free atoms at every group element, orthonormal ones, and several bases side by side."""
+"""Trainable bases: free atoms at every group element, orthonormal ones, and several bases concatenated."""
 
 from collections.abc import Sequence
 from typing import Literal, final, get_args
@@ -197,7 +197,7 @@ class LearnedBasis(FilterBasis):
 
 @final
 class OvercompleteBasis(FilterBasis):
-    """Several bases side by side: their atoms together.
+    """Several bases concatenated along their atoms.
 
     Bases learned from different starts carry different directions well; a network takes its filters from all of them.
 

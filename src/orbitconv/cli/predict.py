@@ -78,7 +78,7 @@ class PredictCommand(Predict):
         if self.csv is not None and self.csv == self.json:
             raise ValueError(f"--csv and --json expect two files, got {self.csv} for both.")
         if self.resume and self.csv is None and self.json is None:
-            raise ValueError("--resume expects a file to go on with: --csv, --json, or for masks --out.")
+            raise ValueError("--resume expects a file to resume: --csv, --json, or for masks --out.")
         facts = {
             "network": str(self.checkpoint), "weights": digest_of(trained.network), "invert": self.invert,
             "turns": self.turns, "classes": list(trained.classes),

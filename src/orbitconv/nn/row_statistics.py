@@ -16,7 +16,7 @@ def normalize_rows(
     order: int,
     eps: float,
 ) -> tuple[Float[Tensor, "n cg"], Float[Tensor, " c"], Float[Tensor, " c"]]:
-    """Batch normalization whose mean and variance are over the rows and over `order` columns side by side.
+    """Batch normalization with mean and variance over the rows and over `order` adjacent columns.
 
     Args:
         rows: Samples, one in each row.

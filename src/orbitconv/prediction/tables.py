@@ -1,4 +1,4 @@
-"""Predictions as files, which grow as pictures are done and go on where an earlier call was stopped."""
+"""Files of predictions, written row by row; a stopped call can be resumed."""
 
 import csv
 import io
@@ -58,7 +58,7 @@ class PredictionFiles:
         resume: Keep what is in the files, and add to it; else files that are there are replaced with the first batch.
 
     Raises:
-        DataError: If a file to go on with is damaged, or of other predictions.
+        DataError: If a file to resume is damaged, or of other predictions.
     """
 
     def __init__(self, table: Path | None, full: Path | None, facts: dict[str, Any], *, resume: bool = False) -> None:
@@ -133,7 +133,7 @@ def _old_csv(path: Path) -> list[Row]:
             if not row["file"] or not row["page"].isdecimal() or None in row or None in row.values():
                 raise ValueError("a line has other columns than its header")
     except (csv.Error, KeyError, ValueError) as error:
-        raise DataError(f"{path} holds no predictions to go on with ({error}). Choose another file.") from error
+        raise DataError(f"{path} holds no predictions to resume ({error}). Choose another file.") from error
     return rows
 
 
@@ -147,7 +147,7 @@ def _old_json(path: Path, facts: dict[str, Any]) -> list[Row]:
         for row in rows:
             _key(row)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{path} holds no predictions to go on with ({error}). Choose another file.") from error
+        raise DataError(f"{path} holds no predictions to resume ({error}). Choose another file.") from error
     differing = [
         name for name in facts if name != "network" and content.get(name) != json.loads(json.dumps(facts[name]))
     ]  # a network that was moved is the same one

@@ -21,7 +21,7 @@ class MetricLines:
         tensorboard: Whether to write event files.
 
     Raises:
-        ModuleNotFoundError: If TensorBoard is asked for and not installed.
+        ModuleNotFoundError: If TensorBoard is requested and not installed.
     """
 
     def __init__(self, folder: Path, *, tensorboard: bool) -> None:

@@ -95,7 +95,7 @@ def run_tests(
         degrees: Turns of the test images, in degrees; pictures of one's own are turned by those up to 90.
         data_dir: Folder with the data sets.
         device: Where to compute.
-        progress: Called as the work goes on.
+        progress: Progress callback.
     """
     if is_path(data):
         return _own_tests(data, kinds, test_images, degrees, device, progress)

@@ -69,7 +69,7 @@ def measure_own(
         test_images: Pictures at most, evenly spread.
         degrees: Turns of all pictures together.
         device: Where to compute.
-        progress: Called as the work goes on.
+        progress: Progress callback.
     """
     trained = read_trained(run.folder)
     data = _data(run, trained, test_images, progress)

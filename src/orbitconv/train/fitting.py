@@ -69,7 +69,7 @@ def fit(
             what builds the plain one, which is known if that came from `orbitconv.load_network`.
         seed: Seed of the order of the images and of all that is drawn.
         out: Folder for lines and checkpoints; None to keep nothing.
-        resume: Go on with the training in the folder.
+        resume: Resume the training in the folder.
         progress: Called after every step. None shows a bar on the terminal after two seconds, or where standard error
             is no terminal, a line for each epoch; `orbitconv.data.silent` shows nothing.
         on_epoch: Called with the line of every epoch; true ends the training after it.

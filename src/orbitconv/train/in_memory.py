@@ -75,7 +75,7 @@ def train_examples(
         tests: What to test on, by name; with "validation" among them, the best weights are kept in the checkpoint.
         task: What is learned; classification if not given.
         out: Folder for lines and checkpoints; None to keep nothing.
-        resume: Go on with the training in the folder, if one was begun there.
+        resume: Resume the training in the folder, if there is one.
         tensorboard: Write TensorBoard event files too.
         what: What the progress bar shall say.
         progress: Called after every step.

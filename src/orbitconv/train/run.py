@@ -39,11 +39,11 @@ class TrainNetwork(TrainConfig):
     out: Path = Path("runs/train")
     """Folder of the training: settings, a line for each epoch, checkpoints, and at the end model.safetensors."""
     resume: bool = False
-    """Go on with the training in the folder, from its last checkpoint; what is not given is as it was there. A new
-    folder is begun."""
+    """Resume the training in the folder from its last checkpoint, with its settings where none are given; in an empty
+    folder a new training begins."""
     config: Path | None = None
-    """JSON file of settings, such as the config.json of another training; options of the command go before it. What it
-    names goes before the settings in the folder to resume, which must be the same."""
+    """JSON file of settings, such as the config.json of another training; command-line options take precedence. When a
+    folder is resumed, its settings must agree with the file."""
     data_dir: Path | None = None
     """Folder with the data sets; by default ORBITCONV_DATA, then the user's cache, then a download."""
     cache: Path | None = None

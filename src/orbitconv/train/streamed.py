@@ -75,7 +75,7 @@ class Streamed(Source):
 
 @final
 class _Numbered(Dataset[Any]):
-    """A data set that is asked for items by number alone."""
+    """A data set that is indexed by integers only."""
 
     def __init__(self, data: Dataset[Any]) -> None:
         self._data = data

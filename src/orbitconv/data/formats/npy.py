@@ -14,7 +14,7 @@ from orbitconv.data.formats.opened import Opened, Page, Region, channel_axis, cu
 
 @contextmanager
 def open_npy(path: Path, *, labels: bool = False) -> Iterator[Opened]:  # noqa: ARG001
-    """Open a .npy file; only what is asked for is read."""
+    """Open a .npy file; only the requested part is read."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except ValueError as error:

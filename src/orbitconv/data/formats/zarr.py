@@ -15,7 +15,7 @@ from orbitconv.data.formats.opened import Opened, Page, Region, kind_of
 
 @contextmanager
 def open_zarr(path: Path, *, labels: bool = False) -> Iterator[Opened]:  # noqa: ARG001
-    """Open a Zarr array, or the finest level of an OME-Zarr picture; only the chunks of what is asked for are read."""
+    """Open a Zarr array, or the finest level of an OME-Zarr picture; only the requested chunks are read."""
     zarr = import_optional("zarr", "formats", f"Reading {path.name}")
     node = zarr.open(str(path), mode="r")
     if hasattr(node, "shape"):

@@ -84,7 +84,7 @@ class Source(ABC):
         """Download all files from the public mirrors.
 
         Args:
-            folder: Folder for the files; what an interrupted call left there is carried on.
+            folder: Folder for the files; an interrupted download is resumed.
             progress: Told how far it is.
         """
 

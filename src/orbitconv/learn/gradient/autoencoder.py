@@ -172,7 +172,7 @@ def train_basis(
         config: How to train.
         start: Basis to start from in place of the configured start; it stays as it is.
         out: Folder of the record; must be empty or not exist, unless the run is resumed.
-        resume: Go on from the checkpoint in `out`, if there is one.
+        resume: Resume from the checkpoint in `out`, if there is one.
         tensorboard: Write TensorBoard event files to `out` too.
         progress: Called after every step.
 
@@ -182,7 +182,7 @@ def train_basis(
     Raises:
         FileExistsError: If `out` holds a record and `resume` is false.
         FloatingPointError: If the loss is NaN or infinite; says at which step.
-        ModuleNotFoundError: If TensorBoard is asked for and not installed.
+        ModuleNotFoundError: If TensorBoard is requested and not installed.
         ValueError: If there are too few images, they are constant, smaller than the kernel or not finite, settings
             make no sense, or the record in `out` is of another run.
     """

@@ -61,7 +61,7 @@ def keep_filters(network: nn.Module) -> Iterator[None]:
 
     Filters are never stale: weights that are edited in place, loaded or replaced are seen, and filters are made anew.
     Only gradients of first order reach the coefficients. Compiled networks, layers that recompute their filters and
-    weights that `torch.func` puts in place go on as without it. Not for `DistributedDataParallel`, which expects
+    weights that `torch.func` puts in place are not affected. Not for `DistributedDataParallel`, which expects
     gradients during the backward pass.
 
     Args:

@@ -46,8 +46,7 @@ def expand_group(
         coefficients: Coefficients of every filter, a function on the group.
         atoms: Atoms at every group element.
         turning: What each element does to the group axis.
-        channels_last: Whether the numbers of a pixel lie side by side in memory, as `conv2d` wants the weight where
-            its input lies so.
+        channels_last: Whether to store the weight channels last, the layout for inputs that are channels last.
 
     Returns:
         Weight for `conv2d`, channels and group flattened in this order on both sides.

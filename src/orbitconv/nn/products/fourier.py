@@ -114,7 +114,7 @@ def correlate_in_fourier_space(
         y = (back @ mixed).unflatten(1, (len(coefficients), batch, height, width))
         return y.permute(2, 1, 0, 3, 4).contiguous()
 
-    # From here on the numbers of a pixel lie side by side, as depthwise convolutions like it.
+    # Channels last from here on, which is faster for depthwise convolutions.
     # These shapes are written out, as einops takes half as long as the work in small layers.
     per_block, frequencies = weight.shape[2] // 2, len(tables.waves)
     mixed = (spectrum @ weight).view(frequencies, blocks, batch * height * width, 2, per_block)  # f c p r do

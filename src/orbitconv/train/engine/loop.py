@@ -25,7 +25,7 @@ from orbitconv.train.task import Classification, Task
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-# Steps between two waits for a GPU or for other processes, for the progress bar, Ctrl-C and a loss that is no number.
+# Steps between two waits for a GPU or for other processes, for the progress bar, Ctrl-C and a NaN loss.
 _STRIDE = 20
 
 

@@ -61,7 +61,7 @@ class Meter:
         """Sum the steps added since the last call.
 
         Raises:
-            FloatingPointError: If one is no number; says at which step.
+            FloatingPointError: If a loss is NaN or inf; names the step.
         """
         if not self._pending:
             return []

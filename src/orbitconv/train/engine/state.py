@@ -62,8 +62,8 @@ class TrainingState:
         for name, parameter in self.network.named_parameters():
             if not bool(torch.isfinite(parameter).all()):
                 raise FloatingPointError(
-                    f"The weights {name} are no numbers any more after step {self.step}; no checkpoint was made of "
-                    "them. Lower the learning rate."
+                    f"The weights {name} contain NaN or inf after step {self.step}; no checkpoint was written. Lower "
+                    "the learning rate."
                 )
         parts = {"network": weights_of(self.network), "best": self._best}
         if self.averaged is not None:

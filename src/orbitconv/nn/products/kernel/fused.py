@@ -309,6 +309,6 @@ def whole(planes: Tensor) -> tuple[Tensor, torch.memory_format]:
 
 
 def refuse(failed: int) -> None:
-    """Refuse to go on without memory."""
+    """Raise an error if memory ran out."""
     if failed:
         raise MemoryError("The fused product expects a few megabytes of memory for each thread, found none.")

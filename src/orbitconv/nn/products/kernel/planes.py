@@ -1,6 +1,6 @@
 """What networks do to planes between convolutions, compiled: pool, blur and upsample by two, without gradients.
 
-Each function is that of a layer, which takes it where it is offered and goes on in operations of torch where it is not.
+Each function computes a layer; where it is not offered, the layer uses operations of torch.
 """
 
 import torch
