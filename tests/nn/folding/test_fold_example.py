@@ -134,3 +134,16 @@ def test_a_forward_that_gathers_arguments_is_refused():
 
     with pytest.raises(TypeError, match=r"whose arguments have names, got \*images"):
         fold(Gathering(), example=torch.zeros(1, 1, 4, 4))
+
+
+def test_a_forward_that_fixes_the_number_of_samples_is_refused():
+    class Counting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lift, self.pool = LiftingConv2d(1, 2, C4), GroupPool()
+
+        def forward(self, x):
+            return self.pool(self.lift(x)).reshape(len(x), -1)
+
+    with pytest.raises(ValueError, match=r"other numbers of samples than the 2 of the example.*x.shape\[0\]"):
+        fold(Counting(), example=torch.randn(2, 1, 8, 8))

@@ -9,7 +9,7 @@ from torch.nn.utils import parametrize
 
 from orbitconv.nn.flat import GroupNetwork
 from orbitconv.nn.folding.batch_norm import merge_batch_norms
-from orbitconv.nn.folding.known_values import Example, check_same
+from orbitconv.nn.folding.known_values import Example, check_batches, check_same
 from orbitconv.nn.folding.parts import Whole
 from orbitconv.nn.folding.rules import FUNCTION_RULES, RULES, FunctionRule, Rule
 from orbitconv.nn.folding.trace import check_known, trace
@@ -49,7 +49,8 @@ def fold(
         ArithmeticError: If the outputs of folded network and model differ on the example.
         TypeError: If the model calls a layer of this library, or one of yours that asks a basis for its atoms, that has
             no rule; names the layer, and where it is.
-        ValueError: If a forward cannot be traced; says whose, and why.
+        ValueError: If a forward cannot be traced; says whose, and why. If it fixes the number of samples to that of
+            the example, as `len(x)` does.
 
     Example:
         >>> import torch
@@ -65,12 +66,14 @@ def fold(
         try:
             folded = fold_with(model, {**RULES, **(rules or {})}, FUNCTION_RULES)
             check_same(model, folded, known)
+            check_batches(model, folded, known)
             return folded
         except (ValueError, RuntimeError, ArithmeticError):  # branches, which may also be dropped without a word
             example = known
     folded = fold_with(model, {**RULES, **(rules or {})}, FUNCTION_RULES, example)
     if example is not None:
         check_same(model, folded, example)
+        check_batches(model, folded, example)
     return folded
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 from torch.fx.node import map_arg
+from torch.utils._pytree import tree_leaves, tree_map
 
 Example = Tensor | tuple[Any, ...] | Mapping[str, Any]
 """What a network is called with: one tensor, positional arguments, or keyword arguments."""
@@ -119,7 +120,8 @@ def check_same(model: nn.Module, folded: nn.Module, example: Example) -> None:
     outputs = []
     for network in (model, folded):
         positional, named = as_arguments(copy.deepcopy(example))
-        outputs.append(list(_tensors(network(*positional, **named))))
+        call = network.forward if isinstance(network, fx.GraphModule) else network  # which prints errors that it raises
+        outputs.append(list(_tensors(call(*positional, **named))))
     before, after = outputs
     errors = [float("inf") if a.shape != b.shape else _off(a, b) for a, b in zip(after, before, strict=False)]
     if len(before) != len(after) or not all(
@@ -130,6 +132,34 @@ def check_same(model: nn.Module, folded: nn.Module, example: Example) -> None:
             f"{max(errors, default=float('inf')):.2g} of its largest value. Look for branches on types or values in "
             "its forward, or say what such a part is: fold(model, rules={Part: function})."
         )
+
+
+def check_batches(model: nn.Module, folded: nn.Module, example: Example) -> None:
+    """Refuse a folded network that takes as many samples as its example, and no more, where the model takes them.
+
+    Args:
+        model: The network.
+        folded: What it became, which agrees with it on the example.
+        example: What both are called with.
+
+    Raises:
+        ValueError: If it differs, or fails, on the example twice in a batch.
+    """
+    sizes = {len(x) for x in tree_leaves(as_arguments(example)) if isinstance(x, Tensor) and x.ndim > 1}
+    if len(sizes) != 1:
+        return
+    twice = tree_map(lambda x: torch.cat([x, x]) if isinstance(x, Tensor) and x.ndim > 1 else x, example)
+    try:
+        check_same(model, model, twice)
+    except Exception:  # the network itself takes so many samples only
+        return
+    try:
+        check_same(model, folded, twice)
+    except (RuntimeError, ArithmeticError) as error:
+        raise ValueError(
+            f"fold cannot make a network for other numbers of samples than the {sizes.pop()} of the example: a forward "
+            f"in {type(model).__name__} asks for it as a Python number, as len(x) does. Write x.shape[0] or x.size(0)."
+        ) from error
 
 
 _ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-4}

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from orbitconv.nn.conv import BasisConv2d
 from orbitconv.nn.dropout import GroupDropout, GroupDropout2d
-from orbitconv.nn.flat import EachElement, FlatLayer, FlatLinear, GroupNetwork, Repeat
+from orbitconv.nn.flat import EachElement, FlatLayer, FlatLinear, GroupNetwork, PooledBefore, Repeat
 from orbitconv.nn.folding.parts import (
     Bispectrum,
     Blur,
@@ -190,6 +190,23 @@ def plain_flat_linear(layer: FlatLinear) -> nn.Module:
     return nn.Sequential(plain, OverFlatGroup(layer.order, -1, layer.reduction)) if layer.pool else plain
 
 
+def plain_pooled_before(layer: PooledBefore) -> nn.Module:
+    """The pool of the only input, and the module.
+
+    Raises:
+        TypeError: If there are more inputs, or numbers in a row for each channel.
+    """
+    if len(layer.axes) != 1 or layer.inner != 1:
+        raise TypeError(
+            f"fold has no plain module for {type(layer).__name__} around {type(layer.module).__name__}, which has "
+            "several inputs or a flattened plane. Take plain() of the converted network instead."
+        )
+    (axis,) = layer.axes
+    return (
+        layer.module if axis is None else nn.Sequential(OverFlatGroup(layer.order, axis, layer.reduction), layer.module)
+    )
+
+
 def _plane_rule(planar: Callable[..., nn.Module]) -> Rule:
     """The rule of pooling over the plane, from the class of the planar module."""
     return lambda layer: OnPlanes(planar(layer.kernel_size, layer.stride, layer.padding))
@@ -225,6 +242,7 @@ RULES: Mapping[type[nn.Module], Rule] = {
     FlatLayer: plain_flat,
     FlatLinear: plain_flat_linear,
     EachElement: lambda layer: OnSamples(layer.module, layer.order, layer.axis),
+    PooledBefore: plain_pooled_before,
     Repeat: lambda layer: RepeatPlanes(layer.order),
     GroupNetwork: lambda network: nn.Sequential(network.network, network.outputs),
     OrbitLayout: plain_layout,
