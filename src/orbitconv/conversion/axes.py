@@ -149,6 +149,8 @@ class AxesMode(TorchDispatchMode):
         output = func(*args, **(kwargs or {}))
         if self.is_hidden():
             return output
+        if func.overloadpacket in _INDICES and self.order > 1:
+            self._check_index(*args[:2])
         known = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor) and id(x) in self._known]
         for y in tree_leaves(output):
             if isinstance(y, Tensor) and y.is_floating_point():
@@ -158,6 +160,15 @@ class AxesMode(TorchDispatchMode):
                 else:
                     self._known.pop(id(y), None)
         return output
+
+    def _check_index(self, x: Tensor, dim: int | None = None) -> None:
+        """Refuse the number of a channel where group elements stand between the channels."""
+        axes = self.of(x)
+        if axes is not None and any(f.group for factors in (axes if dim is None else [axes[dim]]) for f in factors):
+            raise RefusalError(
+                "it asks which channel is largest (argmax), where channels and group elements stand in a row.",
+                "Return the scores, and take argmax of what the converted network returns.",
+            )
 
     def _after(self, operation: Any, args: Any, known: list[Tensor], y: Tensor) -> Axes | None:
         """The axes of a result."""
@@ -210,6 +221,7 @@ class CutGroupError(Exception):
     """A view cuts the group."""
 
 
+_INDICES = {aten.argmax, aten.argmin}
 _VIEWS = {aten.view, aten._unsafe_view, aten.reshape, aten._reshape_alias, aten.unsqueeze, aten.squeeze}  # noqa: SLF001
 _PLANEWISE = {
     aten.max_pool2d_with_indices, aten.avg_pool2d, aten._adaptive_avg_pool2d, aten.upsample_nearest2d,  # noqa: SLF001

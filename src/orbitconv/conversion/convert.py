@@ -28,7 +28,7 @@ from orbitconv.conversion.outputs import OutputChoice, Outputs, kinds_at
 from orbitconv.conversion.promise import broken_promise, inexact_basis, with_loss
 from orbitconv.conversion.refusals import check_convolutions, check_example, check_model, reason_of, refusal
 from orbitconv.conversion.report import ConversionReport, LostTurn
-from orbitconv.conversion.rules import RefusalError
+from orbitconv.conversion.rules import RefusalError, base_rule
 from orbitconv.conversion.singles import read_singly
 from orbitconv.conversion.surgery import Entry, Plan, operate
 from orbitconv.conversion.width import Width, choose_factor, narrowed, output_layers
@@ -133,7 +133,7 @@ def convert(
     _check_options(pool, weights, width)
     check_model(model)
     example = check_example(example, model)
-    plain = _replaced(copy.deepcopy(model), replace or {})
+    plain = _replaced(_copied(model), replace or {})
     check_convolutions(_observe_plain(plain, example), plain)
     exchanged: dict[str, str] = {}
     quarter = group.num_rotations % 4 == 0
@@ -247,6 +247,17 @@ class Operated:
     entries: list[Entry]
 
 
+def _copied(model: nn.Module) -> nn.Module:
+    """A copy of the model, without gradients in its buffers."""
+    try:
+        return copy.deepcopy(model)
+    except RuntimeError as error:
+        raise ValueError(
+            f"convert cannot copy the model: {str(error).partition('.')[0]}. Remove spectral norm, weight norm and "
+            "pruning first (torch.nn.utils.remove_spectral_norm, ...), or convert before the first forward."
+        ) from error
+
+
 def _replaced(model: nn.Module, replace: Mapping[type[nn.Module], Replacement]) -> nn.Module:
     """Put the user's plain layers in place of modules of his classes."""
     made: dict[nn.Module, nn.Module] = {}
@@ -288,10 +299,13 @@ def _operate(
 
     seen, singles = _observe_plain(plain, example, lambda _: axes, watch), read_singly(plain, example)
     branches = observe_branches(plain, example, seen)
-    unpooled = _single_outputs(plain, example, seen, output)
+    unpooled, normalizing = _single_outputs(plain, example, seen, output), _normalizing(plain, example, output)
     while True:
         try:
-            plan = Plan(bases, seen, kept, pool, disordered, singles=singles, branches=branches, unpooled=unpooled)
+            plan = Plan(
+                bases, seen, kept, pool, disordered, singles=singles, branches=branches, unpooled=unpooled,
+                normalizing=normalizing,
+            )  # fmt: skip
             network, found, entries = operate(copy.deepcopy(plain), example, plan)
             runs = [seen.output, *([branches.output] if branches else [])], [one.output for one in found]
             outputs = _outputs(list(zip(*runs, strict=True)), output, bases.group, pool, strict=not kept)
@@ -314,6 +328,21 @@ def _single_outputs(plain: nn.Module, example: Example, seen: Observation, outpu
     made = {path for path in output_layers(plain, example, places) if path in modules}
     widths = {path: getattr(modules[path], "out_channels", getattr(modules[path], "out_features", 0)) for path in made}
     return {path for path, width in widths.items() if width == 1}
+
+
+def _normalizing(plain: nn.Module, example: Example, output: OutputChoice) -> set[str]:
+    """Layers that make invariant outputs of probabilities: the group is pooled before them."""
+    made: list[tuple[Tensor, str]] = []
+    handles = [
+        module.register_forward_hook(lambda _m, _x, y, path=path: made.append((y, path)))
+        for path, module in plain.named_modules()
+        if base_rule(module) in {nn.Softmax, nn.LogSoftmax, nn.Softmax2d}
+    ]
+    found = select(observe(plain, example).output, None, "convert") if handles else {}
+    for handle in handles:
+        handle.remove()
+    invariant = [x for place, x in found.items() if kinds_at(place, output) == "invariant"]
+    return {path for y, path in made if any(x is y for x in invariant)}
 
 
 def _outputs(runs: list[tuple[Any, Any]], output: OutputChoice, group: Group, pool: str, *, strict: bool) -> Outputs:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 aten = torch.ops.aten
@@ -49,16 +51,59 @@ class GridMode(TorchDispatchMode):
         if quarter:
             self.tables += [(_QUARTER_LOOKS, True), (_QUARTER_SUSPECTS, False)]
         self.losses: list[Loss] = []
+        self.is_paused = False
+        self._padding = _CircularPadding(self)
+
+    def __enter__(self) -> "GridMode":
+        self._padding.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        self._padding.__exit__(*error)
+
+    def note(self, reason: str, operation: str, *, is_certain: bool = True) -> None:
+        """Add a loss of the module that is being called.
+
+        Args:
+            reason: What moves the centre.
+            operation: Name of the operation.
+            is_certain: As in `Loss`.
+        """
+        self.losses.append(Loss(self.inside[-1] if self.inside else "", reason, operation, is_certain))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
+        if self.is_paused:
+            return output
         for looks, certain in self.tables:
             look = looks.get(func.overloadpacket)
             reason = look(args, kwargs or {}, output) if look is not None else None
             if reason:
-                path = self.inside[-1] if self.inside else ""
-                self.losses.append(Loss(path, reason, str(func.overloadpacket), certain))
+                self.note(reason, str(func.overloadpacket), is_certain=certain)
                 break
+        return output
+
+
+class _CircularPadding(TorchFunctionMode):
+    """Looks at circular padding as a whole: torch makes it of slices, each of which is at one border."""
+
+    def __init__(self, grid: GridMode) -> None:
+        super().__init__()
+        self.grid = grid
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        named = kwargs or {}
+        if func is not F.pad or (*args, None, None, None)[2] != "circular" != named.get("mode"):
+            return func(*args, **named)
+        self.grid.is_paused = True
+        try:
+            output = func(*args, **named)
+        finally:
+            self.grid.is_paused = False
+        reason = _pad((args[0], list(args[1] if len(args) > 1 else named["pad"])), {}, output)
+        if reason:
+            self.grid.note(reason, "pad")
         return output
 
 
@@ -184,7 +229,10 @@ def _slice(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG001
 
 
 def _roll(args: Any, kwargs: Any, y: Tensor) -> str | None:  # noqa: ARG001
-    return "pixels rolled along an axis" if y.ndim == 4 and any(args[1]) else None
+    if y.ndim != 4 or not any(args[1]):
+        return None
+    dims = _dims(y, args[2] if len(args) > 2 and args[2] else None)
+    return "pixels rolled along an axis" if dims & {2, 3} else "channels rolled by number"
 
 
 def _is_plane(x: Any) -> bool:

@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from orbitconv._support.checks import did_you_mean
-from orbitconv.conversion.rules import field_axis
-from orbitconv.groups import Group
+from orbitconv.conversion.normalized import normalization
+from orbitconv.conversion.rules import RefusalError, field_axis
+from orbitconv.groups import Group, act_regular
 from orbitconv.metrics.outputs import select
 from orbitconv.nn.flat import pool_elements
 
@@ -135,6 +136,25 @@ class OutputPool(nn.Module):
         action = getattr(self, f"action{index}").to(x.dtype)
         return torch.einsum("...ig,goi->...o", apart, action).movedim(-1, self.axis) / self.order
 
+    def act(self, x: Tensor, group: Group, g: int) -> Tensor:
+        """What an element of the group does to the channels of what this returns, its places left aside.
+
+        Args:
+            x: Pooled tensor.
+            group: The group.
+            g: Group element.
+
+        Returns:
+            A tensor of the same shape.
+        """
+        if self.runs[0][0] == "equivariant":
+            return act_regular(x, group, g, dim=self.axis + 1 if self.axis >= 0 else -1)
+        parts = []
+        for (kind, length), part in zip(self.runs, x.split([n for _, n in self.runs], self.axis), strict=True):
+            matrix = representation(kind, group, length)[g].to(part)
+            parts.append((part.movedim(self.axis, -1) @ matrix.mT).movedim(-1, self.axis))
+        return torch.cat(parts, self.axis)
+
     def extra_repr(self) -> str:
         """Kinds, for `print`."""
         return f"{self.runs}, axis={self.axis}, {self.reduction}"
@@ -165,6 +185,26 @@ def _check_invariant(kinds: Kinds, group: Group, place: str, shape: tuple[int, .
             f"convert finds no group in output{place} of shape {shape}, which therefore does not turn as {kinds!r}: "
             "what makes it is invariant, such as gates of one channel. Choose kinds by place, as in "
             "output={'[0]': 'vector'}, for tensors that a convolution makes."
+        )
+
+
+def _check_numbers(plain: Tensor, found: Tensor, place: str) -> None:
+    """Refuse labels and masks with the group in their channels, which cannot be pooled."""
+    if plain.shape != found.shape:
+        raise RefusalError(
+            f"output{place} of {plain.dtype} is made of channels and group elements in a row.",
+            "Return the scores, and compare what the converted network returns.",
+        )
+
+
+def _check_normalized(plain: Tensor, pooled: Tensor, axis: int, place: str) -> None:
+    """Refuse probabilities that are none any more."""
+    what = normalization(plain, axis)
+    if what is not None and normalization(pooled, axis) != what:
+        raise RefusalError(
+            f"output{place} holds {what}, which it is not any more once it is pooled over the group.",
+            "Return scores, and normalize what the converted network returns; or end with torch.nn.Softmax or "
+            "torch.nn.LogSoftmax, before which the group is pooled.",
         )
 
 
@@ -199,32 +239,41 @@ class Outputs(nn.Module):
         for plain, found in runs:
             both = (select(output, None, "convert").items() for output in (plain, found))
             for (place, one), (_, other) in zip(*both, strict=True):
-                if place in places or not one.is_floating_point():
+                if place in places:
+                    continue
+                if not one.is_floating_point():
+                    _check_numbers(one, other, place)
                     continue
                 places[place] = None
                 kinds = kinds_at(place, choice)
                 axis = field_axis(tuple(one.shape), other, group.order)
                 if axis is not None:
                     self._names[place] = len(self.pools)
-                    self.pools.append(OutputPool(kinds, group, axis, one.shape[axis], reduction))
+                    pool = OutputPool(kinds, group, axis, one.shape[axis], reduction)
+                    self.pools.append(pool)
+                    if strict and kinds == "invariant":
+                        _check_normalized(one, pool(other), axis, place)
                 elif strict and kinds != "invariant":
                     _check_invariant(kinds, group, place, tuple(one.shape))
         if isinstance(choice, Mapping) and (unknown := sorted(set(choice) - set(places))):
             raise ValueError(f"convert finds no output {', '.join(unknown)}; there are {', '.join(places)}.")
 
-    def is_invariant(self, place: str) -> bool:
-        """Whether the channels of an output do not turn with the image.
+    def act(self, place: str, x: Tensor, group: Group, g: int) -> Tensor:
+        """What an element of the group does to the channels of an output, its places left aside.
 
         Args:
-            place: Its place, such as "[0]"; "" where the output is one tensor.
+            place: Place of the tensor.
+            x: The tensor, as the network returns it.
+            group: The group.
+            g: Group element.
 
         Returns:
-            True also for tensors that held no group, and were not pooled.
+            A tensor of the same shape.
         """
         if place not in self._names:
-            return True
+            return x
         pool: Any = self.pools[self._names[place]]
-        return all(kind == "invariant" for kind, _ in pool.runs)
+        return pool.act(x, group, g)
 
     def forward(self, output: Any) -> Any:
         """Pool."""

@@ -89,25 +89,24 @@ def _noise(example: Example, sides: tuple[int, ...], dtype: torch.dtype) -> Any:
 
 @torch.no_grad()
 def _error(network: Converted, example: Example, group: Group) -> float:
-    """Largest relative error of an output without group axis, at the elements that map the grid to itself."""
+    """Largest relative error of an output, at the elements that map the grid to itself."""
     height, width = images_in(example)[0].shape[-2:]
     before, largest = _outputs(network, example), 0.0
     for g in exact_elements(group, height, width):
         after = _outputs(network, turned(example, group, g))
         for place, one in before.items():
             ways = [w for w in possible_fields(tuple(one.shape), group, square=height == width) if w.kind == "none"]
-            errors = [relative_error(after[place], way.turn(one, group, g)) for way in ways]
+            moved = network.outputs.act(place, one, group, g)
+            errors = [relative_error(after[place], way.turn(moved, group, g)) for way in ways]
             largest = max(largest, min(errors, default=0.0))
     return largest
 
 
 def _outputs(network: Converted, example: Example) -> dict[str, Tensor]:
-    """The outputs that are invariant beside their places."""
+    """The outputs, labels and masks as numbers."""
     positional, named = as_arguments(example)
     found = select(network(*positional, **named), None, "convert")
-    return {
-        place: one for place, one in found.items() if one.is_floating_point() and network.outputs.is_invariant(place)
-    }
+    return {place: one if one.is_floating_point() else one.double() for place, one in found.items()}
 
 
 def _first_loss(network: Converted, example: Example) -> LostTurn | None:

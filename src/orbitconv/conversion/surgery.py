@@ -78,6 +78,7 @@ class Plan:
         singles: Names of parameters whose numbers are read one by one, and belong to no channels.
         branches: What the plain network was given in training mode, where that calls more layers.
         unpooled: Paths of the layers of one channel that are outputs which turn, and keep the group.
+        normalizing: Paths of the layers that make invariant outputs of probabilities, and pool the group before.
     """
 
     bases: KernelSizes
@@ -89,6 +90,7 @@ class Plan:
     singles: Collection[str] = ()
     branches: Observation | None = None
     unpooled: Collection[str] = ()
+    normalizing: Collection[str] = ()
 
     def of(self, path: str) -> list[Call]:
         """The calls of a plain module: in eval mode, or in training mode if that calls none."""
@@ -122,6 +124,8 @@ class _Pending(nn.Module):
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """Become what the input asks for, and do it."""
+        if named and not inputs:
+            raise RefusalError(f"it is called by keyword ({', '.join(named)}=...).", "Call it by position: layer(x).")
         axes = self._axes(inputs)
         self.calls += 1
         if self.made is None:
@@ -155,6 +159,9 @@ class _Pending(nn.Module):
         different = {axis for axis in axes if axis is not None}
         if len(different) > 1:
             raise RefusalError("its inputs hold the group on different axes.", "")
+        if different and self.path in self.plan.normalizing:
+            pooled = PooledBefore(self.plain, self.plan.bases.group.order, axes, self.plan.reduction)
+            return Made(pooled, "unchanged", "the group is pooled before it, not after")
         made = self.rule(self.plain, next(iter(different), None), self.plan.bases)
         for layer in made.module.modules():
             if isinstance(layer, FlatLayer | FlatLinear):

@@ -1,0 +1,32 @@
+"""Outputs whose channels are normalized together: probabilities, their logarithms, vectors of length one."""
+
+import torch
+from torch import Tensor
+
+_TOLERANCE = 1e-3
+
+
+def normalization(x: Tensor, axis: int) -> str | None:
+    """What the channels of a tensor are at every place.
+
+    Args:
+        x: Output of a network.
+        axis: Axis of the channels.
+
+    Returns:
+        "probabilities", "logarithms of probabilities" or "vectors of length one"; None if nothing of these, if there is
+        one channel, or if all values are the same, which says nothing.
+    """
+    if x.shape[axis] < 2 or not x.numel() or bool((x == x.flatten()[0]).all()):
+        return None
+    x = x.double()
+    found = {
+        "probabilities": x.sum(axis) if bool((x >= 0).all()) else None,
+        "logarithms of probabilities": x.logsumexp(axis).exp() if bool((x <= _TOLERANCE).all()) else None,
+        "vectors of length one": torch.linalg.vector_norm(x, dim=axis),
+    }
+    return next((what for what, size in found.items() if size is not None and _is_one(size)), None)
+
+
+def _is_one(sizes: Tensor) -> bool:
+    return bool((sizes - 1).abs().max() <= _TOLERANCE)
