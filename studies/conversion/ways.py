@@ -9,15 +9,17 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 import orbitconv
 from orbitconv._support.checks import check_positive
 from orbitconv._support.progress import FIGURES, ProgressCallback, silent
+from orbitconv.conversion import Converted
 from orbitconv.data import load
 from orbitconv.data.rotation import rotated_set
-from orbitconv.models import count_parameters
+from orbitconv.models import TurnedCopies, count_parameters
 from orbitconv.nn import GroupConv2d
 from orbitconv.records.command import command_of
 from orbitconv.records.grouping import mean_and_spread
@@ -42,6 +44,8 @@ class Way:
     """Epochs, for the plain twin too."""
     opening: float = 0.0
     """Share of the steps over which the mixing between angles grows from zero."""
+    distilled: int = 0
+    """Epochs that train on the mean output of the plain network over turned copies, instead of on labels."""
 
 
 WAYS: Mapping[str, Way] = {
@@ -52,9 +56,8 @@ WAYS: Mapping[str, Way] = {
     "antialiased pools": Way({"antialias": True}),
     "mean over the group": Way({"pool": "mean"}),
     "mixing opened gradually": Way(opening=0.5),
+    "distilled from turned copies": Way(distilled=1),
 }
-MAIN = "inherited"
-"""The variant that is run with all seeds; the others run with one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +95,7 @@ def study_inheriting(config: InheritingStudy, progress: ProgressCallback = silen
     parts = {
         f"{name}, seed {seed}": partial(_try, config, name, seed, progress)
         for name in config.ways
-        for seed in range(config.seeds if name == MAIN else 1)
+        for seed in range(config.seeds)
     }
     record = Record(
         study="inheriting", command=command_of("python -m studies inheriting", config, "inheriting"),
@@ -131,7 +134,9 @@ def _try(config: InheritingStudy, name: str, seed: int, progress: ProgressCallba
     if way.opening:
         open_gradually(network, round(way.opening * training.epochs * config.train_digits / training.batch_size))
     before = _errors(network, tests)
-    spent = _learn(network, examples, training, seed, told)
+    first, then = (replace(training, epochs=one) for one in (way.distilled, training.epochs - way.distilled))
+    spent = distil(network, plain, examples[0], first, seed) if first.epochs else 0.0
+    spent += _learn(network, examples, then, seed, told) if then.epochs > 0 else 0.0
     errors["converted"] = (before, _errors(network, tests), spent)
     facts = {"way": name, "seed": seed, "epochs": training.epochs, "batch_size": training.batch_size}
     return [
@@ -145,6 +150,26 @@ def _learn(network: nn.Module, examples: Examples, training: Training, seed: int
     """Train; returns the processor time in seconds."""
     start = time.process_time()
     orbitconv.fit(network, examples, training=training, augmentation=Augmentation(), seed=seed, progress=told)
+    return time.process_time() - start
+
+
+def distil(network: Converted, plain: nn.Module, images: Tensor, training: Training, seed: int) -> float:
+    """Train on the mean output of the plain network over turned copies of each image; returns processor seconds."""
+    start, copies = time.process_time(), network.group.num_rotations
+    teacher = TurnedCopies(plain, copies, order=1).eval()
+    steps = training.epochs * len(images) // training.batch_size
+    optimizer = torch.optim.AdamW(network.parameters(), training.learning_rate, weight_decay=training.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.learning_rate, total_steps=steps)
+    draw = torch.Generator().manual_seed(seed)
+    for _ in range(steps):
+        batch = images[torch.randint(len(images), (training.batch_size,), generator=draw)]
+        with torch.no_grad():
+            said = teacher(batch)
+        loss = F.kl_div(network.train()(batch).log_softmax(1), said, reduction="batchmean", log_target=True)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
     return time.process_time() - start
 
 
