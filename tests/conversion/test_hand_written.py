@@ -114,6 +114,9 @@ EXACT = {
         lambda s, x: s.mask(stem(s, x) * torch.sigmoid(s.gate(stem(s, x).mean(1, keepdim=True)))),
         gate=conv(1, 1, 7), mask=conv(8, 2),
     ),
+    "batch norm without running statistics": lambda: nn.Sequential(
+        conv(3, 8), nn.BatchNorm2d(8, track_running_stats=False), nn.ReLU(), head()
+    ),
     "probabilities by a module": lambda: nn.Sequential(conv(3, 8), nn.ReLU(), head(), nn.Softmax(1)),
 }  # fmt: skip
 INEXACT = {
@@ -206,6 +209,7 @@ def test_what_is_promised_to_be_exact_is(name):
     converted = orbitconv.convert(make({**ON_TURNED_COPIES, **EXACT}[name]), "c4", example=X)
     assert converted.report.is_exact
     assert error(converted) < 1e-12
+    torch.testing.assert_close(converted.plain()(X), converted(X), rtol=0, atol=1e-12)
 
 
 @torch.no_grad()

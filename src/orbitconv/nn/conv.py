@@ -213,7 +213,7 @@ class BasisConv2d(nn.Module, ABC):
 
     @torch.no_grad()
     def to_conv2d(self) -> nn.Conv2d:
-        """This layer as a plain convolution with a copy of the current filters.
+        """This layer as a plain convolution with a copy of the current filters, which are expanded in float64.
 
         It takes and returns planes: `layer.to_conv2d()(x.flatten(1, 2))` equals `layer(x).flatten(1, 2)`, where planar
         input needs no flattening.
@@ -222,7 +222,7 @@ class BasisConv2d(nn.Module, ABC):
             The convolution, with |G| output channels for each of the layer.
         """
         with torch.autocast(self.coefficients.device.type, enabled=False):
-            weight = self.filters()
+            weight = self._expand(self.coefficients.double(), self.basis(torch.float64)).to(self.coefficients.dtype)
         top, bottom, left, right = self.padding
         plain = nn.Conv2d(
             weight.shape[1] * self.groups,

@@ -148,13 +148,13 @@ class GroupConvTranspose2d(TurnedConv2d):
 
     @torch.no_grad()
     def to_conv_transpose2d(self) -> nn.ConvTranspose2d:
-        """This layer as a plain transposed convolution of planes, with the filters of now.
+        """This layer as a plain transposed convolution of planes, with the filters of now, expanded in float64.
 
         Returns:
             The convolution: `layer.to_conv_transpose2d()(x.flatten(1, 2))` equals `layer(x).flatten(1, 2)`.
         """
         with torch.autocast(self.coefficients.device.type, enabled=False):
-            weight = self.filters()
+            weight = self._expand(self.coefficients.double(), self.basis(torch.float64)).to(self.coefficients.dtype)
         plain = nn.ConvTranspose2d(
             weight.shape[0], weight.shape[1] * self.groups, self.kernel_size, self.stride,
             (self.padding[0], self.padding[2]), self.output_padding, self.groups, self.bias is not None, self.dilation,

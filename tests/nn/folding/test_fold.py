@@ -101,6 +101,16 @@ def test_a_layer_is_one_convolution_of_planes(basis, options):
         torch.testing.assert_close(plain(planes), layer(z).flatten(1, 2), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "make", [lambda: LiftingConv2d(2, 3, "spectral-c8-k5"), lambda: GroupConv2d(2, 3, "spectral-c8-k5")]
+)
+def test_filters_of_a_plain_convolution_are_rounded_once(make):
+    torch.manual_seed(0)
+    layer = make()
+    exact = copy.deepcopy(layer).double().filters()
+    assert torch.equal(layer.to_conv2d().weight, exact.float())
+
+
 @DTYPES
 @pytest.mark.parametrize("plain", [False, True], ids=["group", "plain"])
 @pytest.mark.parametrize("name", MODELS)

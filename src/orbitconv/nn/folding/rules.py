@@ -159,13 +159,13 @@ def plain_orbit_linear(layer: OrbitLinear) -> nn.Module:
 
 
 def plain_flat(layer: FlatLayer) -> nn.Module:
-    """Between flattened features a convolution stays one, and batch norm is one of planes."""
+    """Between flattened features a convolution stays one, and batch norm with running statistics is one of planes."""
     inner, order = layer.layer, layer.order
     if isinstance(inner, GroupConvTranspose2d):
         plain: nn.Module = inner.to_conv_transpose2d()
     elif isinstance(inner, BasisConv2d):
         plain = inner.to_conv2d()
-    elif isinstance(inner, GroupBatchNorm2d):
+    elif isinstance(inner, GroupBatchNorm2d) and inner.track_running_stats:
         plain = nn.BatchNorm2d(
             inner.num_features * order,
             inner.eps,
@@ -177,6 +177,7 @@ def plain_flat(layer: FlatLayer) -> nn.Module:
         state = {n: v.repeat_interleave(order) if v.ndim else v.clone() for n, v in inner.state_dict().items()}
         plain.load_state_dict(state, assign=True)
     else:
+        inner = plain_batch_norm(inner) if isinstance(inner, GroupBatchNorm2d) else inner
         plain = nn.Sequential(nn.Unflatten(1, (-1, order)), inner, nn.Flatten(1, 2))
     return nn.Sequential(plain, OverFlatGroup(order, 1, layer.reduction)) if layer.pool else plain
 
