@@ -3,6 +3,8 @@
 They need an environment of their own, scripts/compatibility_environment.sh; without the packages they are skipped.
 """
 
+import copy
+
 import pytest
 import torch
 
@@ -24,6 +26,11 @@ QUICK = [
     "transformers EfficientNet", "transformers Segformer", "cellpose CPnet", "cistardist StarDist2DNet",
 ]  # fmt: skip
 
+OTHERS = [
+    "pytorchcv preresnet20_cifar10", "pytorchcv nin_cifar10", "monai BasicUNet", "monai EfficientNetBN",
+    "transformers RegNet", "transformers ConvNext", "transformers MobileNetV1", "transformers PoolFormer",
+]  # fmt: skip
+
 
 def _needs(name):
     pytest.importorskip(PACKAGES[name.partition(" ")[0]])
@@ -42,6 +49,38 @@ def test_a_network_is_invariant_before_and_after_a_step_and_has_equal_twins(name
     assert not isinstance(row["fold"], str)
     assert is_kept(row["promise"])
     assert is_kept(row["promise_as_it_is"])
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_report_promises_what_check_measures(name, exact):
+    _needs(name)
+    import orbitconv
+    from compatibility.measured import build, is_kept, promise, settle
+    from compatibility.zoo import images
+
+    plain, shape = build(name)
+    network = settle(orbitconv.convert(plain, "c4", example=images(shape), exact=exact), images(shape, 8))
+    assert is_kept(promise(network, images(shape)))
+
+
+@pytest.mark.parametrize("name", ["monai DenseNet121", "monai EfficientNetBN"])
+def test_folded_deep_networks_are_off_by_the_rounding_of_float32_alone(name):
+    _needs(name)
+    import orbitconv
+    from compatibility.measured import build, difference, settle
+    from compatibility.zoo import images
+    from orbitconv.nn import fold
+
+    plain, shape = build(name)
+    network = settle(orbitconv.convert(plain, "c4", example=images(shape), exact=True), images(shape, 8))
+    x, double = images(shape, 2), copy.deepcopy(network).double()
+    with torch.no_grad():
+        exact = double(x.double())
+        own, folded = (difference(exact, one(x).double()) for one in (network, fold(network)))
+        assert difference(exact, fold(double)(x.double())) <= 1e-12
+    assert own <= 1e-5
+    assert folded <= 2 * own
 
 
 @pytest.mark.parametrize("group", ["d4", "c8"])
