@@ -380,6 +380,21 @@ def test_missing_data_of_geotiff_and_fits_is_known(tmp_path, nodata):
     assert np.argwhere(~read(tmp_path / "a.fits").valid).tolist() == [[1, 2]]
 
 
+@pytest.mark.parametrize("unit", ["PrimaryHDU", "CompImageHDU"])
+@pytest.mark.parametrize("blank", [0, -1])
+@pytest.mark.parametrize("scale", [{}, {"BZERO": 32768, "BSCALE": 1}, {"BZERO": 3, "BSCALE": 0.5}], ids=str)
+def test_blank_integers_of_fits_are_missing(tmp_path, unit, blank, scale):
+    # The integers are written as they are: what BLANK names is known without a reader.
+    stored = np.array([[7, 0, -1], [0, 5, 9]], dtype=np.int16)
+    path = tmp_path / "a.fits"
+    made = getattr(fits, unit)(stored)
+    (fits.HDUList([fits.PrimaryHDU(), made]) if unit == "CompImageHDU" else made).writeto(path)
+    for key, value in {"BLANK": blank, **scale}.items():
+        with fits.open(path, "update", disable_image_compression=True) as units:
+            units[-1].header[key] = value
+    assert np.array_equal(read(path).valid, stored != blank)
+
+
 def test_labels_of_palettes_and_of_few_bits_are_numbers_not_colours(tmp_path):
     labels = RNG.integers(0, 4, (5, 8), dtype=np.uint8)
     picture = image_module.fromarray(labels)

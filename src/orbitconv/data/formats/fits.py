@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from jaxtyping import Bool
 
 from orbitconv._support.optional import import_optional
 from orbitconv.data.errors import DamagedError, UnsupportedError
@@ -23,15 +24,19 @@ def open_fits(path: Path, *, labels: bool = False) -> Iterator[Opened]:  # noqa:
             raise UnsupportedError(f"{path} holds no image, only {', '.join(unit.name or 'tables' for unit in units)}.")
         if len(images) > 1:
             raise UnsupportedError(f"{path} holds {len(images)} images. Save each as a file of its own.")
+        blank = images[0].header["BITPIX"] > 0 and "BLANK" in images[0].header
         with _whole(path):
             data = images[0].data
         planes = data.reshape(-1, 1, *data.shape[-2:])
+        missing = _missing(fits, path, units.index(images[0])).reshape(planes.shape) if blank else None
         kind, limits = kind_of(data.dtype)
 
         def page(index: int, region: Region | None) -> Page:
             pixels = cut(planes[index], region)
-            valid = ~np.isnan(pixels[0]) if pixels.dtype.kind == "f" else None
-            return pixels, None if valid is None or valid.all() else valid
+            valid = ~np.isnan(pixels[0])
+            if missing is not None:
+                valid &= ~cut(missing[index], region)[0]
+            return pixels, None if valid.all() else valid
 
         yield Opened(
             pages=len(planes), channels=1, height=data.shape[-2], width=data.shape[-1], kind=kind, limits=limits,
@@ -43,6 +48,13 @@ def _opened(fits: Any, file: BinaryIO, path: Path) -> Any:
     """The image units of a file."""
     with _whole(path):
         return fits.open(file, memmap=False)
+
+
+def _missing(fits: Any, path: Path, index: int) -> Bool[np.ndarray, "..."]:
+    """Which integers are BLANK. astropy 8.0 makes none of them NaN if BLANK is 0 or the numbers are unsigned."""
+    with _whole(path), path.open("rb") as file:
+        with fits.open(file, memmap=False, do_not_scale_image_data=True) as units:
+            return units[index].data == units[index].header["BLANK"]
 
 
 @contextmanager
