@@ -88,7 +88,8 @@ case " $names " in "  " | *" explorer "*)
         } >"$OUT/explorer.log" 2>&1
     done
     study explorer --digits "$OUT/digits-plain" "$OUT/digits-converted" --satellite "$OUT/land-plain" \
-        "$OUT/land-converted" --nuclei "$OUT/nuclei-plain" "$OUT/nuclei-converted" --overwrite
+        "$OUT/land-converted" --nuclei "$OUT/nuclei-plain" "$OUT/nuclei-converted" --least 0 -1 \
+        --overwrite
     ;;
 esac
 [ -z "$failed" ] || { echo "failed:$failed"; exit 1; }

@@ -47,6 +47,8 @@ class Explorer:
     """Folders of trainings on EuroSAT, a folder of classes."""
     nuclei: tuple[Path, Path]
     """Folders of trainings on nuclei, pictures with masks."""
+    least: tuple[float, float] = (0.95, 0.8)
+    """Probability of the true class of land, and Dice of nuclei, that both networks reach on the pictures shown."""
     record: Path = Path("results/rotated_mnist.json")
     """Record whose networks the figure of error against work shows."""
     out: Path = Path("src/orbitconv/explorer/scenes.json.xz")
@@ -57,7 +59,7 @@ class Explorer:
     def run(self) -> None:
         """Measure, and write the file."""
         check_replaceable(self.out, overwrite=self.overwrite)
-        scenes = [_digit(self.digits), _land(self.satellite), _cells(self.nuclei)]
+        scenes = [_digit(self.digits), _land(self.satellite, self.least[0]), _cells(self.nuclei, self.least[1])]
         text = json.dumps({"scenes": scenes, "front": front(read_record(self.record)["rows"])}, separators=(",", ":"))
         write_atomically(self.out, lzma.compress(text.encode(), preset=9))
 
@@ -73,11 +75,11 @@ def _digit(paths: tuple[Path, Path]) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def _land(paths: tuple[Path, Path]) -> dict[str, Any]:
+def _land(paths: tuple[Path, Path], least: float) -> dict[str, Any]:
     networks = [orbitconv.load_network(path) for path in paths]
     data = orbitconv.data.folder(networks[0].config.data)
     images, labels = data.split("test").stacked()
-    index = _both_sure(networks, _middle(images, _LAND), labels)
+    index = _both_sure(networks, _middle(images, _LAND), labels, least)
     return _scene(
         "a satellite picture", networks, images[index], partial(_classes, truth=int(labels[index])),
         "Both networks saw pictures as they are, and their mirror images. This is the first test picture of which "
@@ -87,7 +89,7 @@ def _land(paths: tuple[Path, Path]) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def _both_sure(networks: list[TrainedNetwork], images: Tensor, labels: Tensor, least: float = 0.95) -> int:
+def _both_sure(networks: list[TrainedNetwork], images: Tensor, labels: Tensor, least: float) -> int:
     """The first picture to whose true class both networks give a high probability."""
     for index, label in enumerate(labels.tolist()):
         if all(float(network(images[index : index + 1])[0, label]) > least for network in networks):
@@ -95,10 +97,10 @@ def _both_sure(networks: list[TrainedNetwork], images: Tensor, labels: Tensor, l
     raise ValueError(f"study explorer finds no picture of which both networks are sure by {least:.0%}.")
 
 
-def _cells(paths: tuple[Path, Path]) -> dict[str, Any]:
+def _cells(paths: tuple[Path, Path], least: float) -> dict[str, Any]:
     networks = [orbitconv.load_network(path) for path in paths]
     data = orbitconv.data.folder(networks[0].config.data, channels=networks[0].in_channels)
-    image, mask = _both_find(networks, data.split("test"))
+    image, mask = _both_find(networks, data.split("test"), least)
     return _scene(
         "nuclei", networks, image, partial(_mask, truth=mask),
         "Dice of the mask that a network finds and the true one. Both networks saw windows of pictures "
@@ -109,7 +111,7 @@ def _cells(paths: tuple[Path, Path]) -> dict[str, Any]:
 
 
 def _both_find(
-    networks: list[TrainedNetwork], pictures: Iterable[tuple[Tensor, Tensor]], least: float = 0.8
+    networks: list[TrainedNetwork], pictures: Iterable[tuple[Tensor, Tensor]], least: float
 ) -> tuple[Tensor, Tensor]:
     """The first picture, of twice the side that is shown, in whose middle both networks have a high Dice."""
     for pair in pictures:
