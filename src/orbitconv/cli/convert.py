@@ -76,14 +76,17 @@ class ConvertCommand:
             scores = network.eval()(torch.zeros(1, *image))
         if not isinstance(scores, torch.Tensor):
             raise TypeError(f"convert writes networks that return one tensor, got {type(scores).__name__}.")
-        builder = replace(builder, conversion=conversion)
+        builder, classes = replace(builder, conversion=conversion), tuple(map(str, range(scores.shape[1])))
         if trained is None:
+            config = TrainConfig(data="", network=Network(model="", basis="none"))
             trained = TrainedNetwork(
-                network=network, config=TrainConfig(data="", network=Network(model="", basis="none")),
-                classes=tuple(map(str, range(scores.shape[1]))), in_channels=image[0], image_size=image[1:],
-            )  # fmt: skip
-        config = described(trained.config, builder)
-        save_network(replace(trained, network=network, config=config, image_size=image[1:], builder=builder), self.out)
+                network=network, config=config, classes=classes, in_channels=image[0], image_size=image[1:]
+            )
+        made = replace(
+            trained, network=network, config=described(trained.config, builder), image_size=image[1:], builder=builder,
+            classes=trained.classes if len(trained.classes) == len(classes) else classes,
+        )  # fmt: skip
+        save_network(made, self.out)
         terminal = Terminal()
         terminal.say(str(network.report))
         trust = (

@@ -153,8 +153,8 @@ def check_network(config: TrainConfig, trusted: Collection[str] = ()) -> Trained
         start = read_trained(config.network.model, trusted)
         if start.builder is None:
             raise ValueError(
-                f"train cannot begin with {config.network.model}: the basis of its network came from a file, whose "
-                "name it does not hold. Train a new network with --network.basis FILE."
+                f"train cannot begin with {config.network.model}: the basis of its network came from a file, which "
+                "the file of the new network could not name. Train a new network with --network.basis FILE."
             )
         return start
     basis = find_basis(config.network.basis)
