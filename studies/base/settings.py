@@ -1,9 +1,10 @@
-"""Settings shared by all studies that resume from a journal."""
+"""What studies that resume from a journal share: their settings, and how compared networks are named."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from orbitconv.bases.registry import parse_basis_name
 from orbitconv.records.command import settings_of
 
 
@@ -33,3 +34,19 @@ class StudySettings:
     def fixed(self) -> dict[str, Any]:
         """Settings that a resumed study must share."""
         return {name: value for name, value in settings_of(self).items() if name not in self.may_change}
+
+
+class Compared:
+    """A network that is compared, on a basis or plain."""
+
+    basis: str | None
+
+    @property
+    def family(self) -> str:
+        """Family of its basis."""
+        return "plain" if self.basis is None else parse_basis_name(self.basis).family
+
+    @property
+    def group(self) -> str:
+        """Name of its group."""
+        return "c1" if self.basis is None else parse_basis_name(self.basis).group.name.lower()

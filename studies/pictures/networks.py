@@ -1,6 +1,6 @@
 """The classifier of satellite images; early pooling of the 64 pixels keeps training feasible on one core."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
 from torch import nn
@@ -33,16 +33,16 @@ def _satellite(basis: str | None, width: float, *, in_channels: int, num_classes
     """The network of a width; other stages are scaled in proportion and rounded."""
     layers = Layers("satellite", basis, 3)
     fields = [max(1, round(share * width)) for share in PROFILE]
-    stack = _stack(layers, in_channels, fields)
-    return Classifier(nn.Sequential(*stack), *layers.head(fields[-1], num_classes, "max"), width=width)
+    convolutions = stack(layers, in_channels, fields, HALVE_AFTER)
+    return Classifier(nn.Sequential(*convolutions), *layers.head(fields[-1], num_classes, "max"), width=width)
 
 
-def _stack(layers: Layers, in_channels: int, fields: Sequence[int]) -> list[nn.Module]:
-    """Convolution, perhaps a maximum, then batch norm and ReLU on what is left of the plane."""
-    stack: list[nn.Module] = []
+def stack(layers: Layers, in_channels: int, fields: Sequence[int], halve_after: Collection[int]) -> list[nn.Module]:
+    """Convolutions, each followed by a 2x2 maximum where planes are halved, by batch norm and by ReLU."""
+    made: list[nn.Module] = []
     for index, (before, after) in enumerate(zip((in_channels, *fields), fields, strict=False)):
-        stack.append(layers.conv(before, after) if index else layers.lift(before, after))
-        if index in HALVE_AFTER:
-            stack.append(layers.max_pool(2))
-        stack += [layers.norm(after), nn.ReLU()]
-    return stack
+        made.append(layers.conv(before, after) if index else layers.lift(before, after))
+        if index in halve_after:
+            made.append(layers.max_pool(2))
+        made += [layers.norm(after), nn.ReLU()]
+    return made

@@ -7,7 +7,7 @@ from pathlib import Path
 from orbitconv._support.checks import check_positive
 from orbitconv.bases.registry import parse_basis_name
 from orbitconv.train import Augmentation, Hardware, Training
-from studies.base.settings import StudySettings
+from studies.base.settings import Compared, StudySettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,23 +57,13 @@ def folder_of_pictures(data_dir: Path | None, study: str) -> Path:
 
 
 @dataclass(frozen=True)
-class Subject:
+class Subject(Compared):
     """A network that is compared: its name, its basis if it has one, its size and its training."""
 
     name: str
     basis: str | None
     plain_width: int
     epochs: int
-
-    @property
-    def family(self) -> str:
-        """Family of the basis."""
-        return "plain" if self.basis is None else parse_basis_name(self.basis).family
-
-    @property
-    def group(self) -> str:
-        """Name of the group."""
-        return "c1" if self.basis is None else parse_basis_name(self.basis).group.name.lower()
 
 
 def compared(config: PictureStudy) -> list[Subject]:

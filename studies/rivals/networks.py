@@ -10,7 +10,7 @@ from torch import nn
 from orbitconv.models import Classifier, Layers, count_parameters, width_for
 from orbitconv.models.width import distinct_widths, stage_widths
 from orbitconv.nn import GroupPool
-from studies.pictures.networks import HALVE_AFTER, PROFILE
+from studies.pictures.networks import HALVE_AFTER, PROFILE, stack
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,11 @@ def rival(
     kind = SHAPES[shape]
     layers = Layers("rival", basis, kind.kernel_size)
     fields = [copies * stage for stage in stage_widths(kind.profile, width)]
-    stack: list[nn.Module] = []
-    for index, (before, after) in enumerate(zip((in_channels, *fields), fields, strict=False)):
-        stack.append(layers.conv(before, after) if index else layers.lift(before, after))
-        if index in kind.halve_after:
-            stack.append(layers.max_pool(2))
-        stack += [layers.norm(after), nn.ReLU()]
+    convolutions = stack(layers, in_channels, fields, kind.halve_after)
     pool, classify = layers.head(fields[-1] // copies, num_classes, "max")
     if copies > 1:
         pool = nn.Sequential(nn.Unflatten(1, (fields[-1] // copies, copies)), GroupPool("max"))
-    return Classifier(nn.Sequential(*stack), pool, classify, width=width, plane=kind.plane)
+    return Classifier(nn.Sequential(*convolutions), pool, classify, width=width, plane=kind.plane)
 
 
 def width_within(

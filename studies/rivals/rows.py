@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from orbitconv import Builder
-from orbitconv.bases.registry import parse_basis_name
 from orbitconv.models import count_multiply_adds, count_parameters
+from studies.base.settings import Compared
 from studies.rivals.data import Pictures
 from studies.rivals.networks import SHAPES, maker, width_within
 from studies.rivals.settings import Rivals, RivalStudy
@@ -23,7 +23,7 @@ UNTIED = "without the constraint"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rival:
+class Rival(Compared):
     """A network of the comparison."""
 
     name: str
@@ -34,16 +34,6 @@ class Rival:
     epochs: int
     copies: int = 1
     upright: bool = False
-
-    @property
-    def family(self) -> str:
-        """Family of its basis."""
-        return "plain" if self.basis is None else parse_basis_name(self.basis).family
-
-    @property
-    def group(self) -> str:
-        """Name of its group."""
-        return "c1" if self.basis is None else parse_basis_name(self.basis).group.name.lower()
 
     def builder(self, pictures: Pictures) -> Builder:
         """The function that builds it."""
