@@ -176,3 +176,18 @@ def network(basis: FilterBasis, **factory) -> nn.Sequential:
 def images(*batch: int, **options) -> Tensor:
     """White noise of 16x16 pixels."""
     return torch.randn(*batch, 1, 16, 16, **options)
+
+
+def check_gradients_of_each_image(reference: nn.Module, other: nn.Module, atol: float) -> None:
+    """Compare the gradients of two networks with the same weights, for each image, as `torch.func` makes them."""
+    other.load_state_dict(reference.state_dict())
+    x, found = images(3, dtype=torch.float64), []
+    for network in (reference.double(), other.double()):
+        parameters = {name: p.detach() for name, p in network.named_parameters()}
+
+        def loss(parameters: dict[str, Tensor], image: Tensor, network: nn.Module = network) -> Tensor:
+            return torch.func.functional_call(network, parameters, (image[None],)).square().mean()
+
+        found.append(torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(parameters, x))
+    for name, expected in found[0].items():
+        torch.testing.assert_close(found[1][name], expected, rtol=0, atol=atol)

@@ -14,7 +14,7 @@ from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.nn import GroupConv2d, LiftingConv2d, keep_filters
 from orbitconv.nn.products import choice
 from orbitconv.nn.products.fourier import fourier_tables, work_of
-from references import FAMILIES, OPTIONS, images, unitary
+from references import FAMILIES, OPTIONS, check_gradients_of_each_image, unitary
 
 ORDERS = pytest.mark.parametrize("order", [1, 2, 3, 4, 5, 8, 16])
 BASES = {
@@ -101,18 +101,7 @@ def test_torch_func_goes_through():
         nn.Sequential(LiftingConv2d(1, 2, basis), nn.ReLU(), GroupConv2d(2, 2, basis, fourier=on))
         for on in (False, True)
     ]
-    nets[1].load_state_dict(nets[0].state_dict())
-    x = images(3, dtype=torch.float64)
-    found = []
-    for net in nets:
-        parameters = {name: p.detach() for name, p in net.double().named_parameters()}
-
-        def loss(parameters, image, net=net):
-            return torch.func.functional_call(net, parameters, (image[None],)).square().mean()
-
-        found.append(torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(parameters, x))
-    for name, expected in found[0].items():
-        torch.testing.assert_close(found[1][name], expected, rtol=0, atol=1e-12)
+    check_gradients_of_each_image(*nets, atol=1e-12)
 
 
 @pytest.mark.compile

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from orbitconv.bases import ExactBasis, HarmonicBasis, LearnedBasis
 from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.nn import BasisConv2d, GroupConv2d, LiftingConv2d
-from references import OPTIONS, images
+from references import OPTIONS, check_gradients_of_each_image
 
 LAYERS = pytest.mark.parametrize("kind", [LiftingConv2d, GroupConv2d])
 
@@ -115,18 +115,7 @@ def test_torch_func_goes_through():
         nn.Sequential(LiftingConv2d(1, 2, basis, recompute=on), nn.ReLU(), GroupConv2d(2, 2, basis, recompute=on))
         for on in (False, True)
     ]
-    nets[1].load_state_dict(nets[0].state_dict())
-    x = images(3, dtype=torch.float64)
-    found = []
-    for net in nets:
-        parameters = {name: p.detach() for name, p in net.double().named_parameters()}
-
-        def loss(parameters, image, net=net):
-            return torch.func.functional_call(net, parameters, (image[None],)).square().mean()
-
-        found.append(torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(parameters, x))
-    for name, expected in found[0].items():
-        torch.testing.assert_close(found[1][name], expected, rtol=0, atol=1e-14)
+    check_gradients_of_each_image(*nets, atol=1e-14)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
