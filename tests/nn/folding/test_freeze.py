@@ -56,6 +56,16 @@ def test_a_frozen_network_computes_what_the_network_does(products, name):
     assert ((found - expected).norm() / expected.norm()).item() < 5e-6
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_planes_smaller_than_the_kernel_are_refused_as_by_a_convolution(products, stride):
+    frozen = freeze(torch.nn.Sequential(GroupConv2d(2, 2, "spectral-c8-k7", stride)).eval())
+    with torch.no_grad():
+        assert frozen(torch.randn(2, 2, 8, 7, 9)).shape[:3] == (2, 2, 8)
+        assert "correlate" in products
+        with pytest.raises(RuntimeError, match="Kernel size can't be greater"):
+            frozen(torch.randn(2, 2, 8, 9, 6))
+
+
 def test_filters_are_packed_once_and_again_where_they_change(products):
     frozen = freeze(SmallCNN("spectral-c8-k3", width=2).eval())
     x, layers = torch.randn(2, 1, 16, 16), sum(isinstance(m, PackedConv2d) for m in frozen.modules())

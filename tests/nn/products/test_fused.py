@@ -166,6 +166,17 @@ def test_empty_batches_have_empty_outputs_and_no_gradient(built_kernel, calls, b
     assert bool(layer.coefficients.grad.any()) == bool(batch)
 
 
+@pytest.mark.parametrize("size", [(5, 9), (9, 6), (1, 1), (0, 9)])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_planes_smaller_than_the_kernel_are_refused_as_by_a_convolution(built_kernel, calls, stride, size):
+    layer = layer_of("spectral-c8-k7", (2, 2), stride, 0)
+    x = torch.randn(2, 2, 8, *size)
+    for refusing in (layer, torch.nn.Conv2d(16, 16, 7)):
+        with pytest.raises(RuntimeError, match=r"Kernel size can't be greater|non-zero size|optional 0 dim batch"):
+            refusing(x if refusing is layer else x.flatten(1, 2))
+    assert calls == []
+
+
 def test_one_bad_image_leaves_the_others_alone(built_kernel, calls):
     layer = layer_of("spectral-c8-k3", (3, 2))
     x = torch.randn(5, 2, 8, 3, 3)

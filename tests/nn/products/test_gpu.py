@@ -132,6 +132,8 @@ def test_a_layer_takes_it_for_cuda_tensors_where_that_is_asked_for(monkeypatch, 
     monkeypatch.delenv("ORBITCONV_TRITON")
     assert choice.choose(layer, gpu_planes).product == "dense"
     assert "never timed on a GPU" in explain(layer, gpu_planes.unflatten(1, (2, 8)))
+    monkeypatch.setenv("ORBITCONV_TRITON", "1")
+    assert choice.choose(layer, gpu_planes[..., :2]).product == "dense"  # which refuses them
 
 
 @pytest.mark.parametrize(

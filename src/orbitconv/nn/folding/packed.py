@@ -69,7 +69,9 @@ class PackedConv2d(nn.Module):
             self._pack(functions, known)
             self._seen = [(t, _version(t)) for t in tensors]
         packed, stride = self._packed, self._options.stride
-        if packed is None or not packed_pays_off(known, packed.sizes, stride, x.shape):
+        if packed is None or not x.numel() or min(self._output_size(x)) < 1:  # which torch answers or refuses
+            return None
+        if not packed_pays_off(known, packed.sizes, stride, x.shape):
             return None
         if added is not None and not (is_plain(added) and self._fits(x, added)):
             return None
@@ -79,9 +81,11 @@ class PackedConv2d(nn.Module):
 
     def _fits(self, x: Tensor, added: Tensor) -> bool:
         """Whether planes have the shape of the output, which others are spread to by torch."""
-        sizes = fused.output_size(x, self.plain.kernel_size[0], self._options)
         learns = torch.is_grad_enabled() and added.requires_grad
-        return tuple(added.shape) == (len(x), self.plain.out_channels, *sizes) and not learns
+        return tuple(added.shape) == (len(x), self.plain.out_channels, *self._output_size(x)) and not learns
+
+    def _output_size(self, x: Tensor) -> tuple[int, int]:
+        return fused.output_size(x, self.plain.kernel_size[0], self._options)
 
     def _is_plain(self, x: Tensor) -> bool:
         learns = torch.is_grad_enabled() and (x.requires_grad or self.plain.weight.requires_grad)

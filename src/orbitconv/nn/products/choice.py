@@ -79,6 +79,8 @@ def choose(layer: Any, planes: Float[Tensor, "b ih h w"]) -> Choice:
         return _dense("fourier=False or recompute=True leaves no other")
     if is_recorded():  # which must not tell sizes apart
         return Choice("fourier", ALL, "fourier=True asks for it") if layer.fourier is True else _RECORDED
+    if layer.fourier == "auto" and not _covers(layer, planes):
+        return _dense("planes are smaller than the kernel, which torch refuses")
     if layer.fourier == "auto" and planes.is_cuda and not isinstance(plan := gpu.offer(layer, planes), str):
         return Choice("triton", 0, "ORBITCONV_TRITON=1 asks for it", plan=plan)
     if layer.fourier == "auto" and (reason := reason_not_measured(layer, planes)):
@@ -98,6 +100,12 @@ def choose(layer: Any, planes: Float[Tensor, "b ih h w"]) -> Choice:
             layer.plans.clear()
         plan = layer.plans[key] = _plan(layer, *key[:3])
     return plan
+
+
+def _covers(layer: Any, planes: Tensor) -> bool:
+    """Whether padded planes are as large as the kernel."""
+    (height, width), (top, bottom, left, right), (rows, columns) = planes.shape[2:], layer.padding, layer.kernel_size
+    return 0 < height >= rows - top - bottom and 0 < width >= columns - left - right
 
 
 def explain(layer: BasisConv2d, x: Tensor) -> str:
