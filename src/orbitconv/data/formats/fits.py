@@ -52,9 +52,9 @@ def _opened(fits: Any, file: BinaryIO, path: Path) -> Any:
 
 def _missing(fits: Any, path: Path, index: int) -> Bool[np.ndarray, "..."]:
     """Which integers are BLANK. astropy 8.0 makes none of them NaN if BLANK is 0 or the numbers are unsigned."""
-    with _whole(path), path.open("rb") as file:
-        with fits.open(file, memmap=False, do_not_scale_image_data=True) as units:
-            return units[index].data == units[index].header["BLANK"]
+    options = {"memmap": False, "do_not_scale_image_data": True}
+    with _whole(path), path.open("rb") as file, fits.open(file, **options) as units:
+        return units[index].data == units[index].header["BLANK"]
 
 
 @contextmanager
