@@ -10,20 +10,11 @@ from importlib.metadata import version
 import pytest
 
 from orbitconv.cli import main, terminal
+from refusals import refused
 
 PROGRAM = [sys.executable, "-c", "from orbitconv.cli import main; main()"]
 SMALL = ["--train-images", "64", "--fit-images", "50", "--test-images", "20", "--curve-images", "10", "--parameters",
          "2000", "--training.epochs", "1", "--training.batch-size", "32"]  # fmt: skip
-
-
-def refused(arguments, capsys):
-    """What is said about bad words, which end with 2 and without a traceback."""
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    told = capsys.readouterr()
-    assert ended.value.code == 2
-    assert "Traceback" not in told.err + told.out
-    return " ".join(told.err.split())
 
 
 @pytest.mark.parametrize(
@@ -53,7 +44,7 @@ def test_bad_words_end_with_2_one_message_and_nothing_written(tmp_path, monkeypa
     for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
         (tmp_path / "damaged" / "mnist" / f"{name}-ubyte.gz").write_bytes(b"\x1f\x8b damaged")
     before = sorted(tmp_path.rglob("*"))
-    assert words in refused(arguments, capsys).replace("- ", "-")
+    assert words in refused(capsys, arguments).replace("- ", "-")
     assert sorted(tmp_path.rglob("*")) == before
 
 
