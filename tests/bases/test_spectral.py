@@ -103,3 +103,7 @@ def test_refuses_missing_and_foreign_moments():
 def test_refuses_budgets_that_make_no_sense(group, budget):
     with pytest.raises(ValueError, match=f"SpectralBasis expects max_error of zero or more, and finite, got {budget}"):
         SpectralBasis(group, 3, smooth_moments(group, 3), max_error=budget)
+
+
+def test_budget_of_zero_lets_all_exact_orbits_in():
+    assert SpectralBasis(Cyclic(4), 3, smooth_moments(Cyclic(4), 3), max_error=0).num_atoms == 9

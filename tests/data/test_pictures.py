@@ -206,3 +206,8 @@ def test_one_negative_number_does_not_change_the_scale_of_16_bits(tmp_path):
         means.append(tile.mean().item())
         np.testing.assert_allclose(tile[0, 0].numpy(), (pixels / 65535 + 32768 / 65535), atol=1e-6)
     assert means[0] == pytest.approx(means[1], abs=1e-5)
+
+
+def test_a_flat_picture_of_floats_is_black(tmp_path):
+    (tile,) = grey_tiles([write(tmp_path / "flat.tif", np.full((8, 8), 7, dtype=np.float32))], side=8, shrink=1)
+    assert not tile.any()

@@ -1,6 +1,7 @@
 """The report of a made-up demo: small untrained networks, random digits."""
 
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from html_page import Page
 from orbitconv.bases import BilinearBasis, ExactBasis, UnitaryBasis
 from orbitconv.data import ImageSet
 from orbitconv.demo import report
-from orbitconv.demo.demo import Outcome
+from orbitconv.demo.demo import Outcome, _part_of
 from orbitconv.groups import Cyclic
 from orbitconv.learn import measure_moments
 from orbitconv.models import SmallCNN, count_multiply_adds
@@ -143,6 +144,28 @@ def test_the_note_speaks_up_when_the_gap_may_be_chance(outcome):
     assert "within chance" not in said(1, 0.0, 5.0)
     assert "within chance" in said(3, 2.0, 16.0)
     assert "within chance" not in said(3, 0.1, 16.0)
+
+
+def test_only_errors_are_emphasised(written):
+    table = written[1].split("</table>")[0]
+    assert re.findall(r"<strong>(.*?)</strong>", table) == ["1.20", "13.80"]
+
+
+def test_every_learned_network_is_named_by_its_family(written, page):
+    text = re.sub(r"<style.*?</style>|<script.*?</script>|base64,[^\"]*", "", written[1], flags=re.DOTALL)
+    assert set(re.findall(r"learned (\S+)", text)) == {"C8", "bases"}
+    assert "learned C8 (unitary)" in text
+
+
+def test_progress_of_all_networks_is_one_bar():
+    steps = []
+    for place in (0, 1):
+        told = _part_of(lambda *step: steps.append(step), place, 2)
+        for what in ("train exact | loss 1.0", "test exact"):
+            for done in (1, 2):
+                told(what, done, 2)
+    assert {what.partition(" | ")[0] for what, _, _ in steps} == {"networks"}
+    assert [done for _, done, _ in steps] == [45, 90, 95, 100, 145, 190, 195, 200]
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

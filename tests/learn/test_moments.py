@@ -8,7 +8,7 @@ import torch
 from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.groups.spline import sample_spline
 from orbitconv.learn import Moments, measure_moments
-from references import rotate
+from references import rotate, smooth_images
 
 C8 = Cyclic(8)
 MARGIN = 40  # pixels of mirror image around an image: what the spline sees beyond its border
@@ -247,3 +247,19 @@ def test_refuses_to_add_what_does_not_fit(other):
 def test_refuses_unknown_spline_orders(smooth):
     with pytest.raises(ValueError, match=r"orders .*got 2"):
         measure_moments(smooth, C8, 3, order=2)
+
+
+def test_memory_for_one_point_of_one_image_is_enough(monkeypatch):
+    images = smooth_images(2, 9)
+    whole = measure_moments(images, C8, (2, 3))
+    monkeypatch.setattr("orbitconv.learn.moments._WORKING_MEMORY", 1)
+    same(measure_moments(images, C8, (2, 3)), whole)
+
+
+def test_the_size_of_batches_does_not_show_in_float32_either(smooth):
+    images = smooth.float().repeat(30, 1, 1, 1)
+    whole = Moments(Cyclic(8), 3).update(images)
+    parts = Moments(Cyclic(8), 3)
+    for batch in images.split(7):
+        parts.update(batch)
+    torch.testing.assert_close(parts.cross, whole.cross, rtol=0, atol=1e-12 * float(whole.cross.abs().max()))

@@ -262,3 +262,10 @@ def test_networks_on_hexagons_are_measured_on_their_lattice(name):
     of_pictures = equivariance_error(network, smooth_images(count=2, size=16), group, elements=[3])
     assert max(float(error.max()) for error in of_pictures.values()) < 1e-12
     assert equivariance_error(behind, images, Cyclic(12), layers=["1"], elements=[1])["1"].max() > 1e-3
+
+
+def test_the_order_of_the_elements_is_kept(smooth):
+    net = plain()
+    whole = equivariance_error(net, smooth[:2], C8)[""]
+    some = equivariance_error(net, smooth[:2], C8, elements=[3, 0, 2])[""]
+    torch.testing.assert_close(some, whole[[3, 0, 2]], rtol=0, atol=0)

@@ -213,3 +213,14 @@ def test_refuses_images_it_cannot_learn_from():
         train_basis(smooth_images(), GROUP, 3, SHORT, resume=True)
     with pytest.raises(ValueError, match="expects a start for C8"):
         train_basis(smooth_images(), GROUP, 3, SHORT, start=LearnedBasis(Cyclic(4), 3))
+
+
+def test_a_record_that_is_refused_gets_no_tensorboard_file(tmp_path):
+    pytest.importorskip("tensorboard")
+    train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path)
+    with pytest.raises(ValueError, match="another run: seed differ"):
+        train_basis(smooth_images(), GROUP, 3, replace(SHORT, seed=7), out=tmp_path, resume=True, tensorboard=True)
+    next(tmp_path.glob("checkpoints/*/state.pt")).write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match=r"state\.pt is damaged"):
+        train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path, resume=True, tensorboard=True)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".lock", "checkpoints", "config.json", "metrics.jsonl"]

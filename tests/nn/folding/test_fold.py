@@ -396,3 +396,12 @@ def test_branches_on_the_class_of_a_tensor_are_followed(ask):
 def test_branches_on_a_class_that_is_not_known_are_refused(ask):
     with pytest.raises(ValueError, match=r"fold cannot trace the forward of Asking .*class of a value"):
         fold(Asking(ask))
+
+
+def test_modules_that_ask_and_hold_no_layer_stay_whole():
+    class Head(nn.Module):
+        def forward(self, x):
+            return x.flatten(1) * 2 if isinstance(x.shape[0], int) else x.flatten(1)
+
+    net, x = nn.Sequential(LiftingConv2d(1, 2, C4(3)), Head()), torch.randn(2, 1, 9, 9)
+    torch.testing.assert_close(fold(net)(x), net(x))

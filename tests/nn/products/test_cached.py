@@ -175,3 +175,11 @@ def test_passes_with_and_without_gradient_may_mix():
             assert torch.equal(network(x), expected)
     assert torch.equal(y, expected)
     assert all(isinstance(m.coefficients.grad, Tensor) for m in network.modules() if isinstance(m, BasisConv2d))
+
+
+def test_weights_that_are_no_numbers_are_not_taken_for_edited_ones():
+    network, x = net(), images(2, dtype=torch.float64)
+    with torch.no_grad():
+        network[2].coefficients.fill_(torch.nan)
+    with torch.no_grad(), keep_filters(network):
+        network(x)

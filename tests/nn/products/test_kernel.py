@@ -276,3 +276,13 @@ def test_removing_it_deletes_every_kernel(kernel_cache, built_kernel, monkeypatc
     assert len(kernel.remove()) == 2
     assert [path.name for path in folder.iterdir()] == ["other.txt"]
     assert not kernel.is_built()
+
+
+def test_blocks_without_it_may_overlap(built_kernel):
+    first, second = kernel.switched_off(), kernel.switched_off()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not kernel.is_built()
+    second.__exit__(None, None, None)
+    assert kernel.is_built()
