@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from orbitconv import Builder
+from orbitconv.bases.registry import parse_basis_name
 from orbitconv.models import count_multiply_adds, count_parameters
 from studies.base.settings import Compared
 from studies.rivals.data import Pictures
