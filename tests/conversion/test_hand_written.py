@@ -170,9 +170,6 @@ REFUSED = {
     "log-probabilities by function": (
         lambda: network(lambda s, x: F.log_softmax(s.head(stem(s, x)), 1)), "holds logarithms of probabilities"
     ),
-    "embeddings of length one": (
-        lambda: network(lambda s, x: F.normalize(s.head(stem(s, x)))), "holds vectors of length one"
-    ),
     "layers called by keyword": (
         lambda: network(lambda s, x: s.head(s.stem(input=x))), r"'stem'.*by keyword \(input=...\)"
     ),

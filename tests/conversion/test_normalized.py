@@ -1,4 +1,4 @@
-"""Probabilities, their logarithms and unit vectors are told from other outputs."""
+"""Probabilities and their logarithms are told from other outputs."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ SCORES = torch.randn(4, 3, 5, 5, generator=torch.Generator().manual_seed(0))
         (SCORES.softmax(3), -1, "probabilities"),
         (SCORES.softmax(1), 2, None),
         (SCORES.log_softmax(1), 1, "logarithms of probabilities"),
-        (SCORES / SCORES.norm(dim=1, keepdim=True), 1, "vectors of length one"),
+        (SCORES / SCORES.norm(dim=1, keepdim=True), 1, None),
         (SCORES, 1, None),
         (SCORES.sigmoid(), 1, None),
         (SCORES[:, :1].softmax(1), 1, None),

@@ -1,6 +1,5 @@
-"""Outputs whose channels are normalized together: probabilities, their logarithms, vectors of length one."""
+"""Outputs whose channels are normalized together: probabilities and their logarithms."""
 
-import torch
 from torch import Tensor
 
 _TOLERANCE = 1e-3
@@ -14,8 +13,8 @@ def normalization(x: Tensor, axis: int) -> str | None:
         axis: Axis of the channels.
 
     Returns:
-        "probabilities", "logarithms of probabilities" or "vectors of length one"; None if nothing of these, if there is
-        one channel, or if all values are the same, which says nothing.
+        "probabilities" or "logarithms of probabilities"; None if neither, if there is one channel, or if all values are
+        the same, which says nothing.
     """
     if x.shape[axis] < 2 or not x.numel() or bool((x == x.flatten()[0]).all()):
         return None
@@ -23,7 +22,6 @@ def normalization(x: Tensor, axis: int) -> str | None:
     found = {
         "probabilities": x.sum(axis) if bool((x >= 0).all()) else None,
         "logarithms of probabilities": x.logsumexp(axis).exp() if bool((x <= _TOLERANCE).all()) else None,
-        "vectors of length one": torch.linalg.vector_norm(x, dim=axis),
     }
     return next((what for what, size in found.items() if size is not None and _is_one(size)), None)
 
