@@ -59,7 +59,9 @@ def printable(name: object) -> str:
 
 
 def check_replaceable(path: Path, *, overwrite: bool) -> None:
-    """Refuse to replace a file that the user did not ask to replace."""
+    """Refuse to replace a file that the user did not ask to replace, and what is no file."""
+    if path.exists() and not path.is_file():
+        raise FileExistsError(f"{path} is a {'folder' if path.is_dir() else 'device'}. Choose another --out.")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists already. Choose another --out, or replace it with --overwrite.")
 

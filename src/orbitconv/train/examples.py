@@ -55,7 +55,7 @@ class Examples:
     """
 
     images: Pixels
-    labels: Shaped[Tensor, "n *label"]
+    labels: Shaped[Tensor, "n ..."]
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.labels.shape[:1] != self.images.shape[:1]:

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+import orbitconv
 from digits import small_digits
 from orbitconv.models import TurnedCopies
 from orbitconv.nn import GroupConv2d
