@@ -31,16 +31,17 @@ def is_channels_last(planes: Float[Tensor, "b c h w"]) -> bool:
 
 def is_dense(planes: Float[Tensor, "b c h w"]) -> bool:
     """Whether planes fill their memory, contiguous or channels last; by strides, which `torch.vmap` knows too."""
-    return any(_are_steps(planes, axes) for axes in ((3, 2, 1, 0), (1, 3, 2, 0)))
+    shape, steps = planes.shape, planes.stride()
+    return any(_are_steps(shape, steps, axes) for axes in ((3, 2, 1, 0), (1, 3, 2, 0)))
 
 
-def _are_steps(planes: Tensor, axes: tuple[int, ...]) -> bool:
+def _are_steps(shape: tuple[int, ...], steps: tuple[int, ...], axes: tuple[int, ...]) -> bool:
     """Whether axes follow each other in memory, the quickest first."""
     step = 1
     for axis in axes:
-        if planes.shape[axis] != 1 and planes.stride(axis) != step:
+        if shape[axis] != 1 and steps[axis] != step:
             return False
-        step *= planes.shape[axis]
+        step *= shape[axis]
     return True
 
 

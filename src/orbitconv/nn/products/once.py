@@ -24,9 +24,10 @@ class OncePerBasis(Generic[Found]):
 
     def __call__(self, basis: Any) -> Found | None:
         """The value; None for a basis whose atoms are not fixed."""
-        if not isinstance(basis, FixedBasis):
+        known = self._known.get(basis)
+        if known is None and not isinstance(basis, FixedBasis):
             return None
-        atoms, known = basis.atoms, self._known.get(basis)
+        atoms = basis.atoms
         version = 0 if atoms.is_inference() else atoms._version  # noqa: SLF001, torch's only count of edits
         if known is None or known[0] is not atoms or known[1] != version:
             known = self._known[basis] = atoms, version, self._work_out(basis)

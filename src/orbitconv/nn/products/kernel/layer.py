@@ -137,13 +137,11 @@ def _expected_share(
     return fused / dense
 
 
-def structure(basis: Any) -> Structure | None:
-    """The structure of a basis, found once; None if the fused product does not take the basis."""
-    return _structure(basis) if isinstance(basis, FixedBasis) and basis.atoms.device.type == "cpu" else None
-
-
 @OncePerBasis
-def _structure(basis: FixedBasis) -> Structure | None:
+def structure(basis: FixedBasis) -> Structure | None:
+    """The structure of a basis; None if the fused product does not take the basis."""
+    if not basis.atoms.is_cpu:
+        return None
     numbers = basis.atoms.detach().double().contiguous().numpy().tobytes()
     return _structure_of(basis.group, tuple(basis.atoms.shape), numbers)
 
