@@ -35,13 +35,9 @@ def group_axis(axis: int) -> int:
 
 
 def at_each_element(module: nn.Module, x: Tensor, order: int, axis: int) -> Tensor:
-    """Apply a plain module to the features of every group element, as samples of a batch.
+    """Apply a plain module, which treats samples alike, to the features of every group element, as samples of a batch.
 
-    Args:
-        module: The module; it must treat samples alike.
-        x: Features.
-        order: |G|.
-        axis: Axis of input and output at which channels and group are flattened: from the front, or -1.
+    Channels and group are flattened at `axis` of input and output: from the front, or -1.
     """
     samples = x.unflatten(axis, (-1, order)).movedim(group_axis(axis), 0).flatten(0, 1)
     y = module(samples).unflatten(0, (order, -1)).movedim(0, group_axis(axis))
@@ -52,11 +48,8 @@ def at_each_element(module: nn.Module, x: Tensor, order: int, axis: int) -> Tens
 class FlatLayer(nn.Module):
     """A layer on the group, for features whose group axis is flattened into the channels.
 
-    Args:
-        layer: Layer of features of rank 5, or a LiftingConv2d.
-        replaced: The plain layer that it stands for, whose options are offered as attributes, for code that asks.
-        pool: Whether to pool the group axis of the output (a gate of one channel), by `reduction`.
-        reduction: `"max"` or `"mean"`.
+    Options of the plain layer that it has `replaced` are offered as attributes, for code that asks. Its output may be
+    pooled over the group (a gate of one channel).
 
     Shapes:
         (batch, channels * |G|, height, width) -> (batch, channels' * |G|, height', width')
@@ -103,10 +96,7 @@ class FlatLinear(nn.Module):
 
     y[b, (o, g)] = sum over i, h of coefficients[o, i, g^-1 h] * x[b, (i, h)] + bias[o]
 
-    Args:
-        mixing: A GroupConv2d of kernel size 1, which holds the coefficients.
-        pool: Whether to pool the group axis of the output, by `reduction`.
-        reduction: `"max"` or `"mean"`.
+    A GroupConv2d of kernel size 1 holds the coefficients. The output may be pooled over the group.
 
     Shapes:
         (*batch, in * |G|) -> (*batch, out * |G|)
@@ -141,12 +131,7 @@ class EachElement(nn.Module):
     """A plain module, applied to the features of every group element alike, with one set of parameters.
 
     Norms take their statistics so, activations their slopes: what is done alike at all elements commutes with the
-    action on the group axis. Elements go through the module as samples of a batch.
-
-    Args:
-        module: The module; it must treat samples alike.
-        order: |G|.
-        axis: Axis of the input, and of the output, at which channels and group are flattened.
+    action on the group axis. Elements go through the module as samples of a batch, which it must treat alike.
 
     Shapes:
         As the module's, with |G| times as many channels.
@@ -165,12 +150,7 @@ class EachElement(nn.Module):
 class PooledBefore(nn.Module):
     """A plain module, whose inputs are pooled over the group: what it gets are planar features.
 
-    Args:
-        module: The module.
-        order: |G|.
-        axes: Axis of every input at which channels and group are flattened; None where there is none.
-        reduction: `"max"` or `"mean"`.
-        inner: Numbers in a row for each channel and element.
+    There is an axis of channels and group for each input, or None, and `inner` numbers for each channel and element.
     """
 
     def __init__(
@@ -191,12 +171,7 @@ class PooledBefore(nn.Module):
 
 @final
 class RepeatElements(nn.Module):
-    """A parameter for each channel, repeated over the group: the parametrization of a scale that a module owns.
-
-    Args:
-        axis: Axis of the channels.
-        order: |G|.
-    """
+    """A parameter for each channel, repeated over the group: the parametrization of a scale that a module owns."""
 
     def __init__(self, axis: int, order: int) -> None:
         super().__init__()
@@ -210,9 +185,6 @@ class RepeatElements(nn.Module):
 @final
 class Repeat(nn.Module):
     """Planar features, the same at every group element: the trivial lifting.
-
-    Args:
-        order: |G|.
 
     Shapes:
         (batch, channels, height, width) -> (batch, channels * |G|, height, width)
@@ -228,12 +200,7 @@ class Repeat(nn.Module):
 
 
 class GroupNetwork(nn.Module):
-    """A network whose features hold the group in their channels, and what pools its output.
-
-    Args:
-        network: From planar images to features on the group, in any structure of tensors.
-        outputs: From these to what shall be returned.
-    """
+    """A network from planar images to features that hold the group in their channels, and what pools its output."""
 
     def __init__(self, network: nn.Module, outputs: nn.Module) -> None:
         super().__init__()

@@ -150,11 +150,7 @@ def triple_correlation(
 
 
 def fourier_waves(order: int) -> list[list[list[float]]]:
-    """Real and imaginary parts of exp(-2 pi i k g / N) / N for the frequencies k that a bispectrum needs.
-
-    Returns:
-        Numbers of shape (2, 1 + (N - 1) / 2 + 1, N), at least (2, 2, N).
-    """
+    """Real and imaginary parts of exp(-2 pi i k g / N) / N for the frequencies k, two or more, of a bispectrum."""
     frequencies = np.arange(max(2, (order - 1) // 2 + 2))
     waves = np.exp(-2j * np.pi * (np.outer(frequencies, np.arange(order)) % order) / order) / order
     return np.stack([waves.real, waves.imag]).tolist()

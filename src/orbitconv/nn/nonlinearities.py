@@ -106,11 +106,7 @@ def shorten_pairs(
 
 
 def resampling(side: int) -> tuple[Float[Tensor, "fine side"], Float[Tensor, "side fine"]]:
-    """Matrices that bring an axis to twice its resolution, and back with a low-pass.
-
-    Returns:
-        Matrices of shape (2 side, side) and (side, 2 side), whose rows sum to one, in float64.
-    """
+    """Matrices in float64 that bring an axis to twice its resolution, and back with a low-pass; rows sum to one."""
     fine, coarse = _steps(0, 2 * side, 0.5), _steps(0, side)
     up = _samples(fine[:, None] - _steps(-REACH, side + REACH), side, REACH)
     down = _samples(coarse[:, None] - _steps(-2 * REACH, 2 * side + 2 * REACH, 0.5), 2 * side, 2 * REACH)
@@ -131,11 +127,7 @@ def _steps(start: int, stop: int, shift: float = 0.0) -> Float[Tensor, " n"]:
 
 
 def half_band_taps() -> Float[Tensor, " taps"]:
-    """The low-pass at twice the resolution, from one end to the other; sums to one.
-
-    Returns:
-        As many weights as four times `REACH`, in float64.
-    """
+    """The low-pass at twice the resolution, end to end: `4 * REACH` weights in float64 that sum to one."""
     taps = _windowed_sinc((_steps(0, 4 * REACH) - (4 * REACH - 1) / 2) / 2)
     return taps / taps.sum()
 

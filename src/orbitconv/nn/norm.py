@@ -247,14 +247,7 @@ class GroupLayerNorm2d(nn.Module):
 def normalize_pixels(
     x: Float[Tensor, "b c g h w"], weight: Float[Tensor, " c"] | None, bias: Float[Tensor, " c"] | None, eps: float
 ) -> Float[Tensor, "b c g h w"]:
-    """Layer normalization over channels and group axis at every pixel; the layout in memory stays.
-
-    Args:
-        x: Feature maps on a group.
-        weight: Scale of each channel; None for 1.
-        bias: Offset of each channel; None for 0.
-        eps: Added to the variance.
-    """
+    """Layer normalization over channels and group axis at every pixel; the layout in memory stays."""
     channels, order = x.shape[1], x.shape[2]
     weight, bias = (None if values is None else values.repeat_interleave(order) for values in (weight, bias))
     pixels = x.permute(0, 3, 4, 1, 2).flatten(3)

@@ -22,11 +22,6 @@ def orbit_rows(
 
     The powers of a generator are taken by doubling: `log2(N)` products with matrices, and none of the group's |G|
     matrices is ever formed.
-
-    Args:
-        start: Vectors v.
-        generators: Commuting matrices M_k.
-        orders: How many powers of each, from 0.
     """
     rows = start[..., None, :]
     for generator, order in zip(reversed(list(generators)), reversed(list(orders)), strict=True):
@@ -88,9 +83,8 @@ def seed_vector(generators: Float[Tensor, "k p p"], seed: int | Float[Tensor, " 
 def closing_error(rows: Float[Tensor, "g p"], generators: Float[Tensor, "k p p"], orders: Sequence[int]) -> float:
     """How far generators are from moving a layout on by one along their axes, ends to starts.
 
-    Returns:
-        Largest `||M_k applied to the rows - the rows rolled along axis k||_F / sqrt(|G|)`; 0 if the generators commute
-        and close on the layout.
+    Largest `||M_k applied to the rows - the rows rolled along axis k||_F / sqrt(|G|)`; 0 if the generators commute and
+    close on the layout.
     """
     grid = rows.unflatten(0, tuple(orders))
     moved = [grid @ generator.mT - grid.roll(-1, axis) for axis, generator in enumerate(generators)]

@@ -18,15 +18,7 @@ def normalize_rows(
 ) -> tuple[Float[Tensor, "n cg"], Float[Tensor, " c"], Float[Tensor, " c"]]:
     """Batch normalization with mean and variance over the rows and over `order` adjacent columns.
 
-    Args:
-        rows: Samples, one in each row.
-        weight: Scale of each column; None for 1.
-        bias: Offset of each column; None for 0.
-        order: Columns that share their statistics.
-        eps: Added to the variance.
-
-    Returns:
-        Normalized rows; mean and (biased) variance of every channel, without gradients.
+    Also returns mean and (biased) variance of every channel, without gradients.
     """
     weight = rows.new_ones(rows.shape[1]) if weight is None else weight
     bias = rows.new_zeros(rows.shape[1]) if bias is None else bias

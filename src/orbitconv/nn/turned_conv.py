@@ -15,9 +15,7 @@ from orbitconv.nn.products.turning import Turning, turning_of
 class TurnedConv2d(BasisConv2d):
     """A layer whose coefficients are a function on the group, which every element turns.
 
-    Args:
-        *args: As for BasisConv2d.
-        **kwargs: As for BasisConv2d.
+    Arguments as for BasisConv2d.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

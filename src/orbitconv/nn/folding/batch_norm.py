@@ -10,8 +10,7 @@ BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 def merge_batch_norms(network: fx.GraphModule) -> None:
     """Merge every batch norm into the convolution before it, where nothing else sees what the convolution returns.
 
-    Args:
-        network: Network in eval mode; changed in place.
+    The network, in eval mode, is changed in place.
     """
     for node in list(network.graph.nodes):
         norm = _called(network, node)

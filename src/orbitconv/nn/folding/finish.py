@@ -18,9 +18,6 @@ def finish_convolutions(network: fx.GraphModule) -> None:
     """Let packed convolutions add and rectify, and rectify in place what other convolutions and sums return.
 
     Only where nothing else sees what lies between.
-
-    Args:
-        network: A folded network; changed in place.
     """
     for node in list(network.graph.nodes):
         if isinstance(_called(network, node), PackedConv2d):

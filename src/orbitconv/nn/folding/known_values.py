@@ -61,12 +61,7 @@ def taking_only(model: nn.Module, names: Collection[str]) -> Iterator[None]:
 
 
 class KnownValues:
-    """The value of every node.
-
-    Args:
-        model: The network.
-        example: What it is called with.
-    """
+    """The value of every node when a network is called with an example."""
 
     def __init__(self, model: nn.Module, example: Example) -> None:
         self.model, self._given, self._of = model, named_arguments(model, example), dict[fx.Node, Any]()
@@ -135,15 +130,9 @@ def check_same(model: nn.Module, folded: nn.Module, example: Example) -> None:
 
 
 def check_batches(model: nn.Module, folded: nn.Module, example: Example) -> None:
-    """Refuse a folded network that takes as many samples as its example, and no more, where the model takes them.
+    """Refuse a folded network that agrees with the model on its example alone, not on the example twice in a batch.
 
-    Args:
-        model: The network.
-        folded: What it became, which agrees with it on the example.
-        example: What both are called with.
-
-    Raises:
-        ValueError: If it differs, or fails, on the example twice in a batch.
+    Passes if the model does not take that either.
     """
     sizes = {len(x) for x in tree_leaves(as_arguments(example)) if isinstance(x, Tensor) and x.ndim > 1}
     if len(sizes) != 1:

@@ -27,12 +27,7 @@ def fold_marked(
     functions: Mapping[Callable[..., Any], FunctionRule | None],
     example: Example | None = None,
 ) -> tuple[fx.GraphModule, dict[str, FixedBasis]]:
-    """`fold_with`, and the bases of the convolutions whose product may be taken in another order.
-
-    Returns:
-        The folded network, and the basis of each `nn.Conv2d` in it that was a `GroupConv2d` which leaves the choice of
-        its product open, by the name of the convolution.
-    """
+    """`fold_with`, and the basis of each `nn.Conv2d` that was a `GroupConv2d` which leaves its product open."""
     bases: dict[str, FixedBasis] = {}
 
     def mark(layer: Any, plain: nn.Module) -> nn.Module:
@@ -57,10 +52,9 @@ def fold_marked(
 
 @torch.no_grad()
 def coefficients_of(weight: Float[Tensor, "og ih ky kx"], basis: FixedBasis) -> Float[Tensor, "o i m d"] | None:
-    """The coefficients that filters, scaled by batch norm, are made of.
+    """The coefficients in float64 that filters, scaled by batch norm, are made of.
 
-    Returns:
-        The coefficients in float64; None if the basis does not give these filters.
+    None if the basis does not give them.
     """
     order, atoms = basis.group.order, basis(torch.float64)
     first = weight.double().unflatten(0, (-1, order)).unflatten(2, (-1, order))[:, 0]  # o i h ky kx

@@ -22,11 +22,8 @@ from orbitconv.nn.products.recompute import is_recorded
 class PackedConv2d(nn.Module):
     """A plain convolution beside the fused product, for which its filters are packed at the first call.
 
-    Other planes may be added to its output, and negative numbers of the sum become zeros if `rectifies` is set.
-
-    Args:
-        plain: The convolution. Filters that are loaded or changed are packed anew.
-        basis: The basis that its filters are made of.
+    They are packed anew when they are loaded or changed. Other planes may be added to its output, and negative numbers
+    of the sum become zeros if `rectifies` is set.
 
     Shapes:
         (batch, in_channels * |G|, height, width) -> (batch, out_channels * |G|, height', width')

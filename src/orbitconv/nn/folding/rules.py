@@ -192,11 +192,7 @@ def plain_flat_linear(layer: FlatLinear) -> nn.Module:
 
 
 def plain_pooled_before(layer: PooledBefore) -> nn.Module:
-    """The pool of the only input, and the module.
-
-    Raises:
-        TypeError: If there are more inputs, or numbers in a row for each channel.
-    """
+    """The pool of the only input, and the module; refuses more inputs, or numbers in a row for each channel."""
     if len(layer.axes) != 1 or layer.inner != 1:
         raise TypeError(
             f"fold has no plain module for {type(layer).__name__} around {type(layer.module).__name__}, which has "

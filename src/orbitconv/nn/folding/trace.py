@@ -17,14 +17,7 @@ class UnknownLayerError(TypeError):
 
 
 class _Tracer(fx.Tracer):
-    """Trace a network through its modules, and keep the path of the current one.
-
-    Args:
-        model: The network.
-        is_whole: Whether a module stays one node of the graph; torch's own do anyway.
-        functions: Functions that stay one node.
-        values: What nodes stand for on an example, if there is one.
-    """
+    """Trace a network through its modules, and keep the path of the current one; `values` are known on an example."""
 
     def __init__(
         self,
@@ -83,18 +76,10 @@ def trace(
     functions: Collection[Callable[..., Any]] = (),
     example: Example | None = None,
 ) -> fx.GraphModule:
-    """Trace a network into a graph of calls.
+    """Trace a network into a graph of calls, which takes over its tensors.
 
-    A user's module that cannot be traced stays whole if it holds no layer of this library.
-
-    Args:
-        model: The network; the graph takes over its tensors.
-        is_whole: Whether a module stays one node of the graph.
-        functions: Functions that stay one node, where they are called by name.
-        example: Input of the network, which decides branches on shapes and types, and loops.
-
-    Returns:
-        The graph with the modules that it calls; it loads without this library if they do.
+    Modules for which `is_whole` is true, torch's own, and named functions stay one node. A user's module that cannot be
+    traced stays whole if it holds no layer of this library. An example decides branches on shapes and types, and loops.
 
     Raises:
         UnknownLayerError: If a layer of this library is not whole.
@@ -131,7 +116,7 @@ def trace(
 
 
 def check_known(m: nn.Module, path: str) -> None:
-    """Refuse layers of this library, and subclasses of them.
+    """Refuse layers of this library, and subclasses of them, by name and path.
 
     Raises:
         UnknownLayerError: If it is one; names the layer and its path.

@@ -104,11 +104,7 @@ def is_kept(layer: nn.Module) -> bool:
 def kept_filters(
     layer: nn.Module, make: Callable[[], Float[Tensor, "og i ky kx"]], *, channels_last: bool
 ) -> Float[Tensor, "og i ky kx"]:
-    """The filters of a layer: those kept in the block around this call, or new ones.
-
-    Returns:
-        Weight for `conv2d`.
-    """
+    """The filters of a layer, as a weight for `conv2d`: those kept in the block around this call, or new ones."""
     kept = None if torch.compiler.is_compiling() else _KEPT.get(layer)
     if kept is None or not _can_be_kept(tensors := list(_tensors(layer))):
         return make()

@@ -86,12 +86,7 @@ def _kept(name: str, take: Callable[[], Shares], bounds: tuple[float, float] = _
 
 
 def measure(functions: ctypes.CDLL | None = None, dtype: torch.dtype = torch.float32) -> Shares:
-    """Time a product of a small layer beside the dense one.
-
-    Args:
-        functions: Compiled functions, to time the fused product; by default the Fourier product.
-        dtype: Dtype of the planes, for the fused product.
-    """
+    """Time the fused product, if its compiled functions are given, or the Fourier product beside the dense one."""
     found: Shares = {}
 
     def run() -> None:

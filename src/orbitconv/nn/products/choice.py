@@ -205,7 +205,7 @@ def _pixels(layer: Any, height: int, width: int) -> tuple[int, int]:
 def expected_share(
     work: Work, images: int, pixels: int, mixed: int, *, learns: bool, channels_last: bool = False
 ) -> float:
-    """Time that the Fourier product of a layer is expected to take, over that of the dense one.
+    """Time that the Fourier product of a layer is expected to take, over that of the dense one; infinite if not taken.
 
     It has fewer multiply-adds and no weight to expand, but moves more numbers: those of input and output and, for
     kernels of more than one pixel, `z`, D times as large as the output. So it wins where fields are many, and with
@@ -213,19 +213,10 @@ def expected_share(
     1x1 to 5x5, 8 to 64 fields, 64 to 8,192 pixels, in training steps and in inference, two threads with AVX-512,
     float32. Other CPUs are measured once.
 
-    Args:
-        work: Work of the layer.
-        images: Images in the batch.
-        pixels: Pixels of the output for each image.
-        mixed: The same as the Fourier product counts them, which mixes on the grid of the input, before borders fall
-            away.
-        learns: Whether gradients are wanted: then a batch that is taken in parts is computed once more for them, so
-            that only one part is in memory at a time.
-        channels_last: Whether the planes lie so, which suits dense convolutions; 1x1 layers are then a plain matrix
-            product, which the Fourier product is not always faster than.
-
-    Returns:
-        The share; infinite where the Fourier product is not to be taken.
+    `pixels` are those of the output for each image; `mixed` the same as the Fourier product counts them, which mixes on
+    the grid of the input, before borders fall away. For gradients a batch that is taken in parts is computed once more,
+    so that only one part is in memory at a time. Channels last suits dense convolutions: 1x1 layers are then a plain
+    matrix product.
     """
     dense, fourier = expected_times(work, images, pixels, mixed, learns=learns, channels_last=channels_last)
     return fourier * shares_of_this_machine()[learns] / dense
@@ -234,10 +225,9 @@ def expected_share(
 def expected_times(
     work: Work, images: int, pixels: int, mixed: int, *, learns: bool, channels_last: bool = False
 ) -> tuple[float, float]:
-    """Times of the dense and of the Fourier product on the machine of the fit, in multiply-adds; see `expected_share`.
+    """Times of the dense and of the Fourier product on the machine of the fit, in multiply-adds.
 
-    Returns:
-        Both times; that of the Fourier product is infinite where it is not to be taken.
+    See `expected_share`.
     """
     at_a_time = min(images, images_at_a_time(work, mixed))
     together, passes = at_a_time * mixed * held(work), AGAIN if learns and at_a_time < images else 1

@@ -26,11 +26,7 @@ _SMALL_TABLE, _SMALL_PRODUCT = 100_000, 8_000_000
 def expand_lifting(
     coefficients: Float[Tensor, "o i d"], atoms: Float[Tensor, "g d ky kx"]
 ) -> Float[Tensor, "og i ky kx"]:
-    """Filters of a lifting layer: filter[o, g, i] = sum over d of coefficients[o, i, d] * atoms[g, d].
-
-    Returns:
-        Weight for `conv2d`, output channels and group flattened in this order.
-    """
+    """Filters of a lifting layer: filter[o, g, i] = sum over d of coefficients[o, i, d] * atoms[g, d]."""
     return torch.einsum("oid,gdyx->ogiyx", coefficients, atoms).flatten(0, 1)
 
 
@@ -42,14 +38,7 @@ def expand_group(
 ) -> Float[Tensor, "og ih ky kx"]:
     """Filters of a group layer: filter[o, g, i, h] = sum over d of coefficients[o, i, g^-1 h, d] * atoms[g, d].
 
-    Args:
-        coefficients: Coefficients of every filter, a function on the group.
-        atoms: Atoms at every group element.
-        turning: What each element does to the group axis.
-        channels_last: Whether to store the weight channels last, the layout for inputs that are channels last.
-
-    Returns:
-        Weight for `conv2d`, channels and group flattened in this order on both sides.
+    Channels last is the layout for inputs that are.
     """
     # A compiler finds its own shortcuts, and derives the gradient by itself; a trace holds operations of torch only.
     if is_recorded():

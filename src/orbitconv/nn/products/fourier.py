@@ -54,11 +54,7 @@ class FourierTables(NamedTuple):
 
 
 def fourier_tables(order: int) -> FourierTables:
-    """The tables of a cyclic group, in float64.
-
-    Returns:
-        Tables for (N + 1) // 2 pairs.
-    """
+    """The tables of a cyclic group, in float64, for (N + 1) // 2 pairs."""
     g = torch.arange(order, dtype=torch.float64, device="cpu")
     angles = 2 * math.pi * torch.arange((order + 1) // 2, dtype=torch.float64, device="cpu")[:, None] * g / order
     cos, sin = torch.cos(angles), torch.sin(angles)
@@ -77,15 +73,7 @@ def correlate_in_fourier_space(
     tables: FourierTables,
     options: tuple[tuple[int, int], tuple[int, int], tuple[int, int], int],
 ) -> Float[Tensor, "b o g h2 w2"]:
-    """What a group layer computes, without its bias.
-
-    Args:
-        x: Input planes, channels and group flattened in this order.
-        coefficients: Coefficients of every filter, a function on the group.
-        atoms: Atoms at every group element.
-        tables: Tables of the group.
-        options: Stride, padding, dilation and groups, as `conv2d` takes them.
-    """
+    """What a group layer computes of planes, without its bias; options are those of `conv2d`, groups included."""
     stride, padding, dilation, blocks = options
     order, waves = len(atoms), tables.waves.flatten(0, 1)
     is_pointwise, is_last = atoms.shape[2:] == (1, 1), is_channels_last(x)
@@ -162,11 +150,7 @@ class Work(NamedTuple):
 
 
 def work_of(layer: BasisConv2d) -> Work:
-    """Count it; the zero row of odd N counts, as it is multiplied.
-
-    Args:
-        layer: A `GroupConv2d` on a cyclic group.
-    """
+    """Count the work of a `GroupConv2d` on a cyclic group; the zero row of odd N counts, as it is multiplied."""
     order, area, num_atoms = layer.group.order, math.prod(layer.kernel_size), layer.basis.num_atoms
     rows, z, steps = 2 * ((order + 1) // 2), layer.out_channels * num_atoms, math.prod(layer.stride)
     pairs = layer.in_channels * layer.out_channels / layer.groups

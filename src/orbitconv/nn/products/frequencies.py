@@ -44,15 +44,7 @@ class Frequencies(NamedTuple):
 
 
 def in_frequencies(coefficients: Float[Tensor, "o i m d"], atoms: Float[Tensor, "g d ky kx"]) -> Frequencies | None:
-    """The weights of the steps for a layer.
-
-    Args:
-        coefficients: Coefficients of every filter; in float64.
-        atoms: Atoms at every element of a cyclic group; in float64.
-
-    Returns:
-        The weights; None for groups of odd order, and for bases that are not steerable.
-    """
+    """The weights of the steps for a layer, from float64; None for groups of odd order, and bases not steerable."""
     (outputs, inputs, order, num_atoms), half = coefficients.shape, len(atoms) // 2
     waves = waves_of(atoms) if order % 2 == 0 else []
     rank = sum(1 if is_real else 2 for _, _, _, is_real in waves)
@@ -112,14 +104,7 @@ class Plan(NamedTuple):
 
 
 def plan_of(atoms: Float[Tensor, "g d ky kx"]) -> Plan | None:
-    """The plan of a basis.
-
-    Args:
-        atoms: Atoms at every element of a cyclic group; in float64.
-
-    Returns:
-        The plan; None for groups of odd order, and for bases that are not steerable.
-    """
+    """The plan of a basis, from float64; None for groups of odd order, and bases that are not steerable."""
     order, num_atoms = atoms.shape[:2]
     unit = torch.eye(order * num_atoms, dtype=torch.float64).view(-1, 1, order, num_atoms)
     steps = in_frequencies(unit, atoms)

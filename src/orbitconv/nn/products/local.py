@@ -27,13 +27,7 @@ def near_elements(owner: str, group: Group, size: int) -> tuple[int, ...]:
 
 
 def needed_planes(group: Group, near: tuple[int, ...], in_channels: int) -> Int[Tensor, " gim"]:
-    """Which input planes each output element needs, channels and group of the input flattened.
-
-    Args:
-        group: The group.
-        near: Relative elements m that have coefficients; element g needs the planes h = g m.
-        in_channels: Channels of the input.
-    """
+    """Which input planes, (channels, group), each output element needs: g needs those of h = g m for near m."""
     elements = torch.from_numpy(group.product[:, list(near)].copy())
     channels = torch.arange(in_channels, device="cpu") * group.order
     return (elements[:, None, :] + channels[None, :, None]).flatten()
@@ -52,7 +46,6 @@ def expand_local(
 ) -> Float[Tensor, "go im ky kx"]:
     """Filters of the convolution in blocks: filter[g, o, i, m] = sum over d of coefficients[o, i, m, d] * atoms[g, d].
 
-    Returns:
-        Weight for `conv2d` in as many blocks as there are elements, times blocks of channels.
+    There are as many blocks as elements, times blocks of channels.
     """
     return torch.einsum("oimd,gdyx->goimyx", coefficients, atoms).flatten(2, 3).flatten(0, 1)

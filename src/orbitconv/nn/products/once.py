@@ -12,11 +12,7 @@ Found = TypeVar("Found")
 
 
 class OncePerBasis(Generic[Found]):
-    """A function of the atoms of a basis; its value is kept until they are replaced or edited in place.
-
-    Args:
-        work_out: The function, of a basis whose atoms are fixed.
-    """
+    """A function of a basis; its value is kept until the atoms are replaced or edited in place."""
 
     def __init__(self, work_out: Callable[[FixedBasis], Found]) -> None:
         self._work_out = work_out

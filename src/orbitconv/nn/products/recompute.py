@@ -29,15 +29,8 @@ def recomputed_conv2d(
     """`conv2d(x, expand(coefficients, atoms), bias, *options)`, of which `x`, `coefficients` and `atoms` are kept.
 
     Values and gradients of every order are those of that expression, the convolution is not repeated, and `torch.func`
-    goes through it, but for forward-mode derivatives. `expand` runs outside autocast, as in the dense layers.
-
-    Args:
-        x: Input planes.
-        coefficients: Coefficients of the filters.
-        atoms: Atoms at every group element.
-        bias: Bias of every output plane.
-        expand: Makes the weight; must give the same each time.
-        options: Stride, padding, dilation and groups.
+    goes through it, but for forward-mode derivatives. `expand` runs outside autocast, as in the dense layers, and must
+    give the same weight each time.
     """
     device = "cpu" if x.is_meta else x.device.type  # torch knows no autocast on meta
     if torch.is_autocast_enabled(device):
@@ -87,14 +80,7 @@ class _RecomputedConv2d(torch.autograd.Function):
 def recomputed(
     function: Callable[[Tensor, Tensor, Tensor], Tensor], x: Tensor, coefficients: Tensor, atoms: Tensor
 ) -> Tensor:
-    """`function(x, coefficients, atoms)`, of which those three are kept, and which runs once more for the gradient.
-
-    Args:
-        function: What to compute; must give the same each time.
-        x: Input.
-        coefficients: Coefficients of the filters.
-        atoms: Atoms at every group element.
-    """
+    """`function(x, coefficients, atoms)`, of which those three are kept, and which runs once more for the gradient."""
     return _Recomputed.apply(x, coefficients, atoms, function)
 
 

@@ -25,15 +25,7 @@ _DTYPES = (torch.float32, torch.bfloat16)
 
 
 def offer(layer: Any, x: Float[Tensor, "b ih h w"]) -> Plan | str:
-    """Whether the product in Triton takes a call.
-
-    Args:
-        layer: A `GroupConv2d`.
-        x: Its input, channels and group flattened.
-
-    Returns:
-        The plan of the basis, with which to `multiply`; or why it does not take the call, as part of a sentence.
-    """
+    """The plan with which Triton takes a call of a `GroupConv2d`; or why it does not, as part of a sentence."""
     if not x.is_cuda:
         return "it takes CUDA tensors"
     if os.environ.get("ORBITCONV_TRITON") != "1":
@@ -42,15 +34,7 @@ def offer(layer: Any, x: Float[Tensor, "b ih h w"]) -> Plan | str:
 
 
 def offer_anywhere(layer: Any, x: Float[Tensor, "b ih h w"]) -> Plan | str:
-    """The same for tensors on any device, which Triton's interpreter takes too.
-
-    Args:
-        layer: A `GroupConv2d`.
-        x: Its input, channels and group flattened.
-
-    Returns:
-        As `offer`.
-    """
+    """The same for tensors on any device, which Triton's interpreter takes too."""
     tensors = [t for t in (x, layer.coefficients, layer.bias) if t is not None]
     if torch.is_autocast_enabled(x.device.type) or any(
         t.dtype != x.dtype or t.device != x.device or is_functorch_wrapped_tensor(t) for t in tensors
@@ -70,17 +54,7 @@ def offer_anywhere(layer: Any, x: Float[Tensor, "b ih h w"]) -> Plan | str:
 def multiply(
     layer: Any, x: Float[Tensor, "b ih h w"], plan: Plan, expand: Callable[[Tensor, Tensor], Tensor]
 ) -> Float[Tensor, "b og h2 w2"]:
-    """What a layer computes.
-
-    Args:
-        layer: A `GroupConv2d`.
-        x: Its input, for which the product is on offer.
-        plan: What `offer` returned.
-        expand: The weight of a convolution from coefficients and atoms, for gradients.
-
-    Returns:
-        Output planes, with the bias.
-    """
+    """What a layer computes with the plan of `offer`; `expand` gives a convolution's weight, for gradients."""
     x, padding = layer.pad(x)
 
     def dense(planes: Tensor, coefficients: Tensor, bias: Tensor | None) -> Tensor:

@@ -74,18 +74,7 @@ def filter_and_mix(
     stride: tuple[int, int],
     padding: tuple[int, int],
 ) -> Float[Tensor, "b f2 o h2 w2"]:
-    """Pairs of planes of the output in Fourier space, from those of the input.
-
-    Args:
-        pairs: Pairs of planes of the input; contiguous, in float32, on the device.
-        mixing: Factors of every filtered plane.
-        plan: Filters, in the same order.
-        stride: Step of the output grid.
-        padding: Zeros at (top and bottom, left and right).
-
-    Returns:
-        Planes of the output, frequencies before fields.
-    """
+    """Pairs of planes of the output in Fourier space, from contiguous ones of the input; in float32, on the device."""
     batch, _, height, width = pairs.shape
     half, _, outputs, inputs, slots = mixing.shape
     side = plan.filters.shape[-1]

@@ -22,19 +22,9 @@ def multiply(
     padding: tuple[int, int],
     dense: Dense,
 ) -> Float[Tensor, "b og h2 w2"]:
-    """What a group layer computes, with gradients.
+    """What a group layer computes, with gradients, in float32, or in bfloat16 with sums in float32.
 
-    Args:
-        x: Input planes, channels and group flattened; float32, or bfloat16 with sums in float32.
-        coefficients: Coefficients of every filter, in the same dtype.
-        bias: Bias of every output channel.
-        plan: Plan of the basis, on the device, in float32.
-        stride: Step of the output grid.
-        padding: Zeros at (top and bottom, left and right).
-        dense: The same product in operations of torch, for gradients.
-
-    Returns:
-        Output planes, in the dtype of `x`.
+    The plan is in float32. `dense` is the same product in operations of torch, for gradients.
     """
     return _Product.apply(x, coefficients, bias, plan, stride, padding, dense)
 

@@ -38,16 +38,9 @@ def fused_conv(
     options: Options,
     dense: Dense,
 ) -> Float[Tensor, "b og h2 w2"]:
-    """What a group layer computes, with gradients.
+    """What a group layer computes, with gradients, of float32 or bfloat16 planes on the CPU (`is_plain`).
 
-    Args:
-        library: The compiled functions.
-        x: Input planes, channels and group flattened in this order; float32 or bfloat16 on the CPU (`is_plain`).
-        coefficients: Coefficients of every filter, a function on the group; sums are in float32 whatever theirs are.
-        bias: Bias of every output channel.
-        structure: Structure of the basis.
-        options: Stride and padding.
-        dense: The same product in operations of torch, for gradients of gradients.
+    Sums are in float32. `dense` is the same product in operations of torch, for gradients of gradients.
     """
     return _FusedConv.apply(x, coefficients, bias, library, structure, options, dense)
 

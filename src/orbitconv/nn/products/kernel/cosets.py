@@ -25,9 +25,7 @@ _EXACT = 3e-7
 class Cosets:
     """How coefficients of a dihedral group become those of its rotations.
 
-    Args:
-        mirrored: The product of the mirror and every element.
-        mirror: Mirrored atoms as sums of atoms.
+    `mirrored` is the product of the mirror and every element; `mirror` writes mirrored atoms as sums of atoms.
     """
 
     mirrored: Int[Tensor, " g"]
@@ -49,15 +47,7 @@ class Cosets:
 
 
 def cosets_of(group: Any, atoms: Float[Tensor, "g d ky kx"]) -> Cosets | None:
-    """The tables of a basis.
-
-    Args:
-        group: The group of the basis.
-        atoms: Atoms at every group element, in float64.
-
-    Returns:
-        The tables; None for other groups, and if a mirrored atom is no sum of atoms.
-    """
+    """The tables of a basis, from float64; None for other groups, and if a mirrored atom is no sum of atoms."""
     if not isinstance(group, Dihedral):
         return None
     half, num_atoms = group.num_rotations, atoms.shape[1]

@@ -71,12 +71,9 @@ def declare(library: ctypes.CDLL) -> ctypes.CDLL:
 
 
 class Packed(NamedTuple):
-    """Coefficients in the order in which the compiled product reads them.
+    """The factors in the order in which the compiled product reads them, for channels of output and of input.
 
-    Args:
-        numbers: The factors.
-        sizes: Channels of output and of input.
-        fields: Fields of input in a block.
+    There are so many `fields` of input in a block.
     """
 
     numbers: Float[Tensor, " n"]
@@ -87,11 +84,7 @@ class Packed(NamedTuple):
 def pack(
     library: ctypes.CDLL, coefficients: Float[Tensor, "o i m d"], structure: Structure, *, transposed: bool = False
 ) -> Packed:
-    """Bring coefficients to the order of the compiled product.
-
-    Returns:
-        The factors; without a gradient.
-    """
+    """Bring coefficients to the order of the compiled product; without a gradient."""
     outputs, inputs = coefficients.shape[:2]
     matrix = structure.pack_transposed if transposed else structure.pack
     raw = torch.empty(outputs * inputs, matrix.shape[1], dtype=torch.float32, device="cpu")
@@ -119,20 +112,9 @@ def correlate(
     added: Float[Tensor, "b og h2 w2"] | None = None,
     rectify: bool = False,
 ) -> Float[Tensor, "b og h2 w2"]:
-    """What a group layer computes, with packed coefficients.
+    """What a group layer computes, with packed coefficients, of float32 or bfloat16 planes; without a gradient.
 
-    Args:
-        library: The compiled functions.
-        x: Input planes, contiguous or channels last; float32 or bfloat16, as the output is.
-        packed: Coefficients.
-        structure: Structure of the basis.
-        options: Stride and padding.
-        bias: Bias of every output channel; float32.
-        added: Planes to add to the output.
-        rectify: Whether negative numbers of the outcome become zeros.
-
-    Returns:
-        Output planes in the memory format of `x`; without a gradient.
+    The output has the memory format of `x`, contiguous or channels last; the bias is in float32.
     """
     size = output_size(x, structure.side, options)
     moved = options.stride, 1, *options.padding, options.threads
@@ -197,11 +179,7 @@ def gradient_of_coefficients(
     *,
     with_bias: bool = False,
 ) -> tuple[Float[Tensor, "o i m d"], Float[Tensor, " o"] | None]:
-    """The gradient of the coefficients, and of the bias.
-
-    Returns:
-        Gradient of the coefficients, and of the bias or None; in float32.
-    """
+    """The gradient of the coefficients, and of the bias or None; in float32."""
     x, gradient = whole(x)[0], whole(gradient)[0]
     order = structure.order
     outputs, inputs = gradient.shape[1] // order, x.shape[1] // order
@@ -225,15 +203,7 @@ def fields_of(structure: Structure, inputs: int) -> int:
 
 
 class _Plan:
-    """What calls of one size have in common, in memory of the compiled functions.
-
-    Args:
-        library: The compiled functions.
-        problem: What they are told.
-
-    Raises:
-        MemoryError: If there is none.
-    """
+    """What calls of one size have in common, in memory of the compiled functions, if there is some."""
 
     def __init__(self, library: ctypes.CDLL, problem: Problem) -> None:
         self.address = library.make_plan(problem)
@@ -254,17 +224,7 @@ def plan_of(
     moved: tuple[int, int, int, int, int],
     fields: int,
 ) -> _Plan:
-    """The plan of a call.
-
-    Args:
-        library: The compiled functions.
-        structure: Structure of the basis.
-        x: Input planes.
-        y: Output planes.
-        sizes: Channels of output and input.
-        moved: Steps of output and input pixels, zeros above and left, and threads.
-        fields: Fields of input in a block.
-    """
+    """The plan of a call; `moved` are steps of output and input pixels, zeros above and left, and threads."""
     threads = moved[4] or torch.get_num_threads()
     shapes, strides, is_half = (*x.shape, *y.shape), (*x.stride(), *y.stride()), x.dtype == torch.bfloat16
     return _plan(library, structure, shapes, strides, sizes, moved, fields, threads, is_half)

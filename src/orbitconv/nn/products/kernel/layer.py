@@ -106,11 +106,7 @@ PACKED = PRICES[False]._replace(packing=0, call=6e6, dense_weight=0, dense_call=
 def expected_share(
     known: Structure, prices: Prices, channels: tuple[int, int], stride: int, shape: Sequence[int]
 ) -> float:
-    """Time that the fused product is expected to take on the machine of the fit, over that of the dense one.
-
-    Returns:
-        The share; about 1 where neither has anything to do.
-    """
+    """Time that the fused product is expected to take on the machine of the fit, over that of the dense one."""
     return _expected_share(known, prices, channels, stride, tuple(shape))
 
 

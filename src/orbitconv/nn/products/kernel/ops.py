@@ -35,40 +35,21 @@ def is_usable(coefficients: Tensor, atoms: Tensor) -> bool:
 def expand(
     coefficients: Float[Tensor, "o i m d"], atoms: Float[Tensor, "g d ky kx"], source: Int[Tensor, "g h"]
 ) -> Float[Tensor, "og ih ky kx"]:
-    """weight[o, g, i, h] = sum over d of coefficients[o, i, source[g, h], d] * atoms[g, d].
-
-    Args:
-        coefficients: Coefficients of every filter, a function on the group.
-        atoms: Atoms at every group element.
-        source: g^-1 h.
-
-    Returns:
-        The weight; without a gradient.
-    """
+    """weight[o, g, i, h] = sum over d of coefficients[o, i, source[g, h], d] * atoms[g, d]; without a gradient."""
     return _operators().expand(coefficients, atoms, source)
 
 
 def take_back(
     planes: Float[Tensor, "og ih ky kx"], atoms: Float[Tensor, "g d ky kx"], target: Int[Tensor, "g m"]
 ) -> Float[Tensor, "o i m d"]:
-    """The transpose: sum over g and pixels of planes[o, g, i, target[g, m]] * atoms[g, d].
-
-    Returns:
-        Numbers for every coefficient; without a gradient.
-    """
+    """The transpose: sum over g and pixels of planes[o, g, i, target[g, m]] * atoms[g, d]; without a gradient."""
     return _operators().take_back(planes, atoms, target)
 
 
 def expand_by_index(
     coefficients: Float[Tensor, "*c o i m d"], atoms: Float[Tensor, "*a g d ky kx"], source: Int[Tensor, "g h"]
 ) -> Float[Tensor, "*w og ih ky kx"]:
-    """What `expand` does, in operations of torch: for tensors that are several in one or have no numbers, to compare.
-
-    Args:
-        coefficients: As in `expand`; several, if there is an axis more.
-        atoms: Likewise.
-        source: g^-1 h.
-    """
+    """What `expand` does, in operations of torch: for tensors that are several in one or have no numbers."""
     weight = torch.einsum("...oighd,...gdyx->...ogihyx", coefficients[..., source, :], atoms)
     return weight.flatten(-4, -3).flatten(-5, -4)
 
@@ -93,18 +74,7 @@ def call(
     pairs: tuple[int, int],
     threads: int | None = None,
 ) -> Tensor:
-    """Fill a tensor by a compiled function.
-
-    Args:
-        library: The compiled functions.
-        name: `"expand"` or `"take_back"`.
-        first: Its first argument.
-        atoms: Atoms at every group element.
-        table: Table of elements.
-        result: What to fill.
-        pairs: Channels of output and input.
-        threads: Threads; by default those of torch, and one where that is enough.
-    """
+    """Fill `result` by the compiled `"expand"` or `"take_back"`; threads are torch's, or one where that is enough."""
     first, atoms, table = first.contiguous(), atoms.contiguous(), table.contiguous()
     order, num_atoms, pixels = len(atoms), atoms.shape[1], atoms.shape[2:].numel()
     if threads is None:

@@ -34,11 +34,7 @@ def max_pool(planes: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
 
 
 def blur_pool(planes: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
-    """What `orbitconv.nn.BlurPool2d` does.
-
-    Args:
-        planes: Planes of 3x3 pixels or more, for which `is_offered` is true.
-    """
+    """What `orbitconv.nn.BlurPool2d` does, for planes of 3x3 pixels or more for which `is_offered` is true."""
     return _run("blur_pool", planes, planes.shape[-2:], ((planes.shape[-2] + 1) // 2, (planes.shape[-1] + 1) // 2))
 
 

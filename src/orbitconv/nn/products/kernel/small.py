@@ -33,11 +33,7 @@ def correlate_small(
     structure: Structure,
     options: Options,
 ) -> Float[Tensor, "b og h2 w2"]:
-    """What a group layer computes.
-
-    Returns:
-        Output planes; without a gradient.
-    """
+    """What a group layer computes; without a gradient."""
     size = output_size(x, structure.side, options)
     moved = options.stride, 1, *options.padding, options.threads
     return _correlate(library, x, coefficients, bias, structure, size, moved, is_transposed=False)

@@ -80,14 +80,7 @@ class _Wave:
 
 
 def structure_of(atoms: Float[Tensor, "g d ky kx"]) -> Structure | None:
-    """Find the structure of a basis of a cyclic group.
-
-    Args:
-        atoms: Atoms at every group element, in float64.
-
-    Returns:
-        The structure; None for group orders, kernel sizes and bases that the fused product does not take.
-    """
+    """Find the structure of a basis of a cyclic group, in float64; None for what the fused product does not take."""
     order, num_atoms, side, width = atoms.shape
     if order not in _ORDERS or side not in _SIDES or width != side or not atoms.isfinite().all() or not atoms.any():
         return None
@@ -126,11 +119,7 @@ def structure_of(atoms: Float[Tensor, "g d ky kx"]) -> Structure | None:
 def waves_of(atoms: Float[Tensor, "g d ky kx"]) -> list[tuple[int, Tensor, Tensor, bool]]:
     """Write a basis of a cyclic group of even order as waves over the group.
 
-    Args:
-        atoms: Atoms at every group element, in float64.
-
-    Returns:
-        Frequency, filter and factor of every atom of each wave, and whether both are real.
+    Returns frequency, filter and factor of every atom of each wave, and whether both are real.
     """
     order, _, side, _ = atoms.shape
     spectrum = torch.fft.fft(atoms.flatten(2), dim=0) / order
