@@ -69,11 +69,7 @@ class Disorder:
 def disorder(axes: Axes) -> Disorder | None:
     """What is wrong with the order of channels, if a group axis stood behind them.
 
-    Args:
-        axes: The axes of a tensor.
-
-    Returns:
-        What is wrong; None if the group stays behind every channel.
+    None if it stays behind every channel.
     """
     for factors in axes:
         long = [factor for factor in factors if factor.size > 1]
@@ -89,14 +85,7 @@ def disorder(axes: Axes) -> Disorder | None:
 
 
 def flattened_places(axes: Axes) -> Disorder | None:
-    """What is wrong with places of a plane along the last axis, which a linear layer mixes.
-
-    Args:
-        axes: The axes of a tensor.
-
-    Returns:
-        What is wrong; None if the last axis holds none.
-    """
+    """What is wrong with places of a plane along the last axis, which a linear layer mixes; None if it holds none."""
     count = math.prod(factor.size for factor in axes[-1] if factor.places)
     if count == 1:
         return None
@@ -133,12 +122,7 @@ class AxesMode(TorchDispatchMode):
         )
 
     def note(self, y: Tensor, axis: int | None) -> None:
-        """Say what a layer returned.
-
-        Args:
-            y: Its output.
-            axis: Axis of channels and group; None if it holds no group.
-        """
+        """Say at which axis of a layer's output channels and group are; None if it holds no group."""
         self._known.pop(id(y), None)
         if axis is not None:
             axes: list[tuple[Factor, ...]] = [(Factor(side),) for side in y.shape]
@@ -246,14 +230,7 @@ def _cut(axes: Axes, y: Tensor, order: int) -> Axes | None:
 
 
 def regroup(axes: Axes, shape: tuple[int, ...]) -> Axes | None:
-    """The axes after a view.
-
-    Args:
-        axes: Axes before.
-        shape: Shape after.
-
-    Returns:
-        The axes; None if a factor is cut where it cannot be followed.
+    """The axes after a view to a shape; None if a factor is cut where it cannot be followed.
 
     Raises:
         CutGroupError: If the group is cut, or channels that stand before it.

@@ -64,14 +64,9 @@ class KernelSizes:
         return "bases of a function" if family is None else f"{family} bases"
 
     def of(self, kernel_size: tuple[int, int]) -> FilterBasis:
-        """The basis of a kernel size.
+        """The basis of a plain kernel's height and width, the same object for every layer of this size.
 
-        Args:
-            kernel_size: Height and width of the plain kernel; a rectangle lives in the enclosing square where the group
-                has quarter turns.
-
-        Returns:
-            The same object for every layer of this size.
+        A rectangle lives in the enclosing square where the group has quarter turns.
 
         Raises:
             ValueError: If what the user gave has no basis of this size.
@@ -120,14 +115,7 @@ def fitted_basis(group: Group, kernel_size: int) -> FixedBasis:
 
     Photographs have amplitudes that fall with the frequency, as 1 / f, at all orientations alike; second moments, which
     are all that the fit sees, know no more of them. It has as many atoms as circular harmonics of its size have, or the
-    next larger number that pairs of atoms make up.
-
-    Args:
-        group: The group.
-        kernel_size: Side of the kernel, odd or even, in pixels.
-
-    Returns:
-        The basis; the same numbers on every call.
+    next larger number that pairs of atoms make up; the same numbers on every call.
 
     Source: Field (1987), Relations between the statistics of natural images and the response properties of cells.
     """

@@ -24,10 +24,7 @@ _PASSES = 6
 class Exchanged(nn.Module):
     """What stands in place of a layer that moves the centre of the grid: other layers, in order.
 
-    Args:
-        main: The layer without its stride.
-        before: Layers before it.
-        after: Layers after it.
+    `main` is the layer without its stride.
     """
 
     def __init__(self, main: nn.Module, before: list[nn.Module] = (), after: list[nn.Module] = ()) -> None:  # pyright: ignore[reportArgumentType]
@@ -47,15 +44,9 @@ class Exchanged(nn.Module):
 
 
 def exchange(model: nn.Module, example: Example, *, quarter: bool = True) -> tuple[nn.Module, dict[str, str]]:
-    """Exchange the layers that lose a quarter turn on the example.
+    """Exchange the layers that lose a quarter (or half) turn on the example, in place.
 
-    Args:
-        model: Plain network; changed in place.
-        example: What it is called with.
-        quarter: Whether quarter turns count; if not, half turns.
-
-    Returns:
-        The network, and what was exchanged for what, by path.
+    Also returns what became what, by path.
     """
     told: dict[str, str] = {}
     for _ in range(_PASSES):
@@ -68,14 +59,9 @@ def exchange(model: nn.Module, example: Example, *, quarter: bool = True) -> tup
 
 
 def blur_strides(model: nn.Module, example: Example) -> tuple[nn.Module, dict[str, str]]:
-    """Exchange every stride of two, four, ... for blur pooling, also where quarter turns are exact with it.
+    """Exchange every stride of two, four, ...
 
-    Args:
-        model: Plain network; changed in place.
-        example: What it is called with.
-
-    Returns:
-        The network, and what was exchanged for what, by path.
+    For blur pooling, also where quarter turns are exact with it; as `exchange`.
     """
     seen, modules = observe(model, example), dict(model.named_modules())
     strided = {nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d}
@@ -96,16 +82,10 @@ def _exchanged(model: nn.Module, paths: Iterable[str], seen: Observation) -> tup
 
 
 def find_losses(model: nn.Module, example: Example, *, quarter: bool = True) -> tuple[list[Loss], Observation]:
-    """Where a network loses a quarter turn of the example.
+    """Where a network loses a quarter (or half) turn of the example, and what its modules were given.
 
-    Args:
-        model: Any network.
-        example: What it is called with.
-        quarter: Whether quarter turns count; if not, half turns.
-
-    Returns:
-        Losses in the order of execution, one for each module, and what the modules were given. If none is certain,
-        those that are not are left out: they are for a measurement to find.
+    There is one loss for each module, in the order of execution. If none is certain, those that are not are left out:
+    they are for a measurement to find.
     """
     modes: list[GridMode] = []
 

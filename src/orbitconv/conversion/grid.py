@@ -37,11 +37,9 @@ class Loss:
 
 
 class GridMode(TorchDispatchMode):
-    """Notes losses while it is the active mode.
+    """Notes losses, of quarter turns or of half turns only, while it is the active mode.
 
-    Args:
-        inside: Paths of the modules that are being called, outermost first.
-        quarter: Whether quarter turns count, which swap rows and columns; half turns do not.
+    Modules that are being called are in `inside` by their paths, outermost first.
     """
 
     def __init__(self, inside: list[str], *, quarter: bool = True) -> None:
@@ -63,13 +61,7 @@ class GridMode(TorchDispatchMode):
         self._padding.__exit__(*error)
 
     def note(self, reason: str, operation: str, *, is_certain: bool = True) -> None:
-        """Add a loss of the module that is being called.
-
-        Args:
-            reason: What moves the centre.
-            operation: Name of the operation.
-            is_certain: As in `Loss`.
-        """
+        """Add a loss of the module that is being called, as `Loss` describes it."""
         self.losses.append(Loss(self.inside[-1] if self.inside else "", reason, operation, is_certain))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -26,15 +26,7 @@ Moments = dict[str, Float[Tensor, "p p"]]
 
 @torch.no_grad()
 def input_moments(plain: nn.Module, example: Example) -> Moments:
-    """Second moments of what each convolution reads of the example, over patches of its planes.
-
-    Args:
-        plain: The plain network.
-        example: What it is called with.
-
-    Returns:
-        A matrix over the pixels of the kernel for each convolution, by path.
-    """
+    """Second moments of what each convolution reads of the example, over patches of its planes, by path."""
     found: Moments = {}
 
     def watch(path: str, module: nn.Module, inputs: tuple[Any, ...]) -> None:
@@ -52,17 +44,12 @@ def input_moments(plain: nn.Module, example: Example) -> Moments:
 
 @torch.no_grad()
 def inherit_weights(entries: Sequence[Entry], moments: Moments) -> dict[str, float]:
-    """Project the filters of the plain layers on the bases of the new ones, at the identity.
+    """Project the filters of the plain layers on the bases of the new ones.
 
-    The projection is the one of least squares in what the layer puts out on the example, where moments are known; else
-    in the filter itself.
+    Returns the share of the square that each holds.
 
-    Args:
-        entries: Plain and new modules.
-        moments: From `input_moments`.
-
-    Returns:
-        Share of the squared filters that the basis holds, by path.
+    The projection, at the identity, is the one of least squares in what the layer puts out on the example, where
+    moments are known; else in the filter itself.
     """
     kept = {}
     for entry in (one for one in entries if one.line.kind in {"lifting", "group", "linear"}):
@@ -83,15 +70,9 @@ def inherit_weights(entries: Sequence[Entry], moments: Moments) -> dict[str, flo
 def project(
     layer: BasisConv2d, weight: Float[Tensor, "o i ky kx"], moments: Float[Tensor, "p p"] | None
 ) -> tuple[Float[Tensor, "o i d"], float]:
-    """Coefficients at the identity that come nearest to plain filters.
+    """Coefficients at the identity that come nearest to plain filters, and the share of the squares that they hold.
 
-    Args:
-        layer: The new layer.
-        weight: The plain filters.
-        moments: Second moments of the patches that they read.
-
-    Returns:
-        Coefficients, and the share of the squared filters that they hold.
+    Moments are those of the patches that the filters read.
     """
     height, width = weight.shape[-2:]
     filters = weight.double().flatten(2).flatten(0, 1)
@@ -129,9 +110,6 @@ def begin_anew(entries: Sequence[Entry]) -> None:
     `reset_running_stats`), those of modules of users too if they have such a method. Other parameters of users, such as
     a layer scale, keep their values: only their author knows how they begin. So do modules that stay plain or are never
     called.
-
-    Args:
-        entries: Plain and new modules; the new ones are changed in place.
     """
     for entry in entries:
         if entry.line.kind in {"plain", "repeated"} or entry.line.note == NEVER_CALLED:

@@ -18,15 +18,7 @@ _SMALL = (48, 64, 96)
 
 
 def multiply_adds_of(network: nn.Module, example: Example) -> int | None:
-    """Products of features with weights for an example, counted on the meta device.
-
-    Args:
-        network: Any network.
-        example: What it is called with.
-
-    Returns:
-        The count; None if the network does not run without numbers.
-    """
+    """Products of features with weights for an example, on the meta device; None if the network does not run there."""
     ghost = copy.deepcopy(network).to("meta").eval()
     positional, named = as_arguments(_on_meta(example))
     images = [x for x in tensors_in((positional, named)) if x.is_floating_point()]
@@ -42,15 +34,9 @@ def multiply_adds_of(network: nn.Module, example: Example) -> int | None:
 
 
 def exact_sizes(plain: nn.Module, example: Example, *, quarter: bool = True) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Sides of square images, about that of the example, at which a plain network keeps quarter turns.
+    """Sides of square images, about that of the example, at which a plain network keeps quarter (or half) turns.
 
-    Args:
-        plain: The network before its layers are converted; the conversion moves no pixels.
-        example: What it is called with.
-        quarter: Whether quarter turns count; if not, half turns.
-
-    Returns:
-        The sides at which it does, and those that were tried; none if the example holds no square images.
+    Also returns the sides that were tried; none if the example holds no square images.
     """
     sides = {x.shape[2] for x in tensors_in(as_arguments(example)) if is_image(x)}
     if len(sides) != 1:
@@ -60,16 +46,7 @@ def exact_sizes(plain: nn.Module, example: Example, *, quarter: bool = True) -> 
 
 
 def small_exact_size(plain: nn.Module, example: Example, *, quarter: bool = True) -> int | None:
-    """A side of square images, the smallest of some, at which a plain network keeps quarter turns.
-
-    Args:
-        plain: As in `exact_sizes`.
-        example: What it is called with.
-        quarter: Whether quarter turns count; if not, half turns.
-
-    Returns:
-        The side, no larger than that of the example; None if there is none.
-    """
+    """A small side of square images, up to that of the example, at which a plain network keeps turns; or None."""
     sides = {x.shape[2] for x in tensors_in(as_arguments(example)) if is_image(x)}
     if len(sides) != 1:
         return None

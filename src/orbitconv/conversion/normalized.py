@@ -6,15 +6,9 @@ _TOLERANCE = 1e-3
 
 
 def normalization(x: Tensor, axis: int) -> str | None:
-    """What the channels of a tensor are at every place.
+    """Whether the channels of an output are "probabilities" or "logarithms of probabilities" at every place; else None.
 
-    Args:
-        x: Output of a network.
-        axis: Axis of the channels.
-
-    Returns:
-        "probabilities" or "logarithms of probabilities"; None if neither, if there is one channel, or if all values are
-        the same, which says nothing.
+    One channel, and values that are all the same, say nothing.
     """
     if x.shape[axis] < 2 or not x.numel() or bool((x == x.flatten()[0]).all()):
         return None

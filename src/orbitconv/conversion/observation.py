@@ -32,12 +32,7 @@ class Call:
 
 @dataclass
 class Observation:
-    """One run of a network.
-
-    Args:
-        calls: Calls in the order in which they ended.
-        output: What the network returned.
-    """
+    """One run of a network: calls in the order in which they ended, and what it returned."""
 
     calls: list[Call] = field(default_factory=list)
     output: Any = None
@@ -96,16 +91,10 @@ def observe(
 ) -> Observation:
     """Run a network once and note what every module is given.
 
-    Args:
-        model: The network.
-        example: What it is called with.
-        mode: Makes a context for the run from the paths of the modules that are being called, outermost first.
-        watch: Called before each module with its path, itself and its arguments.
-        training: Whether forwards take the branches of training mode, such as auxiliary heads. Single layers are in
-            eval mode always: statistics stay as they are, and nothing is dropped.
-
-    Returns:
-        What was seen.
+    `mode` makes a context for the run from the paths of the modules that are being called, outermost first; `watch` is
+    called before each module with its path, itself and its arguments. With `training`, forwards take the branches of
+    training mode, such as auxiliary heads. Single layers are in eval mode always: statistics stay as they are, and
+    nothing is dropped.
 
     Raises:
         FailedRunError: If the network refuses the example.
@@ -143,16 +132,9 @@ def observe_branches(
     seen: Observation,
     watch: Callable[[str, nn.Module, tuple[Any, ...]], None] | None = None,
 ) -> Observation | None:
-    """Run a network in training mode if layers are left that eval mode does not call: auxiliary heads.
+    """Run a network in training mode if layers are left that eval mode (`seen`) does not call: auxiliary heads.
 
-    Args:
-        model: The network.
-        example: What it is called with.
-        seen: Its run in eval mode.
-        watch: As in `observe`.
-
-    Returns:
-        What was seen; None where eval mode calls all layers, or the network does not train on the example alone.
+    None where eval mode calls all layers, or the network does not train on the example alone.
     """
     called = {call.path for call in seen.calls}
     if all(path in called for path, module in model.named_modules() if any(True for _ in module.parameters(False))):
@@ -167,12 +149,7 @@ def observe_branches(
 def replace_modules(model: nn.Module, replacements: Mapping[nn.Module, nn.Module]) -> nn.Module:
     """Put modules in place of others, wherever they are registered.
 
-    Args:
-        model: The network; changed in place.
-        replacements: New modules by the old.
-
-    Returns:
-        The network, or what stands in its place.
+    Returns the network, or what stands in its place.
     """
     for parent in list(model.modules()):
         for name, child in parent._modules.items():  # noqa: SLF001

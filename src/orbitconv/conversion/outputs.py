@@ -33,13 +33,6 @@ OutputChoice = Kinds | Mapping[str, Kinds]
 def runs_of(kinds: Kinds, channels: int) -> list[tuple[OutputKind, int]]:
     """Kinds of runs of channels, with their lengths.
 
-    Args:
-        kinds: What the user said.
-        channels: How many channels there are.
-
-    Returns:
-        Pairs of kind and number of channels.
-
     Raises:
         ValueError: If a kind is unknown, or the numbers do not make up the channels.
     """
@@ -65,15 +58,7 @@ def runs_of(kinds: Kinds, channels: int) -> list[tuple[OutputKind, int]]:
 
 
 def representation(kind: OutputKind, group: Group, channels: int) -> Float[Tensor, "g o i"]:
-    """How each element acts on channels.
-
-    Args:
-        kind: What they are.
-        group: The group.
-        channels: How many there are.
-
-    Returns:
-        A matrix for each element.
+    """How each element acts on channels of a kind: a matrix for each.
 
     Raises:
         ValueError: If directions cannot be shifted by a step of the group.
@@ -137,16 +122,7 @@ class OutputPool(nn.Module):
         return torch.einsum("...ig,goi->...o", apart, action).movedim(-1, self.axis) / self.order
 
     def act(self, x: Tensor, group: Group, g: int) -> Tensor:
-        """What an element of the group does to the channels of what this returns, its places left aside.
-
-        Args:
-            x: Pooled tensor.
-            group: The group.
-            g: Group element.
-
-        Returns:
-            A tensor of the same shape.
-        """
+        """What an element of the group does to the channels of what this returns, its places left aside."""
         if self.runs[0][0] == "equivariant":
             return act_regular(x, group, g, dim=self.axis + 1 if self.axis >= 0 else -1)
         parts = []
@@ -161,14 +137,9 @@ class OutputPool(nn.Module):
 
 
 def kinds_at(place: str, choice: OutputChoice) -> Kinds:
-    """The kinds of channels of one tensor.
+    """The kinds of channels of one tensor by its place in the output.
 
-    Args:
-        place: Its place in the output.
-        choice: What the user said.
-
-    Returns:
-        Its kinds; invariant where a choice by place does not name it.
+    Invariant where a choice by place does not name it.
     """
     return choice.get(place, "invariant") if isinstance(choice, Mapping) else choice
 
@@ -259,16 +230,9 @@ class Outputs(nn.Module):
             raise ValueError(f"convert finds no output {', '.join(unknown)}; there are {', '.join(places)}.")
 
     def act(self, place: str, x: Tensor, group: Group, g: int) -> Tensor:
-        """What an element of the group does to the channels of an output, its places left aside.
+        """What an element of the group does to the channels of an output, whose place is given.
 
-        Args:
-            place: Place of the tensor.
-            x: The tensor, as the network returns it.
-            group: The group.
-            g: Group element.
-
-        Returns:
-            A tensor of the same shape.
+        Places of planes aside.
         """
         if place not in self._names:
             return x

@@ -14,13 +14,9 @@ _TOLERANCE = 1e-8
 def keeps_turns(module: nn.Module, shapes: tuple[Shape | None, ...], *, channels_last: bool) -> bool:
     """Whether turns and mirrors of the input do the same to the output, and samples of a batch do not see each other.
 
-    Args:
-        module: The module, tried as a copy in eval mode and float64, with other numbers in its parameters.
-        shapes: Shapes of its inputs in the plain network; None for what is no tensor.
-        channels_last: Whether inputs of rank 4 are (batch, height, width, channels).
-
-    Returns:
-        False also where the module does not run on random numbers of these shapes.
+    The module is tried as a copy in eval mode and float64, with other numbers in its parameters; its inputs, of shapes
+    as in the plain network (None for what is no tensor), may be channels last. False also where it does not run on
+    random numbers of these shapes.
     """
     if not shapes or any(shape is None for shape in shapes):
         return False
@@ -47,12 +43,7 @@ def keeps_turns(module: nn.Module, shapes: tuple[Shape | None, ...], *, channels
 def is_identity(module: nn.Module, shapes: tuple[Shape | None, ...]) -> bool:
     """Whether a module returns its input in eval mode, as those do that drop or disturb features while they train.
 
-    Args:
-        module: The module.
-        shapes: Shapes of its inputs in the plain network; None for what is no tensor.
-
-    Returns:
-        False also where it does not run on random numbers.
+    False also where it does not run on random numbers.
     """
     if len(shapes) != 1 or shapes[0] is None:
         return False

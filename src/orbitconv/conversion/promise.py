@@ -26,16 +26,10 @@ _TOLERANCES = {torch.float64: 1e-6, torch.float32: 1e-2}
 
 
 def broken_promise(network: Converted, example: Example, side: int | None = None) -> LostTurn | None:
-    """Where an output does not turn with the image although the report says so.
+    """The first layer that loses a turn, or the network itself, where an output does not turn as the report says.
 
-    Args:
-        network: The converted network, with its report.
-        example: What it is called with.
-        side: Side of square images to measure with, instead of one that the report names.
-
-    Returns:
-        The first layer that loses the turn, or the network itself; None if the promise is kept, nothing exact is
-        promised, or the network does not run on noise.
+    None if the promise is kept, nothing exact is promised, or the network does not run on noise. `side` is that of
+    square images to measure with, instead of one that the report names.
     """
     sides = network.report.size if network.report.is_exact else network.report.exact_sizes[:1] * 2
     sides = sides if side is None else (side, side)
@@ -59,14 +53,7 @@ def broken_promise(network: Converted, example: Example, side: int | None = None
 
 
 def inexact_basis(network: Converted) -> LostTurn | None:
-    """The first layer whose basis does not turn as the pixel grid does, as the bases of users need not.
-
-    Args:
-        network: The converted network.
-
-    Returns:
-        The layer; None if all bases turn exactly.
-    """
+    """The first layer whose basis does not turn as the pixel grid does, as the bases of users need not; or None."""
     for path, layer in network.network.named_modules():
         if isinstance(layer, BasisConv2d):
             atoms = layer.basis(torch.float64).detach()
@@ -120,14 +107,6 @@ def _first_loss(network: Converted, example: Example) -> LostTurn | None:
 
 
 def with_loss(network: Converted, loss: LostTurn) -> Converted:
-    """The network, with a report that promises nothing exact.
-
-    Args:
-        network: The converted network; its report is changed in place.
-        loss: From `broken_promise` or `inexact_basis`.
-
-    Returns:
-        The network.
-    """
+    """The network, with a report that promises nothing exact; the report is changed in place."""
     network.report = replace(network.report, lost=(*network.report.lost, loss), exact_sizes=())
     return network

@@ -15,9 +15,6 @@ from orbitconv.nn.flat import GroupNetwork
 def check_model(model: Any) -> None:
     """Refuse what is no plain network.
 
-    Args:
-        model: What the user gave.
-
     Raises:
         TypeError: If it is no module.
         ValueError: If it holds layers of this library, or two modules share a parameter; names them.
@@ -42,18 +39,7 @@ def check_model(model: Any) -> None:
 
 
 def check_example(example: Example | None, model: nn.Module) -> Example:
-    """Refuse a missing example.
-
-    Args:
-        example: What the user gave.
-        model: The network.
-
-    Returns:
-        The example.
-
-    Raises:
-        TypeError: If there is none.
-    """
+    """Refuse a missing example."""
     if example is None:
         first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
         channels = 3 if first is None else first.in_channels
@@ -65,15 +51,7 @@ def check_example(example: Example | None, model: nn.Module) -> Example:
 
 
 def check_convolutions(seen: Observation, model: nn.Module) -> None:
-    """Refuse a network without convolutions of planes.
-
-    Args:
-        seen: One run of it.
-        model: The network.
-
-    Raises:
-        ValueError: If it calls none; names convolutions of other dimensions if it calls such.
-    """
+    """Refuse a network that calls no convolution of planes; names convolutions of other dimensions if it calls such."""
     called = {call.path for call in seen.calls}
     modules = [(path, module) for path, module in model.named_modules() if path in called]
     if any(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for _, module in modules):
@@ -87,15 +65,7 @@ def check_convolutions(seen: Observation, model: nn.Module) -> None:
 
 
 def refusal(error: FailedRunError, model: nn.Module) -> ValueError:
-    """The error that the user sees.
-
-    Args:
-        error: What ended the run.
-        model: The plain network.
-
-    Returns:
-        An error that names the module by its path, and says what to do.
-    """
+    """The error that the user sees: it names the module by its path, and says what to do."""
     module = dict(model.named_modules()).get(error.path, model)
     where = f"{error.path!r} ({type(module).__name__})" if error.path else f"the network ({type(module).__name__})"
     reason = reason_of(error)

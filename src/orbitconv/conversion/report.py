@@ -44,12 +44,7 @@ class ReportLine:
 
 @dataclass(frozen=True)
 class LostTurn:
-    """A module after which a quarter turn of the image no longer turns the features exactly.
-
-    Args:
-        path: Where it is; "" for the network itself.
-        reason: What loses the turn.
-    """
+    """A module, by its path, after which a quarter turn of the image no longer turns the features exactly, and why."""
 
     path: str
     reason: str

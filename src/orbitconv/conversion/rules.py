@@ -228,15 +228,7 @@ def base_rule(module: nn.Module) -> type[nn.Module] | None:
 
 
 def field_axis(plain: Any, found: Tensor, order: int) -> int | None:
-    """The axis at which a tensor holds |G| times as many channels as in the plain network.
-
-    Args:
-        plain: Its shape in the plain network.
-        found: The tensor.
-        order: |G|.
-
-    Returns:
-        1, -1 or another axis; None if the shapes agree.
+    """The axis at which a tensor holds |G| times as many channels as in the plain network; None if the shapes agree.
 
     Raises:
         RefusalError: If the shapes differ otherwise.

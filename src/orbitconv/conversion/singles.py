@@ -40,15 +40,7 @@ class _SinglesMode(TorchDispatchMode):
 
 
 def read_singly(model: nn.Module, example: Example) -> set[str]:
-    """Find the vectors that a forward reads one number at a time.
-
-    Args:
-        model: Plain network.
-        example: What it is called with.
-
-    Returns:
-        Names of parameters, out of those that modules with others inside own.
-    """
+    """Names of the vectors that a forward reads one number at a time, of those that modules with others inside own."""
     owners = {path: module for path, module in model.named_modules() if next(module.children(), None) is not None}
     vectors = {
         f"{path}.{name}" if path else name: values

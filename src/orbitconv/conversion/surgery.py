@@ -50,13 +50,7 @@ _ORDER_ADVICE = (
 
 @dataclass(frozen=True)
 class Entry:
-    """What one module became, and both modules.
-
-    Args:
-        line: What the report says.
-        before: The plain module.
-        now: The module in its place.
-    """
+    """What one module became: the line of the report, the plain module, and the one in its place."""
 
     line: ReportLine
     before: nn.Module
@@ -108,11 +102,7 @@ class _Pending(nn.Module):
         self.expect(plan.plain)
 
     def expect(self, plain: Observation) -> None:
-        """Begin a run that follows one of the plain network.
-
-        Args:
-            plain: What that was given.
-        """
+        """Begin a run that follows one of the plain network, and what that was given."""
         calls = plain.of(self.path)
         self.calls, self.shapes, self.results = 0, [call.inputs for call in calls], [call.outputs for call in calls]
 
@@ -196,16 +186,10 @@ class _Pending(nn.Module):
 
 
 def operate(model: nn.Module, example: Example, plan: Plan) -> tuple[nn.Module, list[Observation], list[Entry]]:
-    """Exchange the layers of a network.
+    """Exchange the layers of a network, in place.
 
-    Args:
-        model: The network; changed in place.
-        example: What it is called with.
-        plan: Bases, rules, and what the plain network was given.
-
-    Returns:
-        The network; what it was given in the runs that made it, the last one in training mode if the plan has branches;
-        and what each module became.
+    Returns the network; what it was given in the runs that made it, the last one in training mode if the plan has
+    branches; and what each module became.
 
     Raises:
         FailedRunError: If a module cannot be converted, or the network does not run with the new layers; its cause is a

@@ -37,13 +37,7 @@ _Weighted = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 def output_layers(model: nn.Module, example: Example, places: Collection[str] | None = None) -> set[str]:
     """Layers, and parameters, whose channels are those of the output: no other layer stands between.
 
-    Args:
-        model: Plain network.
-        example: What it is called with.
-        places: Places of the tensors of the output that count; by default all, and those of training mode.
-
-    Returns:
-        Their paths.
+    `places` are those of the tensors of the output that count; by default all, and those of training mode.
     """
     model = copy.deepcopy(model).eval().requires_grad_(requires_grad=True)
     made: dict[Any, str] = {}
@@ -77,15 +71,7 @@ def output_layers(model: nn.Module, example: Example, places: Collection[str] | 
 
 
 def narrowed(model: nn.Module, example: Example, factor: float) -> nn.Module:
-    """The network with other widths, untrained.
-
-    Args:
-        model: Plain network; it is left as it is.
-        example: What it is called with.
-        factor: What to multiply the channels of hidden layers with.
-
-    Returns:
-        The network.
+    """An untrained copy of the network, with the channels of hidden layers times a factor.
 
     Raises:
         ValueError: If its forward does not take other widths.
@@ -127,16 +113,7 @@ def narrowed(model: nn.Module, example: Example, factor: float) -> nn.Module:
 
 
 def choose_factor(width: Width, plain: int, count: Callable[[float], int]) -> float:
-    """The factor that brings a converted network nearest to the size of the plain one.
-
-    Args:
-        width: What the user asked for.
-        plain: Size of the plain network.
-        count: Size of the converted one for a factor.
-
-    Returns:
-        The factor.
-    """
+    """The factor that brings a converted network, whose size `count` gives, nearest to the size of the plain one."""
     if not isinstance(width, str):
         if isinstance(width, bool) or not 0 < width < math.inf:
             raise ValueError(f"convert expects width 'channels', 'params', 'compute' or a number > 0, got {width!r}.")
