@@ -17,24 +17,14 @@ _WINDOWS, _BALANCE = 3, 4  # purposes of the draws, unlike those of training
 
 
 def epoch_orders(n: int, seed: int, first_epoch: int = 0) -> Iterator[Int64[Tensor, " n"]]:
-    """The order of the images in each epoch; an infinite iterator.
-
-    Args:
-        n: Number of images.
-        seed: Seed of the training.
-        first_epoch: Epoch to begin with, counted from zero; those before it are drawn and passed over.
-    """
+    """The order of the images in each epoch, without end; epochs before the first one are drawn and passed over."""
     generator = torch.Generator().manual_seed(seed)
     orders = (torch.randperm(n, generator=generator) for _ in itertools.count())
     return itertools.islice(orders, first_epoch, None)
 
 
 def share(n: int, rank: int, world_size: int) -> slice:
-    """The share of `n` images of one process.
-
-    Returns:
-        A slice; those of all processes are disjoint, cover everything and differ by at most one image in length.
-    """
+    """The share of `n` images of one process: disjoint, complete, and of lengths that differ by at most one."""
     return slice(n * rank // world_size, n * (rank + 1) // world_size)
 
 
@@ -79,12 +69,7 @@ class TrainBatches(Sampler[list[Draw]]):
         self.start(epoch, first_step)
 
     def start(self, epoch: int, first_step: int = 0) -> None:
-        """Set the step where the next iteration begins.
-
-        Args:
-            epoch: Epoch, from 0.
-            first_step: Step within it, from 0.
-        """
+        """Set the step, in an epoch from 0, where the next iteration begins."""
         steps = self._n // self._batch_size
         if epoch < 0 or not 0 <= first_step <= steps:
             raise ValueError(
@@ -116,14 +101,7 @@ class TrainBatches(Sampler[list[Draw]]):
 
 @final
 class TestBatches(Sampler[list[int]]):
-    """All images in order, each process a part of them.
-
-    Args:
-        n: Number of images.
-        batch_size: Images of a batch.
-        rank: Number of this process.
-        world_size: Number of processes.
-    """
+    """All images in order, each process a part of them."""
 
     __test__ = False  # no test of pytest
 

@@ -13,11 +13,8 @@ from orbitconv.data.image_set import LUMINANCE
 def with_channels(picture: Picture, channels: int, name: object = "The picture") -> Picture:
     """Give a picture as many channels as are wanted.
 
-    Args:
-        picture: Picture of any number of channels.
-        channels: Wanted channels: as many as there are; 1 or 3 from grey or RGB, with declared opacity or without, and
-            from CMYK.
-        name: Its file, for the error.
+    That is as many as there are; or 1 or 3 from grey or RGB, with declared opacity or without, and from CMYK. Errors
+    name its file.
     """
     if len(picture.pixels) == channels:
         return picture

@@ -43,11 +43,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def check_regular(path: Path) -> None:
-    """Refuse pipes and devices, which would block.
-
-    Args:
-        path: File that is about to be read; what is not there, or a folder, passes.
-    """
+    """Refuse pipes and devices, which would block; what is not there, or a folder, passes."""
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise DataError(f"orbitconv.data expects a regular file at {path}, got a pipe or device. Replace it.")
 

@@ -12,18 +12,10 @@ from orbitconv.data.scaling import Scaling
 
 
 def read_picture(path: Path, channels: Literal[1, 3], *, pages: Pages = None, page: int = 0) -> Float[Tensor, "c h w"]:
-    """Read a picture as a viewer shows it: upright by its orientation tag, transparency on white.
+    """Read a picture as a viewer shows it: upright by its orientation tag, transparency on white; from 0 to 1.
 
-    Where nothing is known of other pictures: see `scaling_of_one`.
-
-    Args:
-        path: Picture file.
-        channels: 1 for luminance (Rec. 601), 3 for red, green and blue.
-        pages: What the pages of a stack are.
-        page: Number of the page.
-
-    Returns:
-        Numbers from 0 to 1; 0 where there is no data.
+    One channel is luminance (Rec. 601). Without data there is 0. Where nothing is known of other pictures: see
+    `scaling_of_one`.
     """
     if channels not in {1, 3}:
         raise ValueError(f"read_picture expects one channel or three, got {channels}.")
@@ -34,9 +26,8 @@ def read_picture(path: Path, channels: Literal[1, 3], *, pages: Pages = None, pa
 def scaling_of_one(picture: Picture) -> Scaling:
     """The scaling of a single picture without others to compare.
 
-    Returns:
-        The range of the type for integers of up to 16 bits and for booleans; for wider integers and floats the smallest
-        and the largest number of the picture.
+    The range of the type for integers of up to 16 bits and for booleans; for wider integers and floats the smallest and
+    the largest number of the picture.
     """
     channels = len(picture.pixels)
     if picture.pixels.dtype.kind in "iub" and picture.pixels.dtype.itemsize <= 2:

@@ -86,11 +86,7 @@ class Tiling:
         return itertools.product(self.rows, self.columns)
 
     def weights(self, tile: Region) -> Float[Tensor, "h w"]:
-        """The weight of each pixel of a tile.
-
-        Returns:
-            Numbers from 0 to 1.
-        """
+        """The weight of each pixel of a tile, from 0 to 1."""
         rows = _weights(self.rows, self.rows.index(tile[0]), self.margin)
         columns = _weights(self.columns, self.columns.index(tile[1]), self.margin)
         return rows[:, None] * columns[None, :]
@@ -108,13 +104,8 @@ def blended(
 ) -> Iterator[tuple[slice, Float[Tensor, "k h w"]]]:
     """Predict a large picture tile by tile, with one row of tiles in memory.
 
-    Args:
-        answer: What a network says of a tile, at its size, such as probabilities of classes.
-        read: Reads a part of the picture, scaled.
-        tiling: The tiles.
-
-    Yields:
-        Rows that are done, in order, and the answer there; together they cover the picture once.
+    `answer` is what a network says of a scaled tile, at its size. Rows that are done come in order with the answer
+    there; together they cover the picture once.
     """
     left: Float[Tensor, "k h w"] | None = None
     rows = tiling.rows

@@ -26,10 +26,7 @@ _PIXELS, _INDEX = "pixels.bin", "index.json"
 
 @final
 class DecodedPictures:
-    """A folder of decoded pictures.
-
-    Args:
-        folder: Folder that `decode` filled.
+    """A folder that `decode` filled with decoded pictures.
 
     Raises:
         DataError: If it is damaged.
@@ -81,13 +78,10 @@ def decode(
     pictures: Sequence[tuple[Callable[[], Picture], Callable[[], Int64[np.ndarray, "h w"]] | None]],
     progress: ProgressCallback,
 ) -> DecodedPictures:
-    """Decode pictures into a folder, unless an earlier call did.
+    """Decode pictures into a folder of the caches at `root`, unless an earlier call did.
 
-    Args:
-        root: Folder of caches.
-        facts: What the pictures depend on: names, sizes and times of files; anything that JSON holds.
-        pictures: Functions that read a picture, and its mask if there is one.
-        progress: Called after each picture.
+    `facts`, anything that JSON holds, is what the pictures depend on: names, sizes and times of files. For each picture
+    there are functions that read it, and its mask if there is one.
 
     Raises:
         DataError: If the folder cannot be written, or the disk is full; nothing half-written is left.

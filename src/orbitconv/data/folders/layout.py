@@ -27,14 +27,7 @@ EXPECTED = (
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One picture file with its label or mask.
-
-    Args:
-        path: The file.
-        labels: Names of its classes: one for classification, any number for multi-label, none for segmentation.
-        mask: File of its mask.
-        split: Which split it is in, if that is said.
-    """
+    """One picture file with its mask or the names of its classes, and its split if that is said."""
 
     path: Path
     labels: tuple[str, ...] = ()
@@ -44,15 +37,7 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """The files of a folder, before any is opened.
-
-    Args:
-        root: The folder that names are relative to.
-        task: What can be learned from it.
-        entries: The pictures, sorted by name.
-        classes: Names of the classes, sorted; none for segmentation.
-        left_out: Names of files that were left out, by reason.
-    """
+    """The files of a folder before any is opened; pictures and classes are sorted, names relative to `root`."""
 
     root: Path
     task: Task
@@ -67,11 +52,7 @@ def natural(name: str) -> tuple[int, int, str]:
 
 
 def list_folder(root: Path) -> Listing:
-    """Detect the layout of a folder of pictures.
-
-    Raises:
-        DataError: If the folder is laid out in none of the known ways; says what lies there.
-    """
+    """Detect the layout of a folder of pictures; the error says what lies there if it is none of the known ones."""
     if not root.is_dir():
         raise DataError(
             f"folder expects a folder or a CSV file, got {'a file' if root.exists() else 'nothing'}: {root}."

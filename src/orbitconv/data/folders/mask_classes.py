@@ -29,16 +29,11 @@ class MaskClasses:
 def mask_classes(
     values: set[int], classes: Sequence[str] | Mapping[str, int] | None, objects: bool | None, ignore_index: int
 ) -> MaskClasses:
-    """Decide what the numbers in masks are.
+    """Decide what the numbers that occur in masks are.
 
     Without names, 0 and one other number are background and foreground; 0, 1, ... are classes, with `ignore_index`
-    ignored; more than 32 numbers are those of objects.
-
-    Args:
-        values: Numbers that occur in all masks.
-        classes: Names of the classes 0, 1, ..., or the number in the masks for each name.
-        objects: Whether masks number objects; None to find out.
-        ignore_index: Number that is ignored.
+    ignored; more than 32 numbers are those of objects, unless `objects` says which. Classes are the names of 0, 1, ...,
+    or the number in the masks for each name.
     """
     used = sorted(values - {ignore_index})
     if classes is None and objects is not False and (objects or len(used) > _MOST_CLASSES):

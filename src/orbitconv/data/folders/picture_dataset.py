@@ -265,9 +265,7 @@ def decode_all(data: Sequence[PictureDataset], root: Path, progress: ProgressCal
 def fitted(image: Float[Tensor, "c h w"], size: tuple[int, int]) -> Float[Tensor, "c h2 w2"]:
     """Cut the largest middle part of the wanted proportions out of an image, and resize it.
 
-    Returns:
-        The part at the wanted size: as it is where that is its size already, else by bicubic interpolation, low-passed
-        when it shrinks.
+    It stays as it is where that is its size already; else interpolation is bicubic, low-passed when it shrinks.
     """
     height, width = size
     rows = min(image.shape[1], max(1, round(image.shape[2] * height / width)))

@@ -17,10 +17,8 @@ FILE = "split.csv"
 def stratified_split(strata: Sequence[object], shares: tuple[float, float], seed: int) -> list[Split]:
     """Draw a split that has the same shares of every stratum, up to rounding.
 
-    Args:
-        strata: What must be spread evenly, such as the class of each picture.
-        shares: Shares of "val" and "test"; the rest is "train".
-        seed: Seed of the draw.
+    Strata are what must be spread evenly, such as the class of each picture. The shares are those of "val" and "test";
+    the rest is "train".
     """
     val, test = shares
     if min(shares) < 0 or not val + test < 1:

@@ -43,11 +43,7 @@ class Header:
 
 
 def stamp_of(path: Path) -> tuple[int, int]:
-    """Size and time of change of a file.
-
-    Returns:
-        Bytes, and nanoseconds since 1970.
-    """
+    """Size of a file in bytes, and its time of change in nanoseconds since 1970."""
     facts = path.stat()
     return facts.st_size, facts.st_mtime_ns
 
@@ -55,13 +51,9 @@ def stamp_of(path: Path) -> tuple[int, int]:
 def survey(
     files: Sequence[tuple[Path, Path | None]], *, pages: Pages, decode: bool, progress: ProgressCallback
 ) -> list[Header | DataError]:
-    """Open pictures, and masks where there are some.
+    """Open pictures, and masks where there are some, whose pixels are read in any case.
 
-    Args:
-        files: Pictures and their masks.
-        pages: What the pages of stacks are.
-        decode: Whether to read all pixels of pictures; masks are read in any case.
-        progress: Called after every file.
+    Those of pictures if `decode`.
     """
     found: list[Header | DataError] = []
     for done, (path, mask) in enumerate(files, start=1):
@@ -101,13 +93,9 @@ def _look_at(path: Path, mask: Path | None, pages: Pages, *, decode: bool) -> He
 def read_mask(path: Path, *, pages: Pages = None, page: int = 0, region: tuple[slice, slice] | None = None) -> Int64[
     np.ndarray, "h w"
 ]:  # fmt: skip
-    """Read a mask: one whole number for each pixel.
+    """Read a mask, or rows and columns of it: one whole number for each pixel.
 
-    Args:
-        path: Mask file; entries of a palette are the numbers, not its colours.
-        pages: `"pictures"` if the pages of a stack are masks.
-        page: Number of the page.
-        region: Rows and columns to read; None for all.
+    Entries of a palette are the numbers, not its colours.
     """
     picture = read(path, pages="pictures" if pages == "pictures" else None, page=page, region=region, labels=True)
     pixels = picture.pixels[: len(picture.pixels) - picture.alpha]

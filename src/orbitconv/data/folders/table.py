@@ -21,14 +21,11 @@ def list_pictures(path: Path) -> Listing:
 
 
 def list_table(path: Path) -> Listing:
-    """Read a table of pictures; files are named relative to its folder.
+    """Read a table of pictures, a CSV file in UTF-8; files are named relative to its folder.
 
     Columns: `path`; `label` or `mask`, or several columns of 0 and 1, each a class; `split` (train, val, test) if there
     are splits. A picture has several labels if one cell lists several, separated by `;`, or if there are several
     columns of 0 and 1.
-
-    Args:
-        path: CSV file in UTF-8.
     """
     header, rows = _rows(path)
     columns = {kind: _column(header, names) for kind, names in

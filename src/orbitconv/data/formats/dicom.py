@@ -17,11 +17,8 @@ from orbitconv.data.formats.opened import Opened, Page, Region, cut, kind_of
 def open_dicom(path: Path, *, labels: bool = False) -> Iterator[Opened]:
     """Open a DICOM file; frames are pages.
 
-    MONOCHROME1 (low is white) is inverted within the range of the stored bits, before slope and intercept are applied.
-
-    Args:
-        path: DICOM file.
-        labels: Whether the numbers are labels: they are then neither inverted nor rescaled.
+    MONOCHROME1 (low is white) is inverted within the range of the stored bits, before slope and intercept are applied;
+    labels are neither inverted nor rescaled.
     """
     pydicom = import_optional("pydicom", "formats", f"Reading {path.name}")
     dataset = pydicom.dcmread(path)

@@ -53,11 +53,7 @@ class Opened:
 
 
 def kind_of(dtype: np.dtype, bits: int | None = None) -> tuple[str, tuple[float, float]]:
-    """Name a type of numbers, and say which of them are black and white.
-
-    Returns:
-        Name and limits: the whole range of integers, 0 and 1 for floats and booleans.
-    """
+    """Name a type of numbers, and say which are black and white: the ends of integers, else 0 and 1."""
     if dtype.kind == "b":
         return "bool", (0, 1)
     if dtype.kind == "f":
@@ -71,12 +67,7 @@ def kind_of(dtype: np.dtype, bits: int | None = None) -> tuple[str, tuple[float,
 
 
 def upright(pixels: Shaped[np.ndarray, "c h w"], orientation: int) -> Shaped[np.ndarray, "c h2 w2"]:
-    """Turn and mirror stored pixels as the orientation tag of TIFF and EXIF says.
-
-    Args:
-        pixels: Stored pixels.
-        orientation: 1 to 8; other numbers leave the picture as it is.
-    """
+    """Turn and mirror stored pixels as the orientation tag of TIFF and EXIF, 1 to 8, says."""
     if orientation in {5, 6, 7, 8}:
         pixels = pixels.transpose(0, 2, 1)
     rows = slice(None, None, -1) if orientation in {3, 4, 7, 8} else slice(None)
@@ -90,10 +81,9 @@ def cut(pixels: Shaped[np.ndarray, "c h w"], region: Region | None) -> Shaped[np
 
 
 def channel_axis(shape: tuple[int, ...]) -> int | None:
-    """Which axis of an unnamed array of three axes holds the channels: the shorter one of the first and the last.
+    """The axis of channels, 0 or 2, of an unnamed array: the shorter one of the first and the last.
 
-    Returns:
-        0 or 2; None if both are of one length.
+    None if equally long.
     """
     if shape[0] == shape[2]:
         return None

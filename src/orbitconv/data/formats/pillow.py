@@ -23,11 +23,8 @@ _TRANSPARENT = {"RGBA", "LA", "PA", "RGBa", "La"}
 def open_pillow(path: Path, *, labels: bool = False) -> Iterator[Opened]:
     """Open a file for Pillow.
 
-    Transparent pictures are laid on white. Orientation in EXIF is honoured.
-
-    Args:
-        path: Picture file.
-        labels: Whether the numbers are labels: entries of a palette are then not looked up.
+    Transparent pictures are laid on white. Orientation in EXIF is honoured. For labels entries of a palette are not
+    looked up.
     """
     image_module = import_optional("PIL.Image", "train", "orbitconv.data")
     try:

