@@ -82,11 +82,7 @@ def augment_masks(
 ) -> Int64[Tensor, "b h w"]:
     """Alter masks as `augment` alters their images: each pixel of the result is one pixel of the mask, the nearest.
 
-    Args:
-        masks: Labels of pixels, below 2^24.
-        config: Settings that the draws were made with.
-        draws: What is done to each.
-        outside: Label of what comes in from outside.
+    Labels are below 2^24; what comes in from outside has the label `outside`.
     """
     # As images whose zeros are what comes in from outside.
     labels = masks[:, None] - outside

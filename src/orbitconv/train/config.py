@@ -128,8 +128,7 @@ def read_config(path: Path, others: TrainConfig | None = None) -> TrainConfig:
 def parse_config(text: str | bytes, where: str) -> TrainConfig:
     """Settings from JSON, every field of its exact type.
 
-    Raises:
-        ValueError: If a field is unknown or ill-typed; names it, what was expected and what arrived.
+    The error names a field, what was expected and what arrived.
     """
     pydantic = import_optional("pydantic", "train", "orbitconv's training")
     adapter = pydantic.TypeAdapter(TrainConfig, config=None)
@@ -140,12 +139,9 @@ def parse_config(text: str | bytes, where: str) -> TrainConfig:
 
 
 def merge(given: Any, saved: Any, named: Mapping[str, Any] | None = None) -> Any:
-    """Merge given settings with saved ones.
+    """Merge given settings with saved ones, of one dataclass.
 
-    Args:
-        given: A dataclass.
-        saved: Another of the same type.
-        named: The fields that were given, as in a file of settings; those that are not the default if None.
+    `named` are the fields that were given, as in a file of settings; those that are not the default if None.
     """
     merged, defaults = {}, type(given)()
     for one in fields(given):

@@ -58,11 +58,7 @@ class Description:
 
 
 def read_description(values: Mapping[str, Any], path: Path) -> Description:
-    """Read what `Description.to_json` returned.
-
-    Raises:
-        ValueError: If an entry is missing or invalid; names it.
-    """
+    """Read what `Description.to_json` returned; the error names an entry that is missing or invalid."""
 
     def entry(name: str, make: Callable[[Any], T]) -> T:
         if name not in values:

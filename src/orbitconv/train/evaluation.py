@@ -12,13 +12,7 @@ from orbitconv.train.task import Task
 
 @torch.no_grad()
 def class_scores(network: nn.Module, images: Pixels, batch_size: int = 500) -> Iterator[Float[Tensor, "b k"]]:
-    """Scores of every class, batch by batch.
-
-    Args:
-        network: Classifier; it is put in eval mode.
-        images: Images.
-        batch_size: Images at a time.
-    """
+    """Scores of every class, batch by batch; the classifier is put in eval mode."""
     network.eval()
     is_cpu = images.device.type == "cpu"  # where channels last are faster
     for batch in images.split(batch_size):
@@ -54,13 +48,7 @@ def error_percent(network: nn.Module, images: Pixels, labels: Int64[Tensor, " n"
 
 @torch.no_grad()
 def count(network: nn.Module, batches: Iterator[Batch], task: Task) -> Int64[Tensor, "..."] | None:
-    """Counts of a task over images.
-
-    Args:
-        network: The network; it is put in eval mode.
-        batches: Images and labels, where the network is.
-        task: What was learned.
-    """
+    """Counts of a task over batches of images and labels; the network is put in eval mode."""
     network.eval()
     total = None
     for images, labels in batches:

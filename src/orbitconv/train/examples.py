@@ -134,15 +134,10 @@ class Examples:
 
 
 def as_numbers(images: Pixels, *, channels_last: bool = False) -> Float[Tensor, "n c h w"]:
-    """Images as a network takes them.
+    """Images as a network takes them: bytes divided by 255, numbers as they are.
 
-    Args:
-        images: Bytes or floating-point numbers.
-        channels_last: Whether to lay the numbers of a pixel side by side, also for one channel, where torch's own
-            conversion leaves strides that the layers after it do not take for that layout.
-
-    Returns:
-        Bytes divided by 255; numbers as they are.
+    Channels last also for one channel, where torch's own conversion leaves strides that the layers after it do not take
+    for that layout.
     """
     numbers = images if images.is_floating_point() else images.float() / 255
     if not channels_last:

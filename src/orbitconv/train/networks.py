@@ -113,13 +113,7 @@ def build_network(config: Network, in_channels: int, num_classes: int, basis: Ba
 def settings_builder(config: Network, in_channels: int, num_classes: int) -> Builder | None:
     """What builds the network that settings name, as a file can hold it.
 
-    Args:
-        config: Settings.
-        in_channels: Channels of the images.
-        num_classes: Number of classes.
-
-    Returns:
-        The builder; None if the basis came from a file, which a builder cannot hold, or settings name no network.
+    None if the basis came from a file, which a builder cannot hold, or settings name no network.
     """
     if not config.model or config.basis.endswith(".safetensors"):
         return None
@@ -130,10 +124,9 @@ def settings_builder(config: Network, in_channels: int, num_classes: int) -> Bui
 
 
 def initial_network(config: TrainConfig, in_channels: int, num_classes: int) -> nn.Module:
-    """The network that a training begins with.
+    """The network that a training begins with, with weights from the seed of the settings.
 
-    Returns:
-        The network, with weights from the seed of the settings; torch's generator is left as it was.
+    Torch's generator is left as it was.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -141,13 +134,10 @@ def initial_network(config: TrainConfig, in_channels: int, num_classes: int) -> 
 
 
 def check_network(config: TrainConfig, trusted: Collection[str] = ()) -> TrainedNetwork | None:
-    """Refuse a network that cannot be built, before any data is read.
+    """Refuse a network that cannot be built, before any data is read; it may be that of a safetensors file.
 
-    It is built on the meta device, where it takes no memory; channels and classes are not known yet.
-
-    Args:
-        config: Settings of the training; the name of the network may be the path of a safetensors file.
-        trusted: Packages, beside this one, whose functions a file may name to build the network.
+    It is built on the meta device, where it takes no memory; channels and classes are not known yet. A file may name
+    functions of this package and of trusted ones.
     """
     if config.network.model.endswith(".safetensors"):
         start = read_trained(config.network.model, trusted)
@@ -166,10 +156,9 @@ def check_network(config: TrainConfig, trusted: Collection[str] = ()) -> Trained
 def starting_network(
     config: TrainConfig, in_channels: int, num_classes: int, start: TrainedNetwork | None = None
 ) -> tuple[nn.Module, Builder | None]:
-    """The network that a training begins with, which may be one of a file, such as `orbitconv convert` writes.
+    """The network that a training begins with, in training mode, and what builds it if that is in a file.
 
-    Returns:
-        The network in training mode, and what builds it, if that is in a file.
+    It may be one of a file, such as `orbitconv convert` writes.
     """
     if start is None:
         return initial_network(config, in_channels, num_classes), None

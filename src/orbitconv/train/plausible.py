@@ -24,14 +24,9 @@ def check_plausible(
 ) -> None:
     """Refuse a description that the weights of the file do not fit.
 
-    Numbers among the options are compared with the size of the file, then the network is built on the meta device,
-    where it takes no memory, and its state dict is compared with that of the file.
-
-    Args:
-        build: Builds the network.
-        options: What it is built from: the name of its basis, sizes, further options.
-        tensors: The state dict in the file.
-        exact: Whether names and shapes must be the same; a network that is converted afterwards has others.
+    Numbers among the options (basis, sizes, ...) are compared with the size of the file, then the network is built on
+    the meta device, where it takes no memory, and its state dict is compared with that of the file: `exact` unless the
+    network is converted afterwards, which gives it other names and shapes.
     """
     total = sum(tensor.numel() for tensor in tensors.values())
     for name, value in _leaves(options):

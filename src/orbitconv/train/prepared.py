@@ -79,19 +79,9 @@ def from_folder(
 ) -> Prepared:
     """User pictures: in memory if they are small and of one size, else read on demand.
 
-    Args:
-        pictures: The folder.
-        balance: Whether rare classes count as much as frequent ones.
-        label_smoothing: For classification.
-        dice: Weight of the Dice loss, for masks.
-        workers: Processes that read pictures.
-        train_images: Train on so many, chosen at random.
-        test_images: Test on so many, evenly spread over the sorted pictures.
-        seed: Seed of that choice.
-        progress: Called while pictures are read into memory.
-
-    Returns:
-        The data; its tests are "validation" and "test" as far as the folder has them.
+    `dice` weighs the Dice loss, for masks; label smoothing is for classification. Of the pictures some may be taken: to
+    train on at random, by the seed, to test on evenly spread over the sorted ones. Tests are "validation" and "test" as
+    far as the folder has them.
     """
     train = pictures.train
     shape = train.shape
@@ -200,11 +190,7 @@ def task_named(data: str) -> str:
 
 
 def as_unet(config: TrainConfig, task: str) -> TrainConfig:
-    """Settings whose network fits the task.
-
-    Returns:
-        The U-Net in place of the default network, for masks.
-    """
+    """Settings whose network fits the task: for masks, the U-Net in place of the default network."""
     if config.network.model.endswith(".safetensors"):
         return config
     masks = task == "segmentation"

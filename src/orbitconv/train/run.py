@@ -232,11 +232,7 @@ def prepare(config: TrainConfig, settings: TrainNetwork, progress: ProgressCallb
 
 
 def parted(config: TrainConfig, images: ImageSet) -> tuple[ImageSet, dict[str, Examples]]:
-    """The images to train on and those held out, as settings ask for them.
-
-    Returns:
-        Images to train on, and those to test on under the name "validation", if any are held out.
-    """
+    """The images to train on and those held out as "validation", as settings ask for them."""
     tests = {}
     if config.validation_images:
         images, validation = images.hold_out(config.validation_images, config.seed)

@@ -89,9 +89,7 @@ class _Numbered(Dataset[Any]):
 class Loaded(Source):
     """A `DataLoader` of one's own: its order, its workers, whatever it draws; for one process.
 
-    Args:
-        loader: Gives (images, labels); for training batches of one size, with `drop_last`.
-        device: Where the images go.
+    It gives (images, labels); for training in batches of one size, with `drop_last`.
     """
 
     loader: DataLoader[Any]

@@ -219,11 +219,7 @@ class MultiLabel(Task):
 
 
 def class_f1(counts: Int64[Tensor, "k 2 2"]) -> Float[Tensor, " k"]:
-    """F1 of classes that do not exclude each other.
-
-    Returns:
-        F1; NaN where a class neither occurs nor is said.
-    """
+    """F1 of classes that do not exclude each other; NaN where a class neither occurs nor is said."""
     hits, missed, false = (counts[:, i, j].double() for i, j in ((1, 1), (1, 0), (0, 1)))
     return 2 * hits / (2 * hits + missed + false)
 
@@ -231,8 +227,7 @@ def class_f1(counts: Int64[Tensor, "k 2 2"]) -> Float[Tensor, " k"]:
 def balanced_weights(frequencies: Sequence[int]) -> tuple[float, ...]:
     """Weights that let all classes count the same: one over how frequent each is, 1 on average over the labels.
 
-    Returns:
-        A weight for each class; 0 for one that does not occur.
+    A class that does not occur has 0.
     """
     total, present = sum(frequencies), sum(n > 0 for n in frequencies)
     return tuple(total / (present * n) if n else 0.0 for n in frequencies)

@@ -36,11 +36,8 @@ class Figures:
 class Meter:
     """Sums over the steps of one epoch.
 
-    Adding does not wait for the device; `settle` does, and is where processes meet.
-
-    Args:
-        fabric: Knows the processes.
-        batch_size: Images of a step, in all processes together.
+    Adding does not wait for the device; `settle` does, and is where processes meet. `batch_size` is that of all
+    processes together.
     """
 
     def __init__(self, fabric: "Fabric", batch_size: int) -> None:
@@ -49,11 +46,9 @@ class Meter:
         self.restore({"steps": 0, "loss": 0.0, "wrong": 0, "seconds": 0.0})
 
     def add(self, loss: Float[Tensor, ""], wrong: Tensor) -> None:
-        """Count one step.
+        """Count one step by this process' share of the loss, whose mean over processes is the loss of the step.
 
-        Args:
-            loss: This process' share of the loss; the mean over processes is the loss of the step.
-            wrong: How much of this process' images was wrong, a sum over them of numbers from 0 to 1.
+        `wrong` is how much of its images was wrong, a sum over them of numbers from 0 to 1.
         """
         self._pending.append(torch.stack([loss.detach().double(), wrong.double()]))
 

@@ -31,12 +31,8 @@ def refuse_torchrun(owner: str) -> None:
 def launched(hardware: Hardware, device: torch.device | None = None) -> Iterator["Fabric"]:
     """Set up computation: one process on one device, or the processes that torchrun started, one device each.
 
-    Args:
-        hardware: What to compute on.
-        device: The very device for a single process; by default as `hardware` says.
-
-    Yields:
-        Fabric, launched; the process group ends with the process, so that a second training can use it.
+    A single process may be given the very device. The process group ends with the process, so that a second training
+    can use it.
     """
     hardware.check()
     device = find_device("Hardware", hardware.device) if device is None else device

@@ -18,11 +18,7 @@ Weights = dict[str, Tensor]
 class TrainingState:
     """A network, its optimizer and schedule, the average of its weights, and the best weights so far.
 
-    Args:
-        network: The network, on its device.
-        config: How to train.
-        total_steps: Number of steps of the whole training.
-        fabric: Scales gradients where the precision needs it.
+    Fabric scales gradients where the precision needs it.
     """
 
     def __init__(self, network: nn.Module, config: Training, total_steps: int, fabric: "Fabric") -> None:

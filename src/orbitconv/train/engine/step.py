@@ -28,20 +28,10 @@ def train_step(
     plan: Plan,
     step: int,
 ) -> tuple[Float[Tensor, ""], Tensor]:
-    """Take one step of the optimizer.
+    """Take one step of the optimizer on this process' share of a batch of `total` images, with `step` of them done.
 
-    Args:
-        fabric: The device and the processes.
-        module: The network, set up by Fabric.
-        optimizer: Its optimizer, set up by Fabric.
-        batch: This process' share of the batch, on the device.
-        total: Images of the batch, those of all processes.
-        task: What is learned.
-        plan: How to alter the images, to lay them out (`laid_out`), and to clip.
-        step: Number of steps done, which the random draws depend on.
-
-    Returns:
-        This process' share of the loss, the mean over processes being the loss; how many of its images were wrong.
+    Returns this process' share of the loss, the mean over processes being the loss, and how many of its images were
+    wrong. Random draws depend on the number of steps.
     """
     images, labels = as_numbers(batch[0]), batch[1]
     if plan.augmentation != Augmentation():
@@ -63,17 +53,7 @@ def train_step(
 
 
 def measure(fabric: "Fabric", network: nn.Module, source: Source, task: Task) -> dict[str, float]:
-    """Test a network in float32, each process on its share of the images.
-
-    Args:
-        fabric: The device and the processes.
-        network: The network; it is put in eval mode.
-        source: What to test on, on the device.
-        task: What was learned.
-
-    Returns:
-        The figures of the task, `error_percent` first.
-    """
+    """Test a network in float32 and eval mode, each process on its share of the images; `error_percent` comes first."""
     counts = count(network, source.batches(fabric.global_rank, fabric.world_size), task)
     if counts is None:  # fewer images than processes: zeros of the right shape
         counts = count(network, iter([next(source.batches(0, 1))]), task)
