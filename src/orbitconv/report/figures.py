@@ -98,9 +98,7 @@ def layer_points(measured: Sequence[Measured]) -> dict[str, list[float]]:
 def layer_figure(points: Sequence[Mapping[str, Sequence[float]]], looks: Sequence[Look]) -> "Figure":
     """Equivariance errors along the layers: a panel for the kinds whose layers have the same names.
 
-    Args:
-        points: What `layer_points` gave for each kind; a kind without any is left out.
-        looks: A look for each.
+    A kind for which `layer_points` gave none is left out.
     """
     panels: dict[tuple[str, ...], list[tuple[Mapping[str, Sequence[float]], Look]]] = {}
     for at, look in zip(points, looks, strict=True):

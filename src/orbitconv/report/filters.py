@@ -17,13 +17,10 @@ _ROWS, _PLAIN = 4, 8
 
 
 def first_filters(network: nn.Module, count: int) -> Float[np.ndarray, "f g ky kx"] | None:
-    """The strongest filters of the first layer, each of norm one at the identity.
+    """The strongest filters of the first layer, of norm one at the identity, at every group element (one if plain).
 
-    Channels of the image are summed: what is shown is the filter that a grey image meets.
-
-    Returns:
-        The filters at every group element (one, for a plain network), strongest first; None if the network has no
-        convolution.
+    Channels of the image are summed: what is shown is the filter that a grey image meets. None if the network has no
+    convolution.
     """
     layer = next((m for m in network.modules() if isinstance(m, BasisConv2d | nn.Conv2d)), None)
     if layer is None:

@@ -49,21 +49,13 @@ def kinds_by_data(runs: Sequence[Run]) -> dict[str, list[Kind]]:
 
 
 def final_errors(kind: Kind) -> list[float]:
-    """The test error of every finished run, as its training measured it after the last epoch.
-
-    Returns:
-        Errors in percent.
-    """
+    """The test error of every finished run in percent, as its training measured it after the last epoch."""
     last = [run.rows[-1] for run in kind.finished if run.rows]
     return [float(row["test_error_percent"]) for row in last if "test_error_percent" in row]
 
 
 def label(setting: str) -> str:
-    """Short name of a setting.
-
-    Args:
-        setting: Its name with those of the groups that it is in, such as training.learning_rate.
-    """
+    """Short name of a setting, which has those of the groups that it is in: training.learning_rate."""
     return setting.rpartition(".")[2].replace("_", " ")
 
 

@@ -15,10 +15,7 @@ from orbitconv.records.grouping import Spread, mean_and_spread
 def document(title: str, body: str, data: object) -> str:
     """A whole page that needs nothing but itself, readable on a phone and in the dark.
 
-    Args:
-        title: Title, as text.
-        body: What stands in it, as HTML.
-        data: The numbers on it, as JSON can hold them; the page holds them for programs, in the element `record`.
+    The title is text, the body HTML. The page holds the numbers on it for programs, as JSON in the element `record`.
     """
     data_in_html = json.dumps(data).replace("<", "\\u003c")
     return printable(
@@ -70,8 +67,7 @@ def pairs(facts: Mapping[str, Any]) -> str:
 def best_cells(column: Sequence[Sequence[float | int]], digits: int) -> list[str]:
     """A column of means and, with several values, standard deviations, as HTML.
 
-    Returns:
-        One cell a row; the lowest mean as it is printed is emphasised, if there are several.
+    The lowest mean as it is printed is emphasised, if there are several.
     """
     means = [round(Spread.of(values).mean, digits) for values in column if values]
     lowest = min(means) if len(means) > 1 else None

@@ -81,13 +81,9 @@ class Tested:
 def measure_networks(
     networks: Sequence[nn.Module], images: ImageSet, degrees: Sequence[int], step: Callable[[], None]
 ) -> list[Measured]:
-    """Measure networks on the same images.
+    """Measure networks, on the device of the images, on the same images and at turns of all of them in degrees.
 
-    Args:
-        networks: Trained networks, on the device of the images.
-        images: Test images.
-        degrees: Turns of all images together; none if the images are turned already.
-        step: Called after each test, `steps` times.
+    There are no turns if the images are turned already. `step` is called after each test, `steps` times.
     """
     few, results = images.take(min(LAYER_IMAGES, len(images))).floats(), []
     for network in networks:
@@ -120,10 +116,9 @@ def steps(networks: int, degrees: int) -> int:
 
 
 def convolution_errors(network: nn.Module, images: Float[Tensor, "b c h w"]) -> dict[str, list[float]]:
-    """Equivariance error of every convolution and of the scores of a network.
+    """Equivariance error (no unit) of every convolution and of the scores at each group element.
 
-    Returns:
-        The errors at each group element (no unit) by short names of the layers, in the order of execution.
+    Layers have short names and are in the order of execution.
     """
     convolutions = [name for name, m in network.named_modules() if isinstance(m, BasisConv2d | nn.Conv2d)]
     errors = errors_of_layers(network, images, [*convolutions, ""])

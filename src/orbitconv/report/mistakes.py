@@ -15,14 +15,7 @@ from orbitconv.train.examples import Pixels
 
 @dataclass(frozen=True)
 class Mistake:
-    """An image that a network gets wrong.
-
-    Args:
-        index: Its place in the test set.
-        true: Its class.
-        predicted: The predicted class.
-        confidence: The probability that the network gives that class, from 0 to 1.
-    """
+    """An image, by its place in the test set, that a network gets wrong with a confidence from 0 to 1."""
 
     index: int
     true: int
@@ -48,14 +41,7 @@ class Judgement:
 
 
 def judge(network: nn.Module, images: ImageSet, turned: Pixels | None, count: int) -> Judgement:
-    """Predict test images and collect the mistakes.
-
-    Args:
-        network: Classifier, on the device of the images.
-        images: Test images as they are.
-        turned: The same images, each turned by its own angle; None to leave them out.
-        count: Largest number of mistakes to keep.
-    """
+    """Predict test images, as they are and if given turned by random angles, and collect so many mistakes at most."""
     classes, labels = len(images.classes), images.labels
     confidence, predicted = class_probabilities(network, images.images).max(1)
     wrong = (predicted != labels).nonzero()[:, 0]
@@ -69,10 +55,5 @@ def judge(network: nn.Module, images: ImageSet, turned: Pixels | None, count: in
 
 
 def class_probabilities(network: nn.Module, images: Pixels) -> Float[Tensor, "n k"]:
-    """Class probabilities of images.
-
-    Args:
-        network: Classifier; it is put in eval mode.
-        images: Images.
-    """
+    """Class probabilities of images; the network is put in eval mode."""
     return torch.cat([scores.softmax(1) for scores in class_scores(network, images)])

@@ -86,16 +86,9 @@ def run_tests(
     device: torch.device,
     progress: ProgressCallback,
 ) -> Outcome:
-    """Test every finished run on one data set.
+    """Test every finished run on one data set, on the first of the test images.
 
-    Args:
-        data: Name of the data set.
-        kinds: The kinds of networks that were trained on it.
-        test_images: Test images at most, the first of the test set.
-        degrees: Turns of the test images, in degrees; pictures of one's own are turned by those up to 90.
-        data_dir: Folder with the data sets.
-        device: Where to compute.
-        progress: Progress callback.
+    Turns are in degrees; pictures of one's own are turned by those up to 90.
     """
     if is_path(data):
         return _own_tests(data, kinds, test_images, degrees, device, progress)

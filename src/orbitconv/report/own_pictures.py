@@ -29,11 +29,9 @@ _SHOWN = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """A picture that a network gets wrong.
+    """A picture that a network gets wrong, as PNG, and what is wrong in words.
 
-    Args:
-        png: The picture; for masks also with the predicted mask and with the true mask laid over it, side by side.
-        caption: What is wrong, in words.
+    For masks it also shows the predicted and the true mask, laid over it side by side.
     """
 
     png: bytes
@@ -62,15 +60,7 @@ class OwnFigures:
 def measure_own(
     run: Run, test_images: int, degrees: Sequence[int], device: Device, progress: ProgressCallback
 ) -> tuple[TrainedNetwork, Measured, OwnFigures]:
-    """Test a run on the test pictures of its folder.
-
-    Args:
-        run: The run, finished.
-        test_images: Pictures at most, evenly spread.
-        degrees: Turns of all pictures together.
-        device: Where to compute.
-        progress: Progress callback.
-    """
+    """Test a finished run on the test pictures of its folder, at most so many, evenly spread, and on turns of them."""
     trained = read_trained(run.folder)
     data = _data(run, trained, test_images, progress)
     found = evaluate_prepared(trained, data, angles=degrees, device=device, progress=progress)

@@ -58,11 +58,7 @@ def find_runs(paths: Sequence[Path]) -> list[Run]:
 
 
 def read_run(folder: Path) -> Run:
-    """Read one run.
-
-    Raises:
-        ValueError: If the settings or a line are damaged; says which.
-    """
+    """Read one run; the error says which settings or line are damaged."""
     finished = (folder / MODEL).exists()
     config = read_config(folder / CONFIG)
     return Run(folder=folder, config=config, rows=_read_rows(folder / METRICS, finished), finished=finished)

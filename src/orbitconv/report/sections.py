@@ -179,13 +179,9 @@ def legend(networks: Sequence[Tested]) -> str:
 
 
 def svg(drawn: "Figure", alt: str, *, width: int = 60, dense: bool = False) -> str:
-    """A drawing inside the page.
+    """A drawing inside the page, at most `width` rem wide; a dense one scrolls on a narrow screen.
 
-    Args:
-        drawn: The drawing.
-        alt: What it shows, for those who do not see it.
-        width: Width in rem, at most.
-        dense: Whether it scrolls on a narrow screen.
+    `alt` says what it shows, for those who do not see it.
     """
     return image(render(drawn, "svg"), "svg+xml", alt, width=width, dense=dense)
 

@@ -42,8 +42,7 @@ def error_columns(networks: Sequence[Tested], *, at_random: bool = True) -> dict
 def cost_columns(networks: Sequence[Tested]) -> dict[str, list[str]]:
     """Columns of what networks are and cost: group, parameters, multiply-adds, and seconds of training.
 
-    Returns:
-        Cells by the name of their column, as HTML; dashes for networks that were not tested.
+    Cells are HTML by the name of their column; dashes for networks that were not tested.
     """
     measured = [next(iter(one.measured), None) for one in networks]
     return {

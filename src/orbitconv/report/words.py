@@ -94,11 +94,7 @@ def lowest(networks: Sequence[Tested], where: str, errors: Callable[[Tested], li
 
 
 def count(number: int, noun: str) -> str:
-    """A number of things.
-
-    Returns:
-        Such as 1 run, 2 runs.
-    """
+    """A number of things: 1 run, 2 runs."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
