@@ -57,14 +57,8 @@ def convolution_stack(
 ) -> list[nn.Module]:
     """Convolutions in a row, the first from the image, each with batch norm, ReLU and perhaps dropout.
 
-    Args:
-        layers: The layers of the network.
-        in_channels: Channels of the image.
-        fields: Fields of every convolution.
-        halve_after: Convolutions, counted from zero, after which the planes have half the side.
-        downsample: How they are halved; with `"stride"` these convolutions have stride 2 themselves.
-        padding: Zero padding, in pixels; by default half the kernel.
-        dropout: Share of the fields that is left out in training.
+    After some, counted from zero, planes are halved; with `"stride"` these have stride 2 themselves. Padding is with
+    zeros, in pixels; by default half the kernel.
     """
     stack = layers.enter()
     for index, (before, after) in enumerate(zip((in_channels, *fields), fields, strict=False)):

@@ -46,15 +46,10 @@ def digit_orbit_cnn(
 ) -> nn.Sequential:
     """The same network with learned translations in place of the pixel grid.
 
-    The first layer ties its weights by the group and puts its output on the group's axes; after it, ordinary layers
-    apply. Padding is circular throughout, because the axes of a closed group are.
-
-    Args:
-        generators: Two commuting orthogonal matrices, as `orbitconv.learn.close_group` returns them.
-        orders: Order of each; divisible by four.
-        seed: Index of a pixel, or a vector of norm one, whose orbit is the layout.
-        dropout: Share of the last features left out in training.
-        num_classes: Number of classes.
+    The first layer ties its weights by the group of two commuting orthogonal matrices, as `orbitconv.learn.close_group`
+    returns them, of orders divisible by four, and puts its output on the group's axes, by the orbit of the seed: a
+    pixel or a vector of norm one. After it, ordinary layers apply. Padding is circular throughout, because the axes of
+    a closed group are.
     """
     first = OrbitLinear(
         1, CHANNELS[0], generators, orders, kernel_size=KERNEL, seed=seed, bias=False, dtype=torch.float32

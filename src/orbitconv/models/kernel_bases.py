@@ -119,10 +119,9 @@ class KernelBases:
         return self._made[size]
 
     def on_meta(self) -> Callable[[Size2], FilterBasis] | None:
-        """Copies of the bases on the meta device, to try networks of other widths with.
+        """The bases by kernel size, as copies on the meta device, to try networks of other widths with.
 
-        Returns:
-            A function of the kernel size, fit to be the basis of a network; None for a plain network.
+        None for a plain network.
         """
         if self.group is None:
             return None

@@ -89,13 +89,7 @@ class ResNet(Classifier):
 
 @final
 class BasicBlock(nn.Module):
-    """Two convolutions around which a shortcut leads.
-
-    Args:
-        layers: The layers of the network.
-        before: Fields of the input.
-        after: Fields of the output.
-        downsample: How to halve the planes; None to keep them.
+    """Two convolutions around which a shortcut leads; `downsample` says how to halve the planes, None to keep them.
 
     Shapes:
         (batch, before, [group,] height, width) -> (batch, after, [group,] height', width')

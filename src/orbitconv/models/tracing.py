@@ -51,12 +51,7 @@ class Span:
         return first + turns * self.period, last + turns * self.period
 
     def gathered(self, scale: Fraction, reads: Callable[[int], Iterable[int]]) -> "Span":
-        """After an operation whose pixels see what some pixels of this feature map see.
-
-        Args:
-            scale: Pixels of this feature map from one pixel of the output to the next.
-            reads: Pixels of this feature map that a pixel of the output reads.
-        """
+        """After an operation each of whose pixels, `scale` pixels of this map apart, reads some pixels of this map."""
         repeats = len(self.windows) // math.gcd(len(self.windows), scale.numerator)
         seen = [[self.at(i) for i in reads(o)] for o in range(repeats * scale.denominator)]
         windows = tuple((min(first for first, _ in some), max(last for _, last in some)) for some in seen)
@@ -93,11 +88,7 @@ Spans = tuple[Span, Span]
 
 
 class Tracer(TorchDispatchMode):
-    """Follows an input through every operation, while it is the active mode.
-
-    Args:
-        x: The input, on the meta device.
-    """
+    """Follows an input, on the meta device, through every operation, while it is the active mode."""
 
     multiply_adds: int
     """Products of features with weights so far, for the whole batch; biases and Fourier transforms do not count."""
@@ -111,10 +102,9 @@ class Tracer(TorchDispatchMode):
         self._seen: dict[int, tuple[Tensor, Spans | None]] = {id(x): (x, (Span(), Span()))}
 
     def spans(self, x: Tensor) -> Spans | None:
-        """What the pixels of a feature map see.
+        """What the pixels of a feature map see, along height and width.
 
-        Returns:
-            Spans along height and width; None if `x` does not depend on the input, or its plane is pooled away.
+        None if that is nothing, or its plane is pooled away.
         """
         return self._seen[id(x)][1] if id(x) in self._seen else None
 

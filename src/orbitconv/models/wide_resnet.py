@@ -91,14 +91,9 @@ class WideResNet(Classifier):
 
 @final
 class WideBlock(nn.Module):
-    """Norm and ReLU, then two convolutions around which a shortcut leads.
+    """Norm and ReLU, then two convolutions around which a shortcut leads, with dropout of fields between them.
 
-    Args:
-        layers: The layers of the network.
-        before: Fields of the input.
-        after: Fields of the output.
-        dropout: Share of the fields between the convolutions that is left out in training.
-        downsample: How to halve the planes; None to keep them.
+    `downsample` says how to halve the planes, None to keep them.
 
     Shapes:
         (batch, before, [group,] height, width) -> (batch, after, [group,] height', width')

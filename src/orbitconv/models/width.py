@@ -89,19 +89,10 @@ def choose_width(
     make: Callable[..., nn.Module],
     image: tuple[int, int, int],
 ) -> int | float:
-    """The width of a network's first stage, as a number.
+    """The width of a network's first stage, as a number; that of the plain twin for a plain network.
 
-    Args:
-        layers: The layers of the network.
-        width: What the user asked for.
-        plain_width: Width of the plain twin.
-        profile: Widths of the stages, in proportion to each other.
-        make: The network's class with all other options bound, called as `make(basis, kernel_size=, width=)`, where
-            there is a basis with `mixing=` too.
-        image: Shape of the images that multiply-adds are counted on.
-
-    Returns:
-        The width; that of the plain twin, if the network is plain and shall be as large as its twin.
+    `make` is the network's class with all other options bound, called as `make(basis, kernel_size=, width=)`, where
+    there is a basis with `mixing=` too. Multiply-adds are counted on an image of shape `image`.
     """
     check_positive(layers.owner, plain_width=plain_width)
     if not isinstance(width, str):

@@ -11,11 +11,7 @@ _DEPTHS = 3, 3, 9, 3
 
 
 class PixelNorm(nn.Module):
-    """Layer norm of the channels of every pixel.
-
-    Args:
-        channels: Number of channels.
-    """
+    """Layer norm of the channels of every pixel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -27,11 +23,7 @@ class PixelNorm(nn.Module):
 
 
 class ConvNeXtBlock(nn.Module):
-    """A depthwise 7x7 convolution, then two layers at every pixel, added with a scale for each channel.
-
-    Args:
-        channels: Number of channels.
-    """
+    """A depthwise 7x7 convolution, then two layers at every pixel, added with a scale for each channel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -16,12 +16,7 @@ _MAPS = (0, 1, 2, 4, 6)
 
 
 class SqueezeExcite(nn.Module):
-    """Scale every channel by a number that depends on the mean of all.
-
-    Args:
-        channels: Number of channels.
-        squeezed: Channels between the two layers.
-    """
+    """Scale every channel by a number that depends on the mean of all, with fewer channels between the two layers."""
 
     def __init__(self, channels: int, squeezed: int) -> None:
         super().__init__()
@@ -35,14 +30,9 @@ class SqueezeExcite(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Channels are expanded, filtered one by one, gated, and projected; added to the input where the shape is the same.
+    """Channels are expanded, filtered one by one, gated, and projected.
 
-    Args:
-        before: Channels of the input.
-        after: Channels of the output.
-        expansion: Channels between, in channels of the input.
-        kernel_size: Side of the kernel.
-        stride: Step of the output grid.
+    They are added to the input where the shape is the same.
     """
 
     def __init__(self, before: int, after: int, expansion: int, kernel_size: int, stride: int) -> None:

@@ -10,12 +10,7 @@ from orbitconv.models.backbones.backbone import Backbone, conv_norm, linear_head
 
 
 class ResidualBlock(nn.Module):
-    """A sum of two branches, then ReLU.
-
-    Args:
-        branch: The layers that change the features.
-        shortcut: What the other branch does; None to leave the features as they are.
-    """
+    """A sum of two branches, then ReLU; without a shortcut one branch leaves the features as they are."""
 
     def __init__(self, branch: nn.Module, shortcut: nn.Module | None) -> None:
         super().__init__()
