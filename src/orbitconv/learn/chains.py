@@ -17,11 +17,8 @@ def join_chains(T: Float[Tensor, "p p"], order: int) -> Float[Tensor, "p p"]:
     """Send the end of every chain of length `order` to its start: `T + (T^T)^(order-1)`.
 
     The power of the transpose takes ends to starts and vanishes on everything else, because no other direction can be
-    followed back that far.
-
-    Returns:
-        Orthogonal matrix M with `M^N = 1` and `M = T` where T keeps norms, if all chains have length N. T itself if it
-        loses nothing.
+    followed back that far. The result is orthogonal with `M^N = 1` and `M = T` where T keeps norms, if all chains have
+    length N; it is T itself if that loses nothing.
     """
     lost = len(T) - round(float(T.square().sum()))
     return T + torch.linalg.matrix_power(T.T, order - 1) if lost and order > 1 else T

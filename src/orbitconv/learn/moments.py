@@ -317,13 +317,10 @@ def has_room(height: int, width: int, kernel_size: tuple[int, int]) -> bool:
 
 
 def room_for(kernel_size: tuple[int, int]) -> str:
-    """Say how large images must be to hold a patch that every rotation keeps in view.
+    """The side from which on any image holds a patch that every rotation keeps in view, and the smallest square image.
 
     A patch in the very centre needs the least room. Where sides of the image and the kernel are not both odd or both
     even none is in the centre: 7x7 images have room for a 5x5 kernel, 8x8 images do not.
-
-    Returns:
-        The side from which on any image will do, and the smallest square image if it is smaller still.
     """
     always = math.ceil(2 * (math.hypot(*((k - 1) / 2 for k in kernel_size)) + math.hypot(0.5, 0.5)) + 1)
     # That is for a patch half a pixel off the centre both ways; rounding up may have left more room than it needs.

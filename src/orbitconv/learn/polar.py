@@ -37,12 +37,7 @@ def complement(columns: Float[Tensor, "p r"]) -> Float[Tensor, "p s"]:
 
 
 def partial_isometry(matrix: Float[Tensor, "p p"], threshold: float = 0.5) -> Float[Tensor, "p p"]:
-    """The nearest matrix with singular values 1 and 0: orthogonal, where the given one has full rank.
-
-    Args:
-        matrix: Any square matrix.
-        threshold: Singular values above it become 1, the others 0.
-    """
+    """The nearest matrix whose singular values are 1, where they are above a threshold, and 0."""
     squares, V = torch.linalg.eigh(matrix.T @ matrix)
     kept = squares > threshold**2
     return matrix @ (V[:, kept] / squares[kept].sqrt()) @ V[:, kept].T

@@ -14,14 +14,9 @@ def sum_over_processes(
 ) -> Float[Tensor, " n"]:
     """Sum a tensor over processes, after checking that they agree on its meaning.
 
-    Every process of the group must call this. The settings travel first, so that processes that disagree refuse
-    together and none waits for the others.
-
-    Args:
-        owner: Who asks, for error messages.
-        settings: What the values are, in words; must be the same on every process.
-        values: Values of this process, of the same shape and dtype wherever the settings are the same.
-        process_group: The processes; by default all of them. Without `torch.distributed` this process is alone.
+    Every process of the group must call this. The settings, words that say what the values are, travel first, so that
+    processes that disagree refuse together and none waits for the others. Shape and dtype must be the same wherever the
+    settings are. Without `torch.distributed` this process is alone.
     """
     if not (dist.is_available() and dist.is_initialized()):
         return values.clone()

@@ -25,22 +25,15 @@ _SAME_ROOT, _MOST_STEPS, _SETTLED = 1e-12, 20, 1e-12
 def round_to_permutations(
     matrices: Sequence[Float[Tensor, "p p"]], orders: Sequence[int], noise: Sequence[float]
 ) -> tuple[list[Float[Tensor, "p p"]], Float[Tensor, " p"] | None] | None:
-    """Find the signed permutations of features that hide in learned matrices.
+    """Find the signed permutations of features that hide in learned matrices, partial isometries but for noise.
 
     Entries that are the largest of their row and column become 1 or -1; where some directions are lost, the chains of
     these entries are joined or, where no data excite some features, the gaps are filled (`complete_by_walking`). An
-    answer that commutes and has exactly the orders asked for is no accident.
+    answer that commutes and has exactly the orders asked for is no accident. `noise` is how far each matrix may be from
+    a permutation at the features that single features are moved to, `||...||_F / sqrt(P)`; one that closes as it is
+    must not be moved: a small rotation is not a noisy identity.
 
-    Args:
-        matrices: Partial isometries, but for noise.
-        orders: Order that each shall have: the least power that is the identity.
-        noise: How far each may be from a permutation at the features that single features are moved to,
-            `||...||_F / sqrt(P)`. A matrix that closes as it is must not be moved: a small rotation is not a noisy
-            identity.
-
-    Returns:
-        Signed permutations that commute and have exactly these orders, and the one feature that none of the matrices
-        moves another to, if there is one; or None.
+    Returns the permutations, and the one feature that none of them moves another to, if there is one; or None.
     """
     partials = []
     for matrix, allowed in zip(matrices, noise, strict=True):
@@ -86,16 +79,10 @@ class _Space:
 def round_to_roots(matrices: Sequence[Float[Tensor, "p p"]], orders: Sequence[int]) -> list[Float[Tensor, "p p"]]:
     """Diagonalise nearly commuting orthogonal matrices together and round their eigenvalues to roots of unity.
 
-    Each matrix is diagonalised inside the joint eigenspaces of those before it, which fixes the eigenvalues. Of a
-    conjugate pair of spaces one is kept, so that the results are real. The eigenspaces are then turned until the
-    results are as near to all matrices as they can be (`_turn_to_nearest`).
-
-    Args:
-        matrices: Nearly commuting orthogonal matrices M.
-        orders: Order N of each: eigenvalues become `exp(2 pi i k / N)`.
-
-    Returns:
-        Real orthogonal matrices that commute, with `M^N = 1`, to machine precision.
+    Each matrix is diagonalised inside the joint eigenspaces of those before it, which fixes the eigenvalues, of the
+    form `exp(2 pi i k / N)`. Of a conjugate pair of spaces one is kept, so that the results are real. The eigenspaces
+    are then turned until the results are as near to all matrices as they can be (`_turn_to_nearest`). The results
+    commute, with `M^N = 1`, to machine precision.
     """
     spaces = [_Space(torch.eye(len(matrices[0]), dtype=matrices[0].dtype, device=matrices[0].device))]
     for matrix, order in zip(matrices, orders, strict=True):
@@ -118,12 +105,7 @@ def _turn_to_nearest(
 
     With `E_k = V^H A_k V - diag(roots_k)`, Gauss-Newton steps `V exp(X)` in closed form: X is the anti-Hermitian matrix
     for which `E_k` is nearest to `X diag(roots_k) - diag(roots_k) X`, entry by entry. exp is Cayley's, which is unitary
-    too. A step that brings nothing ends it.
-
-    Args:
-        matrices: The matrices A.
-        V: Orthonormal columns; those that are complex come in conjugate pairs, as their roots do.
-        roots: For each matrix, the eigenvalue of each column.
+    too. A step that brings nothing ends it. Complex columns of V come in conjugate pairs, as their roots do.
     """
     one = torch.eye(len(V), dtype=V.dtype, device=V.device)
     apart = roots[:, None, :] - roots[:, :, None]

@@ -20,19 +20,14 @@ _MAIN_PIECE = 0.9
 def complete_by_walking(
     partials: Sequence[Float[Tensor, "p p"]], orders: Sequence[int]
 ) -> tuple[list[Float[Tensor, "p p"]], Float[Tensor, " p"] | None] | None:
-    """Complete signed partial permutations to commuting ones of given orders.
+    """Complete signed partial permutations to commuting ones of given orders, whose product is the number of features.
 
     A walk along the moves gives every feature that it meets a place on the grid `orders[0] x orders[1] x ...`, which
     wraps around. Features without moves, and small islands of them, take the places left over.
 
-    Args:
-        partials: Matrices with one entry of 1 or -1 at most in each row and column.
-        orders: Order of each; their product must be the number of features.
-
-    Returns:
-        The permutations, and the unit vector at the corner of the grid (in the middle of the run of places along each
-        axis that are never moved to; None if an axis has no such run). None if the moves contradict each other or fall
-        apart into large pieces.
+    Returns the permutations, and the unit vector at the corner of the grid (in the middle of the run of places along
+    each axis that are never moved to; None if an axis has no such run). None if the moves contradict each other or fall
+    apart into large pieces.
     """
     size, shape = len(partials[0]), tuple(orders)
     if np.prod(shape) != size:

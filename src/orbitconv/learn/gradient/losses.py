@@ -49,23 +49,13 @@ class Pair:
     image: Float[Tensor, "n 1 h w"]
 
     def equivariance(self, atoms: Float[Tensor, "g d ky kx"], norm: Norm = "l1") -> Float[Tensor, ""]:
-        """The equivariance loss of this draw, see `equivariance_loss`.
-
-        Args:
-            atoms: Atoms at every group element.
-            norm: `"l1"` or `"l2"`.
-        """
+        """The equivariance loss of this draw, see `equivariance_loss`."""
         both = torch.cat([atoms[self.source].flatten(1), -atoms[self.target].flatten(1)], dim=1)
         patches = torch.cat([central(self.turned), central(self.expected)], dim=1)
         return _mean(F.conv2d(patches, both[:, :, None, None]), norm)
 
     def reconstruction(self, atoms: Float[Tensor, "g d ky kx"], norm: Norm = "l1") -> Float[Tensor, ""]:
-        """The reconstruction loss of this draw, see `reconstruction_loss`.
-
-        Args:
-            atoms: Atoms at every group element.
-            norm: `"l1"` or `"l2"`.
-        """
+        """The reconstruction loss of this draw, see `reconstruction_loss`."""
         height, width = atoms.shape[-2:]
         encode, decode = atoms[self.source].flatten(1), atoms[self.target].flatten(1)
         # Decoded image at x: sum over pixels p, q of (encode^T decode)[q, p] times the turned response of q at x - p.
@@ -80,16 +70,7 @@ class Pair:
 def draw_pair(
     images: Float[Tensor, "b c h w"], kernel_size: int, group: Group, g1: int, g2: int, rotate: ImageRotator
 ) -> Pair:
-    """Turn images for one draw of two elements.
-
-    Args:
-        images: Images; every channel counts as a grey image.
-        kernel_size: Side of the atoms, in pixels.
-        group: The group.
-        g1: First element.
-        g2: Second element; delta = g2 g1^-1.
-        rotate: Turns images and responses.
-    """
+    """Turn images, each channel as a grey one, for one draw of two elements; delta = g2 g1^-1."""
     group.check_element(g1)
     group.check_element(g2)
     if images.ndim != 4 or min(images.shape[-2:]) < kernel_size:

@@ -49,11 +49,7 @@ def image_rotator(name: Rotator, sigma: float = 0.4) -> ImageRotator:
 def rotate_gaussian(images: Float[Tensor, "*b h w"], group: Group, g: int, sigma: float) -> Float[Tensor, "*b h w"]:
     """Transform planes; between pixels, take the Gaussian-weighted mean of the 3x3 pixels around the nearest one.
 
-    Args:
-        images: Planes of any leading shape.
-        group: The group.
-        g: Group element. Where it maps the grid to itself, pixels move and nothing is blurred.
-        sigma: Width of the Gaussian, in pixels.
+    `sigma` is the width of the Gaussian in pixels. Where an element maps the grid to itself, nothing is blurred.
 
     Source: Diaconu & Worrall (2019), section 4.
     """
