@@ -29,14 +29,7 @@ def confusion(predicted: Int64[Tensor, "*n"], true: Int64[Tensor, "*n"], num_cla
 
 
 def class_figures(counts: Int64[Tensor, "k k"]) -> ClassFigures:
-    """Recall, IoU and Dice of each class.
-
-    Args:
-        counts: A confusion matrix, as from `confusion`; several may be added up.
-
-    Returns:
-        The figures, in float64.
-    """
+    """Recall, IoU and Dice of each class, from a confusion matrix or the sum of several; in float64."""
     hits = counts.diagonal().double()
     true, predicted = counts.sum(1).double(), counts.sum(0).double()
     either = true + predicted

@@ -13,18 +13,11 @@ THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 def match_objects(
     predicted: Int64[Tensor, "h w"], true: Int64[Tensor, "h w"], thresholds: Sequence[float] = THRESHOLDS
 ) -> Int64[Tensor, "t 3"]:
-    """Count true positives, false positives and false negatives among objects.
+    """Count true positives, false positives and false negatives among objects, for each threshold.
 
-    A true object is found if a predicted one has an intersection over union with it above the threshold; from 0.5 on,
-    no two predicted ones can.
-
-    Args:
-        predicted: Predicted object number of each pixel; 0 for background.
-        true: True object number of each pixel; 0 for background.
-        thresholds: Thresholds of the intersection over union, from 0.5 to below 1.
-
-    Returns:
-        Found, false and missed objects for each threshold. Counts of several images may be added up.
+    A true object is found if a predicted one has an intersection over union with it above the threshold, from 0.5 to
+    below 1: no two predicted ones can. Masks hold the number of the object at each pixel, 0 for background. Counts of
+    several images may be added up.
     """
     if predicted.shape != true.shape:
         raise ValueError(
@@ -43,10 +36,9 @@ def match_objects(
 
 
 def object_f1(counts: Int64[Tensor, "t 3"]) -> Float[Tensor, " t"]:
-    """F1 of objects, from 0 to 1.
+    """F1 of objects for each threshold, from 0 to 1, in float64.
 
-    Returns:
-        F1 for each threshold, in float64; NaN if there is neither a true nor a predicted object.
+    NaN if there is neither a true nor a predicted object.
     """
     found, false, missed = counts.double().unbind(1)
     return 2 * found / (2 * found + false + missed)

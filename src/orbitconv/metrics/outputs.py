@@ -30,15 +30,10 @@ _CHANNELS_FIRST = (
 
 
 def select(output: Any, selector: Selector | None, owner: str) -> dict[str, Tensor]:
-    """Tensors of an output by their place in it.
+    """Tensors of an output, or the one that a name, index or function picks, by their place in it.
 
-    Args:
-        output: A tensor, or a tuple, list, dictionary or dataclass of them, one inside the other.
-        selector: Name, index or function that picks one tensor; all of them by default.
-        owner: Name of the caller, for the error.
-
-    Returns:
-        The tensors: "" names an output that is one tensor, "[0]" and "[logits]" those inside.
+    "" names an output that is one tensor, "[0]" and "[logits]" those inside tuples, lists, dictionaries and
+    dataclasses.
     """
     if selector is None:
         return dict(_tensors(output))
@@ -78,9 +73,8 @@ def _tensors(output: Any, place: str = "") -> Iterator[tuple[str, Tensor]]:
 def readings(output: Tensor, group: Group, owner: nn.Module | None = None, *, hexagonal: bool = False) -> list[Reading]:
     """The ways in which a tensor of this shape may turn, the usual one first.
 
-    Returns:
-        Readings: rank 5 is a group axis where its length fits, else planes with a depth before them; rank 4 is planes,
-        or channels last, or attention between the places of a square grid; rank 2 does not turn.
+    Rank 5 is a group axis where its length fits, else planes with a depth before them; rank 4 is planes, or channels
+    last, or attention between the places of a square grid; rank 2 does not turn.
     """
     if hexagonal and output.ndim in {4, 5} and min(output.shape[-2:]) > 1:
         return ["group on hexagons" if output.ndim == 5 else "hexagons"]
@@ -120,8 +114,7 @@ def turn_output(output: Tensor, group: Group, g: int, reading: Reading, *, order
 def disc(output: Tensor, reading: Reading) -> Tensor:
     """One where every rotation keeps a place in view, zero elsewhere; it multiplies a tensor that is read so.
 
-    Returns:
-        The mask: the largest disc of a plane; small planes keep at least their middle.
+    It is the largest disc of a plane; small planes keep at least their middle.
     """
     if reading in {"group on hexagons", "hexagons"}:
         return grid_mask(output.shape[-1], "disc", output.device).to(output.dtype)

@@ -24,11 +24,7 @@ def images_in(value: Any) -> list[Tensor]:
 
 
 def with_images(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """Arguments with other images.
-
-    Returns:
-        Arguments of the same structure; what is no batch of images stays as it is.
-    """
+    """Arguments of the same structure with other images; what is no batch of images stays as it is."""
     if isinstance(value, Mapping):
         return {key: with_images(one, change) for key, one in value.items()}
     if isinstance(value, tuple | list):

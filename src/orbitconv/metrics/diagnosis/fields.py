@@ -32,11 +32,7 @@ class Field:
     axis: int = 1
 
     def name(self, rank: int) -> str:
-        """What a person calls it.
-
-        Returns:
-            For example "planes", or "channels last, (c g) at axis 3".
-        """
+        """What a person calls it: "planes", or "channels last, (c g) at axis 3"."""
         if self.planes is not None:
             places = {rank - 2: "planes", rank - 3: "channels last"}.get(self.planes, f"planes at axis {self.planes}")
         elif self.tokens:
@@ -96,12 +92,9 @@ def _shifted(channels: int, group: Group, g: int) -> Tensor:
 
 
 def possible_fields(shape: tuple[int, ...], group: Group, *, square: bool) -> Iterator[Field]:
-    """The ways in which a tensor of this shape may turn, the usual ones first.
+    """The ways in which a tensor of this shape, the batch anywhere, may turn, the usual ones first.
 
-    Args:
-        shape: Its shape, the batch anywhere.
-        group: The group.
-        square: Whether images are square, so that planes and tokens must be.
+    Of square images planes and tokens must be square.
     """
     rank = len(shape)
     starts = [start for start in range(rank - 2, 0, -1) if not square or shape[start] == shape[start + 1]]

@@ -43,12 +43,7 @@ _WEIGHTED = (nn.modules.conv._ConvNd, nn.Linear)  # noqa: SLF001
 
 @dataclass
 class State:
-    """What is known of a tensor that comes from the images.
-
-    Args:
-        fields: Ways in which it turns; empty where none is known.
-        origin: The operation after which no way is known.
-    """
+    """What is known of a tensor that comes from the images: ways in which it turns, or the operation that lost all."""
 
     fields: list[Field]
     origin: "Step | None" = None
@@ -93,14 +88,7 @@ class BranchError(Exception):
 
 
 class Follower(TorchFunctionMode):
-    """Meets every operation of a network.
-
-    Args:
-        model: The network.
-        group: The group.
-        tolerance: Largest relative error of what turns exactly.
-        square: Whether images are square.
-    """
+    """Meets every operation of a network; up to `tolerance`, a relative error, something turns exactly."""
 
     def __init__(self, model: nn.Module, group: Group, tolerance: float, *, square: bool) -> None:
         super().__init__()
@@ -301,11 +289,7 @@ def tensors_in(value: Any) -> list[Tensor]:
 
 
 def relative_error(found: Tensor, expected: Tensor, mask: Tensor | float = 1.0) -> float:
-    """||found - expected|| / ||expected||; 0 where nothing differs.
-
-    Returns:
-        The error; infinite where shapes differ or a value is not finite.
-    """
+    """||found - expected|| / ||expected||; 0 where nothing differs, infinite for other shapes and values not finite."""
     if found.shape != expected.shape:
         return float("inf")
     exact = at_least_float32(expected.dtype)
