@@ -41,11 +41,7 @@ class Checkpoint:
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint, then remove all others.
-
-    Raises:
-        OSError: If it cannot be written; the checkpoint before it is then still there.
-    """
+    """Write a checkpoint, then remove all others; after an error the one before it is still there."""
     safetensors = import_optional("safetensors.torch", "train", "orbitconv's training")
     target = folder / _name(checkpoint.step)
     if target.exists():  # of the same step, so of the same content

@@ -22,11 +22,9 @@ def command_as_run(program: str, config: Any, positional: Collection[str] = ()) 
 
 
 def command_of(words: str, config: Any, record: str) -> str:
-    """The command that reproduces a record.
+    """The command that reproduces a record, with every option that is not at its default.
 
-    Returns:
-        The command with every option that is not at its default, and for a record of another name with a folder of
-        that name, so that it does not get into the way of the usual one.
+    For a record of another name there is a folder of that name, so that it does not get into the way of the usual one.
     """
     results = getattr(config, "results", None)
     places = [f"--results results/{record}.json"]

@@ -9,12 +9,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def group_by(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
-    """Group items by a key.
-
-    Args:
-        items: Rows, runs, or anything else.
-        key: What the items of a group share.
-    """
+    """Group items by a key, what those of a group share."""
     groups: dict[Key, list[Item]] = {}
     for item in items:
         groups.setdefault(key(item), []).append(item)
@@ -22,21 +17,14 @@ def group_by(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, lis
 
 
 def by_columns(rows: Iterable[Mapping[str, Any]], *columns: str) -> dict[tuple[Any, ...], list[Mapping[str, Any]]]:
-    """Group the rows of a record by the values of some columns.
-
-    Returns:
-        The rows of each combination of values, in the order of their first rows.
-    """
+    """Group the rows of a record by the values of some columns, in the order of their first rows."""
     return group_by(rows, lambda row: tuple(row[column] for column in columns))
 
 
 def values_by(rows: Iterable[Mapping[str, Any]], place: str, value: str) -> dict[float, list[float]]:
     """The values of one column at each value of another: the points of a curve over seeds.
 
-    Args:
-        rows: Rows; those that lack one of the two columns, or have None there, are left out.
-        place: Column of the horizontal axis.
-        value: Column of the vertical axis.
+    Rows that lack one of the two columns, or have None there, are left out.
     """
     known = [row for row in rows if row.get(place) is not None and row.get(value) is not None]
     points = group_by(known, lambda row: float(row[place]))
@@ -44,13 +32,7 @@ def values_by(rows: Iterable[Mapping[str, Any]], place: str, value: str) -> dict
 
 
 class Spread(NamedTuple):
-    """Mean and spread of some values.
-
-    Args:
-        mean: Mean.
-        deviation: Sample standard deviation; 0 for a single value.
-        number: Number of values.
-    """
+    """Mean, sample standard deviation (0 for a single value) and number of some values."""
 
     mean: float
     deviation: float
@@ -64,11 +46,7 @@ class Spread(NamedTuple):
 
 
 def mean_and_spread(values: Sequence[float], digits: int = 1, *, none: str = "-", unit: str = "") -> str:
-    """Mean, and standard deviation where there are several values, in words.
-
-    Returns:
-        Such as 9.2 ± 2.4 %.
-    """
+    """Mean, and standard deviation where there are several values, in words: 9.2 ± 2.4 %."""
     if not values:
         return none
     mean, deviation, number = Spread.of(values)

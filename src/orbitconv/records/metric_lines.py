@@ -14,11 +14,7 @@ METRICS = "metrics.jsonl"
 
 
 class MetricLines:
-    """The metrics file of a run, open for writing.
-
-    Args:
-        folder: Folder for the file and the TensorBoard event files.
-        tensorboard: Whether to write event files.
+    """The metrics file of a run, open for writing, and TensorBoard's event files if asked for.
 
     Raises:
         ModuleNotFoundError: If TensorBoard is requested and not installed.

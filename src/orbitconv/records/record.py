@@ -25,12 +25,7 @@ _REQUIRED = (
 
 @dataclass(frozen=True)
 class Provenance:
-    """Commits and machines that made the rows of a record.
-
-    Args:
-        commits: Commits of the code.
-        machines: What it ran on.
-    """
+    """Commits of the code that made the rows of a record, and the machines that it ran on."""
 
     commits: tuple[str, ...] = ()
     machines: tuple[Machine, ...] = ()
@@ -86,11 +81,10 @@ class Record:
     source: Provenance = field(default_factory=Provenance.here)
 
     def add(self, **columns: str | int | float | None) -> None:
-        """Add a measurement.
+        """Add a measurement as a row.
 
-        Args:
-            **columns: The row; at least family (plain, exact, ...), group (c1, c4, ...), kernel, seed, train, test,
-                test_error_percent, parameters and seconds.
+        It has at least family (plain, exact, ...), group (c1, c4, ...), kernel, seed, train, test, test_error_percent,
+        parameters and seconds.
         """
         missing = [name for name in _REQUIRED if name not in columns]
         if missing:
@@ -115,11 +109,7 @@ class Record:
 
 
 def commit() -> str | None:
-    """Commit of the source tree this code runs from, with "+changes" if files differ from it.
-
-    Returns:
-        Hash of the commit; None if the code does not run from a checkout.
-    """
+    """Hash of the commit that this code runs from, "+changes" if files differ from it; None outside a checkout."""
     source = Path(__file__).resolve().parents[3]
     if not (source / ".git").exists():
         return None
@@ -147,11 +137,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> Machine:
-    """The machine, without host or user names.
-
-    Returns:
-        System, processor, cores and threads, and the GPU if torch sees one.
-    """
+    """System, processor, cores and threads, and the GPU if torch sees one; without host or user names."""
     facts: Machine = {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),

@@ -87,8 +87,7 @@ class RunFolder:
     def load(self, steps_per_line: int = 1) -> tuple[Checkpoint | None, list[Row]]:
         """The last checkpoint and the lines up to it; later lines, of a killed run, are dropped.
 
-        Args:
-            steps_per_line: Steps between two lines, which tells how many lines belong to a checkpoint.
+        The steps between two lines tell how many of them belong to a checkpoint.
         """
         checkpoint = self.checkpoint()
         return checkpoint, self._lines.keep(0 if checkpoint is None else checkpoint.step // steps_per_line)
@@ -107,11 +106,7 @@ class RunFolder:
         self._lines.add(row)
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint, after all lines up to it.
-
-        Raises:
-            OSError: If it cannot be written, as on a full disk; the one before it is then still there.
-        """
+        """Write a checkpoint, after all lines up to it; if that fails, as on a full disk, the one before it stays."""
         try:
             self._lines.flush()
             write_checkpoint(self.path / CHECKPOINTS, checkpoint)

@@ -8,22 +8,14 @@ from torch import Tensor
 
 
 def tensor_digest(tensor: Tensor) -> str:
-    """A checksum of shape, dtype and values.
-
-    Returns:
-        SHA-256 in hexadecimal digits.
-    """
+    """SHA-256 of shape, dtype and values, in hexadecimal digits."""
     digest = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
     digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
 def file_digest(path: Path) -> str:
-    """A checksum of the content of a file.
-
-    Returns:
-        SHA-256 in hexadecimal digits.
-    """
+    """SHA-256 of the content of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -37,15 +29,9 @@ def flat_settings(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def check_same(found: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
-    """Refuse to resume a run with other settings.
+    """Refuse to resume a run with other settings, and say where they differ.
 
-    Args:
-        found: Settings of the run in the folder, with those under "config" as if beside it.
-        wanted: Settings of this run.
-        folder: The folder.
-
-    Raises:
-        ValueError: If they differ; says where.
+    Those of the run in the folder have what is under "config" as if beside it.
     """
     flat_found, flat_wanted = (flat_settings({**d, **d.get("config", {})}) for d in (found, wanted))
     names = sorted(name for name in flat_wanted.keys() | flat_found.keys() if not name.startswith("config."))
