@@ -140,18 +140,10 @@ def fit(
     max_error: float | None = None,
     max_frequency: int | None = None,
 ) -> tuple[FixedBasis, dict[str, Any]]:
-    """Fit a basis with the requested number of atoms, or all possible ones, best first.
+    """Fit a "spectral" or "unitary" basis with the requested number of atoms, or all possible ones, best first.
 
-    Args:
-        family: "spectral" or "unitary".
-        moments: Moments of the images.
-        held_out: Moments of the images to state the error on; those of the fit by default.
-        dimension: Number of atoms.
-        max_error: Largest relative equivariance error of an atom of a spectral basis.
-        max_frequency: Highest angular frequency of an atom of a spectral basis.
-
-    Returns:
-        The basis, and what a file should say about it.
+    Also returns what a file should say about it, with the error on the held-out moments, if there are some. Limits of
+    error and angular frequency are those of an atom of a spectral basis.
     """
     judge = moments if held_out is None else held_out
     group, side = moments.group, moments.kernel_size[0]
@@ -182,20 +174,11 @@ def grey_images(
     seed: int = 0,
     skipped: Skipped | None = None,
 ) -> Iterator[Float[Tensor, "b 1 h w"]]:
-    """Images to learn from, in batches.
+    """Grey images from 0 to 1 to learn from, in batches: tiles of a folder of pictures, or CIFAR-10's training images.
 
-    Args:
-        pictures: Folder of pictures, cut into tiles; CIFAR-10's training images if None.
-        max_images: How many images or tiles at most; 10,000 images or 2,000 tiles if None.
-        kernel_size: Side of the kernel that shall have room in them at every angle.
-        data_dir: Folder with the data sets.
-        progress: Called as the images go out.
-        tile_size: Side of a tile, in pixels.
-        seed: Seed of the order of pictures: shuffled in every folder, and folders take turns.
-        skipped: Gets the pictures that cannot be read, are hidden or too small, and the count of all.
-
-    Yields:
-        Grey images from 0 to 1.
+    There are 10,000 images or 2,000 tiles at most unless `max_images` says otherwise. The kernel shall have room in
+    them at every angle. Pictures are shuffled in every folder, and folders take turns. `skipped` gets the pictures that
+    cannot be read, are hidden or too small, and the count of all.
     """
     skipped = Skipped() if skipped is None else skipped
     if pictures is not None:

@@ -30,25 +30,17 @@ _SECONDS = 0.4
 
 
 class Ordered(NamedTuple):
-    """A model, and which order its convolutions have.
-
-    Args:
-        model: The model.
-        words: Which order, and why; empty if there was nothing to choose.
-    """
+    """A model, and which order its convolutions have and why, in words; none if there was nothing to choose."""
 
     model: Any
     words: str
 
 
 def put_in_order(model: Any, bases: Mapping[str, FixedBasis], feed: Feed, order: GraphOrder) -> Ordered:
-    """Write convolutions of a model in the order of the fused product.
+    """Write convolutions of a copy of an `onnx.ModelProto` in the order of the fused product.
 
-    Args:
-        model: An `onnx.ModelProto`, whose weights have the names of the network's; it is left as it is.
-        bases: Bases of the convolutions that were group convolutions, by their name in the network.
-        feed: Images to measure with.
-        order: `"dense"`: none; `"fourier"`: all that can be; `"auto"`: those with which onnxruntime is faster here.
+    There is a basis for each convolution that was a group convolution, by its name in the network. `"dense"` writes
+    none, `"fourier"` all that can be, `"auto"` those with which onnxruntime is faster on these images here.
     """
     steps = {} if order == "dense" else _steps_of(model, bases)
     if not steps:

@@ -6,11 +6,9 @@ from orbitconv._support.files import write_atomically
 
 
 class AppendedFile:
-    """A text file that gets records at its end. It is made, or changed, with the first record.
+    """A text file that gets records at its end; `kept` is what it begins with, in place of what is there.
 
-    Args:
-        path: The file.
-        kept: What it begins with, in place of what is there.
+    It is made, or changed, with the first record.
     """
 
     def __init__(self, path: Path, kept: str = "") -> None:

@@ -6,11 +6,7 @@ from pathlib import Path
 
 
 def cache_root() -> Path:
-    """Return the cache folder of the user; it may not exist yet.
-
-    Returns:
-        `ORBITCONV_CACHE` if set, else the place the operating system intends.
-    """
+    """The cache folder of the user, `ORBITCONV_CACHE` or that of the operating system; it may not exist yet."""
     if chosen := os.environ.get("ORBITCONV_CACHE"):
         return Path(chosen).expanduser()
     if sys.platform == "win32":

@@ -12,11 +12,9 @@ Size2 = int | tuple[int, int]
 
 
 def check_positive(owner: str, **values: int) -> None:
-    """Refuse counts and sizes that are not integers of one or more.
+    """Refuse named counts and sizes that are not integers of one or more.
 
-    Args:
-        owner: Who refuses, as the user knows it (`"GroupConv2d"`).
-        **values: Named values to check.
+    `owner` is who refuses, as the user knows it.
     """
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int | np.integer):
@@ -66,11 +64,7 @@ def check_share(owner: str, **values: float) -> None:
 
 
 def check_finite(owner: str, name: str, values: Tensor) -> None:
-    """Refuse tensors that hold NaN or infinity.
-
-    Raises:
-        ValueError: If a value is not finite; says how many.
-    """
+    """Refuse tensors that hold NaN or infinity, and say how many values do."""
     bad = int((~torch.isfinite(values)).sum())
     if bad:
         raise ValueError(
@@ -80,14 +74,7 @@ def check_finite(owner: str, name: str, values: Tensor) -> None:
 
 
 def did_you_mean(name: str, known: Iterable[str], most: int = 1, prefix: str = "") -> str:
-    """The suggestion that an error about an unknown name adds.
-
-    Args:
-        name: The unknown name; case does not count, nor `_` in place of `-`.
-        known: The names there are.
-        most: How many to suggest.
-        prefix: What to put before each suggestion.
-    """
+    """The suggestion that an error about an unknown name adds; case does not count, nor `_` in place of `-`."""
     alike = {one.lower().replace("_", "-"): one for one in known}
     near = difflib.get_close_matches(name.lower().replace("_", "-"), alike, n=most, cutoff=0.5)
     return f" Did you mean {' or '.join(repr(prefix + alike[one]) for one in near)}?" if near else ""

@@ -16,11 +16,9 @@ _YOUNG = 60.0
 
 
 def check_writable(path: Path | None, option: str) -> None:
-    """Check before the work that a file can be written.
+    """Check before the work that a file can be written, which the user named with `option`, such as `"--out"`.
 
-    Args:
-        path: File to be written later; its folder need not be there, and is not made. None if none shall be.
-        option: What the user named it with, such as `"--out"`.
+    Its folder need not be there, and is not made.
     """
     if path is None:
         return
@@ -49,11 +47,7 @@ def check_writable(path: Path | None, option: str) -> None:
 def printable(name: object) -> str:
     """A file name, or an error that names one, as text that every file and terminal takes.
 
-    Args:
-        name: Its text may hold bytes that are not valid UTF-8.
-
-    Returns:
-        The text, with such bytes as escapes.
+    Bytes that are not valid UTF-8 become escapes.
     """
     return os.fsencode(str(name)).decode("utf-8", "backslashreplace")
 
@@ -67,11 +61,7 @@ def check_replaceable(path: Path, *, overwrite: bool) -> None:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file in one step: a reader sees the old content or the new, never a part.
-
-    Args:
-        path: File to write; its folder is made if needed.
-        content: Text, written as UTF-8, or bytes.
+    """Write a file, and its folder if needed, in one step: a reader sees the old content or the new, never a part.
 
     Raises:
         OSError: If the folder cannot be written or is full; the old file is then untouched.

@@ -7,11 +7,7 @@ from typing import Any, NoReturn
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Parse JSON, and report every way in which it can be malformed as one kind of error.
-
-    Args:
-        text: The text, or its UTF-8 bytes.
-    """
+    """Parse JSON, and report every way in which it can be malformed as one kind of error."""
     try:
         return json.loads(text, parse_constant=_refuse)
     except RecursionError as error:

@@ -10,11 +10,7 @@ def install_hint(extra: str) -> str:
 
 
 def import_optional(module: str, extra: str, owner: str) -> ModuleType:
-    """Import a module that may not be installed.
-
-    Raises:
-        ModuleNotFoundError: If it is not installed; says which extra brings it.
-    """
+    """Import a module that may not be installed; the error says which extra brings it."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

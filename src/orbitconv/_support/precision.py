@@ -33,9 +33,5 @@ def without_autocast(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def at_least_float32(dtype: torch.dtype) -> torch.dtype:
-    """The dtype to compute in: float32 for 16 bits, else the dtype itself.
-
-    Returns:
-        float32, or a wider dtype.
-    """
+    """The dtype to compute in: float32 for 16 bits, else the dtype itself."""
     return torch.promote_types(dtype, torch.float32)

@@ -59,12 +59,5 @@ def terminal_progress() -> Iterator[ProgressCallback]:
 
 
 def shown_progress(progress: ProgressCallback | None) -> AbstractContextManager[ProgressCallback]:
-    """What the functions of the library call while they work.
-
-    Args:
-        progress: The callback that the user gave; None for a bar on the terminal, as `terminal_progress` shows it.
-
-    Returns:
-        A context with the callback.
-    """
+    """A context with the callback that the user gave, or for None with a bar on the terminal (`terminal_progress`)."""
     return terminal_progress() if progress is None else nullcontext(progress)

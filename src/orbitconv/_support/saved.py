@@ -39,12 +39,7 @@ _MAX_DIMS, _MAX_SIZE = 16, 2**48
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Saved:
-    """The content of a saved file.
-
-    Args:
-        description: What the file says about its tensors.
-        tensors: The tensors by name, on the CPU.
-    """
+    """The content of a saved file: what it says about its tensors, and these by name, on the CPU."""
 
     description: dict[str, Any]
     tensors: dict[str, Tensor]

@@ -25,11 +25,9 @@ Vectors = Complex[np.ndarray, "p _"]
 
 
 class Split(NamedTuple):
-    """A split of the pixel space by frequency.
+    """A split of the pixel space by frequency, and the value of the fit.
 
-    Args:
-        spaces: Orthonormal columns that carry each frequency; those of -k are the conjugates of those of k.
-        fit: The value of the fit.
+    Each frequency has orthonormal columns that carry it; those of -k are the conjugates of those of k.
     """
 
     spaces: dict[int, Vectors]
@@ -50,13 +48,10 @@ class Split(NamedTuple):
 def fit_cyclic_unitary(moments: SymmetricMoments, restarts: int = 4) -> Split:
     """Fit eigenvectors and frequencies of M to cross moments.
 
-    Args:
-        moments: Symmetric moments; M fits their exact turn and mirror: `mirror M mirror = M^-1`.
-        restarts: Starts with other frequencies beside the first, where a choice is not in closed form.
+    M fits their exact turn and mirror: `mirror M mirror = M^-1`.
 
-    Returns:
-        The best split found. Its dimension falls short of the number of pixels if some real direction can be no half
-        of a pair and carry neither frequency 0 nor N/2.
+    Of several starts the best split is returned. Its dimension falls short of the number of pixels if some real
+    direction can be no half of a pair and carry neither frequency 0 nor N/2.
     """
     n, turn_order = len(moments.cross), moments.turn_order
     fourier = moments.fourier

@@ -67,8 +67,7 @@ def _hexagonal_atoms(group: Group, kernel_size: Size2) -> Float[torch.Tensor, "g
 def enclosing_window(owner: str, group: Group, kernel_size: Size2) -> tuple[int, int]:
     """The smallest window that a kernel stays in when quarter turns of the group swap its sides.
 
-    Returns:
-        The kernel size itself if it is square or the group has no turn but the half turn; else the square.
+    That is the kernel size itself if it is square or the group has no turn but the half turn; else the square.
     """
     height, width = as_pair(owner, "kernel_size", kernel_size)
     if 2 % group.num_rotations == 0:
@@ -77,11 +76,7 @@ def enclosing_window(owner: str, group: Group, kernel_size: Size2) -> tuple[int,
 
 
 def pixel_atoms(kernel_size: tuple[int, int], window: tuple[int, int]) -> Float[np.ndarray, "d p"]:
-    """One-pixel filters for every pixel of a kernel that sits in the middle of a window.
-
-    Returns:
-        One row per pixel of the kernel, in reading order; one column per pixel of the window.
-    """
+    """One-pixel filters, a row for every pixel of a kernel that sits in the middle of a window, in reading order."""
     margins = [outer - inner for outer, inner in zip(window, kernel_size, strict=True)]
     if any(margin % 2 for margin in margins):
         raise ValueError(

@@ -119,8 +119,7 @@ def independent_orbits(orbits: list[Orbit], n: int) -> list[Orbit]:
 def first_orbits(owner: str, orbits: list[Orbit], n: int, dimension: int) -> list[Orbit]:
     """The first orbits that make up a dimension.
 
-    Raises:
-        ValueError: If a pair of atoms would be cut in two; names the dimensions there are.
+    An error names the dimensions there are if a pair would be cut in two.
     """
     totals = dimensions(orbits, n)
     if dimension not in totals:

@@ -37,9 +37,8 @@ def support_of(window: tuple[int, int], lattice: Lattice = "square") -> Bool[np.
 def factor_exact(group: Group, height: int, width: int, lattice: Lattice = "square") -> list[tuple[int, int]]:
     """Write every element as `exact * rest`: an exact move of the grid after one of a few remaining rotations.
 
-    Returns:
-        A pair (exact, rest) for each element. The rests are the first element of each coset of the exact
-        subgroup: 0 and 1 for C8 or D8 on a square grid, and for C12 or D12 on a hexagonal one.
+    The rests are the first element of each coset of the exact subgroup: 0 and 1 for C8 or D8 on a square grid, and for
+    C12 or D12 on a hexagonal one.
     """
     factors: dict[int, tuple[int, int]] = {}
     for rest in range(group.order):
@@ -59,16 +58,10 @@ def complete_orbit(
 ) -> Float[np.ndarray, "g d ky kx"]:
     """Atoms at every element from the atoms at the rests of `factor_exact`, by exact moves of the grid.
 
-    Quarter turns (and mirrors) of the result are exact to the last bit, however the other angles were made.
-
-    Args:
-        group: The group.
-        window: Height and width of the atoms.
-        transform: Gives the flattened atoms transformed by one element.
-        normalize: Make the atoms orthonormal on average over the group, by Gram-Schmidt in their order: with the mean
-            Gram matrix `G = L L^T` they become `L^-1` times what they were. Coefficients of equal size then make
-            filters of equal norm; the span of the first D atoms, for every D, and every error stay what they are.
-        lattice: What the pixels are.
+    Quarter turns (and mirrors) of the result are exact to the last bit, however `transform` made the flattened atoms at
+    the other angles. `normalize` makes atoms orthonormal on average over the group, by Gram-Schmidt in their order:
+    with the mean Gram matrix `G = L L^T` they become `L^-1` times what they were. Coefficients of equal size then make
+    filters of equal norm; the span of the first D atoms, for every D, and every error stay what they are.
     """
     factors, moves = factor_exact(group, *window, lattice), exact_moves(group, window, lattice)
     made = {rest: transform(rest) for rest in sorted({rest for _, rest in factors})}

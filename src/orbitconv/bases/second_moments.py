@@ -60,11 +60,7 @@ class SymmetricMoments:
     support: Bool[np.ndarray, " w"]
 
     def in_window(self, filters: Float[np.ndarray, "d p"]) -> Float[np.ndarray, "d w"]:
-        """Filters as rows of their whole window, zero beside its support.
-
-        Args:
-            filters: One row for each filter, one column for each pixel of its support.
-        """
+        """Filters, one in each row, as rows of their whole window, zero beside its support."""
         rows = np.zeros((len(filters), len(self.support)))
         rows[:, self.support] = filters
         return rows
@@ -77,11 +73,7 @@ class SymmetricMoments:
         return np.einsum("kg,gpq->kpq", np.exp(-2j * np.pi * np.outer(steps, steps) / n), self.cross)
 
     def eigenspace(self, frequency: int) -> Inexact[np.ndarray, "p n"]:
-        """Orthonormal columns of the exact turn's eigenspace that fits an angular frequency.
-
-        Returns:
-            Columns v with `turn v = exp(2 pi i k / turn_order) v`; real where that factor is.
-        """
+        """Orthonormal columns v with `turn v = exp(2 pi i k / turn_order) v`; real where that factor is."""
         projector = self.project(frequency, np.eye(len(self.turn)))
         real = 2 * frequency % self.turn_order == 0
         values, vectors = np.linalg.eigh(np.real(projector) if real else projector)
@@ -120,11 +112,7 @@ def lattice_of(moments: SecondMoments) -> Lattice:
 
 
 def check_excited(owner: str, energy: Float[np.ndarray, "p p"]) -> None:
-    """Refuse moments of images that leave directions of a filter unseen, such as constant images.
-
-    Raises:
-        ValueError: If the matrix is singular; says its rank.
-    """
+    """Refuse moments of images that leave directions of a filter unseen, such as constant images; says the rank."""
     spread = np.linalg.eigvalsh(energy)
     rank = int((spread > 1e-10 * spread[-1]).sum())
     if not spread[-1] > 0 or rank < len(spread):

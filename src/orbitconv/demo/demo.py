@@ -86,11 +86,7 @@ def _part_of(progress: ProgressCallback, place: int, parts: int) -> ProgressCall
 
 
 def learn_bases(digits: ImageSet, test: ImageSet, count: int) -> tuple[dict[str, FilterBasis], dict[str, Any]]:
-    """The bases of the demo and their errors, measured on the test digits.
-
-    Returns:
-        Bases by family, and facts for the record: seconds of the fit, errors of each basis.
-    """
+    """The bases of the demo by family, and facts for the record: seconds of the fit, errors on the test digits."""
     group = Cyclic(ORDER)
     start = time.perf_counter()
     moments = measure_moments(digits.take(count).floats(), group, KERNEL)

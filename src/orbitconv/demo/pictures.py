@@ -27,11 +27,7 @@ _SIDE, _MILLISECONDS = 168, 140
 
 
 def learned_family(outcome: Outcome) -> str:
-    """The learned family of a demo.
-
-    Returns:
-        Its name; the last family with a basis if none is known to be learned.
-    """
+    """The learned family of a demo; the last family with a basis if none is known to be learned."""
     return next((name for name in outcome.bases if name in LEARNED), list(outcome.bases)[-1])
 
 
@@ -86,8 +82,7 @@ def follow(network: nn.Module, digit: Float[Tensor, "1 c h w"], degrees: Sequenc
 def clear_digit(digits: Float[Tensor, "b c h w"]) -> Float[Tensor, "1 c h w"]:
     """A digit that shows a turn well: inside the disc at every angle, and unlike itself after a quarter or half turn.
 
-    Returns:
-        The one that changes most when blurred, of the half with the least ink in the outer fifth of the disc.
+    That is the one that changes most when blurred, of the half with the least ink in the outer fifth of the disc.
     """
     ink = digits.square().sum(1)
     outside = (ink * (1 - _disc(digits, 0.8))).sum((1, 2)) / ink.sum((1, 2)).clamp_min(1e-12)
@@ -100,13 +95,7 @@ def clear_digit(digits: Float[Tensor, "b c h w"]) -> Float[Tensor, "1 c h w"]:
 def turn(
     images: Float[Tensor, "b c h w"], degrees: float | int, padding_mode: str = "zeros"
 ) -> Float[Tensor, "b c h w"]:
-    """Turn images or planar maps, exactly at quarter turns.
-
-    Args:
-        images: Images with values of zero or more; so are the results.
-        degrees: Angle, counter-clockwise.
-        padding_mode: What lies outside: `"zeros"` or `"reflect"`.
-    """
+    """Turn images or planar maps of zero or more by degrees, counter-clockwise; exactly at quarter turns."""
     mode = "reflect" if padding_mode == "reflect" else "zeros"
     return rotate_images(images, math.radians(degrees), padding_mode=mode).clamp_min(0)
 
@@ -151,8 +140,7 @@ def strips(
 ) -> list[Strip]:
     """The digit, and under it what networks see: at a fixed group element, at the one that follows, turned back.
 
-    Returns:
-        Rows for `figures.film`; a network without a group has no row of its own for the fixed element.
+    A network without a group has no row of its own for the fixed element.
     """
     digits = torch.cat([turn(digit, angle).mean(1) for angle in degrees]).cpu().numpy()
     rows = [Strip("digit", digits, "#1f2328", 1.0)]

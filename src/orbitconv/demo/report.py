@@ -39,10 +39,9 @@ _DIGITS = 50
 
 
 def tested(outcome: Outcome) -> list[Tested]:
-    """The networks of a demo as a report shows them.
+    """The networks of a demo as a report shows them, an entry a family.
 
-    Returns:
-        One entry for each family; layers are measured on the network of the first seed.
+    Layers are measured on that of the first seed.
     """
     families = by_columns(outcome.record.rows, "family")
     appearance = looks([family for (family,) in families])

@@ -80,19 +80,7 @@ def measure(
     progress: ProgressCallback,
     what: str | None = None,
 ) -> list[Row]:
-    """Train one network on upright digits and measure its errors on upright and on turned ones.
-
-    Args:
-        family: Name of the family.
-        basis: Its basis; None for the plain one.
-        network: The network, trained in place.
-        seed: Seed of the order of the images.
-        digits: Training digits.
-        test: Test digits.
-        config: Settings.
-        progress: Progress callback.
-        what: What the progress bar shall say; the family by default.
-    """
+    """Train one network on upright digits, in place, and measure its errors on upright and on turned ones."""
     chosen = digits.take(config.train_images)
     what = what or (f"{family}, seed {seed}" if config.seeds > 1 else family)
     seconds = train(

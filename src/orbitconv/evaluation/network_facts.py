@@ -42,33 +42,22 @@ def group_of(network: nn.Module) -> Group | None:
 
 
 def turned_copies(network: nn.Module, copies: int) -> nn.Module:
-    """A classifier that averages over turned copies of each image.
-
-    Args:
-        network: The classifier.
-        copies: Number of copies, at equal parts of the step between two turns of its group.
-    """
+    """A classifier that averages over copies of each image, at equal parts of the step between turns of its group."""
     group = group_of(network)
     return network if copies == 1 else TurnedCopies(network, copies, order=1 if group is None else group.num_rotations)
 
 
 def measured_group(group: Group | None) -> Group:
-    """The group whose elements the layers of a network are measured at.
-
-    Returns:
-        Its own group; C8 for networks that have none, or only the identity.
-    """
+    """The group whose elements the layers of a network are measured at: its own, or C8 without turns."""
     return _PLAIN_GROUP if group is None or group.order == 1 else group
 
 
 def errors_of_layers(
     network: nn.Module, images: Float[Tensor, "b c h w"], layers: Sequence[str] | None = None
 ) -> dict[str, Float[Tensor, " n"]]:
-    """Normalised equivariance error of layers at the turns of the network's group.
+    """Normalised equivariance error of layers, by name, at every turn of the network's group.
 
-    Returns:
-        For each layer by its name, its error at every element; zero where nothing came out, as it should, and one
-        where something came out that should not.
+    It is zero where nothing came out, as it should, and one where something came out that should not.
     """
     found = equivariance_error(network, images, measured_group(group_of(network)), layers=layers)
     return {name: error.nan_to_num(nan=0.0, posinf=1.0) for name, error in found.items()}
@@ -77,13 +66,8 @@ def errors_of_layers(
 def layers_record(network: nn.Module, images: Float[Tensor, "b c h w"]) -> dict[str, Any]:
     """Equivariance error of every layer, in float64, as a record holds it.
 
-    Args:
-        network: The network; it is left as it is.
-        images: Images to turn.
-
-    Returns:
-        The group, the number of images, and for each layer its errors at every element, their maximum, and their mean
-        without the identity; no unit.
+    The group, the number of images, and for each layer its errors at every element, their maximum, and their mean
+    without the identity; no unit.
     """
     exact = copy.deepcopy(network).double()
     errors = errors_of_layers(exact, images.to(next(exact.parameters()).dtype))

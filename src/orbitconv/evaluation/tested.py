@@ -75,16 +75,7 @@ def evaluate_prepared(
     device: Device = "auto",
     progress: ProgressCallback = silent,
 ) -> dict[str, Any]:
-    """Test a trained network on loaded data, as `evaluate` does.
-
-    Args:
-        trained: The network.
-        data: The data.
-        angles: Angles in degrees.
-        layers: Images that layers are measured on.
-        device: Where to compute.
-        progress: Called after each test.
-    """
+    """Test a trained network on loaded data, as `evaluate` does: at angles in degrees, its layers on so many images."""
     if data.channels != trained.in_channels:
         raise ValueError(f"The network takes images of {trained.in_channels} channels, got {data.channels}.")
     if data.pictures is not None and trained.classes and data.classes != trained.classes:

@@ -39,12 +39,7 @@ def turned_figures(
 ) -> dict[str, TurnedFigures]:
     """Test a network on images that are turned about the centre of their largest middle square.
 
-    Args:
-        network: The network, where the images are; it is put in eval mode.
-        source: Images and labels.
-        task: The task, which turns labels along.
-        angles: Angles in degrees, counter-clockwise.
-        progress: Called after each batch.
+    Angles are in degrees, counter-clockwise; the task turns labels along. The network is put in eval mode.
     """
     network.eval()
     counts: dict[str, list[Tensor]] = {}
@@ -94,9 +89,5 @@ def _turns(degrees: Float[Tensor, " n"]) -> Draws:
 
 
 def by_angle(figures: Mapping[str, TurnedFigures], name: str) -> dict[str, float]:
-    """One figure by angle, without that of random angles.
-
-    Returns:
-        Percent by angle in degrees.
-    """
+    """One figure in percent by angle in degrees, without that of random angles."""
     return {angle: getattr(one, name) for angle, one in figures.items() if angle != RANDOM}

@@ -34,14 +34,7 @@ def write_page(
 
 
 def page(data: dict) -> str:
-    """The text of the page.
-
-    Args:
-        data: What it shows, as JSON can hold it.
-
-    Returns:
-        HTML.
-    """
+    """The text of the page, HTML, which shows some data that JSON can hold."""
     folder = files("orbitconv.explorer")
     parts = {
         "STYLE": folder.joinpath("page.css").read_text("utf-8"),

@@ -39,15 +39,7 @@ def names() -> list[str]:
 
 
 def images_like_photographs(count: int = 6, side: int = 32) -> Float[Tensor, "b 1 h w"]:
-    """Random images whose amplitude falls with the frequency, as that of photographs does; the same at every call.
-
-    Args:
-        count: Number of images.
-        side: Height and width in pixels.
-
-    Returns:
-        The images, float64.
-    """
+    """Random float64 images whose amplitude falls with the frequency, as that of photographs does; always the same."""
     noise = torch.randn(count, 1, side, side, dtype=torch.double, generator=torch.Generator().manual_seed(0))
     frequency = torch.fft.fftfreq(side, dtype=torch.double)
     radius = (frequency[:, None] ** 2 + frequency[None] ** 2).sqrt().clamp(min=1 / side)
@@ -55,14 +47,9 @@ def images_like_photographs(count: int = 6, side: int = 32) -> Float[Tensor, "b 
 
 
 def shown_bases(wanted: Sequence[str], progress: Callable[[int, int], None]) -> Iterator[dict[str, Any]]:
-    """Everything that the page needs to know of each basis.
+    """What the page needs to know of each basis, by names and files.
 
-    Args:
-        wanted: Names and files of bases.
-        progress: Called with the number of bases done, and of all.
-
-    Yields:
-        An entry for each basis, as `described` makes it.
+    Progress is called with those done, and of how many.
     """
     measured: dict[tuple[str, str, tuple[int, int]], SecondMoments] = {}
     images = images_like_photographs()
@@ -80,17 +67,13 @@ def shown_bases(wanted: Sequence[str], progress: Callable[[int, int], None]) -> 
 
 
 def described(name: str, moments: SecondMoments) -> dict[str, Any]:
-    """What the page needs to know of one basis.
+    """What the page needs to know of one basis, by its name or file.
 
-    Args:
-        name: Its name, or the path of its file.
-        moments: Second moments of the images that its errors are measured on.
+    Errors are measured with the moments of some images.
 
-    Returns:
-        Its name, family, lattice, group and kernel; the angle of each element; for each number of atoms that can be
-        chosen, the error at each element; and the atoms, as 16-bit integers `(group, atoms, height, width)` in base64
-        with the size of a step. Where a smaller basis is the first part of a larger one, only the larger one's atoms
-        are there.
+    Its name, family, lattice, group and kernel; the angle of each element; for each number of atoms that can be chosen,
+    the error at each element; and the atoms, as 16-bit integers `(group, atoms, height, width)` in base64 with the size
+    of a step. Where a smaller basis is the first part of a larger one, only the larger one's atoms are there.
     """
     chosen = load_basis(name)
     choices = _choices(name, 2 * chosen.num_atoms)

@@ -95,11 +95,9 @@ def multiplicities(values: Complex[np.ndarray, " d"], within: float = 0.04) -> l
 
 
 def angular_frequencies(basis: FilterBasis) -> list[int] | None:
-    """The angular frequency of each atom, where every atom has just one.
+    """The angular frequency of each atom, from 0 to N/2: over a full turn of the group the atom comes back k times.
 
-    Returns:
-        Frequencies k from 0 to N/2: over a full turn of the group the atom comes back k times. None for pixels and
-        other atoms that mix frequencies.
+    None for pixels and other atoms that mix frequencies.
     """
     n = basis.group.num_rotations
     power = torch.fft.fft(atoms_of(basis)[:n].flatten(2), dim=0).abs().square().sum(2)
@@ -110,10 +108,9 @@ def angular_frequencies(basis: FilterBasis) -> list[int] | None:
 
 
 def inner_products(basis: FilterBasis, g: int) -> Float[np.ndarray, "d d"]:
-    """Inner products of the atoms at one group element, in the coordinates of the errors.
+    """Inner products of the atoms at one group element, `A_g A_g^T` with `A_g = G^(-1/2) B_g`.
 
-    Returns:
-        `A_g A_g^T` with `A_g = G^(-1/2) B_g`; one row for each atom, the identity matrix if the turn keeps norms.
+    They are the identity matrix if the turn keeps norms.
     """
     normalized = normalize_atoms(basis).atoms.cpu()
     # Metrics leave open which rotation of the atoms they take; the one nearest to the atoms themselves is symmetric.

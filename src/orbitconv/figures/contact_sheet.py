@@ -92,12 +92,5 @@ def _place(strip: UInt8[np.ndarray, "h w 3"], tile: Float[np.ndarray, "h w"], x:
 
 
 def colors(values: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
-    """Values of a filter as colours.
-
-    Args:
-        values: From -1, blue, over 0, white, to 1, red.
-
-    Returns:
-        Red, green and blue as bytes.
-    """
+    """Values of a filter, from -1 (blue) over 0 (white) to 1 (red), as bytes of red, green and blue."""
     return import_plotting("matplotlib").colormaps["RdBu_r"]((values + 1) / 2, bytes=True)[..., :3].copy()

@@ -58,11 +58,7 @@ def family_name(family: str, group: str) -> str:
 
 
 def looks(families: Sequence[str]) -> dict[str, Look]:
-    """How to draw each of some families.
-
-    Returns:
-        A look for each; families without one of their own share three more.
-    """
+    """How to draw each of some families; those without a look of their own share three more."""
     strangers = [family for family in families if family not in _LOOKS]
     return {f: _LOOKS.get(f) or _OTHERS[strangers.index(f) % len(_OTHERS)] for f in families}
 
@@ -73,11 +69,7 @@ def import_plotting(module: str) -> ModuleType:
 
 
 def check_libraries() -> None:
-    """Check before the work that pictures can be drawn.
-
-    Raises:
-        ModuleNotFoundError: If matplotlib or Pillow is missing; says which extra brings it.
-    """
+    """Check before the work that pictures can be drawn; the error says which extra brings what is missing."""
     import_plotting("matplotlib")
     import_plotting("PIL.Image")
 
@@ -124,12 +116,7 @@ class Curve:
 
 
 def angle_figure(curves: Sequence[Curve], images: str = "digits") -> "Figure":
-    """Test errors against the angle of the test images, around the full circle.
-
-    Args:
-        curves: Errors in percent, at angles in degrees.
-        images: What the images show.
-    """
+    """Test errors in percent against the angle of the test images in degrees, around the full circle."""
     figure = new_figure(8.6, 4.5)
     axes = figure.add_axes((0.06, 0.115, 0.915, 0.75 if any(curve.name for curve in curves) else 0.815))
     for quarter in QUARTERS:

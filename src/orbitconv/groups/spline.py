@@ -154,12 +154,7 @@ def _inside(rows: Float[Tensor, "a t"], cols: Float[Tensor, "a t"], height: int,
 
 
 def spline_coefficients(images: Float[Tensor, "*b h w"], order: int) -> Float[Tensor, "*b h w"]:
-    """Coefficients of the B-spline that passes through every pixel, mirrored at the border pixels.
-
-    Args:
-        images: Images of any leading shape.
-        order: 1, 3 or 5.
-    """
+    """Coefficients of the spline of order 1, 3 or 5 that passes through every pixel, mirrored at the border pixels."""
     _check_order(order)
     if order == 1:
         return images
@@ -176,14 +171,11 @@ def sample_spline(
     order: int,
     padding_mode: PaddingMode = "reflect",
 ) -> Float[Tensor, "b c t"]:
-    """Evaluate a spline between the pixels.
+    """Evaluate a spline between the pixels, at coordinates in pixels.
 
-    Args:
-        coefficients: Spline coefficients.
-        rows: Row coordinates in pixels; a leading axis of 1 shares them between all images.
-        cols: Column coordinates in pixels, same shape.
-        order: Order of the spline.
-        padding_mode: `"zeros"` returns zero outside the outermost pixel centres, `"reflect"` mirrors there.
+    A leading axis of 1 shares them between all images.
+
+    `"zeros"` returns zero outside the outermost pixel centres, `"reflect"` mirrors there.
     """
     _check_padding_mode(padding_mode)
     height, width = coefficients.shape[-2:]

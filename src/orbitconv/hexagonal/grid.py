@@ -172,14 +172,7 @@ def grid_mask(side: int, shape: Shape, device: torch.device | None = None) -> Bo
 
 
 def taken_radius(owner: str, radius: int, sublattice: int, shape: Shape) -> int:
-    """The radius of the largest grid on one point in three or four that fits into a grid.
-
-    Args:
-        owner: Who asks, for the error message.
-        radius: Radius of the grid.
-        sublattice: 3 or 4.
-        shape: Shape of both grids.
-    """
+    """The radius of the largest grid on one point in three or four that fits into a grid of the same shape."""
     if sublattice not in {3, 4}:
         raise ValueError(
             f"{owner} expects sublattice 3 (points sqrt(3) apart) or 4 (every second), got {sublattice!r}."

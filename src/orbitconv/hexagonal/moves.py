@@ -28,11 +28,7 @@ def exact_hexagonal_elements(group: Group) -> tuple[int, ...]:
 
 @lru_cache(maxsize=1024)
 def axial_matrix(group: Group, g: int) -> Int[np.ndarray, "2 2"]:
-    """An exact element as a matrix of integers on axial coordinates.
-
-    Returns:
-        Matrix that takes (i, j) to where `g` moves this point (read only).
-    """
+    """An exact element as a matrix of integers that takes axial coordinates (i, j) to where `g` moves this point."""
     if not is_exact_on_hexagons(group, g):
         raise ValueError(
             f"A turn by {np.degrees(group.angles[g]):g} degrees does not map the hexagonal lattice to itself: only "

@@ -32,15 +32,10 @@ _MARGIN = 8
 def grid_for(
     height: int, width: int, *, radius: int | None = None, spacing: float | None = None, shape: Shape = "hexagon"
 ) -> HexagonalGrid:
-    """The grid for images of a size.
+    """The grid for images of a size in pixels.
 
-    Args:
-        height: Height of the image, in pixels.
-        width: Its width.
-        radius: Radius of the grid; by default the smallest whose inner disc covers the disc inside the image.
-        spacing: Distance between neighbours, in pixels; by default as many points for an area as pixels, or with a
-            radius, what makes its disc that of the image.
-        shape: Points in use.
+    By default it has the smallest radius whose inner disc covers the disc inside the image, and as many points for an
+    area as pixels; with a radius alone, the spacing that makes its disc that of the image.
     """
     reach = (min(height, width) - 1) / 2
     if radius is None:
@@ -129,28 +124,20 @@ def to_square(image: HexagonalImage, height: int, width: int) -> Float[Tensor, "
 def cut_off(spacing: float) -> float:
     """The radius of the largest disc of frequencies that fits both lattices, in radians per pixel.
 
-    Args:
-        spacing: Distance between neighbours of the hexagonal lattice, in pixels.
+    The spacing of the hexagonal lattice is in pixels.
     """
     return min(math.pi, 2 * math.pi / (math.sqrt(3) * spacing))
 
 
 def low_pass_square(images: Float[Tensor, "*b h w"], limit: float) -> Float[Tensor, "*b h w"]:
-    """Limit square images to a disc of frequencies; borders are mirrored.
-
-    Args:
-        images: Images.
-        limit: Radius of the disc, in radians per pixel.
-    """
+    """Limit square images to a disc of frequencies of a radius in radians per pixel; borders are mirrored."""
     return filter_by_frequency(images, lambda frequency: transfer(2 * math.pi * frequency / limit))
 
 
 def low_pass_hexagonal(planes: Float[Tensor, "b i j"], limit: float) -> Float[Tensor, "b i j"]:
-    """Limit axial arrays to a disc of frequencies; beyond the hexagon its outermost points are repeated.
+    """Limit axial arrays to a disc of frequencies in radians per spacing.
 
-    Args:
-        planes: Axial arrays.
-        limit: Radius of the disc, in radians per spacing.
+    The hexagon's outermost points are repeated.
     """
     radius = planes.shape[-1] // 2
     wide = extended(planes.flatten(-2), radius, _MARGIN)

@@ -23,11 +23,7 @@ _MARGIN = 4
 
 
 class HexagonalSpline:
-    """The spline through every point of a hexagon; beyond, its outermost points are repeated.
-
-    Args:
-        planes: Axial arrays.
-    """
+    """The spline through every point of axial arrays on a hexagon; beyond, its outermost points are repeated."""
 
     def __init__(self, planes: Float[Tensor, "b i j"]) -> None:
         self.radius = radius_of("HexagonalSpline", planes)

@@ -94,11 +94,7 @@ def _span(first: Float[np.ndarray, "b n"], every: Float[np.ndarray, "k n"]) -> F
 def read_coefficients(
     kernels: Kernels, weights: Float[np.ndarray, " w"], basis: TabulatedBasis
 ) -> Float[np.ndarray, "o i m d"]:
-    """The coefficients of the kernels that their weights combine.
-
-    Returns:
-        Coefficients of shape (out_channels, in_channels, |G| or 1, D).
-    """
+    """The coefficients of the kernels that their weights combine, of shape (out_channels, in_channels, |G| or 1, D)."""
     orbits, atoms = kernels.orbits(), basis.atoms.flatten(2).numpy()
     # The atoms are orthonormal on average over the group.
     coefficients = np.einsum("bmgp,gdp->bmd", orbits, atoms) / len(atoms)

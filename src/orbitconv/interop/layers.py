@@ -17,12 +17,7 @@ from orbitconv.nn import GroupAvgPool2d, GroupBatchNorm2d, GroupDropout, GroupMa
 
 @dataclass(frozen=True)
 class Rule:
-    """How a kind of layer is converted.
-
-    Args:
-        read: Makes the layer here.
-        write: Writes what a layer here has learned back into theirs, where there is something to learn.
-    """
+    """How a kind of layer is converted: `read` makes the layer here, `write` takes what that has learned back."""
 
     read: Callable[[Place], nn.Module]
     write: Callable[[Place, nn.Module], None] | None = None

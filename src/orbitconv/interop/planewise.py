@@ -52,14 +52,7 @@ class FilterPool2d(nn.Module):
 
 @final
 class PlaneMask(nn.Module):
-    """Multiply every plane with one fixed mask.
-
-    Args:
-        mask: The mask; the planes have its size.
-
-    Shapes:
-        (batch, channels, *group, height, width) -> (batch, channels, *group, height, width)
-    """
+    """Multiply every plane with one fixed mask of its size; shapes stay."""
 
     mask: Tensor
 

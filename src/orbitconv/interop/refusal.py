@@ -6,14 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Place:
-    """A module inside the network that is converted.
-
-    Args:
-        owner: The function that was called, as the user knows it.
-        library: Name of the library that the network is of.
-        path: Names of the modules down to this one, joined by dots.
-        module: The module.
-    """
+    """A module inside the network that is converted, with its path, and the function that the user called (`owner`)."""
 
     owner: str
     library: str

@@ -16,12 +16,9 @@ _MOST_IN_PNG = 65535
 
 
 def chosen_format(wanted: MaskFormat, place: Mapping[str, Any] | None, numbers: int) -> Literal["png", "tiff"]:
-    """The format of a mask.
+    """The format of a mask whose largest number is given.
 
-    Args:
-        wanted: `"auto"` takes PNG, but TIFF for pictures with a place and for more numbers than PNG holds.
-        place: Where on earth the picture lies, if it says so.
-        numbers: Largest number in the mask.
+    `"auto"` takes PNG, but TIFF for pictures with a place on earth and for more numbers than PNG holds.
     """
     if wanted == "auto":
         return "tiff" if place is not None or numbers > _MOST_IN_PNG else "png"

@@ -148,13 +148,7 @@ class _TileError(Exception):
 
 
 class _Work:
-    """What makes the masks of pictures, one after another.
-
-    Args:
-        trained: The network.
-        config: How masks are made.
-        out: Folder for them.
-    """
+    """What makes the masks of pictures, one after another."""
 
     def __init__(self, trained: TrainedNetwork, config: Masks, out: Path) -> None:
         self._trained, self._config, self._out = trained, config, out

@@ -9,14 +9,9 @@ _COLOURS = ((230, 60, 60), (60, 120, 230), (60, 180, 90), (240, 180, 40), (160, 
 
 
 def overlay(image: Float[Tensor, "c h w"], mask: Integer[Tensor, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
-    """Lay a mask over a picture, each class in a colour.
+    """Lay a mask over a picture of numbers from 0 to 1, each class in a colour, as bytes; 0 is transparent.
 
-    Args:
-        image: Picture with values from 0 to 1; if it has not three channels, the first is shown in grey.
-        mask: Class or object number of each pixel; 0 is transparent.
-
-    Returns:
-        Red, green and blue, as bytes.
+    A picture of other than three channels is shown by the first, in grey.
     """
     seen = (image if image.shape[0] == 3 else image[:1].expand(3, -1, -1)).clamp(0, 1).movedim(0, -1)
     colours = torch.tensor(_COLOURS)[(mask.long() - 1).clamp(min=0) % len(_COLOURS)] / 255

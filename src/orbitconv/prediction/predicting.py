@@ -230,16 +230,10 @@ def turned_probabilities(
     *,
     clamp: bool = True,
 ) -> Float[Tensor, "n turns classes"]:
-    """Probabilities of the classes of images that are turned in equal steps of a full circle.
+    """Probabilities of the classes of images that are turned in equal steps of a full circle, the upright ones first.
 
-    Quarter turns of square images move pixels; all others are cubic splines, with zeros coming in from outside.
-
-    Args:
-        network: Classifier; it is put in eval mode.
-        images: Images, upright.
-        turns: How many copies of each, the upright one included.
-        probabilities: What the scores say about the classes.
-        clamp: Whether to keep turned images within 0 and 1.
+    Quarter turns of square images move pixels; all others are cubic splines, with zeros coming in from outside, and
+    clamped to 0 and 1 if asked. The network is put in eval mode.
     """
     network.eval()
     circle = Cyclic(turns)

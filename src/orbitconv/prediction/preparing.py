@@ -51,11 +51,7 @@ class ImageForm:
 
 @final
 class Unreadable:
-    """Pictures that cannot be read, with reasons; too many of them are an error.
-
-    Args:
-        most: Largest share of unreadable pictures; one is always allowed.
-    """
+    """Pictures that cannot be read, with reasons; a larger share than `most` is an error, but one is always allowed."""
 
     def __init__(self, most: float) -> None:
         check_share("predict", max_unreadable=most)
@@ -91,11 +87,7 @@ def header_of(path: Path, pages: Pages) -> Opened:
 
 
 def digest_of(network: nn.Module) -> str:
-    """Checksum of the weights of a network.
-
-    Returns:
-        16 hexadecimal digits.
-    """
+    """Checksum of the weights of a network, as 16 hexadecimal digits."""
     digest = hashlib.sha256()
     for name, tensor in network.state_dict().items():
         digest.update(name.encode())
@@ -104,11 +96,7 @@ def digest_of(network: nn.Module) -> str:
 
 
 def find_pictures(paths: Iterable[Path]) -> list[Path]:
-    """List picture files, and those in folders.
-
-    Returns:
-        Files in the order of the paths, those of a folder sorted by name.
-    """
+    """List picture files, and those in folders, which are sorted by name."""
     found = []
     for path in paths:
         if not path.exists():
@@ -120,16 +108,7 @@ def find_pictures(paths: Iterable[Path]) -> list[Path]:
 
 
 def prepare(path: Path, form: ImageForm, page: int = 0) -> tuple[Float[Tensor, "c h w"], tuple[int, int]]:
-    """Read a picture as an image that a network takes.
-
-    Args:
-        path: Picture file.
-        form: Shape and range of the image.
-        page: Page of the file, from 0.
-
-    Returns:
-        The scaled image, and the height and width of the picture in its file, in pixels.
-    """
+    """Read a page of a picture as an image that a network takes, and its height and width in the file, in pixels."""
     if form.scaling is not None:
         large = _shrunk(path, form, form.scaling, page)
         if large is not None:
@@ -174,13 +153,5 @@ def _shrunk(
 
 
 def fit(picture: Float[Tensor, "c h w"], size: tuple[int, int]) -> Float[Tensor, "c h2 w2"]:
-    """Crop and resize as `fitted` does, and clamp to 0 and 1.
-
-    Args:
-        picture: Numbers from 0 to 1.
-        size: Wanted height and width in pixels.
-
-    Returns:
-        The largest middle part of the wanted proportions, at the wanted size.
-    """
+    """Crop and resize as `fitted` does, and clamp to 0 and 1."""
     return fitted(picture, size).clamp(0, 1)

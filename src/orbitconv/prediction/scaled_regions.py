@@ -17,14 +17,7 @@ from orbitconv.train.networks import TrainedNetwork
 
 @final
 class ScaledRegions:
-    """A picture whose regions are scaled alike.
-
-    Args:
-        read: Reads a region, or everything if given None.
-        trained: The network that takes them.
-        path: File of the picture, for the errors.
-        size: Height and width of the picture.
-    """
+    """A picture whose regions are scaled alike; `read` reads a region, or everything if given None."""
 
     def __init__(
         self, read: Callable[[Region | None], Picture], trained: TrainedNetwork, path: Path, size: tuple[int, int]

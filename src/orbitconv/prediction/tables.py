@@ -23,8 +23,7 @@ _SECONDS = 20.0
 def row_of(prediction: Prediction) -> dict[str, str | int | float]:
     """A prediction as one flat row.
 
-    Returns:
-        File, page, class, probability, runner-up, size of the picture; with turned copies, how stable the class is.
+    File, page, class, probability, runner-up, size of the picture; with turned copies, how stable the class is.
     """
     best, *others = prediction.ranking
     chances, turns = prediction.probabilities.tolist(), len(prediction.turned)

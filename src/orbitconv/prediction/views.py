@@ -19,17 +19,9 @@ def turned_answers(
 
     Views are turned in equal steps of a full circle about the centre of the picture: by whole quarters, which move
     pixels, and then by a cubic spline within the frame, which gets zeros from outside. A pixel is averaged over the
-    views in which it lies in the frame; in the upright one all do. Where four divides the number of turns, a picture
-    that is turned by a quarter gets the same output, turned.
-
-    Args:
-        trained: The network, with a score for every pixel.
-        images: Images of any size, scaled.
-        turns: Number of views, one or more.
-        margin: Pixels at the border of a turned frame that do not count: for tiles, whose frame cuts through a picture.
-
-    Returns:
-        Probabilities, from 0 to 1.
+    views in which it lies in the frame, `margin` pixels from its border: for tiles, whose frame cuts through a picture.
+    In the upright view all count. Where four divides the number of turns, a picture that is turned by a quarter gets
+    the same output, turned.
     """
     total, views = images.new_zeros(()), images.new_zeros(())
     for view in range(turns):

@@ -147,12 +147,7 @@ def _drawings(chosen: Sequence[Shown], group: Group, config: ShowBasis) -> Itera
 
 
 def orbit_sheet(shown: Shown, max_atoms: int) -> "Figure":
-    """Every atom of a basis at every group element.
-
-    Args:
-        shown: The basis.
-        max_atoms: Rows at most; a note tells how many atoms are left out.
-    """
+    """Every atom of a basis, or the first of them, at every group element; a note tells how many are left out."""
     basis, spectrum = shown.basis, shown.spectrum
     atoms, group = atoms_of(basis).numpy(), basis.group
     frequencies = angular_frequencies(basis)

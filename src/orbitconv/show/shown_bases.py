@@ -79,12 +79,7 @@ def family_bases(
 ) -> list[Shown]:
     """One basis of each family; learned ones from the library or, where it has none, from CIFAR-10.
 
-    Args:
-        families: Names of families.
-        group: The group; `ExactBasis` takes the part of it that the grid allows.
-        kernel_size: Side of the kernel, in pixels.
-        data_dir: Folder with the data sets.
-        progress: Progress callback.
+    `ExactBasis` takes the part of the group that the grid allows.
     """
 
     @cache
