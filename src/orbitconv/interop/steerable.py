@@ -40,20 +40,7 @@ def from_escnn(module: nn.Module) -> nn.Module:
 
 
 def from_e2cnn(module: nn.Module) -> nn.Module:
-    """A network of e2cnn 0.2.3 as a network here, with the same outputs: as `from_escnn`.
-
-    Args:
-        module: The network.
-
-    Returns:
-        The network here.
-
-    Raises:
-        TypeError: If the module is no torch module.
-        ValueError: If it is of another version, or a layer, field or group has no counterpart; says which and where.
-
-    Source: Weiler & Cesa (2019), General E(2)-equivariant steerable CNNs.
-    """
+    """A network of e2cnn 0.2.3 as a network here, with the same outputs: as `from_escnn`, arguments and errors too."""
     return _read("from_e2cnn", "e2cnn", module)
 
 
@@ -72,16 +59,7 @@ def to_escnn(network: nn.Module, module: nn.Module) -> None:
 
 
 def to_e2cnn(network: nn.Module, module: nn.Module) -> None:
-    """Write the weights of a converted network into a network of e2cnn of the same layers: as `to_escnn`.
-
-    Args:
-        network: What `from_e2cnn` made.
-        module: The network of e2cnn that it was made of, or another of the same layers; its weights are overwritten.
-
-    Raises:
-        TypeError: If the module is no torch module.
-        ValueError: If the layers do not fit, or the module is of another version or has layers of no counterpart.
-    """
+    """Write the weights of what `from_e2cnn` made into a network of e2cnn: as `to_escnn`, arguments and errors too."""
     _write("to_e2cnn", "e2cnn", network, module)
 
 

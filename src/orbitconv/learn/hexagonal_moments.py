@@ -5,26 +5,26 @@ measured, by the symmetric cubic spline of `orbitconv.hexagonal`.
 """
 
 from collections.abc import Iterable
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from orbitconv._support.checks import as_pair, check_finite
+from orbitconv._support.checks import check_finite
 from orbitconv._support.precision import without_autocast
-from orbitconv.bases.orbits import exact_moves, factor_exact, support_of
+from orbitconv.bases.orbits import Lattice, support_of
 from orbitconv.groups import Group
 from orbitconv.hexagonal.grid import AXES, HexagonalGrid
 from orbitconv.hexagonal.image import HexagonalImage
 from orbitconv.hexagonal.spline import HexagonalSpline
+from orbitconv.learn.patch_sums import PatchSums
 
 _POINTS_AT_ONCE = 40_000
 """Samples of an image that are taken in one step."""
 
 
-class HexagonalMoments:
+class HexagonalMoments(PatchSums):
     """Running sums of second moments on hexagons; feed it batches of images with `update`.
 
     They are matrices of the whole axial array of a filter, zero beside its hexagon, so that every basis and measure
@@ -43,17 +43,12 @@ class HexagonalMoments:
         ValueError: If the side is even: such an array has no central tap.
     """
 
-    lattice: ClassVar[Literal["hexagonal"]] = "hexagonal"
+    lattice: ClassVar[Lattice] = "hexagonal"
 
     def __init__(self, group: Group, kernel_size: int, *, standardize: bool = True) -> None:
-        self.group, self.standardize = group, standardize
-        self.kernel_size = as_pair("HexagonalMoments", "kernel_size", kernel_size)
+        super().__init__(group, kernel_size)
+        self.standardize = standardize
         self.support = torch.from_numpy(support_of(self.kernel_size, "hexagonal"))
-        self._factors = factor_exact(group, *self.kernel_size, "hexagonal")
-        self.measured = sorted({rest for _, rest in self._factors})
-        pixels = len(self.support)
-        self.sums = torch.zeros(3, len(self.measured), pixels, pixels, dtype=torch.float64)
-        self.num_images = self.num_points = 0
 
     @without_autocast
     def update(self, image: HexagonalImage) -> "HexagonalMoments":
@@ -117,36 +112,8 @@ class HexagonalMoments:
         spread = values.std(1, correction=0)
         kept = spread > 1e-6 * values.abs().amax(1)
         scaled = (planes - values.mean(1)[:, None, None]) / spread[:, None, None]
+        self.num_constant += int((~kept).sum())
         return (scaled * inside)[kept]
-
-    @property
-    def patches(self) -> Float[Tensor, "g p p"]:
-        """Q: patches of the turned image with themselves, a mean over points."""
-        return self._complete(0, (True, True))
-
-    @property
-    def cross(self) -> Float[Tensor, "g p p"]:
-        """C: patches of the turned image with the turned response maps, a mean over points."""
-        return self._complete(1, (True, False))
-
-    @property
-    def responses(self) -> Float[Tensor, "g p p"]:
-        """S: the turned response maps with themselves, a mean over points."""
-        return self._complete(2, (False, False))
-
-    def _complete(self, row: int, permute: tuple[bool, bool]) -> Float[Tensor, "g p p"]:
-        """Every element from the measured ones: an exact move permutes the taps of a patch, and no response map."""
-        if not self.num_points:
-            raise ValueError("HexagonalMoments hold no images yet, or only constant ones: call update with a batch.")
-        moves, full = exact_moves(self.group, self.kernel_size, "hexagonal"), []
-        for exact, rest in self._factors:
-            matrix = self.sums[row, self.measured.index(rest)] / self.num_points
-            index = torch.from_numpy(np.array(moves[exact]))
-            for axis in (0, 1):
-                if permute[axis]:
-                    matrix = matrix.index_select(axis, index)
-            full.append(matrix)
-        return torch.stack(full)
 
 
 def _patches(spline: HexagonalSpline, points: Float[Tensor, "2 x t"]) -> Float[Tensor, "x n"]:

@@ -18,12 +18,12 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor
 
-from orbitconv._support.checks import Size2, as_pair, check_finite
+from orbitconv._support.checks import Size2, check_finite
 from orbitconv._support.precision import without_autocast
 from orbitconv._support.progress import ProgressCallback, silent
-from orbitconv.bases.orbits import factor_exact
-from orbitconv.groups import Group, grid_permutation
+from orbitconv.groups import Group
 from orbitconv.groups.spline import sample_spline, spline_coefficients
+from orbitconv.learn.patch_sums import PatchSums
 from orbitconv.learn.processes import sum_over_processes
 from orbitconv.learn.whitening import whiten_images
 
@@ -31,7 +31,7 @@ from orbitconv.learn.whitening import whiten_images
 _WORKING_MEMORY = 2**26
 
 
-class Moments:
+class Moments(PatchSums):
     """Running sums of second moments; feed it batches of images with `update`.
 
     Only the few elements that no exact move of the grid can supply are measured (0 and 1 for C8); `Q`, `C` and `S`
@@ -65,18 +65,8 @@ class Moments:
         whiten: bool = False,
         device: torch.device | str | None = None,
     ) -> None:
-        self.group = group
-        self.kernel_size = as_pair("Moments", "kernel_size", kernel_size)
-        self.order = order
-        self.standardize = standardize
-        self.whiten = whiten
-        self._factors = factor_exact(group, *self.kernel_size)
-        self.measured = sorted({rest for _, rest in self._factors})
-        pixels = math.prod(self.kernel_size)
-        self.sums = torch.zeros(3, len(self.measured), pixels, pixels, dtype=torch.float64, device=device)
-        self.num_images = 0
-        self.num_points = 0
-        self.num_constant = 0
+        super().__init__(group, kernel_size, device)
+        self.order, self.standardize, self.whiten = order, standardize, whiten
         self.is_total = False
 
     @without_autocast
@@ -159,13 +149,8 @@ class Moments:
                 would count twice. All of them raise, and none is left waiting.
         """
         counts = torch.tensor([self.num_images, self.num_points, self.num_constant]).to(self.sums)
-        settings = self._settings + (", already summed over processes" if self.is_total else "")
-        summed = sum_over_processes("Moments", settings, torch.cat([self.sums.flatten(), counts]), process_group)
-        if self.is_total:
-            raise ValueError(
-                "Moments.all_reduce expects the moments of one process, got sums over processes: they would count "
-                "twice. Keep the moments of each process, update those, and sum them anew."
-            )
+        values = torch.cat([self.sums.flatten(), counts])
+        summed = sum_over_processes("Moments", self._settings, values, process_group, is_total=self.is_total)
         total = self._replace_sums(summed[:-3].reshape(self.sums.shape))
         total.num_images, total.num_points, total.num_constant = (int(count) for count in summed[-3:])
         total.is_total = True
@@ -192,35 +177,6 @@ class Moments:
         )
         moments.sums = sums
         return moments
-
-    @property
-    def patches(self) -> Float[Tensor, "g p p"]:
-        """Q: patches of the turned image with themselves, a mean over points."""
-        return self._complete(0, permute=(True, True))
-
-    @property
-    def cross(self) -> Float[Tensor, "g p p"]:
-        """C: patches of the turned image with the turned response maps, a mean over points."""
-        return self._complete(1, permute=(True, False))
-
-    @property
-    def responses(self) -> Float[Tensor, "g p p"]:
-        """S: the turned response maps with themselves, a mean over points."""
-        return self._complete(2, permute=(False, False))
-
-    def _complete(self, row: int, permute: tuple[bool, bool]) -> Float[Tensor, "g p p"]:
-        """Every element from the measured ones: an exact move permutes the pixels of a patch, and no response map."""
-        if not self.num_points:
-            raise ValueError(_nothing(self.num_constant))
-        full = []
-        for exact, rest in self._factors:
-            matrix = self.sums[row, self.measured.index(rest)] / self.num_points
-            index = torch.from_numpy(grid_permutation(self.group, exact, *self.kernel_size).copy())
-            for axis in (0, 1):
-                if permute[axis]:
-                    matrix = matrix.index_select(axis, index.to(matrix.device))
-            full.append(matrix)
-        return torch.stack(full)
 
     def _prepare(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "n 1 h w"]:
         """Check a batch, make its channels grey images, standardize them."""
@@ -301,7 +257,7 @@ def measure_moments(
     if moments is None:
         raise ValueError("measure_moments expects at least one batch of images, got an empty iterable.")
     if not moments.num_images and moments.num_constant:
-        raise ValueError(_nothing(moments.num_constant))
+        raise ValueError(moments.nothing())
     pixels = math.prod(moments.kernel_size)
     if moments.num_points < 2 * pixels:
         raise ValueError(
@@ -346,16 +302,6 @@ def _disc_points(height: int, width: int, kernel_size: tuple[int, int]) -> Float
     reach = math.hypot((kernel_size[0] - 1) / 2, (kernel_size[1] - 1) / 2)
     inside = torch.hypot(*centres) + reach <= (min(height, width) - 1) / 2 + 1e-9
     return centres[:, inside]
-
-
-def _nothing(num_constant: int) -> str:
-    """Why there is nothing to read from moments."""
-    if num_constant:
-        return (
-            f"Moments expects images with some contrast, got {num_constant} constant ones. Nothing can be learned "
-            "about how filters turn from them."
-        )
-    return "Moments hold no images yet: call update with a batch first."
 
 
 def _spread(images: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n 1 1 1"]:

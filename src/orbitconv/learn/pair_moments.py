@@ -127,14 +127,14 @@ class PairMoments:
             ValueError: If the processes do not describe the same features, or hold sums over processes already, which
                 would count twice. All of them raise, and none is left waiting.
         """
-        settings = f"feature_shape={self.feature_shape}" + (", already summed over processes" if self.is_total else "")
         counts = torch.stack([self.norm_change, torch.full_like(self.norm_change, self.num_pairs)])
-        summed = sum_over_processes("PairMoments", settings, torch.cat([self.sums.flatten(), counts]), process_group)
-        if self.is_total:
-            raise ValueError(
-                "PairMoments.all_reduce expects the moments of one process, got sums over processes: they would count "
-                "twice. Keep the moments of each process, update those, and sum them anew."
-            )
+        summed = sum_over_processes(
+            "PairMoments",
+            f"feature_shape={self.feature_shape}",
+            torch.cat([self.sums.flatten(), counts]),
+            process_group,
+            is_total=self.is_total,
+        )
         total = PairMoments(self.feature_shape, device=self.sums.device)
         total.sums, total.norm_change = summed[:-2].reshape(self.sums.shape), summed[-2]
         total.num_pairs, total.is_total = int(summed[-1]), True

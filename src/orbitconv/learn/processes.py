@@ -11,15 +11,32 @@ def sum_over_processes(
     settings: str,
     values: Float[Tensor, " n"],
     process_group: "dist.ProcessGroup | None" = None,
+    *,
+    is_total: bool = False,
 ) -> Float[Tensor, " n"]:
     """Sum a tensor over processes, after checking that they agree on its meaning.
 
     Every process of the group must call this. The settings, words that say what the values are, travel first, so that
     processes that disagree refuse together and none waits for the others. Shape and dtype must be the same wherever the
-    settings are. Without `torch.distributed` this process is alone.
+    settings are. Values that are sums over processes already (`is_total`) are refused: they would count twice. Without
+    `torch.distributed` this process is alone.
     """
+    if dist.is_available() and dist.is_initialized():
+        _check_alike(owner, settings + (", already summed over processes" if is_total else ""), process_group)
+    if is_total:
+        raise ValueError(
+            f"{owner}.all_reduce expects the moments of one process, got sums over processes: they would count twice. "
+            "Keep the moments of each process, update those, and sum them anew."
+        )
     if not (dist.is_available() and dist.is_initialized()):
         return values.clone()
+    total = values.to(_meeting_place(process_group), copy=True)
+    dist.all_reduce(total, group=process_group)
+    return total.to(values.device)
+
+
+def _check_alike(owner: str, settings: str, process_group: "dist.ProcessGroup | None") -> None:
+    """Refuse processes that disagree, on all of them."""
     if dist.get_rank(process_group) < 0:
         raise ValueError(
             f"{owner} expects a process of the process group, got process {dist.get_rank()}, which is none of it. Call "
@@ -33,9 +50,6 @@ def sum_over_processes(
             for said in dict.fromkeys(told)
         )
         raise ValueError(f"{owner} can be summed over processes for the same settings only, got {each}.")
-    total = values.to(_meeting_place(process_group), copy=True)
-    dist.all_reduce(total, group=process_group)
-    return total.to(values.device)
 
 
 def _meeting_place(process_group: "dist.ProcessGroup | None") -> torch.device:

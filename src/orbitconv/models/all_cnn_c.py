@@ -25,17 +25,7 @@ class AllCNNC(Classifier):
     stride 2 themselves, as in the original. Class scores are exactly invariant to quarter turns for sides divisible by
     four with `"max"`, one more than that with `"stride"`, any with `"blur"`.
 
-    Args:
-        basis: Basis, name of one that comes with the package, function of the kernel size; None for the plain twin.
-        width: Fields of the first stage, or `"params"` or `"compute"`: as large as the plain twin.
-        plain_width: Channels of the first stage of the plain twin.
-        kernel_size: Side of the filters; by default that of the basis, or 3.
-        downsample: `"max"`, `"blur"` or `"stride"`.
-        pool_group: How the group is pooled: `"max"`, `"mean"`, `"mean-max"`, `"bispectrum"` (cyclic groups) or
-            `"triple-correlation"`; with `"none"` class scores are not invariant.
-        mixing: How convolutions on the group mix its axis and fields: `"dense"`, or cheaper, `"full"` or `"separable"`.
-        in_channels: Channels of the images.
-        num_classes: Number of classes.
+    The options are those of `SmallCNN`.
 
     Shapes:
         (batch, in_channels, height, width) -> (batch, num_classes)

@@ -25,19 +25,14 @@ class P4CNN(Classifier):
     channels; P4CNN is that of C4 with `width=10`. Class scores are exactly invariant to quarter turns for even sides
     with `"max"`, odd ones with `"stride"`, any with `"blur"`.
 
+    The other options are those of `SmallCNN`, for every layer.
+
     Args:
         basis: Basis, name of one that comes with the package, function of the kernel size; None for the plain twin.
             The original needs a function, as it has two kernel sizes: `functools.partial(ExactBasis, Cyclic(4))`.
-        width: Fields of every layer, or `"params"` or `"compute"`: as large as the plain twin.
-        plain_width: Channels of every layer of the plain twin.
-        kernel_size: Side of the filters; by default that of the basis, or 3.
         last_kernel_size: Side of the filters of the last convolution. With that of `kernel_size`, one basis will do.
         dropout: Share of the fields that is left out in training.
-        downsample: `"max"`, `"blur"` or `"stride"`.
         pool_group: How the group is pooled, `"max"` or `"mean"`.
-        mixing: How convolutions on the group mix its axis and fields: `"dense"`, or cheaper, `"full"` or `"separable"`.
-        in_channels: Channels of the images.
-        num_classes: Number of classes.
 
     Shapes:
         (batch, in_channels, height, width) -> (batch, num_classes)

@@ -27,18 +27,11 @@ class ResNet(Classifier):
     are exactly invariant to quarter turns for sides of any size with `"blur"`; with `"max"` for those divisible by 4
     (by 8 with four stages), with `"stride"` for one more than that.
 
+    The other options are those of `SmallCNN`.
+
     Args:
-        basis: Basis, name of one that comes with the package, function of the kernel size; None for the plain twin.
         depth: Number of layers: 18, 34, or 6n + 2.
-        width: Fields of the first stage, or `"params"` or `"compute"`: as large as the plain twin.
         plain_width: Channels of the first stage of the plain twin; by default 64 or 16, see above.
-        kernel_size: Side of the filters; by default that of the basis, or 3.
-        downsample: `"blur"`, `"max"` or `"stride"`.
-        pool_group: How the group is pooled: `"max"`, `"mean"`, `"mean-max"`, `"bispectrum"` (cyclic groups) or
-            `"triple-correlation"`; with `"none"` class scores are not invariant.
-        mixing: How convolutions on the group mix its axis and fields: `"dense"`, or cheaper, `"full"` or `"separable"`.
-        in_channels: Channels of the images.
-        num_classes: Number of classes.
 
     Shapes:
         (batch, in_channels, height, width) -> (batch, num_classes)

@@ -23,17 +23,14 @@ class UNet(nn.Module):
     linear interpolation, both about the centre of the image: so the scores turn exactly with the image, by quarter
     turns and mirrors of the group, for planes of *any* height and width, and nothing is padded or cropped.
 
+    The other options are those of `SmallCNN`.
+
     Args:
-        basis: Basis, name of one that comes with the package, function of the kernel size; None for the plain twin.
         out_channels: Scores of every pixel.
         depth: How often the planes are halved.
         width: Fields of the finest scale, or `"params"` or `"compute"`: as large as the plain twin. Each coarser scale
             has twice as many.
-        plain_width: Channels of the finest scale of the plain twin.
-        kernel_size: Side of the filters; by default that of the basis, or 3.
         pool_group: How the group is pooled before the last 1x1 convolution, `"max"` or `"mean"`.
-        mixing: How convolutions on the group mix its axis and fields: `"dense"`, or cheaper, `"full"` or `"separable"`.
-        in_channels: Channels of the images.
 
     Shapes:
         (batch, in_channels, height, width) -> (batch, out_channels, height, width)

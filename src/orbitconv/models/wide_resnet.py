@@ -23,20 +23,14 @@ class WideResNet(Classifier):
     are exactly invariant to quarter turns for sides of any size with `"blur"`; with `"max"` for those divisible by
     four, with `"stride"` for one more than that.
 
+    The other options are those of `SmallCNN`.
+
     Args:
-        basis: Basis, name of one that comes with the package, function of the kernel size; None for the plain twin.
         depth: Number of layers, 6n + 4.
         widen: How much wider than the first convolution the first stage is.
         dropout: Share of the fields between the convolutions of a block that is left out in training.
         width: Fields of the first convolution, or `"params"` or `"compute"`: as large as the plain twin.
         plain_width: Channels of the first convolution of the plain twin.
-        kernel_size: Side of the filters; by default that of the basis, or 3.
-        downsample: `"blur"`, `"max"` or `"stride"`.
-        pool_group: How the group is pooled: `"max"`, `"mean"`, `"mean-max"`, `"bispectrum"` (cyclic groups) or
-            `"triple-correlation"`; with `"none"` class scores are not invariant.
-        mixing: How convolutions on the group mix its axis and fields: `"dense"`, or cheaper, `"full"` or `"separable"`.
-        in_channels: Channels of the images.
-        num_classes: Number of classes.
 
     Shapes:
         (batch, in_channels, height, width) -> (batch, num_classes)

@@ -22,23 +22,7 @@ class LiftingConv2d(BasisConv2d):
     the group axis (`orbitconv.groups.act_features`). Exactly so for the elements that map the pixel grid to itself, if
     the output grid keeps the centre (see `keeps_centre`) and padding is the same on all sides.
 
-    The arguments are those of `torch.nn.Conv2d`, with the basis in place of the kernel size.
-
-    Args:
-        in_channels: Channels of the planar input.
-        out_channels: Channels of the output for each group element.
-        basis: Filter basis, or the name or file of one (`orbitconv.bases.load_basis`); it brings the group and the
-            kernel size.
-        stride: Step of the output grid, in pixels.
-        padding: Padding in pixels, one number or (height, width); `"same"` or `"valid"`. `"same"` pads even kernels
-            more on one side, as torch does, which breaks exact equivariance.
-        dilation: Distance between the pixels of a filter.
-        groups: Number of blocks that channels are divided into.
-        bias: Whether to add a bias for each output channel.
-        padding_mode: `"zeros"`, `"reflect"`, `"replicate"` or `"circular"`.
-        device: Device of the parameters.
-        dtype: Dtype of the parameters.
-        recompute: Whether to expand the filters again for the backward pass instead of keeping them, as in BasisConv2d.
+    The arguments are those of `torch.nn.Conv2d`, with the basis in place of the kernel size; `GroupConv2d` lists them.
 
     Shapes:
         (batch, in_channels, height, width) -> (batch, out_channels, group, height', width')

@@ -73,12 +73,7 @@ class GroupMaxPool2d(_PlanePool2d):
 class GroupAvgPool2d(_PlanePool2d):
     """Mean over windows of every plane; group elements stay apart.
 
-    Equivariant to the elements that map the grid to itself where `keeps_centre` holds: 2x2 windows on even sizes.
-
-    Args:
-        kernel_size: Side of the window, in pixels.
-        stride: Step between windows; the kernel size by default.
-        padding: Padding on every side, in pixels.
+    Equivariant, and with the arguments, as `GroupMaxPool2d`.
 
     Shapes:
         (batch, channels, group, height, width) -> (batch, channels, group, height', width')

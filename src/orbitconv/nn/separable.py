@@ -26,11 +26,7 @@ class DepthwiseGroupConv2d(BasisConv2d):
 
     Args:
         channels: Channels of input and output for each group element.
-        basis: Filter basis, or the name or file of one (`orbitconv.bases.load_basis`).
-        stride: Step of the output grid, in pixels.
-        padding: Padding in pixels, one number or (height, width); `"same"` or `"valid"`.
-        dilation: Distance between the pixels of a filter.
-        **options: `bias`, `padding_mode`, `device`, `dtype` and `recompute`, as for GroupConv2d.
+        **options: `bias`, `padding_mode`, `device`, `dtype` and `recompute`; these and the others as for GroupConv2d.
 
     Shapes:
         (batch, channels, group, height, width) -> (batch, channels, group, height', width')

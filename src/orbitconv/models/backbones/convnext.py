@@ -48,11 +48,7 @@ def convnext_tiny(
 ) -> Backbone:
     """ConvNeXt-T: 28,589,128 parameters with 1,000 classes; without stochastic depth.
 
-    Args:
-        num_classes: Scores of the output.
-        in_channels: Channels of the image.
-        width: Channels of the first stage.
-        features_only: Whether to return the maps of all stages instead of scores.
+    The arguments are those of `resnet18`.
 
     Returns:
         The network, untrained.

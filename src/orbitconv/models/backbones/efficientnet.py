@@ -56,11 +56,8 @@ def efficientnet_b0(
 ) -> Backbone:
     """EfficientNet-B0: 5,288,548 parameters with 1,000 classes; without stochastic depth.
 
-    Args:
-        num_classes: Scores of the output.
-        in_channels: Channels of the image.
-        width: Channels of the first convolution, a multiple of 4; all others are in proportion.
-        features_only: Whether to return one map for each stride, 2 to 32, instead of scores.
+    The arguments are those of `resnet18`; `width` is that of the first convolution, a multiple of 4, and all others are in
+    proportion. `features_only` gives one map for each stride, 2 to 32.
 
     Returns:
         The network, untrained.

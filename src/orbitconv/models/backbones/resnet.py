@@ -88,11 +88,7 @@ def resnet34(
 ) -> Backbone:
     """ResNet-34: 21,797,672 parameters with 1,000 classes.
 
-    Args:
-        num_classes: Scores of the output.
-        in_channels: Channels of the image.
-        width: Channels of the first stage.
-        features_only: Whether to return the maps of all stages instead of scores.
+    The arguments are those of `resnet18`.
 
     Returns:
         The network, untrained.
@@ -109,11 +105,7 @@ def resnet50(
 ) -> Backbone:
     """ResNet-50: 25,557,032 parameters with 1,000 classes; it strides in its 3x3 convolutions.
 
-    Args:
-        num_classes: Scores of the output.
-        in_channels: Channels of the image.
-        width: Channels inside the bottlenecks of the first stage.
-        features_only: Whether to return the maps of all stages instead of scores.
+    The arguments are those of `resnet18`; `width` is that inside the bottlenecks.
 
     Returns:
         The network, untrained.

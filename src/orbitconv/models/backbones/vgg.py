@@ -21,12 +21,7 @@ def vgg11_bn(
     Its head flattens a plane of 7x7 pixels into features, which fixes the orientation of the image whatever the layers
     before do. `head_grid=1` takes the mean over the plane instead, and can be made equivariant.
 
-    Args:
-        num_classes: Scores of the output.
-        in_channels: Channels of the image.
-        width: Channels of the first stage.
-        head_grid: Side of the plane that the head flattens, in pixels.
-        features_only: Whether to return the maps of all stages, before they are pooled, instead of scores.
+    The other arguments are those of `resnet18`; maps of stages are those before they are pooled.
 
     Returns:
         The network, untrained.
