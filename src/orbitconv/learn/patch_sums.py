@@ -22,6 +22,9 @@ class PatchSums:
     """
 
     lattice: ClassVar[Lattice] = "square"
+    num_images: int
+    num_points: int
+    num_constant: int
 
     def __init__(self, group: Group, kernel_size: Size2, device: torch.device | str | None = None) -> None:
         self.group, self.kernel_size = group, as_pair(type(self).__name__, "kernel_size", kernel_size)
@@ -29,9 +32,7 @@ class PatchSums:
         self.measured = sorted({rest for _, rest in self._factors})
         pixels = math.prod(self.kernel_size)
         self.sums = torch.zeros(3, len(self.measured), pixels, pixels, dtype=torch.float64, device=device)
-        self.num_images = 0
-        self.num_points = 0
-        self.num_constant = 0
+        self.num_images = self.num_points = self.num_constant = 0
 
     @property
     def patches(self) -> Float[Tensor, "g p p"]:

@@ -56,8 +56,8 @@ def efficientnet_b0(
 ) -> Backbone:
     """EfficientNet-B0: 5,288,548 parameters with 1,000 classes; without stochastic depth.
 
-    The arguments are those of `resnet18`; `width` is that of the first convolution, a multiple of 4, and all others are in
-    proportion. `features_only` gives one map for each stride, 2 to 32.
+    The arguments are those of `resnet18`; `width` is that of the first convolution, a multiple of 4, and all others are
+    in proportion. `features_only` gives one map for each stride, 2 to 32.
 
     Returns:
         The network, untrained.
