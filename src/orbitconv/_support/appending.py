@@ -17,8 +17,7 @@ class AppendedFile:
     def add(self, text: str) -> None:
         """Write records, so that another process that reads the file sees them.
 
-        Raises:
-            OSError: If the file cannot be written, or the disk is full; the file is then as it was before.
+        After a failure the file is as it was before.
         """
         if not self._begun:
             write_atomically(self._path, _encoded(self._kept + text))

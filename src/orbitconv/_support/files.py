@@ -63,8 +63,7 @@ def check_replaceable(path: Path, *, overwrite: bool) -> None:
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file, and its folder if needed, in one step: a reader sees the old content or the new, never a part.
 
-    Raises:
-        OSError: If the folder cannot be written or is full; the old file is then untouched.
+    If that fails, as on a full disk, the old file is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(path)

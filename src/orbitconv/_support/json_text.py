@@ -15,12 +15,7 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    """Parse a JSON file.
-
-    Raises:
-        OSError: If it cannot be read.
-        ValueError: As `parse_json`; also if it is not UTF-8.
-    """
+    """Parse a JSON file, whose bytes must be UTF-8."""
     return parse_json(path.read_bytes())
 
 

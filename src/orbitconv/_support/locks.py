@@ -8,14 +8,10 @@ from pathlib import Path
 
 @contextmanager
 def lock(path: Path, *, wait: bool, shared: bool = False) -> Iterator[bool]:
-    """Hold a lock within the context; a killed process releases it.
+    """Hold a lock within the context; a killed process releases it. Whether it was got is what the context gives.
 
-    Where there are no such locks (Windows, some network file systems) every process gets it.
-
-    Args:
-        path: File of the lock; its folder must exist. The file stays.
-        wait: Wait for another process to let go, rather than give up.
-        shared: Keep out only those that do not share it.
+    Where there are no such locks (Windows, some network file systems) every process gets it. The file stays; its folder
+    must exist. A shared lock keeps out only those that do not share it.
     """
     try:
         import fcntl

@@ -46,13 +46,10 @@ class Saved:
 
 
 def write_saved(path: Path | str, kind: str, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
-    """Write tensors and their description in one step: the file is complete or not there.
+    """Write tensors, which may be on any device, and their description in one step: the file is complete or not there.
 
-    Args:
-        path: File to write.
-        kind: What it holds, as its user calls it: `"basis"`, `"action"`, `"network"`. Errors name `save_KIND`.
-        tensors: The tensors by name, on any device. Tensors that share memory are written twice.
-        description: What else to keep, as JSON can hold it.
+    `kind` is what it holds, as its user calls it: `"basis"`, `"action"`, `"network"`; errors name `save_KIND`. Tensors
+    that share memory are written twice. The description is anything that JSON can hold.
 
     Raises:
         TypeError: If a tensor has a dtype that the format lacks.

@@ -135,13 +135,6 @@ def smallest_ratio(
     A ratio of two sums is no sum of ratios: for a trial ratio rho the lowest eigenvalues of `M_k - rho E` tell which
     orbits to take, and these give a lower rho, until it stands still.
 
-    Args:
-        owner: Who asks, for error messages.
-        moments: Symmetric moments.
-        spaces: Orthonormal columns that span the filters of each frequency; those of different frequencies must be
-            orthogonal.
-        dimension: Number of atoms.
-
     Raises:
         ValueError: If the images are singular, or no orbits make up this dimension; names those that they make up.
 

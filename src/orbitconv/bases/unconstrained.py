@@ -20,16 +20,6 @@ class UnconstrainedBasis(FixedBasis):
     """One atom per pixel; each element that no exact move supplies has a map of its own, `psi_g = M_g psi_0`.
 
     Two turns by 45 degrees are not the quarter turn, which is the exact one all the same: the group law fails.
-
-    Args:
-        group: Any group.
-        kernel_size: Side of the square kernel, in pixels.
-        moments: Second moments of real images for both, from `orbitconv.learn.measure_moments`.
-        fit: Gives `M_g` from the moments Q_g and C_g of one element.
-
-    Raises:
-        TypeError: If the moments are missing.
-        ValueError: If the moments are for another group or kernel size, not finite, or singular.
     """
 
     def __init__(self, group: Group, kernel_size: int, moments: SecondMoments | None, fit: _Fit) -> None:

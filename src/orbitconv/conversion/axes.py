@@ -53,12 +53,9 @@ def channel_axis(size: int, order: int) -> tuple[Factor, ...]:
 
 @dataclass(frozen=True)
 class Disorder:
-    """Channels in an order that takes the group apart.
+    """Channels in an order that takes the group apart, for a reason, with `inner` numbers for each channel and element.
 
-    Args:
-        reason: What is wrong, as a sentence.
-        inner: How many numbers there are for each channel and element in a row.
-        always: Whether it is wrong for planar features too.
+    Some are wrong for planar features too (`always`).
     """
 
     reason: str
@@ -95,9 +92,8 @@ def flattened_places(axes: Axes) -> Disorder | None:
 class AxesMode(TorchDispatchMode):
     """Follows the axes of feature maps while it is the active mode; what it does not know, it forgets.
 
-    Args:
-        order: |G| in a converted network, where the group stands behind the channels; 1 in a plain one.
-        is_hidden: Asked while an operation runs whether it is inside a layer, whose output is told by `note`.
+    `order` is |G| in a converted network, where the group stands behind the channels, and 1 in a plain one; `is_hidden`
+    is asked while an operation runs whether it is inside a layer, whose output is told by `note`.
 
     Raises:
         RefusalError: In a converted network, where a view cuts the group.

@@ -30,10 +30,6 @@ class KernelSizes:
     quarter turns have the exact basis, whose span is the same; other sizes of other groups are fitted in closed form
     to random images with the spectrum of photographs (`fitted_basis`).
 
-    Args:
-        group: The group.
-        basis: What the user gave.
-
     Raises:
         TypeError: If `basis` is of another type.
         ValueError: If it is of another group.

@@ -17,13 +17,7 @@ Example = Tensor | tuple[Any, ...] | Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a module.
-
-    Args:
-        path: Where the module is.
-        inputs: Shapes of its positional arguments; None for what is no tensor.
-        outputs: Shapes of the tensors that it returned.
-    """
+    """One call of the module at a path: shapes of positional arguments (None for no tensor) and of returned tensors."""
 
     path: str
     inputs: tuple[Shape | None, ...]

@@ -85,14 +85,7 @@ def representation(kind: OutputKind, group: Group, channels: int) -> Float[Tenso
 
 
 class OutputPool(nn.Module):
-    """Pool the group axis of one tensor, as its channels turn.
-
-    Args:
-        kinds: Kinds of its channels.
-        group: The group.
-        axis: Axis at which channels and group are flattened.
-        channels: Number of channels.
-        reduction: `"max"` or `"mean"` for invariant channels; others take the mean.
+    """Pool the group axis of one tensor, as its channels turn: invariant ones by `reduction`, others by their mean.
 
     Shapes:
         (..., channels * |G|, ...) -> (..., channels, ...), or (..., channels, |G|, ...) for `"equivariant"`
@@ -182,13 +175,8 @@ def _check_normalized(plain: Tensor, pooled: Tensor, axis: int, place: str) -> N
 class Outputs(nn.Module):
     """Pool every tensor of an output that holds the group.
 
-    Args:
-        runs: What the plain network and the converted one returned: in eval mode, and in training mode where auxiliary
-            heads are called there.
-        choice: Kinds of channels.
-        group: The group.
-        reduction: `"max"` or `"mean"`.
-        strict: Whether to refuse kinds that turn for tensors that hold no group.
+    There are runs of the plain network and the converted one in eval mode, and in training mode where auxiliary heads
+    are called there. If `strict`, kinds that turn are refused for tensors that hold no group.
 
     Raises:
         RefusalError: If a tensor has another shape than one with |G| times as many channels.

@@ -30,13 +30,7 @@ class RefusalError(Exception):
 
 @dataclass(frozen=True)
 class Made:
-    """What a module became.
-
-    Args:
-        module: The new module; the old one where it does as it is.
-        kind: What it is now.
-        note: What else there is to say.
-    """
+    """What a module became: the new module, or the old one where that will do, its kind, and a note for the report."""
 
     module: nn.Module
     kind: Kind

@@ -33,16 +33,8 @@ class TrainBatches(Sampler[list[Draw]]):
     """Batches of one epoch: the same images in the same order, however many processes share them.
 
     Each iteration gives one epoch and moves on to the next; `start` sets which one comes next, and at which step.
-
-    Args:
-        n: Number of images.
-        batch_size: Images of a batch, over all processes; the last, smaller batch of an epoch is dropped.
-        seed: Seed of order and windows.
-        epoch: First epoch, from 0.
-        first_step: Step within it to begin with, from 0.
-        rank: Number of this process.
-        world_size: Number of processes.
-        weights: How likely each image is drawn, with replacement; None takes each image once an epoch.
+    Batches are counted over all processes; the last, smaller one of an epoch is dropped. With weights, images are drawn
+    with replacement; without, each comes once an epoch.
 
     Raises:
         ValueError: If there are fewer images than one batch, or fewer in a batch than processes, or another number of

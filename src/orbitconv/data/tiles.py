@@ -27,14 +27,6 @@ class Tiling:
     most `margin` pixels away, and whose strides divide `multiple`: tiles begin at multiples of it, and their sides
     leave the same rest as those of the picture, as strided layers may treat odd and even sides differently.
 
-    Args:
-        height: Rows of the picture.
-        width: Columns of the picture.
-        side: Largest side of a tile, in pixels.
-        margin: Pixels at an inner side of a tile that do not count: the radius of the receptive field.
-        blend: Least number of pixels over which weights pass.
-        multiple: Product of the strides of the network, or a multiple of that.
-
     Raises:
         ValueError: If sides are too short for the overlap.
     """

@@ -32,14 +32,7 @@ class Demo(UprightStudy):
 
 @dataclass(frozen=True)
 class Outcome:
-    """The results of the demo, for its report.
-
-    Args:
-        record: Every number.
-        bases: The basis of each family but the plain one.
-        networks: A trained network of each family, from the first seed.
-        digits: The test digits, upright.
-    """
+    """The results of the demo: bases by family, a network of each from the first seed, and the upright test digits."""
 
     record: Record
     bases: dict[str, FilterBasis]

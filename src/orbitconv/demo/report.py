@@ -82,12 +82,7 @@ def _measured(
 
 
 def write_report(outcome: Outcome, folder: Path, progress: ProgressCallback = silent) -> Path:
-    """Write report.html, demo.json and the pictures as files.
-
-    Raises:
-        ModuleNotFoundError: If matplotlib or Pillow is missing; says which extra brings it.
-        OSError: If the folder cannot be written.
-    """
+    """Write report.html, demo.json and the pictures as files; matplotlib and Pillow must be there."""
     check_libraries()
     outcome.record.write(folder / "demo.json")
     networks, config, record = tested(outcome), outcome.record.config, outcome.record.as_dict()

@@ -194,16 +194,7 @@ def _tests(
 
 
 def measure_layers(network: nn.Module, images: ImageSet) -> dict[str, Any]:
-    """Equivariance error of every layer, in float64.
-
-    Args:
-        network: The network; it is not changed.
-        images: Images to turn.
-
-    Returns:
-        The group, the number of images, and for each layer its errors at every element, their maximum, and their mean
-        without the identity; no unit.
-    """
+    """Equivariance error of every layer, in float64: `layers_record` of the images as numbers."""
     return layers_record(network, images.floats(torch.float64))
 
 

@@ -16,17 +16,9 @@ def write_page(
     own: Sequence[Path] = (),
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> None:
-    """Write the page: one file that needs no server and no network.
+    """Write the page, with files of bases beside those of the package: one file that needs no server and no network.
 
-    Args:
-        out: File to write.
-        own: Files of bases to show beside those of the package.
-        progress: Called with the number of bases that are measured, and of all.
-
-    Raises:
-        FileNotFoundError: If there is no such file of a basis.
-        ValueError: If the file of a basis is damaged.
-        OSError: If the page cannot be written.
+    Progress is called with the number of bases that are measured, and of all.
     """
     wanted = [*map(str, own), *names()]
     data = {"version": version("orbitconv"), "bases": list(shown_bases(wanted, progress)), **read_scenes()}

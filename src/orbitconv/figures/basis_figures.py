@@ -30,13 +30,7 @@ def family_color(family: str) -> str:
 
 @dataclass(frozen=True)
 class Spectrum:
-    """The orbits of a spectral basis, best first.
-
-    Args:
-        errors: Relative equivariance error of each atom.
-        frequencies: Angular frequency of each atom.
-        kept: How many atoms the basis shown keeps.
-    """
+    """The orbits of a spectral basis, best first: error and frequency of each atom, and how many the basis keeps."""
 
     errors: Sequence[float]
     frequencies: Sequence[int]
@@ -86,15 +80,7 @@ def spectrum_figure(spectra: dict[str, Spectrum], floor: float = 1e-3) -> "Figur
 
 @dataclass(frozen=True)
 class Eigenvalues:
-    """The map of one step of a group, for one basis.
-
-    Args:
-        name: What a reader calls the basis.
-        family: Its family.
-        degrees: The turn of one step.
-        steps: How many steps make a full turn.
-        values: Eigenvalues of the map.
-    """
+    """Eigenvalues of the map of one step of a group, in degrees, for one basis; so many steps make a full turn."""
 
     name: str
     family: str
@@ -139,15 +125,7 @@ def eigenvalue_figure(bases: Sequence[Eigenvalues]) -> "Figure":
 
 @dataclass(frozen=True)
 class Inner:
-    """Inner products of the atoms of one basis at one angle.
-
-    Args:
-        name: What a reader calls the basis.
-        family: Its family.
-        degrees: The angle.
-        matrix: Inner products; the identity matrix if the turn keeps norms.
-        error: Unitarity error at this angle.
-    """
+    """Inner products of the atoms of one basis at one angle in degrees, the identity matrix if the turn keeps norms."""
 
     name: str
     family: str

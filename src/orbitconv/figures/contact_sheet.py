@@ -19,13 +19,7 @@ _DOTS, _FRAME = 200, (208, 212, 217)
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a contact sheet.
-
-    Args:
-        label: What stands on its left; may have several lines.
-        tiles: A picture for each column, or None where there is none.
-        norms: Printed below the pictures, if given.
-    """
+    """A row of a contact sheet: a label, which may have several lines, tiles or None, and norms to print below."""
 
     label: str
     tiles: Sequence[Float[np.ndarray, "h w"] | None]

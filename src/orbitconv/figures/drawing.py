@@ -29,10 +29,7 @@ _INK, _FAINT = "#1f2328", "#d0d4d9"
 class Look:
     """How a family is drawn: a colour safe for the colour-blind, and a line style that survives grey printing.
 
-    Args:
-        color: Colour of its lines and of its feature maps.
-        dashes: Line style, as matplotlib takes it.
-        width: Line width, in points.
+    Dashes are as matplotlib takes them, the width is in points.
     """
 
     color: str
@@ -98,14 +95,9 @@ def new_figure(width: float, height: float) -> "Figure":
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """A line of means over seeds, with their standard deviation as a band.
+    """A line of means over the values of all seeds at each place, with their standard deviation as a band if asked for.
 
-    Args:
-        points: For each place on the axis, the values of all seeds there.
-        look: How it is drawn.
-        name: Its name in the legend; none without one.
-        over: Whether it lies above the others.
-        band: Whether the standard deviation is shown.
+    Without a name it is not in the legend; `over` lays it above the others.
     """
 
     points: Mapping[float, Sequence[float]]
@@ -170,14 +162,9 @@ def tidy_axes(axes: "Axes", grid: Literal["x", "y", "both"] = "y") -> None:
 
 @dataclass(frozen=True)
 class Strip:
-    """A row of small pictures, one for each angle.
+    """A row of small pictures, one for each angle; the colour is that of `limit`, and zero is white.
 
-    Args:
-        name: What it shows, in words; may have two lines.
-        pictures: The pictures.
-        color: Colour of the largest value; zero is white.
-        limit: The value that gets the full colour.
-        numbers: Printed below the pictures, if given.
+    The name may have two lines; numbers are printed below.
     """
 
     name: str

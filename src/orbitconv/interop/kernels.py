@@ -24,13 +24,9 @@ _TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class Kernels:
-    """The kernels that one layer of theirs combines, from one field to one field.
+    """The kernels, in their order of the group, that one layer of theirs combines, from one field to one field.
 
-    Args:
-        sampled: The kernels S, in their order of the group.
-        inputs: Fields of the input.
-        outputs: Fields of the output.
-        side: Side of the kernels, in pixels.
+    The side is in pixels.
     """
 
     sampled: Float[np.ndarray, "b a c p"]

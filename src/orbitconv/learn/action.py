@@ -195,14 +195,11 @@ def fit_action(
 
 @dataclass(frozen=True, eq=False)
 class _Fit:
-    """A fitted matrix.
+    """A fitted matrix, and the confidence in all directions, largest first, 0 for those that are not determined.
 
-    Args:
-        matrix: M.
-        confidence: Of all directions, largest first, 0 for those that are not determined.
-        directions: Orthonormal rows, those that are determined.
-        energies: Unitary only: along these, the mean of f times f, of T f times M f, and of T f times T f.
-        free_error: Unitary only: what least squares without any constraint leaves of `||T f||`.
+    `directions` are orthonormal rows, those that are determined. If unitary, `energies` are along these the means of f
+    times f, of T f times M f, and of T f times T f, and `free_error` is what least squares without any constraint
+    leaves of `||T f||`.
     """
 
     matrix: Tensor

@@ -13,12 +13,9 @@ from orbitconv.groups import Group
 
 
 class PatchSums:
-    """Sums of Q, C and S for the elements that no exact move of the grid supplies; those complete the others exactly.
+    """Sums of Q, C and S for the elements that no exact move of the grid supplies.
 
-    Args:
-        group: The group.
-        kernel_size: Height and width of the filters, in pixels.
-        device: Where the sums live.
+    Those complete the others exactly.
     """
 
     lattice: ClassVar[Lattice] = "square"

@@ -16,11 +16,9 @@ _RANK_TOLERANCE = 1e-6
 
 
 class NormalizedAtoms(NamedTuple):
-    """Atoms made orthonormal on average over the group.
+    """Flat atoms in float64, orthonormal on average over the group, and the number of directions kept.
 
-    Args:
-        atoms: `G^(-1/2) B_g` with the mean Gram matrix `G = mean over g of B_g B_g^T`, flattened, float64.
-        rank: Number of directions kept.
+    They are `G^(-1/2) B_g` with the mean Gram matrix `G = mean over g of B_g B_g^T`.
     """
 
     atoms: Float[Tensor, "g d p"]

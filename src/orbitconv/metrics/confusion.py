@@ -11,10 +11,7 @@ from torch import Tensor
 class ClassFigures:
     """Figures of each class, from 0 to 1; NaN where the denominator is zero.
 
-    Args:
-        recall: Share of the members of the class that are predicted as such.
-        iou: Intersection over union of the true and the predicted members.
-        dice: Dice coefficient of both, which equals F1.
+    Recall is the share of its members that are predicted as such; Dice equals F1.
     """
 
     recall: Float[Tensor, " k"]

@@ -15,17 +15,10 @@ network. Names may leave out the kernel size, as in "exact-c4"."""
 
 @final
 class KernelBases:
-    """Finds the basis of every kernel size from what a user gave for a basis.
+    """Finds the basis of every kernel size from what a user gave for a basis, as `Layers` takes it.
 
-    1x1 layers mix fields and the group axis, and need no basis from the user.
-
-    Args:
-        owner: Name of the network, for error messages.
-        basis: A basis, for every layer of its kernel size; a file of one; the name of one, which stands for its family
-            at every kernel size; a function from kernel size to basis; or None for a plain network.
-        kernel_size: Side of the filters, in pixels; by default that of the basis, or 3 where there is none yet.
-        also: Other kernel sizes that the network needs, beside 1.
-        odd: Whether the network adds or concatenates feature maps, and so needs kernels that keep their size.
+    1x1 layers mix fields and the group axis, and need no basis from the user. `owner` is the network, for error
+    messages.
 
     Raises:
         TypeError: If `basis` is none of these.

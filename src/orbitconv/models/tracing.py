@@ -23,12 +23,9 @@ aten = torch.ops.aten
 class Span:
     """The input pixels that the pixels of a feature map see along one axis, borders aside.
 
-    Interpolated pixels see more or less by turns, so there is a window for each of some neighbours, after which all
-    repeats: with q, r = divmod(i, len(windows)), pixel i sees window r, `period * q` pixels further on.
-
-    Args:
-        windows: First and last input pixel that each of the first pixels sees.
-        period: Input pixels after which windows repeat.
+    A window is the first and the last of them. Interpolated pixels see more or less by turns, so there is a window for
+    each of some neighbours, after which all repeats: with q, r = divmod(i, len(windows)), pixel i sees window r,
+    `period * q` pixels further on.
     """
 
     windows: tuple[tuple[int, int], ...] = ((0, 0),)

@@ -55,12 +55,7 @@ class Predict:
         check_positive("predict", turns=self.turns, **({} if self.size is None else {"size": self.size}))
 
     def form(self, trained: TrainedNetwork) -> ImageForm:
-        """The shape and range of the images that a network takes.
-
-        Returns:
-            Channels, size, scaling, and whether pictures are inverted. A network that was trained on windows takes
-            pictures of any size.
-        """
+        """The shape and range of the images that a network takes; one trained on windows takes pictures of any size."""
         height_and_width = trained.image_size if self.size is None else (self.size, self.size)
         if self.size is None and trained.config.pictures.window is not None and trained.scaling is not None:
             height_and_width = (None, None)
@@ -77,14 +72,9 @@ class Predict:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Prediction:
-    """The predicted class of one page of a picture file.
+    """The predicted class of one page, from 0, of a picture file of some height and width, in pixels.
 
-    Args:
-        path: The picture file.
-        picture_size: Height and width in the file, in pixels.
-        classes: Names of the classes.
-        turned: Probability of each class for each turned copy, the upright copy first.
-        page: Page of the file, from 0.
+    `turned` holds the probability of each class for each turned copy, the upright copy first.
     """
 
     path: Path

@@ -30,15 +30,10 @@ _BLOCK_ROWS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class ImageForm:
-    """The shape and range of the images that a network takes.
+    """The shape in pixels, None for that of each picture, and the range of the images that a network takes.
 
-    Args:
-        channels: 1 for grey, 3 for red, green and blue.
-        height: Height in pixels; None keeps that of each picture.
-        width: Width in pixels; None keeps that of each picture.
-        invert: Whether pictures are inverted first: for ink on paper where the network knows light strokes on black.
-        scaling: How stored numbers become floats; None scales each picture to 0 to 1 by its type.
-        pages: Whether the pages of a stack are pictures or channels.
+    Pictures are inverted where ink on paper meets a network that knows light strokes on black. Without a scaling each
+    picture becomes 0 to 1 by its type.
     """
 
     channels: int

@@ -19,11 +19,9 @@ _EXACT = 1e-4
 
 @dataclass(frozen=True)
 class Reach:
-    """How far the output of a network depends on its input, and how it moves along.
+    """How far, in pixels along rows or columns, the output of a network depends on its input, and how it moves along.
 
-    Args:
-        radius: No output pixel depends on input further away than this, along rows or columns, in pixels.
-        stride: A shift of the input by this many pixels shifts the output likewise.
+    A shift of the input by the stride shifts the output likewise.
     """
 
     radius: int
@@ -32,15 +30,11 @@ class Reach:
 
 @torch.no_grad()
 def reach_of(network: nn.Module, channels: int) -> Reach:
-    """Measure how far the output of a network depends on its input.
+    """Measure how far the output of a float32 network for every pixel depends on its input; it is not changed.
 
     One half of a strip is made NaN: whatever depends on it becomes NaN too, even through a weight of zero. For layers
     that stop NaN, such as `torch.where`, the half is replaced by other numbers as well. The stride is the ratio of the
     input to the smallest planes inside the network, and is checked.
-
-    Args:
-        network: Any float32 network with an output for every pixel; it is not changed.
-        channels: Channels of its images.
     """
     network = copy.deepcopy(network).cpu().eval()
     draw = torch.Generator().manual_seed(0)

@@ -79,11 +79,7 @@ class PredictionFiles:
         self._written = time.monotonic()
 
     def add(self, predictions: Sequence[Prediction]) -> None:
-        """Write predictions.
-
-        Raises:
-            OSError: If a file cannot be written, or the disk is full; it is then as it was before.
-        """
+        """Write predictions; after a failure, as on a full disk, a file is as it was before."""
         rows = [row_of(one) for one in predictions]
         if self._csv is not None:
             self._csv.add(_csv_text(rows, header=not self._headed))

@@ -27,12 +27,9 @@ _AGAIN = "Start again in another folder."
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Checkpoint:
-    """The state of a training between two steps.
+    """The state of a training after some steps: tensors of networks, on the CPU, none sharing memory, and all else.
 
-    Args:
-        step: Steps done.
-        weights: Tensors of networks, on the CPU, none sharing memory.
-        rest: All else: tensors, numbers, strings, and dictionaries and lists of them.
+    The rest is tensors, numbers, strings, and dictionaries and lists of them.
     """
 
     step: int

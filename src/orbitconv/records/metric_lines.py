@@ -14,11 +14,7 @@ METRICS = "metrics.jsonl"
 
 
 class MetricLines:
-    """The metrics file of a run, open for writing, and TensorBoard's event files if asked for.
-
-    Raises:
-        ModuleNotFoundError: If TensorBoard is requested and not installed.
-    """
+    """The metrics file of a run, open for writing, and TensorBoard's event files if asked for."""
 
     def __init__(self, folder: Path, *, tensorboard: bool) -> None:
         self._path, self._writer_type = folder / METRICS, _summary_writer() if tensorboard else None

@@ -62,15 +62,9 @@ class Provenance:
 
 @dataclass(kw_only=True)
 class Record:
-    """One study.
+    """One study, its settings and the command that reproduces it, one flat row per measurement, and further facts.
 
-    Args:
-        study: Name of the study.
-        command: Command that reproduces it.
-        config: Settings, as JSON can hold them.
-        rows: One flat row per measurement; `add` checks that none lacks a required column.
-        extra: Further facts at the top level, such as the time a fit took.
-        source: Code and machine, taken when the study begins: files may change while it runs.
+    Code and machine are taken when the study begins: files may change while it runs.
     """
 
     study: str

@@ -39,13 +39,8 @@ def check_begun(folder: Path, *, resume: bool) -> None:
 class RunFolder:
     """A folder that one run at a time writes to, and that a later run can resume; use it as a context.
 
-    Args:
-        folder: The folder; it is made if needed.
-        settings: The settings, as JSON can hold them; stored in `config.json`.
-        resume: Resume the run in the folder, if there is one.
-        changeable: Names of settings that may differ when a run is resumed.
-        inputs: Files that the run reads, by name; their SHA-256 is stored in `inputs.json`.
-        tensorboard: Write TensorBoard event files too.
+    Settings, as JSON can hold them, are stored in `config.json`; those named `changeable` may differ when a run is
+    resumed. Of the input files, by name, the SHA-256 is stored in `inputs.json`.
 
     Raises:
         BlockingIOError: If another process works in the folder.

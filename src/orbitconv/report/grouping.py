@@ -23,13 +23,9 @@ MODEL, BASIS, EPOCHS = "network.model", "network.basis", "training.epochs"
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """Runs that differ in the seed only.
+    """Runs that differ in the seed only, named by the settings that differ from those of other kinds on the data.
 
-    Args:
-        name: The settings that differ from those of the other kinds on the same data; the basis if none does.
-        settings: Their settings, in words.
-        differing: Names of the settings that are not the same in all kinds.
-        runs: The runs.
+    Their settings are in words; `differing` are the names of those that are not the same in all kinds.
     """
 
     name: str

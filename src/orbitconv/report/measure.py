@@ -24,17 +24,11 @@ LAYER_IMAGES = 32
 
 @dataclass(kw_only=True)
 class Measured:
-    """Test results of one network.
+    """Test results of one network; errors are in percent.
 
-    Args:
-        parameters: Number of weights.
-        multiply_adds: Multiply-adds for one image.
-        group: Its group; None if it is plain.
-        layers: Equivariance error of each convolution and of the scores at each group element (no unit), by short names
-            of the layers, in the order of execution.
-        error: Error on the test images as they are, in percent.
-        random_error: Error on the same images, each turned by its own angle; None if they are turned already.
-        by_angle: Error on the same images, all turned by one angle, for each angle in degrees.
+    Layers, convolutions and scores by short names in the order of execution, have an equivariance error (no unit) at
+    each group element. `random_error` is that on images each turned by its own angle, None if they are turned already;
+    `by_angle` has errors on images all turned by one angle in degrees.
     """
 
     parameters: int
@@ -48,15 +42,9 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Tested:
-    """Networks that differ in the seed only, as shown on a page.
+    """Networks that differ in the seed only, as shown on a page: what was measured of each, and one of them.
 
-    Args:
-        name: Name on the page.
-        look: How they are drawn.
-        measured: Test results of each network; empty if none was tested.
-        errors: The error of each network on test images as they are, in percent.
-        seconds: Training time of each, in seconds.
-        network: One of them.
+    Errors, on test images as they are, are in percent; training times in seconds.
     """
 
     name: str

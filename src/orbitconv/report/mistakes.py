@@ -25,13 +25,10 @@ class Mistake:
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """Predictions of one network on the test images.
+    """Predictions of one network: confusion of true (rows) and predicted classes, and the surest wrong ones.
 
-    Args:
-        confusion: Number of images by true class (rows) and predicted class (columns).
-        confusion_turned: The same for the images turned by random angles; None if the data set is turned already.
-        wrong: Number of wrong predictions on the images as they are.
-        mistakes: Those of the highest confidence, in falling order.
+    `wrong` counts all of them. `confusion_turned` is that of images at random angles; None for a data set turned
+    already.
     """
 
     confusion: list[list[int]]

@@ -25,16 +25,10 @@ MISTAKES = 12
 
 @dataclass(kw_only=True)
 class Outcome:
-    """The runs on one data set, with the test results of those that are finished.
+    """The runs on one data set, with the test results of those that are finished, by folder.
 
-    Args:
-        data: Name of the data set.
-        kinds: Its kinds of networks.
-        images: The test images; None if no run is finished.
-        measured: Test results of each finished run, by folder.
-        networks: The first finished network of each kind that has one, by the name of the kind.
-        judged: Its predictions on the test images.
-        own: Its results on pictures of one's own, in place of `images` and `judged`.
+    The first finished network of each kind, and its predictions on the test images, are there by the name of the kind;
+    of pictures of one's own, `own` takes the place of `images` and `judged`.
     """
 
     data: str

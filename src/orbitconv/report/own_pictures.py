@@ -40,14 +40,9 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnFigures:
-    """Results of one network on test pictures.
+    """Results of one network on test pictures, labels of pixels if `masks`, as found by `orbitconv.evaluate`.
 
-    Args:
-        classes: Names of the classes.
-        pictures: Number of test pictures.
-        masks: Whether it labels pixels.
-        found: The result of `orbitconv.evaluate`.
-        examples: The pictures with the largest errors, the worst first.
+    Examples are the pictures with the largest errors, the worst first.
     """
 
     classes: tuple[str, ...]

@@ -19,14 +19,7 @@ MODEL = "model.safetensors"
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run.
-
-    Args:
-        folder: Its folder, as it was found.
-        config: Its settings.
-        rows: One row for each epoch so far.
-        finished: Whether its network has been written.
-    """
+    """One run: its folder as it was found, a row for each epoch so far, and whether its network has been written."""
 
     folder: Path
     config: TrainConfig
@@ -35,11 +28,7 @@ class Run:
 
 
 def find_runs(paths: Sequence[Path]) -> list[Run]:
-    """Read every run in some folders, each once.
-
-    Returns:
-        The runs in the order of the paths, in natural order within each; links to folders are not followed.
-    """
+    """Read every run in some folders, each once, in natural order within each; links to folders are not followed."""
     folders: dict[Path, Path] = {}
     for path in paths:
         if not path.exists():

@@ -31,15 +31,7 @@ _FIT_IMAGES = 2000
 
 @dataclass(frozen=True)
 class Shown:
-    """A basis to draw.
-
-    Args:
-        key: What files about it are called.
-        name: What a reader calls it.
-        family: Its family.
-        basis: The basis.
-        spectrum: Errors and frequencies of all its orbits, if it is spectral.
-    """
+    """A basis to draw: what files and readers call it, its family, and all its orbits if it is spectral."""
 
     key: str
     name: str

@@ -16,12 +16,9 @@ BEST = "best.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The result of a sweep.
+    """The result of a sweep: trials that ended, the best first, then those cut short and failed, and the best settings.
 
-    Args:
-        record: A row for each trial that ended, the best first, then those that were cut short, then those that failed.
-        best: The best settings.
-        path: Their file, which `orbitconv train --config` takes.
+    `orbitconv train --config` takes the file of these.
     """
 
     record: Record

@@ -22,13 +22,7 @@ _WORDS: dict[str, Value] = {"none": None, "true": True, "false": False}
 
 @dataclass(frozen=True, kw_only=True)
 class Dimension:
-    """One setting that a sweep changes.
-
-    Args:
-        name: Where it is in the settings of a training, with points.
-        kind: Integers or floats between bounds, both included, uniformly or by their logarithm; or a choice.
-        values: The two bounds, or all values of a choice.
-    """
+    """One setting that a sweep changes, by its name with points: between two bounds, both included, or a choice."""
 
     name: str
     kind: Kind

@@ -27,14 +27,10 @@ _PATIENCE = 1.0
 
 
 class SweepStore:
-    """The trials of a sweep.
+    """The trials of a sweep, of which so many shall end, in a folder that is made if needed.
 
-    Args:
-        folder: Folder of the sweep; it is made if needed.
-        settings: What all processes must have in common, as JSON can hold it; `seed`, `startup` and `prune_after` are
-            among it.
-        space: Optuna's distributions by name.
-        trials: How many trials shall end.
+    All processes must have the settings in common, with `seed`, `startup` and `prune_after` among them. The space holds
+    Optuna's distributions by name.
 
     Raises:
         FileExistsError: If the folder holds something else.

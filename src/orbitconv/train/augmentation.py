@@ -16,15 +16,10 @@ _POINTS = 4
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Draws:
-    """Parameters for each image: flip, then shift, then rotation, then elastic deformation.
+    """Parameters for each image: mirrored left to right, then shifted by pixels, then rotated, then bent.
 
-    Args:
-        flip: Whether it is mirrored left to right.
-        down: Pixels that it moves down.
-        right: Pixels that it moves to the right.
-        quarters: Quarter turns, counter-clockwise.
-        degrees: Further turn of less than 90 degrees.
-        pull: How far each of 4x4 points is pulled, in pixels: to the right and down.
+    Quarter turns and further degrees below 90 are counter-clockwise; 4x4 points are pulled by pixels to the right and
+    down.
     """
 
     flip: Bool[Tensor, " b"]

@@ -20,18 +20,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """The description of a trained network.
+    """The description of a trained network: classes are in the order of the scores, sizes of images in pixels.
 
-    Args:
-        config: Settings of its training.
-        classes: Names of the classes, in the order of the scores.
-        in_channels: Channels of the images.
-        image_size: Height and width of the images it was trained on, in pixels; None if unknown.
-        group: Group of the basis in the file; None if the file holds no basis.
-        task: What the network has learned.
-        scaling: How pixel values of picture files become the network's input; None for the range of their type as
-            0 to 1.
-        builder: What builds the network; None for the network that the settings name.
+    The group is that of the basis in the file, if there is one. Without a scaling, pixels become 0 to 1 by the range of
+    their type; without a builder, the network is the one that the settings name.
     """
 
     config: TrainConfig

@@ -33,17 +33,10 @@ _IN_MEMORY = 1 << 30
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Prepared:
-    """Data, ready for a training.
+    """Data, ready for a training: what to train and, by name, to test on, and what is learned.
 
-    Args:
-        train: What to train on.
-        tests: What to test on, by name.
-        task: What is learned.
-        classes: Names of the classes.
-        channels: Channels of the images.
-        image_size: Height and width of the images; None if they differ.
-        scaling: How the numbers of picture files became those of the images; None if there are no files.
-        pictures: The folder that all is from, if it is one.
+    The size of images is None if they differ; there is a scaling if they are from files, and the folder that all is
+    from.
     """
 
     train: Source

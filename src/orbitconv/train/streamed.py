@@ -19,14 +19,10 @@ _TEST_IMAGES = 32
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Streamed(Source):
-    """A data set of torch, item by item: of images (channels, height, width) and labels.
+    """A data set of torch, item by item: of images (channels, height, width) and labels; workers read it.
 
-    Args:
-        data: The data set. A `PictureDataset` draws its windows as a function of seed, epoch and step; what others draw
-            comes from torch's generator.
-        workers: Processes that read items.
-        weights: How likely each image is drawn for training; None takes each once an epoch.
-        device: Where the images go.
+    A `PictureDataset` draws its windows as a function of seed, epoch and step; what others draw comes from torch's
+    generator. With weights, images are drawn by them; without, each comes once an epoch.
     """
 
     data: Dataset[Any]

@@ -11,18 +11,10 @@ _CLASSES = 20
 class Found:
     """What a folder contains, what was chosen, and what was left out.
 
-    Args:
-        root: The folder or table.
-        task: `"classification"`, `"multilabel"` or `"segmentation"`.
-        classes: Names of the classes.
-        pictures: Number of pictures in each split.
-        counts: For each split, pictures of each class; pixels of each class for segmentation.
-        smallest: Height and width of the picture of fewest pixels.
-        largest: Height and width of the picture of most pixels.
-        channels: Number of pictures of each number of channels.
-        kinds: Number of pictures of each type of numbers.
-        left_out: Names of files that are not used, by reason.
-        notes: What was chosen for the user, and what is worth a look.
+    Pictures are counted by split, and by split those of each class, or for segmentation its pixels. `smallest` and
+    `largest` are heights and widths of the pictures of fewest and most pixels. Pictures are also counted by channels
+    and by type of numbers. `left_out` names files by reason; `notes` is what was chosen for the user, and what is worth
+    a look.
     """
 
     root: Path

@@ -11,13 +11,9 @@ _MOST_CLASSES = 32
 
 @dataclass(frozen=True, kw_only=True)
 class MaskClasses:
-    """Classes of masks.
+    """Classes of masks: their names, the class of each number that occurs, and what was chosen for the user.
 
-    Args:
-        names: Name of each class.
-        codes: Class of each number that occurs; `ignore_index` for what is ignored.
-        objects: Whether numbers above 0 are those of objects, all of class 1.
-        note: What was chosen for the user.
+    What is ignored has the code `ignore_index`. If `objects`, numbers above 0 are those of objects, all of class 1.
     """
 
     names: tuple[str, ...]

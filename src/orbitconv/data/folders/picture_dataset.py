@@ -27,16 +27,9 @@ Draw = tuple[int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One picture of a data set.
+    """One picture of a data set, by file and page; its stamp tells whether the file has changed since.
 
-    Args:
-        path: Its file.
-        page: Its page in the file.
-        height: Rows.
-        width: Columns.
-        stamp: Size and time of change of the file when it was looked at.
-        label: Class, or 0 and 1 for each class; empty for masks.
-        mask: File of the mask.
+    The label is a class, or 0 and 1 for each class; empty for masks.
     """
 
     path: Path

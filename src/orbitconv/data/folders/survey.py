@@ -19,17 +19,9 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """The header of a picture file.
+    """The header of a picture file, and how often each number occurs in its mask, if there is one.
 
-    Args:
-        channels: Channels of a picture.
-        height: Rows.
-        width: Columns.
-        kind: Type of the numbers.
-        limits: Black and white of the type.
-        pages: Pictures in the file.
-        stamp: Size in bytes and time of change, by which a change under way is noticed.
-        values: How often each number occurs in the mask, if there is one.
+    Limits are black and white of the type; by its stamp, size in bytes and time, a change under way is noticed.
     """
 
     channels: int

@@ -120,18 +120,7 @@ def regions(
 def read(
     path: Path, *, pages: Pages = None, page: int = 0, region: Region | None = None, labels: bool = False
 ) -> Picture:
-    """Read a picture, or a region of it; see `regions` for several.
-
-    Args:
-        path: Picture file.
-        pages: What the pages of a stack are.
-        page: Number of the page, from 0.
-        region: Rows and columns to read; None for all.
-        labels: Whether the numbers are labels rather than brightness.
-
-    Returns:
-        Its numbers as they are in the file, in the byte order of this machine.
-    """
+    """Read a picture, or a region, as `regions` does: numbers as in the file, in the byte order of this machine."""
     with regions(path, pages=pages, page=page, labels=labels) as read_region:
         return read_region(region)
 

@@ -20,14 +20,7 @@ Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """One part of a data set in its upstream files.
-
-    Args:
-        files: Names of the files that hold it.
-        shape: Images, channels, height and width.
-        pixels_sha256: SHA-256 of all pixels, as bytes in the order of `shape`.
-        labels_sha256: SHA-256 of all labels, one byte each.
-    """
+    """One part of a data set: its files, shape (images, channels, height, width), and SHA-256 of its bytes."""
 
     files: tuple[str, ...]
     shape: tuple[int, int, int, int]
@@ -48,16 +41,9 @@ class Package:
 
 @dataclass(frozen=True, kw_only=True)
 class Source(ABC):
-    """A data set: what it is, how to read its files, and how to download them.
+    """A data set: what it is, how to read its files, and how to download them from mirrors, tried in order.
 
-    Args:
-        name: Name of the set.
-        classes: Name of each class.
-        folders: Names that its folder may have; the first is the one we write.
-        splits: The parts by name.
-        file_sha256: SHA-256 of upstream files by name.
-        mirrors: Public addresses, tried in order.
-        package: Package that also holds it, if there is one.
+    Of the names that its folder may have, the first is the one we write; a package may hold the data too.
     """
 
     name: str

@@ -51,19 +51,12 @@ class State:
 
 @dataclass
 class Step:
-    """One operation: a call of a layer, or of a function between layers.
+    """One operation: a call of a layer (`owner`), or of a function between layers.
 
-    Args:
-        path: Where the layer is, or the module whose forward calls the function.
-        name: Type of the layer, or name of the function.
-        owner: The layer; None for a function.
-        outputs: What it put out for the images.
-        fields: For each output the ways of reading that every element so far allows.
-        errors: For each element its own error: the largest of its outputs.
-        call: Its arguments in the second run, if it lost the turn there: (function or layer, arguments, by name).
-        states: What was known of its inputs.
-        fixed: Tensors among its arguments that do not come from the images, if it lost the turn.
-        is_open: Whether its output was left as it is because no way of reading it is known.
+    For each output there are the ways of reading that every element so far allows, for each element the largest error
+    of the outputs. Where the turn is lost, `call` holds (function or layer, arguments, by name) of the second run,
+    `states` what was known of its inputs, `fixed` the tensors among its arguments that do not come from the images. If
+    `is_open`, its output was left as it is because no way of reading it is known.
     """
 
     path: str

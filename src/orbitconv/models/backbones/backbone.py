@@ -10,15 +10,10 @@ from torch import Tensor, nn
 
 @final
 class Backbone(nn.Module):
-    """A network in stages: a classifier, or the list of its maps.
+    """A network in stages of maps, with a head for scores; without one it returns all maps.
 
-    Plain layers of torch; `orbitconv.convert` makes it equivariant.
-
-    Args:
-        stages: What each map is made of the one before by.
-        channels: Channels of each map.
-        strides: Pixels of the image for one of each map.
-        head: From the last map to scores; None for a network that returns all maps.
+    Plain layers of torch; `orbitconv.convert` makes it equivariant. `strides` are pixels of the image for one of each
+    map.
 
     Shapes:
         (batch, in_channels, height, width) -> (batch, num_classes), or for each stage a map of shape

@@ -16,12 +16,7 @@ class EncoderUNet(nn.Module):
     """From the maps of an encoder back to the pixels of the image.
 
     Maps are resized to the size of the next larger one (bilinear, which keeps the centre at every size), joined with
-    it, and go through two 3x3 convolutions.
-
-    Args:
-        encoder: A backbone that returns its maps.
-        num_classes: Channels of the output.
-        widths: Channels after each step, from the smallest map to the largest.
+    it, and go through two 3x3 convolutions, with one of the widths each.
 
     Shapes:
         (batch, in_channels, height, width) -> (batch, num_classes, height, width)

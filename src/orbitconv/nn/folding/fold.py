@@ -97,11 +97,7 @@ def fold_with(
 
 
 def plain_layer(layer: nn.Module) -> nn.Module | None:
-    """What one layer of this library is in plain torch modules.
-
-    Returns:
-        A module of the same input and output; None if there is no rule for its class.
-    """
+    """What one layer of this library is in plain torch modules; None if there is no rule for its class."""
     rule = _find_rule(layer, {c: r for c, r in RULES.items() if c is not GroupNetwork})
     return None if rule is None else rule(layer)
 

@@ -30,18 +30,11 @@ _STRIDE = 20
 
 
 class Loop:
-    """One training.
+    """One training of a network in place, with processes that can each reach all examples.
 
-    Args:
-        fabric: The device and the processes.
-        network: The network, trained in place.
-        examples: What to train on; each process can reach all of them.
-        tests: What to test on, by name; the smallest error on "validation" tells the best weights.
-        plan: What to do.
-        task: What is learned; classification with the label smoothing of the plan if not given.
-        what: What the progress bar shall say.
-        progress: Called after every step of process 0.
-        on_epoch: Called with the line of every epoch; true ends the training after it.
+    The smallest error on the test named "validation" tells the best weights. The task is classification with the label
+    smoothing of the plan if not given. Process 0 calls `progress` after every step, and `on_epoch` with the line of
+    every epoch; true ends the training after it.
 
     Raises:
         ValueError: If there are fewer images than one batch, or than processes.
@@ -86,11 +79,9 @@ class Loop:
         self._stride = 1 if fabric.device.type == "cpu" and fabric.world_size == 1 else _STRIDE
 
     def run(self, folder: RunFolder | None = None, keep: Callable[[], None] | None = None) -> list[Row]:
-        """Train, from the start or from the checkpoint in the folder.
+        """Train, from the start or from the checkpoint in the folder, where process 0 keeps lines and checkpoints.
 
-        Args:
-            folder: Where process 0 keeps lines and checkpoints; None to keep nothing, and in all other processes.
-            keep: Called when the training is done, to keep the network before a request to stop is met.
+        `keep` is called when the training is done, to keep the network before a request to stop is met.
 
         Raises:
             FloatingPointError: If the loss is NaN or infinite; says at which step.

@@ -15,13 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Figures:
-    """Figures of an epoch so far.
+    """Figures of an epoch so far: mean loss of its steps, error in percent in training, images per second, seconds.
 
-    Args:
-        loss: Mean loss of its steps.
-        error: Share of the images that was wrong when they were trained on, in percent.
-        speed: Images per second.
-        seconds: Seconds it took, tests apart.
+    Tests are not in the seconds.
     """
 
     loss: float
@@ -53,11 +49,7 @@ class Meter:
         self._pending.append(torch.stack([loss.detach().double(), wrong.double()]))
 
     def settle(self, step: int) -> list[float]:
-        """Sum the steps added since the last call.
-
-        Raises:
-            FloatingPointError: If a loss is NaN or inf; names the step.
-        """
+        """Sum the steps added since the last call; a loss that is NaN or infinite is an error that names the step."""
         if not self._pending:
             return []
         table = self._fabric.all_reduce(torch.stack(self._pending), reduce_op="sum")

@@ -27,12 +27,9 @@ _ALONE = 1_500_000
 
 
 class Options(NamedTuple):
-    """How a layer moves its filters.
+    """How a layer moves its filters: by 1 or 2 pixels, with zeros at (top and bottom, left and right).
 
-    Args:
-        stride: Step of the output grid, in pixels; 1 or 2.
-        padding: Zeros at (top and bottom, left and right), in pixels.
-        threads: Threads; 0 for those of torch, and one where that is enough.
+    0 threads stand for those of torch, and one where that is enough.
     """
 
     stride: int

@@ -65,18 +65,11 @@ def multiply(
 
 
 class Prices(NamedTuple):
-    """Time of a fused product, in multiply-adds of a dense convolution.
+    """Time of a fused product, in multiply-adds of a dense convolution; the last three are of the dense product itself.
 
-    Args:
-        mixing: One multiply-add of mixing.
-        filtering: One of filtering.
-        storing: One number of the filtered planes.
-        moving: One number of input or output.
-        packing: One number of the packed coefficients.
-        call: A call of any size.
-        dense_moving: One number of input or output of the dense product.
-        dense_weight: One number of its weight.
-        dense_call: A call of it.
+    A price is that of one multiply-add of mixing or filtering, or of one number that is stored, moved (input and
+    output), packed (coefficients) or expanded (the dense weight); `call` and `dense_call` are those of a call of any
+    size.
     """
 
     mixing: float
