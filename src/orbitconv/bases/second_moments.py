@@ -92,9 +92,8 @@ def check_moments(owner: str, group: Group, kernel_size: int, moments: SecondMom
     """Refuse moments that are not what a basis asks for."""
     if moments is None:
         raise TypeError(
-            f"{owner} expects moments of real images to learn how filters turn under {group}, got none. Measure "
-            f"them: orbitconv.learn.measure_moments(images, {type(group).__name__}({group.num_rotations}), "
-            f"{kernel_size})."
+            f"{owner} expects moments of real images to learn how filters turn under {group}, got none. Measure them: "
+            f"orbitconv.learn.measure_moments(images, {type(group).__name__}({group.num_rotations}), {kernel_size})."
         )
     if (moments.group, tuple(moments.kernel_size)) != (group, (kernel_size, kernel_size)):
         raise ValueError(

@@ -31,8 +31,7 @@ def with_channels(picture: Picture, channels: int, name: object = "The picture")
         return replace(picture, pixels=_luminance(picture.pixels))
     raise DataError(
         f"{name} has {have} channels{f' ({picture.colours})' if picture.colours else ''}, of which {channels} cannot "
-        "be "
-        f"made. Ask for channels={have}, or convert the pictures."
+        f"be made. Ask for channels={have}, or convert the pictures."
     )
 
 

@@ -237,8 +237,7 @@ def _class_names(
     if empty:
         raise DataError(
             "folder expects training pictures of every class, got none that can be read of "
-            f"{', '.join(empty[:_SHOWN])}. "
-            "Add some, or remove the class."
+            f"{', '.join(empty[:_SHOWN])}. Add some, or remove the class."
         )
     return names
 
@@ -288,8 +287,7 @@ def _window_for(task: Task, sizes: set[tuple[int, int]]) -> tuple[int, str]:
         small, large = min(sizes, key=np.prod), max(sizes, key=np.prod)
         raise DataError(
             f"folder expects pictures of one size, got {small[0]}x{small[1]} to {large[0]}x{large[1]}. Choose "
-            "size=(height, "
-            "width) to resize them, or window=side to train on parts."
+            "size=(height, width) to resize them, or window=side to train on parts."
         )
     shortest = min(map(min, sizes))
     side = min(_WINDOW, shortest - shortest % _STEP or shortest)

@@ -43,8 +43,7 @@ def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> s
     )
     return (
         f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}">\n<table>\n'
-        f"<caption>{escape(caption)}</caption>\n<thead>\n<tr>{tops}</tr>\n</thead>\n<tbody>\n{body}\n</tbody>\n"
-        "</table>\n</div>"
+        f"<caption>{escape(caption)}</caption>\n<thead>\n<tr>{tops}</tr>\n</thead>\n<tbody>\n{body}\n</tbody>\n</table>\n</div>"
     )
 
 

@@ -20,8 +20,7 @@ SPLIT_NAMES: dict[str, Split] = {
 _IMAGES, _MASKS = ("images", "image", "imgs", "img"), ("masks", "mask")
 EXPECTED = (
     "class folders (cat/1.png, dog/2.png), images/ beside masks/ (files of one stem), either of them below train/, "
-    "val/ "
-    "and test/, or a CSV with columns path and label or mask"
+    "val/ and test/, or a CSV with columns path and label or mask"
 )
 
 

@@ -37,8 +37,7 @@ def mask_classes(
             raise DataError(f"folder expects objects numbered from 1, and 0 for background, got {used[0]} in a mask.")
         note = "" if objects else (
             f"masks hold {len(used)} different numbers and so are taken to number objects: class 0 is background, "
-            "class 1 "
-            "object. If they are classes, say objects=False."
+            "class 1 object. If they are classes, say objects=False."
         )  # fmt: skip
         return MaskClasses(names=("background", "object"), codes={}, objects=True, note=note)
     if objects:
@@ -57,9 +56,8 @@ def mask_classes(
         else:
             raise DataError(
                 f"folder expects masks that hold 0, 1, 2, ... (and {ignore_index} for what is ignored), got the "
-                "numbers "
-                f"{', '.join(map(str, used[:12]))}{', ...' if len(used) > 12 else ''}. Say which class has which: "
-                "classes={'background': 0, 'road': 3}; or objects=True if they number objects."
+                f"numbers {', '.join(map(str, used[:12]))}{', ...' if len(used) > 12 else ''}. Say which class has "
+                "which: classes={'background': 0, 'road': 3}; or objects=True if they number objects."
             )
     else:
         names = dict(classes) if isinstance(classes, Mapping) else {name: i for i, name in enumerate(classes)}

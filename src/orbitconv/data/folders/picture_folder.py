@@ -109,9 +109,8 @@ class PictureFolder:
         if split == "train":
             if data.shape is None and batch_size > 1:
                 raise ValueError(
-                    "PictureFolder.loader expects training pictures of one size, got several. Ask folder for a "
-                    "window or a "
-                    "size."
+                    "PictureFolder.loader expects training pictures of one size, got several. Ask folder for a window "
+                    "or a size."
                 )
             batches = TrainBatches(
                 len(data), batch_size, seed=seed, epoch=epoch, first_step=first_step, rank=rank, world_size=world_size,

@@ -55,8 +55,7 @@ def reused(folder: Path | None, names: Sequence[str]) -> list[Split] | None:
         example = (added or removed)[0]
         raise DataError(
             f"The pictures differ from those that {path} divides: {len(added)} were added and {len(removed)} are "
-            "missing "
-            f"or cannot be read, such as {example}. Restore them, or remove {path} to draw a new split."
+            f"missing or cannot be read, such as {example}. Restore them, or remove {path} to draw a new split."
         )
     return [known[name] for name in names]
 

@@ -71,8 +71,7 @@ def _look_at(path: Path, mask: Path | None, pages: Pages, *, decode: bool) -> He
             if labels.shape != (opened.height, opened.width):
                 raise DataError(
                     f"{mask} has {labels.shape[0]}x{labels.shape[1]} pixels, expected {opened.height}x{opened.width} "
-                    "as "
-                    f"its picture {path} has. Remove the pair, or make the mask anew."
+                    f"as its picture {path} has. Remove the pair, or make the mask anew."
                 )
             numbers, counts = np.unique(labels, return_counts=True)
             values.update(dict(zip(numbers.tolist(), counts.tolist(), strict=True)))
@@ -94,8 +93,7 @@ def read_mask(path: Path, *, pages: Pages = None, page: int = 0, region: tuple[s
     if (pixels != pixels[:1]).any():
         raise DataError(
             f"{path} is a mask in colours ({len(pixels)} channels), expected one number for each pixel. Save the "
-            "numbers "
-            "of the classes as an 8-bit or 16-bit PNG."
+            "numbers of the classes as an 8-bit or 16-bit PNG."
         )
     labels = pixels[0].astype(np.int64)
     if pixels.dtype.kind == "f" and (labels != pixels[0]).any():
