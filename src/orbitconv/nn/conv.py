@@ -129,11 +129,7 @@ class BasisConv2d(nn.Module, ABC):
         """
 
     def filters(self) -> Float[Tensor, "og i ky kx"]:
-        """The expanded filters: the weight of the equivalent `conv2d`.
-
-        Returns:
-            Weight of shape (out_channels * |G|, input planes / groups, height, width).
-        """
+        """The expanded filters: the weight of the equivalent `conv2d`, (out_channels * |G|, planes / groups, ky, kx)."""
         return self._expand(self.coefficients, self._atoms())
 
     def _atoms(self) -> Float[Tensor, "g d ky kx"]:
@@ -162,14 +158,7 @@ class BasisConv2d(nn.Module, ABC):
         return self.coefficients[0, ..., 0].numel()
 
     def convolve(self, x: Float[Tensor, "b i h w"]) -> Float[Tensor, "b og h2 w2"]:
-        """Correlate planes with the filters of every group element, in one convolution.
-
-        Args:
-            x: Input planes.
-
-        Returns:
-            Output planes, channels and group flattened in this order.
-        """
+        """Correlate planes with the filters of every group element; channels and group are flattened in this order."""
         bias = None if self.bias is None else self.bias.repeat_interleave(self.group.order)
         x, padding = self.pad(x)
         return self._correlate(x, self._expand, bias, padding, self.groups)
@@ -200,11 +189,7 @@ class BasisConv2d(nn.Module, ABC):
     def pad(self, x: Float[Tensor, "b i h w"]) -> tuple[Float[Tensor, "b i h2 w2"], tuple[int, int]]:
         """Pad planes where `conv2d` cannot: uneven padding, or another mode than zeros.
 
-        Args:
-            x: Input planes.
-
-        Returns:
-            The planes, and the zeros that `conv2d` is left to add, as (height, width).
+        Also returns the zeros that `conv2d` is left to add, as (height, width).
         """
         top, bottom, left, right = self.padding
         if self.padding_mode == "zeros" and (top, left) == (bottom, right):
@@ -218,9 +203,6 @@ class BasisConv2d(nn.Module, ABC):
 
         It takes and returns planes: `layer.to_conv2d()(x.flatten(1, 2))` equals `layer(x).flatten(1, 2)`, where planar
         input needs no flattening.
-
-        Returns:
-            The convolution, with |G| output channels for each of the layer.
         """
         with torch.autocast(self.coefficients.device.type, enabled=False):
             weight = self._expand(self.coefficients.double(), self.basis(torch.float64)).to(self.coefficients.dtype)
@@ -245,9 +227,6 @@ class BasisConv2d(nn.Module, ABC):
     def check_features(self, x: Tensor) -> None:
         """Refuse input that is not a feature map on the group of this layer, with its channels and dtype.
 
-        Args:
-            x: Input.
-
         Raises:
             ValueError: If the shape does not fit.
         """
@@ -270,9 +249,6 @@ class BasisConv2d(nn.Module, ABC):
 
     def check_dtype(self, x: Tensor) -> None:
         """Refuse input of another dtype than the coefficients, unless autocast takes care of it.
-
-        Args:
-            x: Input.
 
         Raises:
             TypeError: If the dtypes differ.

@@ -158,14 +158,7 @@ class GroupConv2d(TurnedConv2d):
         return spread(coefficients, self.near.to(coefficients.device), self.group.order)
 
     def convolve(self, x: Float[Tensor, "b ih h w"]) -> Float[Tensor, "b og h2 w2"]:
-        """Correlate planes with the filters of every group element, in one convolution.
-
-        Args:
-            x: Input planes, channels and group flattened in this order.
-
-        Returns:
-            Output planes, likewise.
-        """
+        """Correlate planes with the filters of every group element; channels and group are flattened in this order."""
         if self.group_kernel is None:
             return super().convolve(x)
         x, padding = self.pad(x)

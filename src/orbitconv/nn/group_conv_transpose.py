@@ -93,14 +93,7 @@ class GroupConvTranspose2d(TurnedConv2d):
     def forward(
         self, x: Float[Tensor, "b i g h1 w1"], output_size: Sequence[int] | None = None
     ) -> Float[Tensor, "b o g h2 w2"]:
-        """Stamp the filters as `x` says.
-
-        Args:
-            x: Feature maps on the group.
-            output_size: Wanted height and width of the output, which then decide the output padding.
-
-        Returns:
-            Feature maps on the group.
+        """Stamp the filters as `x` says; an `output_size`, height and width, decides the output padding.
 
         Raises:
             ValueError: If no output padding leads to `output_size`.
@@ -110,14 +103,7 @@ class GroupConvTranspose2d(TurnedConv2d):
         return self._stamp(planes, added).unflatten(1, (self.out_channels, self.group.order))
 
     def convolve(self, x: Float[Tensor, "b ig h w"]) -> Float[Tensor, "b oh h2 w2"]:
-        """Stamp the filters of every group element, in one transposed convolution.
-
-        Args:
-            x: Input planes.
-
-        Returns:
-            Output planes, channels and group flattened in this order.
-        """
+        """Stamp the filters of every group element on planes, channels and group flattened in this order."""
         return self._stamp(x, self.output_padding)
 
     def _stamp(self, planes: Tensor, added: tuple[int, int]) -> Tensor:
@@ -150,8 +136,7 @@ class GroupConvTranspose2d(TurnedConv2d):
     def to_conv_transpose2d(self) -> nn.ConvTranspose2d:
         """This layer as a plain transposed convolution of planes, with the filters of now, expanded in float64.
 
-        Returns:
-            The convolution: `layer.to_conv_transpose2d()(x.flatten(1, 2))` equals `layer(x).flatten(1, 2)`.
+        `layer.to_conv_transpose2d()(x.flatten(1, 2))` equals `layer(x).flatten(1, 2)`.
         """
         with torch.autocast(self.coefficients.device.type, enabled=False):
             weight = self._expand(self.coefficients.double(), self.basis(torch.float64)).to(self.coefficients.dtype)

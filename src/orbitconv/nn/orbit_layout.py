@@ -168,14 +168,7 @@ class OrbitLayout(nn.Module):
         return y.unflatten(-1, self.orders)
 
     def transpose(self, y: Float[Tensor, "..."]) -> Float[Tensor, "... p"]:
-        """The features that a function on the group stands for: sum over g of `y[g] L_g seed`.
-
-        Args:
-            y: Of shape (..., *orders).
-
-        Returns:
-            Features of shape (..., features).
-        """
+        """The features (..., features) that a function on the group stands for: sum over g of `y[g] L_g seed`."""
         y = y.flatten(-len(self.orders))
         if self.rows is not None:
             return y @ self.rows

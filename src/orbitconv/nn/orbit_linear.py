@@ -140,11 +140,7 @@ class OrbitLinear(nn.Module):
         return y if self.bias is None else y + self.bias.reshape(-1, *(1,) * len(self.orders))
 
     def filters(self) -> Float[Tensor, "o i p"]:
-        """The filters as features: with circular padding, the output at group element g is `<x, L_g filter>`.
-
-        Returns:
-            Filters of shape (out_channels, in_channels, features).
-        """
+        """The filters as features: with circular padding, the output at group element g is `<x, L_g filter>`."""
         if not self.is_local or self.layout is None:
             return self.weight
         grid = self.weight.new_zeros(*self.weight.shape[:2], *self.orders)

@@ -24,11 +24,7 @@ _DTYPES = (torch.float32, torch.bfloat16)
 
 
 def offer(layer: Any, x: Float[Tensor, "b ih h w"]) -> Structure | str:
-    """Whether the fused product takes a call.
-
-    Returns:
-        The structure of the basis, with which to `multiply`; or why it does not take the call, as part of a sentence.
-    """
+    """The structure with which the fused product takes a call; or why it does not, as part of a sentence."""
     coefficients, bias = layer.coefficients, layer.bias
     tensors = (x, coefficients) if bias is None else (x, coefficients, bias)
     dtypes = _DTYPES if torch.is_autocast_enabled("cpu") else (x.dtype,)
