@@ -64,24 +64,13 @@ class ImageSet:
         return self.images.shape[0]
 
     def floats(self, dtype: torch.dtype = torch.float32) -> Float[Tensor, "n c h w"]:
-        """Return the images as numbers from 0 to 1.
-
-        Args:
-            dtype: Floating-point type of the result.
-
-        Returns:
-            The pixels divided by 255.
-        """
+        """Return the images as numbers from 0 to 1, the pixels divided by 255."""
         return self.images.to(dtype) / 255
 
     def grey(self, dtype: torch.dtype = torch.float32) -> Float[Tensor, "n 1 h w"]:
         """Return the luminance of the images, from 0 to 1; grey images keep their values.
 
-        Args:
-            dtype: Floating-point type of the result.
-
-        Returns:
-            One channel: 0.299 red + 0.587 green + 0.114 blue (Rec. 601).
+        One channel: 0.299 red + 0.587 green + 0.114 blue (Rec. 601).
 
         Raises:
             ValueError: If there are neither one nor three channels.
@@ -97,21 +86,13 @@ class ImageSet:
         return (red + green + blue) / 255
 
     def to(self, device: torch.device | str) -> "ImageSet":
-        """Return this set on `device`.
-
-        Args:
-            device: Where images and labels shall live.
-
-        Returns:
-            A set that shares memory with this one if nothing had to move.
-        """
+        """Return this set on `device`; it shares memory with this one if nothing had to move."""
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
     def inside_disc(self) -> "ImageSet":
         """Return the images with zero outside the largest disc, which no turn about the centre moves out of view.
 
-        Returns:
-            A set of the same size, with "-disc" after its name.
+        The name ends in "-disc".
         """
         height, width = self.images.shape[-2:]
         down = torch.arange(height, device=self.images.device) - (height - 1) / 2
@@ -120,26 +101,12 @@ class ImageSet:
         return replace(self, images=self.images * inside, name=f"{self.name}-disc")
 
     def padded(self, pixels: int) -> "ImageSet":
-        """Return the images inside a border of zeros.
-
-        Args:
-            pixels: Width of the border.
-
-        Returns:
-            A set of larger images, with "-padded" after its name.
-        """
+        """Return the images inside a border of zeros; the name ends in "-padded"."""
         check_positive("ImageSet.padded", pixels=pixels)
         return replace(self, images=F.pad(self.images, (pixels,) * 4), name=f"{self.name}-padded")
 
     def take(self, n: int, seed: int | None = None) -> "ImageSet":
-        """Return a smaller set.
-
-        Args:
-            n: How many images.
-            seed: Seed of a random choice without repeats, the same on every machine; None takes the first.
-
-        Returns:
-            A set of `n` images.
+        """Return the first `n` images, or a random choice without repeats, the same from a seed on every machine.
 
         Raises:
             ValueError: If there are fewer than `n` images.
@@ -154,14 +121,9 @@ class ImageSet:
         return self._pick(_order(len(self), seed)[:n])
 
     def hold_out(self, validation: int, seed: int) -> "tuple[ImageSet, ImageSet]":
-        """Split the set at random into training and validation.
+        """Split the set at random, the same from a seed on every machine, into training and validation.
 
-        Args:
-            validation: How many images to hold out.
-            seed: Seed of the choice, the same on every machine.
-
-        Returns:
-            The rest, and the held-out images with `split` set to `"validation"`.
+        The held-out images have `split` set to `"validation"`.
 
         Raises:
             ValueError: If nothing would be left to train on.
@@ -178,14 +140,11 @@ class ImageSet:
     def batches(
         self, batch_size: int, *, shuffle_seed: int | None = None
     ) -> Iterator[tuple[UInt8[Tensor, "b c h w"], Int64[Tensor, " b"]]]:
-        """Iterate once over the set, in batches that are already on its device.
+        """Iterate once over (images, labels) in batches that are already on the device of the set.
 
-        Args:
-            batch_size: Images in each batch; the last may hold fewer.
-            shuffle_seed: Seed of a random order, the same on every machine; None keeps the order.
+        The last may be smaller.
 
-        Returns:
-            Iterator of (images, labels).
+        They come in order, or in a random one, the same from a seed on every machine.
         """
         check_positive("ImageSet.batches", batch_size=batch_size)
         if shuffle_seed is None:

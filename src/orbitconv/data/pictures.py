@@ -56,15 +56,7 @@ def pictures_in(folder: Path | str, *, seed: int | None = None) -> list[Path]:
 
 
 def spread_over_folders(pictures: Sequence[Path], seed: int) -> list[Path]:
-    """Order pictures so that their folders take turns, each folder shuffled.
-
-    Args:
-        pictures: Picture files.
-        seed: Seed of the order.
-
-    Returns:
-        The same files.
-    """
+    """Order pictures so that their folders take turns, each folder shuffled by the seed."""
     generator = np.random.default_rng(seed)
     by_folder: dict[Path, list[Path]] = {}
     for path in pictures:

@@ -72,14 +72,6 @@ def rotated(image_set: ImageSet, seed: int = 0, *, degrees: float | int | None =
 
 
 def rotated_set(image_set: ImageSet, seed: int = 0) -> ImageSet:
-    """Rotate every image by its own random angle, as a data set rounded to bytes.
-
-    Args:
-        image_set: Upright images.
-        seed: Seed of the random angles.
-
-    Returns:
-        The turned images, with the labels, and "rotated-" before the name.
-    """
+    """Rotate every image by its own random angle, as a data set rounded to bytes, with "rotated-" before the name."""
     turned = rotated(image_set, seed)
     return replace(image_set, images=(255 * turned.images).round().to(torch.uint8), name=f"rotated-{image_set.name}")

@@ -58,43 +58,20 @@ class Scaling:
 
     @classmethod
     def by_type(cls, kind: str, limits: tuple[float, float], channels: int) -> "Scaling":
-        """Scale the range of a type to 0 to 1.
-
-        Args:
-            kind: Name of the type.
-            limits: Its black and its white.
-            channels: Number of channels.
-
-        Returns:
-            The scaling.
-        """
+        """Scale the range of a type, its black and its white, to 0 to 1."""
         black, white = limits
         return cls(rule="type", kind=kind, offset=(float(black),) * channels, scale=(1 / (white - black),) * channels)
 
     @classmethod
     def by_file(cls, kind: str, channels: int) -> "Scaling":
-        """Scale the minimum and maximum of each file to 0 and 1.
-
-        Args:
-            kind: Name of the type.
-            channels: Number of channels.
-
-        Returns:
-            The scaling.
-        """
+        """Scale the minimum and maximum of each file to 0 and 1."""
         return cls(rule="file", kind=kind, offset=(0.0,) * channels, scale=(1.0,) * channels)
 
     @classmethod
     def by_percentiles(cls, pictures: Iterable[Picture], low: float = LOW, high: float = HIGH) -> "Scaling":
         """Scale two percentiles of each channel, over all pictures, to 0 and 1, without clipping.
 
-        Args:
-            pictures: Training pictures, of as many channels each.
-            low: Percentile that becomes 0.
-            high: Percentile that becomes 1.
-
-        Returns:
-            The scaling; a channel of one value alone keeps its scale.
+        A channel of one value alone keeps its scale.
 
         Raises:
             ValueError: If there are no pixels.
@@ -114,16 +91,7 @@ class Scaling:
 
     @classmethod
     def fixed(cls, kind: str, offset: Sequence[float], scale: Sequence[float]) -> "Scaling":
-        """Take given numbers, such as published means and the inverse of standard deviations.
-
-        Args:
-            kind: Name of the type.
-            offset: Number of each channel that becomes 0.
-            scale: Factor of each channel.
-
-        Returns:
-            The scaling.
-        """
+        """Take given numbers for each channel, such as published means and the inverse of standard deviations."""
         return cls(rule="fixed", kind=kind, offset=tuple(map(float, offset)), scale=tuple(map(float, scale)))
 
     @property
@@ -132,15 +100,9 @@ class Scaling:
         return len(self.offset)
 
     def floats(self, picture: Picture) -> Float[Tensor, "c h w"]:
-        """Scale a picture; pixels without data become 0.
+        """Scale a picture to numbers that a network takes; pixels without data become 0.
 
         By rule "type" a picture of another type is scaled by its own range.
-
-        Args:
-            picture: Picture of as many channels.
-
-        Returns:
-            Numbers that a network takes.
 
         Raises:
             ValueError: If it has another number of channels.
@@ -165,14 +127,7 @@ class Scaling:
         return torch.from_numpy(numbers)
 
     def apply(self, x: Float[Tensor, "*b c h w"]) -> Float[Tensor, "*b c h w"]:
-        """Scale the numbers of a file in a tensor, as an exported network does.
-
-        Args:
-            x: Numbers of type `kind`, as floats; without pixels that lack data.
-
-        Returns:
-            Numbers that a network takes.
-        """
+        """Scale the numbers of a file in a tensor, none of which lack data, as an exported network does."""
         if self.rule == "file":
             black, white = x.amin((-3, -2, -1), keepdim=True), x.amax((-3, -2, -1), keepdim=True)
             return (x - black) / torch.where(white > black, white - black, 1)
@@ -180,22 +135,12 @@ class Scaling:
         return (x - offset) * scale
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as plain values for JSON.
-
-        Returns:
-            Rule, kind, offsets and scales.
-        """
+        """The fields as plain values for JSON."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Scaling":
         """Read what `to_json` wrote.
-
-        Args:
-            values: Plain values.
-
-        Returns:
-            The scaling.
 
         Raises:
             ValueError: If a value is missing or of another kind.

@@ -21,12 +21,7 @@ class Skipped:
     by_reason: dict[str, list[Path]] = field(default_factory=dict)
 
     def add(self, path: Path, reason: str) -> None:
-        """Record a picture.
-
-        Args:
-            path: Its file.
-            reason: Why it is left out, without its name.
-        """
+        """Record a picture, and why it is left out, without its name."""
         self.by_reason.setdefault(reason, []).append(path)
 
     def __len__(self) -> int:

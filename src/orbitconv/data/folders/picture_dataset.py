@@ -118,14 +118,7 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
         return image, label
 
     def picture(self, index: int, region: Region | None = None) -> Picture:
-        """Read the numbers of a picture, with the channels of the data set, not scaled.
-
-        Args:
-            index: Number of the picture.
-            region: Rows and columns; None for all.
-
-        Returns:
-            The picture.
+        """Read the numbers of a picture or of rows and columns of it, with the channels of the data set, not scaled.
 
         Raises:
             DataError: If the file changed since the folder was looked at, or cannot be read any more.
@@ -138,13 +131,7 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
         return with_channels(picture, self.channels, item.path)
 
     def numbered(self, index: int) -> Int64[Tensor, "h w"]:
-        """Read the numbers of a mask as they are in its file: those of its objects, if it numbers some.
-
-        Args:
-            index: Number of the picture.
-
-        Returns:
-            The whole mask.
+        """Read the numbers of a whole mask as they are in its file: those of its objects, if it numbers some.
 
         Raises:
             ValueError: If there is no mask.
@@ -154,13 +141,7 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
         return torch.from_numpy(self.numbers(index, None))
 
     def stacked(self, progress: ProgressCallback = silent) -> tuple[Float[Tensor, "n c h w"], Tensor]:
-        """Read everything into memory; for pictures of one size.
-
-        Args:
-            progress: Called after each picture.
-
-        Returns:
-            All images and all labels.
+        """Read all images and labels into memory; for pictures of one size.
 
         Raises:
             ValueError: If images differ in size.
@@ -201,15 +182,7 @@ class PictureDataset(Dataset[tuple[Tensor, Tensor]]):
         return (self.channels, *sizes.pop()) if len(sizes) == 1 else None
 
     def numbers(self, index: int, region: Region | None = None) -> Int64[np.ndarray, "h w"]:
-        """Read the numbers of a mask as they are in its file.
-
-        Args:
-            index: Number of the picture.
-            region: Rows and columns; None for all.
-
-        Returns:
-            The numbers.
-        """
+        """Read the numbers of a mask, or of rows and columns of it, as they are in its file."""
         item = self.items[index]
         if self.decoded is not None:
             return self.decoded.mask(self.first_decoded + index, region)

@@ -46,13 +46,7 @@ class PictureFolder:
     ignore_index: int = 255
 
     def split(self, name: Split) -> PictureDataset:
-        """One of the splits.
-
-        Args:
-            name: `"train"`, `"val"` or `"test"`.
-
-        Returns:
-            Its pictures.
+        """The pictures of a split: `"train"`, `"val"` or `"test"`.
 
         Raises:
             ValueError: If there is no such split.
