@@ -10,14 +10,7 @@ from orbitconv.models.tracing import Tracer
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Number of trainable parameters; a basis that trains counts once, however many layers share it.
-
-    Args:
-        network: Any module.
-
-    Returns:
-        The count.
-    """
+    """Number of trainable parameters; a basis that trains counts once, however many layers share it."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 

@@ -90,39 +90,23 @@ class Layers:
             raise ValueError(f"{owner} expects mixing 'dense' for bases on hexagons, got {mixing!r}.")
 
     def enter(self) -> list[nn.Module]:
-        """What comes before the first convolution: for a basis on hexagons, the way from pixels to the lattice.
+        """What comes before the first convolution: for a basis on hexagons, a layer from pixels to the lattice.
 
-        Returns:
-            One layer or none.
+        Else none.
         """
         return [ToHexagonal()] if self.hexagonal else []
 
     def lift(self, before: int, after: int, kernel_size: Size2 | None = None, **options: Any) -> Conv:
-        """A convolution of the image: a LiftingConv2d, or `torch.nn.Conv2d`.
+        """A convolution of the image, from channels to fields: a LiftingConv2d, or `torch.nn.Conv2d`.
 
-        Args:
-            before: Channels of the image.
-            after: Fields of the output.
-            kernel_size: Side of the filters; by default the network's.
-            **options: `stride`, `padding` (by default half the kernel) and `bias` (by default none, for a norm
-                follows).
-
-        Returns:
-            The layer.
+        Options are `stride`, `padding` (by default half the kernel) and `bias` (by default none, for a norm follows).
         """
         return self._convolution(LiftingConv2d, before, after, kernel_size, **options)
 
     def conv(self, before: int, after: int, kernel_size: Size2 | None = None, **options: Any) -> Conv:
         """A convolution of feature maps: a GroupConv2d, a SeparableGroupConv2d, or `torch.nn.Conv2d`.
 
-        Args:
-            before: Fields of the input.
-            after: Fields of the output.
-            kernel_size: Side of the filters; by default the network's.
-            **options: As for `lift`.
-
-        Returns:
-            The layer.
+        Options as for `lift`.
         """
         size = self.kernel_size if kernel_size is None else self.bases.as_size(kernel_size)
         kind = GroupConv2d
@@ -148,14 +132,7 @@ class Layers:
         return kind(before, after, self.bases.of(size), stride, padding, bias=bias)
 
     def unit(self, conv: Conv) -> list[nn.Module]:
-        """A convolution with batch norm and ReLU after it.
-
-        Args:
-            conv: The convolution.
-
-        Returns:
-            The three layers.
-        """
+        """A convolution with batch norm and ReLU after it."""
         return [conv, self.norm(conv.out_channels), nn.ReLU()]
 
     def norm(self, fields: int) -> nn.Module:
@@ -201,13 +178,7 @@ class Layers:
     def head(self, fields: int, num_classes: int, pool_group: PoolGroup) -> tuple[nn.Module, nn.Linear]:
         """From feature maps on the group to class scores, but for the pool over the plane between the two.
 
-        Args:
-            fields: Fields of the feature maps.
-            num_classes: Number of classes.
-            pool_group: One of PoolGroup; `"none"` keeps every copy as a channel.
-
-        Returns:
-            The pool over the group, and the linear layer.
+        That is the pool over the group and the linear layer; `"none"` keeps every copy as a channel.
 
         Raises:
             ValueError: If the choice is unknown, or the group has no bispectrum.
@@ -225,27 +196,14 @@ class Layers:
         return nn.Flatten(1, 2), nn.Linear(fields * self.group.order, num_classes)
 
     def halve(self, downsample: Downsample | None) -> list[nn.Module]:
-        """What halves the planes after a convolution of stride `stride(downsample)`.
-
-        Args:
-            downsample: `"max"`, `"blur"` or `"stride"`; None to keep the planes.
-
-        Returns:
-            One pool; none for `"stride"` and None.
-        """
+        """What halves the planes after a convolution of stride `stride(downsample)`: one pool, or none."""
         self.stride(downsample)  # refuses what it does not know
         if downsample == "max":
             return [self.max_pool(2)]
         return [self.blur_pool()] if downsample == "blur" else []
 
     def stride(self, downsample: Downsample | None) -> int:
-        """Stride of the convolution before the planes are halved.
-
-        Args:
-            downsample: `"max"`, `"blur"` or `"stride"`; None to keep the planes.
-
-        Returns:
-            2 for `"stride"`, else 1.
+        """Stride of the convolution before the planes are halved: 2 for `"stride"`, else 1.
 
         Raises:
             ValueError: If the choice is unknown.

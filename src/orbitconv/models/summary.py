@@ -95,16 +95,9 @@ class Summary:
 
 
 def summary(network: nn.Module, input_shape: Sequence[int]) -> Summary:
-    """Describe a network layer by layer.
+    """Describe a network that takes one tensor layer by layer, on one image of shape (channels, height, width).
 
     A copy of the network runs on the meta device in eval mode: nothing is computed, and the network stays as it is.
-
-    Args:
-        network: Any module that takes one tensor.
-        input_shape: Shape of one image: (channels, height, width).
-
-    Returns:
-        Its layers and totals.
     """
     rows: list[Row] = []
     tracer = trace(network, input_shape, lambda ghost, tracer: _watch(ghost, tracer, rows))
