@@ -48,14 +48,7 @@ class Builder:
             object.__setattr__(self, "conversion", conversion)
 
     def trusted_by(self, packages: Collection[str]) -> bool:
-        """Whether the function is of one of some modules and packages.
-
-        Args:
-            packages: Their names.
-
-        Returns:
-            True if it is.
-        """
+        """Whether the function is of one of some modules and packages."""
         module = self.function.partition(":")[0]
         return any(module == one or module.startswith(f"{one}.") for one in packages)
 
@@ -68,15 +61,9 @@ class Builder:
         return named if isinstance(named, str) else "none"
 
     def build(self, trusted: Collection[str] = TRUSTED) -> nn.Module:
-        """Call the function.
+        """Call the function of a trusted module or package; the network has the weights that it gives it.
 
         A file could name any function of any package, so those that may be called are listed.
-
-        Args:
-            trusted: Modules and packages whose functions may be called.
-
-        Returns:
-            The network, with the weights that the function gives it.
 
         Raises:
             PermissionError: If the function is of another module.
@@ -102,13 +89,7 @@ class Builder:
         return network if self.conversion is None else converted(network, self.conversion)
 
     def of(self, network: nn.Module) -> "Builder":
-        """The builder of a network, with its conversion if `orbitconv.convert` made it.
-
-        Args:
-            network: The network, with any weights.
-
-        Returns:
-            This builder, or one that converts what it builds.
+        """The builder of a network with any weights, with its conversion if `orbitconv.convert` made it.
 
         Raises:
             ValueError: If it builds another network, whose file could not be loaded.

@@ -79,11 +79,7 @@ class TrainConfig:
     def plan(self, checkpoint_every: int | None = None) -> Plan:
         """What the training does, apart from network and data.
 
-        Args:
-            checkpoint_every: Steps between two checkpoints; None for one after each epoch only.
-
-        Returns:
-            The plan.
+        Without steps, there is a checkpoint after each epoch only.
         """
         return Plan(
             training=self.training, augmentation=self.augmentation, hardware=self.hardware, seed=self.seed,
@@ -92,24 +88,14 @@ class TrainConfig:
 
 
 def write_config(path: Path, config: TrainConfig) -> None:
-    """Write settings as JSON, in one step.
-
-    Args:
-        path: File to write.
-        config: Settings.
-    """
+    """Write settings as JSON, in one step."""
     write_atomically(path, to_json(asdict(config)))
 
 
 def read_config(path: Path, others: TrainConfig | None = None) -> TrainConfig:
-    """Read settings that `write_config` wrote, or that were written by hand.
+    """Read and check settings that `write_config` wrote, or that were written by hand.
 
-    Args:
-        path: JSON file.
-        others: Settings for what the file leaves out; the defaults if not given.
-
-    Returns:
-        The settings, checked.
+    What the file leaves out is that of `others`, or the default.
 
     Raises:
         ValueError: If a field is unknown, or its value is of another type or out of range.

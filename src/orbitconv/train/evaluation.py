@@ -20,29 +20,12 @@ def class_scores(network: nn.Module, images: Pixels, batch_size: int = 500) -> I
 
 
 def predict(network: nn.Module, images: Pixels) -> Int64[Tensor, " n"]:
-    """Predicted class of every image.
-
-    Args:
-        network: Classifier; it is put in eval mode.
-        images: Images.
-
-    Returns:
-        Classes.
-    """
+    """Predicted class of every image; the classifier is put in eval mode."""
     return torch.cat([scores.argmax(1) for scores in class_scores(network, images)])
 
 
 def error_percent(network: nn.Module, images: Pixels, labels: Int64[Tensor, " n"]) -> float:
-    """Share of misclassified images.
-
-    Args:
-        network: Classifier; it is put in eval mode.
-        images: Images.
-        labels: Their classes.
-
-    Returns:
-        Error in percent.
-    """
+    """Share of misclassified images in percent; the classifier is put in eval mode."""
     return 100 * float((predict(network, images) != labels).double().mean())
 
 

@@ -66,45 +66,22 @@ class Examples:
 
     @classmethod
     def of(cls, images: ImageSet) -> "Examples":
-        """The images and labels of a data set.
-
-        Args:
-            images: The data set.
-
-        Returns:
-            Its images as bytes, and its labels.
-        """
+        """The images, as bytes, and labels of a data set."""
         return cls(images.images, images.labels)
 
     def __len__(self) -> int:
         return self.images.shape[0]
 
     def to(self, device: torch.device) -> "Examples":
-        """The same examples on a device.
-
-        Args:
-            device: The device.
-
-        Returns:
-            Examples that share memory with these if they are there already.
-        """
+        """The same examples on a device; they share memory with these if they are there already."""
         return Examples(self.images.to(device), self.labels.to(device))
 
     def epochs(
         self, batch_size: int, *, seed: int, epoch: int, first_step: int, rank: int, world_size: int
     ) -> Iterator[Iterable[Batch]]:
-        """Batches of each epoch, without end.
+        """Batches of each epoch, without end, counted over all processes; a smaller rest of an epoch is left out.
 
-        Args:
-            batch_size: Images of a batch, over all processes; a smaller rest of an epoch is left out.
-            seed: Seed of the order.
-            epoch: First epoch, from 0.
-            first_step: First step in it, from 0; later epochs begin at 0.
-            rank: Number of this process.
-            world_size: Number of processes.
-
-        Yields:
-            The batches of an epoch.
+        The first epoch, from 0, begins at a step of it; later ones at 0.
         """
         part = share(batch_size, rank, world_size)
         for order in epoch_orders(len(self), seed, epoch):
@@ -118,15 +95,7 @@ class Examples:
             yield self.images[one[part]], self.labels[one[part]]
 
     def batches(self, rank: int, world_size: int) -> Iterator[Batch]:
-        """All images once, in order.
-
-        Args:
-            rank: Number of this process.
-            world_size: Number of processes.
-
-        Yields:
-            Images and labels of this process' share, some at a time.
-        """
+        """All images once, in order: those of this process' share, some at a time."""
         part = share(len(self), rank, world_size)
         pixels = max(1, self.images.shape[-1] * self.images.shape[-2])
         size = max(1, min(_TEST_IMAGES, _TEST_PIXELS // pixels))

@@ -71,11 +71,7 @@ class TrainedNetwork:
         return f"TrainedNetwork({'; '.join(facts)})"
 
     def save(self, path: Path | str) -> None:
-        """Write the network as one file; see `save_network`.
-
-        Args:
-            path: File to write.
-        """
+        """Write the network as one file; see `save_network`."""
         save_network(self, path)
 
 
@@ -91,17 +87,7 @@ def find_basis(name: str) -> BasisLike:
 
 
 def build_network(config: Network, in_channels: int, num_classes: int, basis: BasisLike = None) -> nn.Module:
-    """Build the network that settings name.
-
-    Args:
-        config: Settings.
-        in_channels: Channels of the images.
-        num_classes: Number of classes.
-        basis: Its basis, if it is at hand already.
-
-    Returns:
-        The network, with weights from torch's generator.
-    """
+    """Build the network that settings name, with weights from torch's generator, on its basis if that is at hand."""
     labels = "out_channels" if config.model == "unet" else "num_classes"
     sizes = {"in_channels": in_channels, labels: num_classes}
     if given := sizes.keys() & config.options.keys():
@@ -189,16 +175,8 @@ def write_trained(
 ) -> None:
     """Write a trained network as one safetensors file. A basis that came from a file goes in with it.
 
-    Args:
-        path: File to write.
-        weights: Its weights, none sharing memory.
-        config: Settings of its training.
-        in_channels: Channels of the images.
-        classes: Names of the classes.
-        image_size: Height and width of the images, for those who want to make others like them.
-        task: What it has learned; classification if not given.
-        scaling: How the numbers of picture files become those that it takes.
-        builder: What builds it, in place of the network that the settings name.
+    Weights share no memory. The size of images, (height, width), is for those who want to make others like them; the
+    task is classification if not given. A builder takes the place of the network that the settings name.
     """
     tensors = {f"network.{name}": tensor for name, tensor in weights.items()}
     group = None
@@ -217,10 +195,6 @@ def write_trained(
 def save_network(trained: TrainedNetwork, path: Path | str) -> None:
     """Write a trained network as one safetensors file: weights, class names, scaling of pixels, and what builds it.
 
-    Args:
-        trained: The network.
-        path: File to write.
-
     Raises:
         ValueError: If it is not known what builds it.
     """
@@ -236,14 +210,7 @@ def save_network(trained: TrainedNetwork, path: Path | str) -> None:
 
 
 def load_trained(path: Path | str) -> tuple[nn.Module, TrainConfig]:
-    """Load a trained network.
-
-    Args:
-        path: Folder of a training that is done, or a file that one wrote (`model.safetensors`, `best.safetensors`).
-
-    Returns:
-        The network in eval mode, on the CPU, and the settings of its training.
-    """
+    """Load a network in eval mode, on the CPU, and the settings of its training, as `read_trained` does."""
     trained = read_trained(path)
     return trained.network, trained.config
 

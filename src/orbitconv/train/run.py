@@ -60,18 +60,13 @@ class TrainNetwork(TrainConfig):
             check_positive("TrainNetwork", checkpoint_every=self.checkpoint_every)
 
     def show(self, words: str) -> None:
-        """Report what is worth knowing before training begins, such as what a folder of pictures holds; ignored here.
+        """Report what is worth knowing before training begins, such as what a folder of pictures holds.
 
-        Args:
-            words: What was found.
+        Ignored here.
         """
 
     def complete(self) -> TrainConfig:
-        """The settings as given, else from a file of settings or from the folder to resume.
-
-        Returns:
-            The settings, checked.
-        """
+        """The settings, checked, as given, else from a file of settings or from the folder to resume."""
         config = self.given()
         if (saved := self.saved()) is not None:
             config = merge(config, saved)
@@ -83,11 +78,9 @@ class TrainNetwork(TrainConfig):
         return TrainConfig(**{one.name: getattr(self, one.name) for one in fields(TrainConfig)})
 
     def saved(self) -> TrainConfig | None:
-        """Settings that replace fields left at their defaults.
+        """Settings that replace fields left at their defaults, if there are some.
 
-        Returns:
-            What the file of settings names, and for the rest what the training to resume began with; None if there
-            is neither.
+        What the file of settings names, and for the rest what the training to resume began with.
 
         Raises:
             OSError: If a file cannot be read.

@@ -26,98 +26,42 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, scores: Float[Tensor, "b k *hw"], labels: Tensor) -> Float[Tensor, ""]:
-        """The loss.
-
-        Args:
-            scores: Output of the network.
-            labels: What it should say.
-
-        Returns:
-            A mean over the images.
-        """
+        """The loss of the output of the network and what it should say: a mean over the images."""
 
     @abstractmethod
     def wrong(self, scores: Float[Tensor, "b k *hw"], labels: Tensor) -> Tensor:
-        """Summed error of a batch, for the line of an epoch.
-
-        Args:
-            scores: Output of the network.
-            labels: What it should say.
-
-        Returns:
-            A sum over images of numbers from 0 to 1.
-        """
+        """Summed error of a batch, for the line of an epoch: over images, of numbers from 0 to 1."""
 
     @abstractmethod
     def counts(self, scores: Float[Tensor, "b k *hw"], labels: Tensor) -> Int64[Tensor, "..."]:
         """Counts from which `figures` come; those of several batches and processes are added.
 
-        Args:
-            scores: Output of the network.
-            labels: What it should say.
-
-        Returns:
-            Counts of a shape that depends on the number of classes alone.
+        Their shape depends on the number of classes alone.
         """
 
     @abstractmethod
     def figures(self, counts: Int64[Tensor, "..."]) -> dict[str, float]:
-        """Figures of a test, for the line of an epoch.
+        """Figures of a test by name, from the sum of counts, for the line of an epoch.
 
-        Args:
-            counts: Sum of what `counts` gave.
-
-        Returns:
-            Numbers by name, `error_percent` first: the one that the best weights are chosen by.
+        `error_percent` comes first: the one that the best weights are chosen by.
         """
 
     @abstractmethod
     def details(self, counts: Int64[Tensor, "..."]) -> dict[str, float | list[float] | list[list[int]]]:
-        """All figures from the counts, also for each class.
-
-        Args:
-            counts: Sum of what `counts` gave.
-
-        Returns:
-            Numbers, and lists of one number for each class, by name.
-        """
+        """All figures from the sum of counts by name, also lists of one number for each class."""
 
     @abstractmethod
     def probabilities(self, scores: Float[Tensor, "b k *hw"]) -> Float[Tensor, "b k *hw"]:
-        """Class probabilities from scores.
-
-        Args:
-            scores: Output of the network.
-
-        Returns:
-            Numbers from 0 to 1.
-        """
+        """Class probabilities from scores, from 0 to 1."""
 
     def answer(self, scores: Float[Tensor, "b k *hw"]) -> Tensor:
-        """What the network says, as a label.
-
-        Args:
-            scores: Output of the network.
-
-        Returns:
-            The class of the highest score.
-        """
+        """What the network says, as a label: the class of the highest score."""
         return scores.argmax(1)
 
     def augment(
         self, images: Float[Tensor, "b c h w"], labels: Tensor, config: Augmentation, draws: Draws
     ) -> tuple[Float[Tensor, "b c h w"], Tensor]:
-        """Augment images as drawn, and labels with them.
-
-        Args:
-            images: Images.
-            labels: Their labels.
-            config: Settings that the draws were made with.
-            draws: What is done to each image.
-
-        Returns:
-            New images and labels.
-        """
+        """Augment images as drawn with some settings, and labels with them."""
         return augment(images, config, draws), labels
 
 
