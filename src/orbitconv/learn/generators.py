@@ -58,13 +58,7 @@ class ClosedGroup:
     changes: tuple[float, ...]
 
     def element(self, *powers: int) -> Float[Tensor, "p p"]:
-        """The matrix of one group element.
-
-        Args:
-            *powers: Power of each generator, any integers.
-
-        Returns:
-            `M_1^powers[0] M_2^powers[1] ...`.
+        """The matrix of one group element: `M_1^powers[0] M_2^powers[1] ...`, of any integers.
 
         Raises:
             ValueError: If there is not one power for each generator.

@@ -73,13 +73,8 @@ class Moments(PatchSums):
     def update(self, images: Float[Tensor, "b c h w"]) -> "Moments":
         """Add a batch of images; every channel counts as a grey image.
 
-        Images without contrast cannot be standardized and are left out.
-
-        Args:
-            images: Images, of any size that leaves room for the disc. Batches may differ in size, and may be empty.
-
-        Returns:
-            These moments.
+        Images without contrast cannot be standardized and are left out. Batches may differ in size, and may be empty,
+        but images must leave room for the disc.
 
         Raises:
             TypeError: If the images are not floating point.

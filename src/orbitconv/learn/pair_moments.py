@@ -58,14 +58,7 @@ class PairMoments:
 
     @without_autocast
     def update(self, before: Float[Tensor, "n ..."], after: Float[Tensor, "n ..."]) -> "PairMoments":
-        """Add a batch of pairs.
-
-        Args:
-            before: f, of shape (n, *feature_shape).
-            after: T f, of the same shape.
-
-        Returns:
-            These moments.
+        """Add a batch of pairs, f and T f both of shape (n, *feature_shape).
 
         Raises:
             TypeError: If the pairs are not floating point.
@@ -117,12 +110,6 @@ class PairMoments:
             moments.update(my_images, transform(my_images))
             action = fit_action(moments.all_reduce())
 
-        Args:
-            process_group: Processes of `torch.distributed`; by default all. A process on its own gets a copy.
-
-        Returns:
-            New moments, on the device of these.
-
         Raises:
             ValueError: If the processes do not describe the same features, or hold sums over processes already, which
                 would count twice. All of them raise, and none is left waiting.
@@ -168,13 +155,9 @@ class PairMoments:
         return math.sqrt(float(self.norm_change) / self.num_pairs / energy)
 
     def residual(self, matrix: Float[Tensor, "p p"]) -> float:
-        """The part of T f that a matrix leaves unexplained.
+        """The part of T f that a matrix M leaves unexplained: `||T f - M f|| / ||T f||` over all pairs.
 
-        Args:
-            matrix: M.
-
-        Returns:
-            `||T f - M f|| / ||T f||` over all pairs; values under about 1e-7 are rounding.
+        Values under about 1e-7 are rounding.
         """
         squared = self.after.trace() - 2 * (matrix * self.cross).sum() + (matrix @ self.before * matrix).sum()
         return math.sqrt(max(float(squared / self.after.trace()), 0.0))

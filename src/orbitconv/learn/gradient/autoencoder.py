@@ -83,9 +83,6 @@ class BasisTraining:
         `contrast=0.25` it gives 0.21 after 3,000 steps, though some atoms nearly vanish at some elements. With
         `start="interpolated"` it gives 0.20 and keeps all atoms, but starts at 0.22. A falling learning rate, a
         faster one, or both do not help.
-
-        Returns:
-            A configuration.
         """
         return cls(
             start="random",

@@ -131,19 +131,7 @@ def reconstruction_loss(
 
     It keeps the atoms from all becoming the few filters that turn best. The decoded image is divided by the number of
     pixels of a filter (of atoms, if these are fewer), which is right for orthonormal atoms: if they are complete too,
-    only the error of the turning remains.
-
-    Args:
-        atoms: Atoms at every group element.
-        images: Images; every channel counts as a grey image.
-        group: The group.
-        g1: First element.
-        g2: Second element; delta = g2 g1^-1.
-        rotate: Turns images and responses.
-        norm: `"l1"` or `"l2"`.
-
-    Returns:
-        The loss.
+    only the error of the turning remains. The arguments are those of `equivariance_loss`.
     """
     return draw_pair(images, atoms.shape[-1], group, g1, g2, rotate).reconstruction(atoms, norm)
 
@@ -152,14 +140,8 @@ def reconstruction_loss(
 def orthogonality_loss(atoms: Float[Tensor, "g d ky kx"], norm: Norm = "l1") -> Float[Tensor, ""]:
     """How far the atoms of every element are from orthonormal: sum over g of mean |B_g B_g^T - 1|.
 
-    More atoms than pixels cannot be orthonormal; they shall be a tight frame then, `B_g^T B_g = 1`.
-
-    Args:
-        atoms: Atoms at every group element.
-        norm: `"l1"`, mean absolute entry, or `"l2"`, mean square.
-
-    Returns:
-        The loss.
+    With "l2" it is the mean square. More atoms than pixels cannot be orthonormal; they shall be a tight frame then,
+    `B_g^T B_g = 1`.
     """
     flat = atoms.flatten(2)
     gram = flat @ flat.mT if flat.shape[1] <= flat.shape[2] else flat.mT @ flat
