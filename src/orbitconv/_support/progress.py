@@ -17,22 +17,12 @@ PATIENCE = 2.0
 
 
 def silent(what: str, done: int, total: int) -> None:
-    """Show nothing.
-
-    Args:
-        what: What is being done.
-        done: How much of it.
-        total: Of how much; 0 when unknown.
-    """
+    """Show nothing."""
 
 
 @contextmanager
 def terminal_progress() -> Iterator[ProgressCallback]:
-    """Show progress on the terminal, if standard error is one and rich is installed.
-
-    Yields:
-        A callback for `load(progress=...)`.
-    """
+    """Show progress on the terminal, if standard error is one and rich is installed; gives a callback."""
     if not sys.stderr.isatty() or importlib.util.find_spec("rich") is None:
         yield silent
         return

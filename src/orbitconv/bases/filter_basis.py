@@ -46,14 +46,7 @@ class FilterBasis(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, dtype: torch.dtype | None = None) -> Float[Tensor, "g d ky kx"]:
-        """The atoms of every group element.
-
-        Args:
-            dtype: Wanted dtype; the basis's own if None.
-
-        Returns:
-            Atoms of shape (group, num_atoms, height, width).
-        """
+        """The atoms of every group element, (group, num_atoms, height, width), in a dtype or the basis's own."""
 
     @property
     def is_complete(self) -> bool:
@@ -69,14 +62,7 @@ class FilterBasis(nn.Module, ABC):
         return 3 * (height // 2) * (height // 2 + 1) + 1
 
     def orbit(self, d: int) -> Float[Tensor, "g ky kx"]:
-        """Every transformed copy of one atom.
-
-        Args:
-            d: Index of the atom.
-
-        Returns:
-            The atom at each group element.
-        """
+        """Every transformed copy of atom `d`, one at each group element."""
         return self()[:, d]
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
@@ -163,14 +149,7 @@ class FixedBasis(FilterBasis):
         return self.atoms.shape[1]
 
     def forward(self, dtype: torch.dtype | None = None) -> Float[Tensor, "g d ky kx"]:
-        """The atoms of every group element, rounded to `dtype`.
-
-        Args:
-            dtype: Wanted dtype; by default the one the module was last moved to.
-
-        Returns:
-            Atoms of shape (group, num_atoms, height, width).
-        """
+        """The atoms of every group element, rounded to `dtype`, by default the one the module was last moved to."""
         return self.atoms.to(dtype or self.dtype)
 
     def _reason_to_refuse(self, state_dict: Any, prefix: str) -> str | None:

@@ -149,14 +149,7 @@ class LearnedBasis(FilterBasis):
         return self._num_atoms
 
     def forward(self, dtype: torch.dtype | None = None) -> Float[Tensor, "g d ky kx"]:
-        """The atoms of every group element; gradients reach the parameters.
-
-        Args:
-            dtype: Wanted dtype; that of the parameters if None.
-
-        Returns:
-            Atoms of shape (group, num_atoms, height, width).
-        """
+        """The atoms of every group element, in a dtype or that of the parameters, which gradients reach."""
         atoms = self.atoms
         return atoms if dtype is None else atoms.to(dtype)
 
@@ -166,9 +159,6 @@ class LearnedBasis(FilterBasis):
 
         Atoms an exact move apart become exact moves of one set, the mean of what each of them says it is. Of a basis
         that is held orthonormal, that mean is the nearest orthonormal set.
-
-        Returns:
-            A new basis; this one stays as it is.
 
         Source: Diaconu & Worrall (2019), the variant "average".
         """
@@ -187,11 +177,7 @@ class LearnedBasis(FilterBasis):
         return _of(group, averaged.to(self.atoms.dtype), orthogonal=self.orthogonal)
 
     def frozen(self) -> FixedBasis:
-        """The present atoms as a basis without parameters.
-
-        Returns:
-            A fixed basis; layers copy it, and it can be pickled.
-        """
+        """The present atoms as a basis without parameters; layers copy it, and it can be pickled."""
         return _Constant(self.group, self.kernel_size, self.atoms).to(self.atoms.dtype)
 
 
@@ -229,14 +215,7 @@ class OvercompleteBasis(FilterBasis):
         return sum(basis.num_atoms for basis in self._parts())
 
     def forward(self, dtype: torch.dtype | None = None) -> Float[Tensor, "g d ky kx"]:
-        """The atoms of every group element, one basis after the other.
-
-        Args:
-            dtype: Wanted dtype; that of the bases if None.
-
-        Returns:
-            Atoms of shape (group, num_atoms, height, width).
-        """
+        """The atoms of every group element, one basis after the other, in a dtype or that of the bases."""
         return torch.cat([basis(dtype) for basis in self._parts()], dim=1)
 
     def _parts(self) -> list[FilterBasis]:

@@ -70,24 +70,16 @@ class BasisName:
         return "-".join(parts)
 
     def __call__(self, kernel_size: Size2) -> FixedBasis:
-        """Build the basis of a kernel size.
+        """Build the basis of a kernel size in pixels, one number or height and width.
 
-        Args:
-            kernel_size: Side of the kernel in pixels, or height and width. The number of atoms that the name gives is
-                that of its own kernel size; other sizes have the default number.
+        The number of atoms that the name gives is that of its own kernel size; other sizes have the default number.
         """
         own = kernel_size in {self.kernel_size, (self.kernel_size, self.kernel_size)}
         return build_basis(self.family, self.group, kernel_size, self.dimension if own else None)
 
 
 def parse_basis_name(name: str) -> BasisName:
-    """Split the name of a basis into its parts.
-
-    Args:
-        name: Such as "spectral-c8-k5-d11", in either case.
-
-    Returns:
-        The parts.
+    """Split the name of a basis, such as "spectral-c8-k5-d11", in either case, into its parts.
 
     Raises:
         ValueError: If the name does not follow the grammar, or there is no such family; suggests the nearest.

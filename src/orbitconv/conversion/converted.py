@@ -48,21 +48,17 @@ class Converted(GroupNetwork):
     def example(self) -> Example:
         """Arguments like those of the conversion, with images of white noise, for `orbitconv.nn.fold`.
 
-        Returns:
-            A tensor, or a tuple or dict of arguments, in the precision and on the device of the network.
+        They are in the precision and on the device of the network.
         """
         weights = next(self.parameters())
         draw = torch.Generator().manual_seed(0)
         return with_images(self._called_with, lambda images: torch.randn(images.shape, generator=draw).to(weights))
 
     def plain(self) -> nn.Module:
-        """The same network with ordinary convolutions, its filters expanded for good.
+        """The same network with ordinary convolutions of torch, its filters expanded for good.
 
         Unlike `orbitconv.nn.fold` it needs no tracing: forwards that branch stay what they are, and batch norm is not
         merged. The result is in eval mode and shares nothing with this network.
-
-        Returns:
-            A network of torch's layers and the model's own classes.
         """
         network = copy.deepcopy(self).eval()
         settle_parametrizations(network)

@@ -97,13 +97,7 @@ class ConversionReport:
         return self.lost[0] if self.lost else None
 
     def of(self, path: str) -> ReportLine:
-        """What a module became.
-
-        Args:
-            path: Where it is.
-
-        Returns:
-            Its line.
+        """What the module at a path became.
 
         Raises:
             KeyError: If nothing was done with a module of this path.

@@ -79,17 +79,6 @@ def act_features(
     order: int = 3,
     padding_mode: PaddingMode = "zeros",
 ) -> Float[Tensor, "b c g h w"]:
-    """Transform feature maps on the group: turn every plane and permute the group axis.
-
-    Args:
-        features: Feature maps.
-        group: The group.
-        g: Group element.
-        order: Order of the spline where one is needed.
-        padding_mode: What a spline sees outside the maps.
-
-    Returns:
-        Transformed feature maps of the same shape.
-    """
+    """Transform feature maps on the group: turn every plane, as `act_image` does, and permute the group axis."""
     turned = act_image(features, group, g, order=order, padding_mode=padding_mode)
     return act_regular(turned, group, g)

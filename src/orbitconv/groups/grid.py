@@ -9,32 +9,14 @@ from orbitconv.groups.group import Group
 
 
 def exact_elements(group: Group, height: int, width: int) -> tuple[int, ...]:
-    """Elements that map a grid of pixels to itself about its centre; they form a subgroup.
-
-    Args:
-        group: The group.
-        height: Rows of the grid.
-        width: Columns of the grid.
-
-    Returns:
-        Elements in ascending order; always at least the identity.
-    """
+    """Elements, in ascending order, that map a grid of pixels to itself about its centre; they form a subgroup."""
     return tuple(g for g in range(group.order) if is_exact(group, g, height, width))
 
 
 def is_exact(group: Group, g: int, height: int, width: int) -> bool:
-    """Whether one element maps a grid of pixels to itself.
+    """Whether one element maps a grid of pixels to itself: every pixel lands on a pixel.
 
     Quarter turns need a square grid; half turns and the left-right and up-down mirrors fit any grid.
-
-    Args:
-        group: The group.
-        g: Group element.
-        height: Rows of the grid.
-        width: Columns of the grid.
-
-    Returns:
-        True if every pixel lands on a pixel.
     """
     quarters = 4 * int(group.rotation_steps[g])
     if height == width == 1:
@@ -46,16 +28,7 @@ def is_exact(group: Group, g: int, height: int, width: int) -> bool:
 
 @lru_cache(maxsize=4096)
 def grid_permutation(group: Group, g: int, height: int, width: int) -> Int[np.ndarray, " p"]:
-    """Where each pixel of the transformed grid comes from: `(T_g f).ravel() = f.ravel()[permutation]`.
-
-    Args:
-        group: The group.
-        g: Group element that maps the grid to itself.
-        height: Rows of the grid.
-        width: Columns of the grid.
-
-    Returns:
-        Indices into the flattened grid (read only).
+    """Where each pixel of the transformed grid comes from: `(T_g f).ravel() = f.ravel()[permutation]` (read only).
 
     Raises:
         ValueError: If the element does not map the grid to itself.

@@ -72,13 +72,9 @@ class Group(ABC):
         return self.product[self.inverse]
 
     def matrix(self, g: int) -> Float[np.ndarray, "2 2"]:
-        """The element as a matrix on (row, column) offsets from the centre; exact at quarter turns.
+        """The element as an orthogonal matrix on (row, column) offsets from the centre; exact at quarter turns.
 
-        Args:
-            g: Group element.
-
-        Returns:
-            Orthogonal matrix that takes a point to where `g` moves it. Rows count downwards.
+        It takes a point to where `g` moves it. Rows count downwards.
         """
         self.check_element(g)
         cos, sin = exact_cos_sin(int(self.rotation_steps[g]), self.num_rotations)
@@ -87,9 +83,6 @@ class Group(ABC):
 
     def check_element(self, g: int) -> None:
         """Refuse a number that is not an element of this group.
-
-        Args:
-            g: Candidate element.
 
         Raises:
             ValueError: If `g` is outside `0 ... order - 1`.

@@ -7,13 +7,7 @@ from orbitconv.groups.dihedral import Dihedral
 
 
 def parse_group(name: str) -> Cyclic | Dihedral:
-    """The group of a short name.
-
-    Args:
-        name: "C8", "d4", ...: the letter, in either case, and the number of rotations.
-
-    Returns:
-        The group.
+    """The group of a short name, "C8", "d4", ...: the letter, in either case, and the number of rotations.
 
     Raises:
         ValueError: If the name is not of this form.

@@ -7,14 +7,7 @@ from orbitconv.groups.group import Group
 
 
 def embed(subgroup: Group, group: Group) -> Int[np.ndarray, " h"]:
-    """The elements of a group that do what the elements of a smaller one do.
-
-    Args:
-        subgroup: The smaller group, such as C4.
-        group: The group, such as D8.
-
-    Returns:
-        For each element of `subgroup`, the element of `group` with the same rotation and mirror.
+    """The elements of a group that do what the elements of a smaller one do: for each the same rotation and mirror.
 
     Raises:
         ValueError: If `subgroup` is not part of `group`.
@@ -36,12 +29,7 @@ def embed(subgroup: Group, group: Group) -> Int[np.ndarray, " h"]:
 def cosets(subgroup: Group, group: Group) -> Int[np.ndarray, "t h"]:
     """The right cosets of a subgroup, which cut the group into orbits of the subgroup.
 
-    Args:
-        subgroup: The smaller group.
-        group: The group.
-
-    Returns:
-        Row t holds `h * t` for every `h` of the subgroup, in its order; `t` is the first element not in the rows above.
+    Row t holds `h * t` for every `h` of the subgroup, in its order; `t` is the first element not in the rows above.
     """
     inside = embed(subgroup, group)
     rows: list[Int[np.ndarray, " h"]] = []

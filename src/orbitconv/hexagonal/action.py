@@ -17,13 +17,8 @@ _SIX = Dihedral(6)
 def turn_hexagonal(planes: Shaped[Tensor, "*b i j"], steps: int, *, mirror: bool = False) -> Shaped[Tensor, "*b i j"]:
     """Turn axial arrays about their central point by multiples of 60 degrees, a permutation of their elements.
 
-    Args:
-        planes: Axial arrays of any leading shape and dtype.
-        steps: Turns by 60 degrees, counter-clockwise as displayed.
-        mirror: Whether to mirror left to right first.
-
-    Returns:
-        Arrays of the same shape. Elements outside the hexagon become zero.
+    Steps count counter-clockwise as displayed, after a mirror from left to right if asked for. Elements outside the
+    hexagon become zero.
 
     Raises:
         ValueError: If the arrays are not of one odd side.

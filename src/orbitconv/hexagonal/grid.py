@@ -91,11 +91,7 @@ class HexagonalGrid:
     def to_offset(self, axial: Shaped[Tensor, "*b i j"]) -> Shaped[Tensor, "*b i j"]:
         """Axial arrays in offset rows: column j + floor(i / 2), so that columns stand as in space.
 
-        Args:
-            axial: Arrays on this grid.
-
-        Returns:
-            Arrays of the same shape, zero beside the hexagon.
+        Zero beside the hexagon.
 
         Raises:
             ValueError: If the arrays are not of this grid.
@@ -103,13 +99,7 @@ class HexagonalGrid:
         return self._shift(axial, 1)
 
     def from_offset(self, offset: Shaped[Tensor, "*b i j"]) -> Shaped[Tensor, "*b i j"]:
-        """Offset rows as axial arrays: what `to_offset` undoes.
-
-        Args:
-            offset: Arrays in offset rows.
-
-        Returns:
-            Axial arrays of the same shape, zero outside the hexagon.
+        """Offset rows as axial arrays, zero outside the hexagon: what `to_offset` undoes.
 
         Raises:
             ValueError: If the arrays are not of this grid.
@@ -130,9 +120,6 @@ class HexagonalGrid:
 
     def check(self, planes: Tensor) -> None:
         """Refuse arrays that are not of this grid.
-
-        Args:
-            planes: Axial arrays of any leading shape.
 
         Raises:
             ValueError: If the last two axes do not have the side of the grid.

@@ -49,15 +49,7 @@ class HexagonalImage:
         return self.values.masked_fill(~grid_mask(self.grid.side, self.grid.shape, self.values.device), 0)
 
     def to(self, *args: Any, **kwargs: Any) -> "HexagonalImage":
-        """The same image on another device or in another dtype.
-
-        Args:
-            *args: As for `torch.Tensor.to`.
-            **kwargs: As for `torch.Tensor.to`.
-
-        Returns:
-            The image.
-        """
+        """The same image on another device or in another dtype, as `torch.Tensor.to` says."""
         return replace(self, values=self.values.to(*args, **kwargs))
 
 

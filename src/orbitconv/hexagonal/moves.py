@@ -15,14 +15,7 @@ def is_exact_on_hexagons(group: Group, g: int) -> bool:
 
 
 def exact_hexagonal_elements(group: Group) -> tuple[int, ...]:
-    """Elements that map the lattice to itself about one of its points; they form a subgroup.
-
-    Args:
-        group: The group.
-
-    Returns:
-        Elements in ascending order.
-    """
+    """Elements, in ascending order, that map the lattice to itself about one of its points; they form a subgroup."""
     return tuple(g for g in range(group.order) if is_exact_on_hexagons(group, g))
 
 
@@ -43,15 +36,7 @@ def axial_matrix(group: Group, g: int) -> Int[np.ndarray, "2 2"]:
 def hexagonal_permutation(group: Group, g: int, side: int) -> Int[np.ndarray, " p"]:
     """Where each element of a transformed axial array comes from: `(T_g f).ravel() = f.ravel()[permutation]`.
 
-    Elements outside the hexagon, which leave the array when it is turned, stay where they are.
-
-    Args:
-        group: The group.
-        g: Group element that maps the lattice to itself.
-        side: Side of the array, odd.
-
-    Returns:
-        Indices into the flattened array (read only).
+    Elements outside the hexagon, which leave the array when it is turned, stay where they are. The result is read only.
 
     Raises:
         ValueError: If the element does not map the lattice to itself, or the side is even.

@@ -22,12 +22,9 @@ _GROUPS: dict[str, Group] = {"p4": Cyclic(4), "p4m": Dihedral(4)}
 
 
 def groupy_order(group: Group) -> Int[np.ndarray, " g"]:
-    """Where each element of ours stands on GrouPy's axis.
+    """Where each element of ours, of C4 (p4) or D4 (p4m), stands on GrouPy's axis.
 
     The same table leads the other way: it is its own inverse.
-
-    Args:
-        group: C4 (p4) or D4 (p4m).
     """
     step, mirrors = group.rotation_steps, group.mirrors
     return np.where(mirrors, 4 + (2 - step) % 4, step)

@@ -27,14 +27,7 @@ class NormalizedAtoms(NamedTuple):
 
 @without_autocast
 def normalize_atoms(basis: FilterBasis) -> NormalizedAtoms:
-    """Atoms in the coordinates in which every error is measured.
-
-    Args:
-        basis: The basis.
-
-    Returns:
-        The normalized atoms and how many directions remain.
-    """
+    """Atoms in the coordinates in which every error is measured."""
     flat = basis(torch.float64).detach().flatten(2)
     values, vectors = torch.linalg.eigh(torch.einsum("gdp,gep->de", flat, flat) / len(flat))
     keep = values > _RANK_TOLERANCE * values[-1]
@@ -44,14 +37,7 @@ def normalize_atoms(basis: FilterBasis) -> NormalizedAtoms:
 
 @without_autocast
 def unitarity_error(basis: FilterBasis) -> Float[Tensor, " g"]:
-    """How far each element is from keeping inner products: ||A A^T - I||_F / sqrt(D).
-
-    Args:
-        basis: The basis.
-
-    Returns:
-        One error for each group element, no unit, float64.
-    """
+    """How far each element is from keeping inner products: ||A A^T - I||_F / sqrt(D), no unit, float64."""
     atoms, rank = normalize_atoms(basis)
     gram = atoms @ atoms.mT
     return torch.linalg.matrix_norm(gram - torch.eye(rank, dtype=gram.dtype, device=gram.device)) / rank**0.5
@@ -61,11 +47,7 @@ def unitarity_error(basis: FilterBasis) -> Float[Tensor, " g"]:
 def group_law_error(basis: FilterBasis) -> Float[Tensor, "g h"]:
     """How far the maps `psi_g = M_g psi_0` are from obeying `M_g M_h = M_gh`: Frobenius norm over sqrt(P).
 
-    Args:
-        basis: A complete basis; only there is `M_g` defined by the atoms.
-
-    Returns:
-        One error for each pair of elements, no unit, float64.
+    One error for each pair of elements, no unit, float64; for a complete basis, as only there the atoms define `M_g`.
 
     Raises:
         ValueError: If the basis is not complete.
@@ -85,14 +67,7 @@ def group_law_error(basis: FilterBasis) -> Float[Tensor, "g h"]:
 
 @without_autocast
 def condition_number(basis: FilterBasis) -> Float[Tensor, " g"]:
-    """Largest over smallest singular value of the normalized atoms at each element.
-
-    Args:
-        basis: The basis.
-
-    Returns:
-        One number of 1 or more for each group element, no unit, float64; 1 for a unitary basis.
-    """
+    """Largest over smallest singular value of the normalized atoms at each element, no unit, float64; 1 if unitary."""
     return torch.linalg.cond(normalize_atoms(basis).atoms)
 
 
