@@ -1,11 +1,13 @@
 """What studies that resume from a journal share: their settings, and how compared networks are named."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from orbitconv.bases.registry import parse_basis_name
-from orbitconv.records.command import settings_of
+from orbitconv.records.command import command_of, settings_of
+from orbitconv.records.record import Provenance, Record, Row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,15 @@ class StudySettings:
     def fixed(self) -> dict[str, Any]:
         """Settings that a resumed study must share."""
         return {name: value for name, value in settings_of(self).items() if name not in self.may_change}
+
+
+def gathered(config: StudySettings, rows: Iterable[Row], source: Provenance, **more: Any) -> Record:
+    """The record of a study from all its rows; `more` are settings that are no options."""
+    command = command_of(f"python -m studies {config.study}", config, config.name)
+    record = Record(study=config.name, command=command, config={**settings_of(config), **more}, source=source)
+    for row in rows:
+        record.add(**row)
+    return record
 
 
 class Compared:

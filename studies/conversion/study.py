@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import orbitconv
 from orbitconv._support.checks import check_positive
-from orbitconv._support.progress import FIGURES, ProgressCallback, silent
+from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data import load
 from orbitconv.data.rotation import rotated_set
 from orbitconv.groups import parse_group
@@ -21,6 +21,7 @@ from orbitconv.records.command import command_of
 from orbitconv.records.record import Record, Row
 from orbitconv.train import Augmentation, Training
 from studies.base.journal import Journal
+from studies.base.progress import named
 from studies.base.settings import StudySettings
 
 Examples = tuple[Tensor, Tensor]
@@ -189,7 +190,7 @@ def _learn(
 
     orbitconv.fit(
         network, examples, training=training, augmentation=augmentation, seed=seed, on_epoch=tested,
-        progress=lambda what, done, total: progress(f"{kind}{FIGURES}{what.partition(FIGURES)[2]}", done, total),
+        progress=named(progress, kind),
     )  # fmt: skip
     facts = {
         "network": kind, "epochs": training.epochs, "parameters": count_parameters(network),

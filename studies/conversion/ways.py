@@ -15,7 +15,7 @@ from torch.nn.utils import parametrize
 
 import orbitconv
 from orbitconv._support.checks import check_positive
-from orbitconv._support.progress import FIGURES, ProgressCallback, silent
+from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.conversion import Converted
 from orbitconv.data import load
 from orbitconv.data.rotation import rotated_set
@@ -27,6 +27,7 @@ from orbitconv.records.record import Record, Row
 from orbitconv.train import Augmentation, Training
 from studies.base.command import Shown, table
 from studies.base.journal import Journal
+from studies.base.progress import named
 from studies.base.settings import StudySettings
 from studies.base.summary import grouped, values
 from studies.conversion.study import EXAMPLE, Examples, digits_network, error_of
@@ -123,7 +124,7 @@ def _try(config: InheritingStudy, name: str, seed: int, progress: ProgressCallba
         config.training, epochs=way.epochs or config.training.epochs,
         batch_size=way.batch_size or config.training.batch_size,
     )  # fmt: skip
-    told = partial(_tell, progress, name)
+    told = named(progress, name)
     torch.manual_seed(seed)
     plain = digits_network(config.width)
     spent = _learn(plain, examples, training, seed, told)
@@ -171,10 +172,6 @@ def distil(network: Converted, plain: nn.Module, images: Tensor, training: Train
         optimizer.step()
         schedule.step()
     return time.process_time() - start
-
-
-def _tell(progress: ProgressCallback, name: str, what: str, done: int, total: int) -> None:
-    progress(f"{name}{FIGURES}{what.partition(FIGURES)[2]}", done, total)
 
 
 def _errors(network: nn.Module, tests: Mapping[str, Examples]) -> dict[str, float]:

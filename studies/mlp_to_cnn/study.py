@@ -9,19 +9,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from orbitconv._support.checks import check_positive
 from orbitconv._support.devices import Device, find_device
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data import load
 from orbitconv.nn import OrbitLinear
-from orbitconv.records.command import command_of, settings_of
 from orbitconv.records.record import Record, Row
 from orbitconv.train import Training
 from studies.base.arrays import write_arrays
 from studies.base.journal import Journal
-from studies.base.settings import StudySettings
+from studies.base.settings import StudySettings, gathered
 from studies.mlp_to_cnn.bench import FAMILIES, Bench, measure
 from studies.mlp_to_cnn.curves import few_labels, few_pairs, label_rows, pair_rows
 from studies.mlp_to_cnn.lessons import Lessons
@@ -114,10 +113,6 @@ class MlpToCnn(StudySettings):
         """The parts to run."""
         return PARTS if self.parts == "all" else (self.parts,)
 
-    def settings(self) -> dict[str, Any]:
-        """All settings that a result depends on, for the record."""
-        return settings_of(self)
-
 
 def compare_mlp_to_cnn(config: MlpToCnn, progress: ProgressCallback = silent) -> Record:
     """Learn the actions, train and measure the networks; finished parts are not repeated."""
@@ -157,21 +152,14 @@ def _gather(config: MlpToCnn, journal: Journal) -> Record:
     main = dict(_networks(most))
     on_curves = [int(row.get("seed") or 0) for part, rows in done.items() if part not in main for row in rows]
     curve_seeds = 1 + max(on_curves, default=0)
-    record = Record(
-        study="mlp_to_cnn",
-        command=command_of("python -m studies mlp-to-cnn", config, "mlp_to_cnn"),
-        config={**config.settings(), "data": "mnist"},
-        source=journal.source,
-    )
-    record.extra["notes"] = list(NOTES)
     facts = {test: done[_lesson(test)][0] for test in TESTS if _lesson(test) in done}
-    if facts:
-        record.extra["actions"] = facts
-    for part, (family, test, _) in main.items():
-        for row in done.get(part, ()):
-            record.add(**row, part="main", **(facts[test] if family == "learned" else {}))
-    for row in (*pair_rows(config, done, curve_seeds), *label_rows(config, done, curve_seeds)):
-        record.add(**row)
+    rows = [
+        {**row, "part": "main", **(facts[test] if family == "learned" else {})}
+        for part, (family, test, _) in main.items() for row in done.get(part, ())
+    ]  # fmt: skip
+    rows += [*pair_rows(config, done, curve_seeds), *label_rows(config, done, curve_seeds)]
+    record = gathered(config, rows, journal.source, data="mnist")
+    record.extra |= {"notes": list(NOTES), **({"actions": facts} if facts else {})}
     return record
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from orbitconv._support.devices import find_device
 from orbitconv._support.locks import lock
-from orbitconv._support.progress import FIGURES, ProgressCallback, silent
+from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.bases import ExactBasis, FixedBasis, LearnedBasis, load_basis, save_basis
 from orbitconv.data import ImageSet, rotated
 from orbitconv.data.rotation import TEST_SEED
@@ -25,6 +25,7 @@ from orbitconv.train.datasets import load_split
 from orbitconv.train.engine.processes import refuse_torchrun
 from orbitconv.train.examples import Pixels
 from studies.base.journal import Journal
+from studies.base.progress import named
 from studies.networks.bases import WRITTEN_DOWN, NetworkBases
 from studies.networks.measurements import Measurement, error_at_random_angles, own_error
 from studies.networks.resuming import fixed_settings, known_rows, record_of
@@ -156,11 +157,7 @@ class Comparison:
 
     def _train(self, trial: Trial) -> Trained:
         """Train one network, or load it if it is trained."""
-
-        def show(what: str, done: int, total: int) -> None:
-            self.progress(f"{trial.name}{FIGURES}{what.partition(FIGURES)[2]}", done, total)
-
-        return train_network(training_of(trial, self.config, self._basis(trial)), show)
+        return train_network(training_of(trial, self.config, self._basis(trial)), named(self.progress, trial.name))
 
     def _basis(self, trial: Trial) -> Path | None:
         """File of the basis of a trial, written on first use."""

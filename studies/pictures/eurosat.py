@@ -14,10 +14,10 @@ from orbitconv import Builder
 from orbitconv._support.checks import check_positive
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.models import count_multiply_adds, count_parameters
-from orbitconv.records.command import command_of, settings_of
 from orbitconv.records.record import Record, Row
-from orbitconv.train import Classification, Plan, Training
+from orbitconv.train import Classification, Training
 from studies.base.journal import Journal
+from studies.base.settings import gathered
 from studies.networks.step_times import seconds_of_steps
 from studies.pictures.settings import PictureStudy, Subject, compared
 from studies.pictures.training import trained
@@ -89,17 +89,9 @@ def study_eurosat(config: EuroSat, progress: ProgressCallback = silent) -> Recor
         )
         for seed in range(config.seeds) for table, subjects in tables.items() for one in subjects
     }  # fmt: skip
-    record = Record(
-        study="eurosat", command=command_of("python -m studies eurosat", config, "eurosat"),
-        config=settings_of(config), source=journal.source,
-    )  # fmt: skip
     journal.collect(parts)
-    for rows in journal.done.values():  # whichever call asked for them
-        for row in rows:
-            if "table" in row:
-                record.add(**row)
-    record.source = journal.source
-    return record
+    done = (row for rows in journal.done.values() for row in rows if "table" in row)  # whichever call asked for them
+    return gathered(config, done, journal.source)
 
 
 def pictures(config: EuroSat, progress: ProgressCallback = silent) -> tuple[Examples, Examples]:
@@ -120,8 +112,7 @@ def _steps(config: EuroSat, subjects: list[Subject], train: Examples, progress: 
     seconds = seconds_of_steps(
         {one.name: _builder(one, classes).build(("studies",)) for one in subjects},
         (train[0][:total], train[1][:total]), Classification(),
-        Plan(training=config.training, augmentation=config.augmentation, hardware=config.hardware),
-        config.rounds, time.process_time, progress,
+        config.plan(config.training.epochs), config.rounds, time.process_time, progress,
     )  # fmt: skip
     return [{"network": name, "step_ms": 1e3 * statistics.median(own)} for name, own in seconds.items()]
 
@@ -132,7 +123,7 @@ def _work(
 ) -> list[Row]:  # fmt: skip
     """Train one network, and evaluate it once on the test pictures."""
     builder = _builder(subject, int(train[1].max()) + 1)
-    network, seconds = trained(subject, seed, builder, train, config, progress)
+    network, seconds = trained(subject.name, seed, builder, train, config.out, config.plan(subject.epochs), progress)
     return [{
         "table": table, "network": subject.name, "family": subject.family, "group": subject.group, "kernel": 3,
         "seed": seed, "train": "eurosat", "epochs": subject.epochs,

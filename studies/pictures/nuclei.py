@@ -17,10 +17,10 @@ from orbitconv._support.checks import check_positive
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data import PictureFolder
 from orbitconv.models import count_multiply_adds, count_parameters
-from orbitconv.records.command import command_of, settings_of
 from orbitconv.records.record import Record, Row
 from orbitconv.train import TrainedNetwork, Training
 from studies.base.journal import Journal
+from studies.base.settings import gathered
 from studies.base.timing import Pace, interleave
 from studies.pictures.settings import PictureStudy, Subject, compared
 from studies.pictures.training import trained
@@ -94,15 +94,9 @@ def study_nuclei(config: Nuclei, progress: ProgressCallback = silent) -> Record:
         f"{one.name}, seed {seed}": partial(_work, config, one, seed, data, progress)
         for seed in range(config.seeds) for one in subjects
     }  # fmt: skip
-    record = Record(
-        study="nuclei", command=command_of("python -m studies nuclei", config, "nuclei"),
-        config=settings_of(config), source=journal.source,
-    )  # fmt: skip
-    for rows in journal.collect(parts).values():
-        for row in rows:
-            record.add(**row, picture_ms=milliseconds[row["network"], row["passes"]])
-    record.source = journal.source
-    return record
+    done = [row for rows in journal.collect(parts).values() for row in rows]
+    timed = ({**row, "picture_ms": milliseconds[row["network"], row["passes"]]} for row in done)
+    return gathered(config, timed, journal.source)
 
 
 def pictures(config: Nuclei, progress: ProgressCallback = silent) -> PictureFolder:
@@ -122,13 +116,12 @@ def _builder(config: Nuclei, subject: Subject, data: PictureFolder) -> Builder:
     })  # fmt: skip
 
 
-def _work(
-    config: Nuclei, subject: Subject, seed: int, data: PictureFolder, progress: ProgressCallback
-) -> list[Row]:  # fmt: skip
+def _work(config: Nuclei, subject: Subject, seed: int, data: PictureFolder, progress: ProgressCallback) -> list[Row]:
     """Train one network, and test it in one pass; the plain one in eight too."""
     network, seconds = trained(
-        subject, seed, _builder(config, subject, data), replace(data, test=None, val=None), config, progress
-    )
+        subject.name, seed, _builder(config, subject, data), replace(data, test=None, val=None), config.out,
+        config.plan(subject.epochs), progress,
+    )  # fmt: skip
     columns: Row = {
         "network": subject.name, "family": subject.family, "group": subject.group, "kernel": 3, "seed": seed,
         "train": "nuclei", "test": "validation" if config.validation else "upright", "epochs": subject.epochs,
@@ -173,11 +166,5 @@ def _time(config: Nuclei, subjects: list[Subject], data: PictureFolder, progress
         readings, Pace(repeats=config.rounds, budget_seconds=600),
         on_round=lambda done: progress("time of a picture", done, config.rounds),
     )  # fmt: skip
-    return [
-        {
-            "network": name,
-            "passes": passes,
-            "picture_ms": round(1e3 * statistics.median(seconds[f"{name}, {passes}"]), 1),
-        }
-        for name, passes in networks
-    ]
+    medians = {key: 1e3 * statistics.median(seconds[f"{key[0]}, {key[1]}"]) for key in networks}
+    return [{"network": name, "passes": n, "picture_ms": round(ms, 1)} for (name, n), ms in medians.items()]

@@ -1,12 +1,12 @@
 """Settings shared by both studies of pictures."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orbitconv._support.checks import check_positive
 from orbitconv.bases.registry import parse_basis_name
-from orbitconv.train import Augmentation, Hardware, Training
+from orbitconv.train import Augmentation, Hardware, Plan, Training
 from studies.base.settings import Compared, StudySettings
 
 
@@ -43,6 +43,11 @@ class PictureStudy(StudySettings):
     def pictures(self) -> Path:
         """The folder of the pictures."""
         return folder_of_pictures(self.data_dir, self.study)
+
+    def plan(self, epochs: int) -> Plan:
+        """How to train for so many epochs."""
+        training = replace(self.training, epochs=epochs)
+        return Plan(training=training, augmentation=self.augmentation, hardware=self.hardware)
 
 
 def folder_of_pictures(data_dir: Path | None, study: str) -> Path:

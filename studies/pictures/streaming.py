@@ -82,14 +82,7 @@ class Streaming:
         sys.stdout.write(to_json(record.as_dict()))
 
     def record(self, found: Mapping[str, Sequence[Mapping[str, float]]]) -> Record:
-        """What was measured, as a record: a row for each round, and the medians.
-
-        Args:
-            found: Images in a second and resident gigabytes of each round, for each place that pictures come from.
-
-        Returns:
-            The record.
-        """
+        """The record of all rounds, by the place that pictures come from: a row for each round, and the medians."""
         return Record(
             study="streaming",
             command=command_of("python -m studies streaming", self, "streaming"),

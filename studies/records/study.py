@@ -13,17 +13,18 @@ from torch import nn
 import orbitconv
 from orbitconv import Builder
 from orbitconv._support.checks import check_positive, did_you_mean
-from orbitconv._support.progress import FIGURES, ProgressCallback, silent
+from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data import ImageSet, rotated
 from orbitconv.data.rotation import TEST_SEED
 from orbitconv.evaluation.network_facts import turned_copies
 from orbitconv.models import count_multiply_adds, count_parameters
-from orbitconv.records.command import command_of, settings_of
+from orbitconv.records.command import settings_of
 from orbitconv.records.record import Record, Row
 from orbitconv.train import Augmentation, Classification, Hardware, Task, Training, error_percent
 from orbitconv.train.datasets import is_turned, load_split
 from studies.base.journal import Journal
-from studies.base.settings import StudySettings
+from studies.base.progress import named
+from studies.base.settings import StudySettings, gathered
 from studies.records.recipe import Lever, Recipe
 from studies.records.tasks import Distilled, TurnedCopies
 
@@ -152,14 +153,7 @@ def study_record(config: RecordStudy, progress: ProgressCallback = silent) -> Re
     journal = Journal(config.out, config.fixed, overwrite=config.overwrite, also=(_NETWORKS,))
     journal.collect({trial.name: partial(work.rows, trial) for trial in trials(config)})
     rows = [row for part in journal.done.values() for row in part]  # whichever call asked for them
-    whole = _as_whole(config, rows)
-    record = Record(
-        study=config.name, command=command_of(f"python -m studies {config.study}", whole, config.name),
-        config=settings_of(whole), source=journal.source,
-    )  # fmt: skip
-    for row in rows:
-        record.add(**row)
-    return record
+    return gathered(_as_whole(config, rows), rows, journal.source)
 
 
 def _as_whole(config: RecordStudy, rows: Sequence[Row]) -> RecordStudy:
@@ -229,17 +223,13 @@ class Work:
         """
         config, recipe = self.config, trial.recipe
         folder = config.out / _NETWORKS / re.sub(r"[^a-z0-9]+", "-", trial.network.lower())
-
-        def show(what: str, done: int, total: int) -> None:
-            self.progress(f"{trial.network}{FIGURES}{what.partition(FIGURES)[2]}", done, total)
-
         ends = [time.process_time()]
         chosen = self._source(trial).take(recipe.images, trial.seed)
         task = self._task(trial)
         network = orbitconv.fit(
             Builder("studies.records.networks:digits", recipe.arguments), chosen, task=task, training=recipe.training,
             augmentation=recipe.augmentation, hardware=config.hardware, seed=trial.seed, out=folder,
-            resume=folder.exists(), progress=show,
+            resume=folder.exists(), progress=named(self.progress, trial.network),
             on_epoch=lambda _: ends.append(time.process_time()) is not None,
         )  # fmt: skip
         epochs = len(ends) - 1  # of this process

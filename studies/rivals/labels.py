@@ -5,12 +5,13 @@ from dataclasses import replace
 from functools import partial
 
 import orbitconv
-from orbitconv._support.progress import FIGURES, ProgressCallback, silent
+from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.nn.products import kernel
-from orbitconv.records.command import command_of, settings_of
 from orbitconv.records.record import Record, Row
 from orbitconv.train import error_percent
 from studies.base.journal import Journal
+from studies.base.progress import named
+from studies.base.settings import gathered
 from studies.rivals.data import Pictures, labelled, load_pictures
 from studies.rivals.measure import augmentation_of
 from studies.rivals.rows import Rival, described, networks_on_groups, of_width
@@ -34,14 +35,7 @@ def study_labels(config: Labels, progress: ProgressCallback = silent) -> Record:
         for seed in range(config.seeds) for pictures in found for share in config.shares
         for rival in networks[pictures.name]
     })  # fmt: skip
-    record = Record(
-        study="labels", command=command_of("python -m studies labels", config, "labels"), config=settings_of(config),
-        source=journal.source,
-    )  # fmt: skip
-    for rows in journal.done.values():
-        for row in rows:
-            record.add(**row)
-    return record
+    return gathered(config, [row for rows in journal.done.values() for row in rows], journal.source)
 
 
 def _networks(config: Labels, pictures: Pictures) -> list[Rival]:
@@ -62,7 +56,7 @@ def _work(
     network = orbitconv.fit(
         rival.builder(pictures), train, training=replace(config.training, epochs=epochs, batch_size=batch),
         augmentation=augmentation_of(pictures.kind), hardware=config.hardware, seed=seed,
-        progress=lambda what, done, total: progress(f"{name}{FIGURES}{what.partition(FIGURES)[2]}", done, total),
+        progress=named(progress, name),
     )  # fmt: skip
     return [{
         "table": "labels", **described(rival, pictures), "seed": seed, "train": pictures.name, "share": share,

@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any
 
 from orbitconv._support.progress import ProgressCallback, silent
-from orbitconv.records.command import command_of, settings_of
 from orbitconv.records.record import Record, Row
 from studies.base.journal import Journal
+from studies.base.settings import gathered
 from studies.rivals.data import Examples, Pictures, held_out, load_pictures
 from studies.rivals.measure import costs, turned_name
 from studies.rivals.rows import FREE, PARAMETERS, TIME, Rival, candidates, networks_on_groups, rivals_of
@@ -111,14 +111,7 @@ def study_rivals(config: Rivals, progress: ProgressCallback = silent) -> Record:
     for seed in range(config.seeds):
         for contest in contests:
             contest.train(seed)
-    record = Record(
-        study="rivals", command=command_of("python -m studies rivals", config, "rivals"), config=settings_of(config),
-        source=journal.source,
-    )  # fmt: skip
-    for contest in contests:
-        for row in contest.rows():
-            record.add(**row)
-    return record
+    return gathered(config, [row for contest in contests for row in contest.rows()], journal.source)
 
 
 def _of(part: str, data: str) -> bool:

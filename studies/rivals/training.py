@@ -1,9 +1,8 @@
 """One network of the comparison, trained and evaluated once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,7 +10,7 @@ import torch
 from orbitconv._support.progress import ProgressCallback
 from orbitconv.models import TurnedCopies
 from orbitconv.records.record import Row
-from orbitconv.train import Augmentation, Hardware, Training, error_percent
+from orbitconv.train import Plan, error_percent
 from studies.pictures.training import trained
 from studies.rivals.data import Examples, Pictures
 from studies.rivals.measure import augmentation_of, turned_name
@@ -22,24 +21,6 @@ from studies.rivals.upright import upright
 _AT_A_TIME = 1000
 
 
-@dataclass(frozen=True)
-class _Settings:
-    """Settings of a training."""
-
-    out: Path
-    training: Training
-    augmentation: Augmentation
-    hardware: Hardware
-
-
-@dataclass(frozen=True)
-class _Named:
-    """Name of the folder of a training."""
-
-    name: str
-    epochs: int
-
-
 def train_and_test(
     config: Rivals, pictures: Pictures, rival: Rival, seed: int, rate: float, table: str, train: Examples,
     test: Examples, cost: Mapping[str, Any], progress: ProgressCallback,
@@ -48,10 +29,14 @@ def train_and_test(
     augmentation = augmentation_of(pictures.kind)
     if rival.upright:
         augmentation = replace(augmentation, rotation="none")
-        train, test = (_upright(examples, pictures) for examples in (train, test))
-    settings = _Settings(config.out, replace(config.training, learning_rate=rate), augmentation, config.hardware)
-    named = _Named(f"{rival.data}, {table}, {rival.name}, {rate:g}", rival.epochs)
-    network, seconds = trained(named, seed, rival.builder(pictures), train, settings, progress)
+        turn = partial(upright, pose=pictures.kind.pose)
+        train, test = (
+            (torch.cat([turn(part) for part in images.split(_AT_A_TIME)]), labels) for images, labels in (train, test)
+        )
+    training = replace(config.training, learning_rate=rate, epochs=rival.epochs)
+    plan = Plan(training=training, augmentation=augmentation, hardware=config.hardware)
+    name = f"{rival.data}, {table}, {rival.name}, {rate:g}"
+    network, seconds = trained(name, seed, rival.builder(pictures), train, config.out, plan, progress)
     row: Row = {
         "table": table, **described(rival, pictures), "seed": seed, "train": rival.data, "epochs": rival.epochs,
         "learning_rate": rate, "seconds": seconds, **cost, "test": table if table != "rivals" else "rotated",
@@ -65,9 +50,3 @@ def train_and_test(
             "test_error_percent": round(error_percent(copies, *test), 4),
         })  # fmt: skip
     return rows
-
-
-def _upright(examples: Examples, pictures: Pictures) -> Examples:
-    """Pictures rotated into their pose."""
-    turn = partial(upright, pose=pictures.kind.pose)
-    return torch.cat([turn(part) for part in examples[0].split(_AT_A_TIME)]), examples[1]

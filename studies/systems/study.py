@@ -21,12 +21,11 @@ from orbitconv.hexagonal.resampling import SAME_DENSITY, cut_off, low_pass_squar
 from orbitconv.learn import measure_hexagonal_moments, measure_moments, whiten_images
 from orbitconv.metrics import basis_equivariance_error, unitarity_error
 from orbitconv.models import SmallCNN, count_multiply_adds, count_parameters
-from orbitconv.records.command import command_of, settings_of
 from orbitconv.records.record import Record, Row
 from orbitconv.train import Training, error_percent
 from orbitconv.train.in_memory import train
 from studies.base.journal import Journal
-from studies.base.settings import StudySettings
+from studies.base.settings import StudySettings, gathered
 from studies.systems.measure import equivariance_errors, times
 from studies.systems.systems import SYSTEMS, System
 
@@ -81,15 +80,8 @@ def study_systems(config: SystemsStudy, progress: ProgressCallback = silent) -> 
     }
     done = journal.collect(parts)
     bases = journal.rows("bases of C12", partial(_compare_lattices, config, progress))
-    record = Record(
-        study="systems",
-        command=command_of("python -m studies systems", config, "systems"),
-        config={**settings_of(config), "data": "mnist, each digit turned by a random angle"},
-        source=journal.source,
-    )
-    for rows in done.values():
-        for row in rows:
-            record.add(**row)
+    rows = [row for part in done.values() for row in part]
+    record = gathered(config, rows, journal.source, data="mnist, each digit turned by a random angle")
     record.extra["systems"] = [{"name": s.name, "source": s.source, "exact": s.exact} for s in SYSTEMS]
     record.extra["bases"] = bases
     if config.rounds:
