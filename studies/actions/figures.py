@@ -37,8 +37,6 @@ _FEW = 40
 
 @dataclass(frozen=True)
 class _Row:
-    """A row of small images."""
-
     label: str
     images: Tensor
     signed: bool = False
@@ -140,7 +138,6 @@ def _draw_rows(canvas: "Axes", rows: Sequence[_Row], y: float, *, bright: bool) 
 
 
 def _show(axes: "Axes", image: Tensor, *, signed: bool, bright: bool) -> None:
-    """One image in a frame."""
     pixels = image.numpy()
     if signed:
         largest = np.abs(pixels).argmax(0)[None]
@@ -215,7 +212,6 @@ def _largest_of_blocks(matrix: Float[np.ndarray, "m n"]) -> Float[np.ndarray, "r
 
 
 def _draw_eigenvalues(axes: "Axes", values: Complex[np.ndarray, " p"], order: int | None) -> None:
-    """Eigenvalues in the complex plane, with the circle that keeps norms."""
     axes.set_xlim(-1.2, 1.2)
     axes.set_ylim(-1.2, 1.2)
     axes.axis("off")

@@ -1,6 +1,6 @@
 """Run a study from the command line: settings, record, figures, tables."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -63,6 +63,12 @@ def _do(settings: Any, work: Work, show: Callable[[Any, Record], Shown], termina
     for name, figure in shown.figures:
         write_figure(figure, settings.out, name)
     return record, shown
+
+
+def page_table(title: str, header: Sequence[str], align: str, rows: Iterable[Iterable[str]]) -> Table:
+    """A table of a page for the terminal, without its marks; `align` has one of l and r for each column."""
+    left = [name for name, side in zip(header, align, strict=True) if side == "l"]
+    return table(title, ([cell.replace("**", "") for cell in row] for row in rows), *header, left=left)
 
 
 def table(title: str, rows: Iterable[Iterable[str]], *columns: str, left: Iterable[str] = ()) -> Table:

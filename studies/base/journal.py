@@ -141,7 +141,6 @@ class Journal:
         self._parts[part], self._sources[part] = rows, source
 
     def _read(self) -> None:
-        """Read all complete parts from the file."""
         first, *lines = self.path.read_text(encoding="utf-8").split("\n") or [""]
         self._check(first)
         for number, text in enumerate(lines, start=2):

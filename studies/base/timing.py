@@ -69,6 +69,13 @@ def timed(
     return lambda: block(calls) / calls, calls
 
 
+def seconds_of(action: Callable[[], object], clock: Clock = time.perf_counter) -> float:
+    """Time one call."""
+    start = clock()
+    action()
+    return clock() - start
+
+
 def interleave(
     readings: Mapping[str, Reading],
     pace: Pace,

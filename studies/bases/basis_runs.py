@@ -182,7 +182,6 @@ def _variants(runs: Sequence[Run], copies: int) -> Iterator[tuple[str, FilterBas
 
 
 def _columns(basis: FilterBasis, moments: Moments) -> dict[str, Any]:
-    """The columns of a row for one basis."""
     return {
         "group": basis.group.name.lower(), "kernel": basis.kernel_size[0], "num_atoms": basis.num_atoms,
         "test_error_percent": None, "parameters": 0, **measure_basis(basis, moments),

@@ -135,7 +135,6 @@ def compare_bases(config: CompareBases, progress: ProgressCallback = silent) -> 
 
 
 def _named(word: str, group: Group, kernel_sizes: Sequence[int]) -> Built:
-    """A basis by its name, or from a file."""
     basis = load_basis(word)
     if basis.group != group or basis.kernel_size not in {(k, k) for k in kernel_sizes}:
         raise ValueError(
@@ -243,7 +242,6 @@ def _fitted(group: Group, kernel_size: int, fit: str, moments: Moments) -> Itera
 
 
 def _shipped(group: Group, kernel_size: int) -> Iterator[_Recipe]:
-    """Bases that come with the package."""
     for family in ("spectral", "unitary"):
         name = f"{family}-{group.name.lower()}-k{kernel_size}"
         if name in list_bases():

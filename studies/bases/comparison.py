@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from orbitconv.figures.drawing import import_plotting, new_figure, tidy_axes
 from orbitconv.records.record import Record
-from studies.base.command import Shown, table
+from studies.base.command import Shown, page_table, table
 from studies.base.peers import describe_skipped
 from studies.base.summary import Rows, grouped, values, where
 
@@ -63,14 +63,20 @@ def worst_of_orders(rows: Rows) -> tuple[list[float], float, str]:
 
 
 def _orders_table(record: Record) -> "Iterator[Table]":
-    """The unitary basis of every order, one line per kernel: the worst of each figure, and its order."""
-    rows = []
-    for kernel, own in grouped([row for row in record.rows if "error_rms" in row], "kernel").items():
+    if any("error_rms" in row for row in record.rows):
+        title = f"Unitary bases of C1 to C{record.config['orders']}: the worst of all"
+        yield page_table(title, *cells_of_orders(record.rows))
+
+
+def cells_of_orders(rows: Rows) -> tuple[tuple[str, ...], str, list[tuple[str, ...]]]:
+    """The unitary basis of every order, one line per kernel: header, alignment and lines."""
+    lines = []
+    for kernel, own in sorted(grouped([row for row in rows if "error_rms" in row], "kernel").items()):
         worst, ratio, group = worst_of_orders(own)
-        rows.append((f"{kernel}x{kernel}", *(f"{value:.1e}" for value in worst), f"{ratio:.3f} ({group})"))
-    if rows:
-        title = f"Unitary bases of C1 to C{record.config['orders']}, in float32: the worst of all"
-        yield table(title, rows, "kernel", "unitarity", "group law", "quarter turn", "error over Procrustes")
+        excess = f"{100 * (ratio - 1):.1f} % ({group})"
+        lines.append((f"{kernel}x{kernel}", *(f"{value:.0e}" for value in worst), excess))
+    header = ("kernel", "unitarity, float32", "group law", "quarter turns", "error above Procrustes, at worst")
+    return header, "lrrrr", lines
 
 
 def pareto(rows: Sequence[Mapping[str, Any]], test: str = "cifar10-test") -> "Figure":

@@ -97,7 +97,6 @@ def _train(
     progress: ProgressCallback,
     part: str,
 ) -> list[Row]:
-    """Build, train and measure one network."""
     network = build(family, basis, config.parameters, seed)
     return measure(family, basis, network, seed, digits, test, config, progress, part)
 

@@ -136,7 +136,6 @@ def _scene(
     name: str, networks: list[TrainedNetwork], image: Float[Tensor, "c h w"], judge: Callable[..., dict[str, Any]],
     note: str, score: str, window: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """One picture at every angle."""
     views = []
     for degrees in range(0, 360 + _STEP, _STEP):
         angle = torch.deg2rad(torch.tensor(float(degrees))).item()
@@ -157,7 +156,6 @@ def _classes(network: TrainedNetwork, image: Tensor, *, truth: int, angle: float
 
 @torch.inference_mode()
 def _mask(network: TrainedNetwork, image: Tensor, *, truth: Tensor, angle: float) -> dict[str, Any]:
-    """Dice of the mask."""
     true = _middle(rotate_images(truth[None, None], angle, order=0), image.shape[-1])[0, 0] > 0
     found = network(image).argmax(1)[0] > 0
     dice = float(2 * (true & found).sum() / (true.sum() + found.sum()).clamp(min=1))
@@ -177,13 +175,6 @@ def maps(network: TrainedNetwork, image: Float[Tensor, "1 c h w"]) -> Iterator[d
     """Feature maps of the deepest layer whose planes are large enough to see, the largest over the group.
 
     Features of a converted network hold the group in their channels.
-
-    Args:
-        network: The network.
-        image: One picture.
-
-    Yields:
-        The first maps, as the page reads them.
     """
     kept: list[Any] = []
     smallest = min(image.shape[-2:]) // 2
@@ -210,14 +201,7 @@ def _packed(image: Float[Tensor, "c h w"]) -> dict[str, Any]:
 
 
 def front(rows_of_record: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Error and work of the networks of a record.
-
-    Args:
-        rows_of_record: Rows of a study of digits at any angle.
-
-    Returns:
-        `rows`, one for each network, and a `note`.
-    """
+    """Error and work of the networks in the rows of a study of digits at any angle, and a note."""
     rows = []
     turned = [row for row in rows_of_record if row.get("test") == "rotated"]
     for key, same in by_columns(turned, "family", "group", "num_atoms", "rotation", "epochs").items():
@@ -228,7 +212,5 @@ def front(rows_of_record: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             "error": round(Spread.of([row["test_error_percent"] for row in same]).mean, 3),
             "work": round(same[0]["multiply_adds"] / 1e6, 1), "parameters": same[0]["parameters"],
         })  # fmt: skip
-    note = (
-        "Digits at any angle, 12,000 to train on, networks of about 70,000 parameters; the mean over up to three seeds."
-    )
+    note = "Digits at any angle, 12,000 to train on, networks of about 70,000 parameters; mean over up to three seeds."
     return {"rows": rows, "note": note}

@@ -73,12 +73,10 @@ def _network(labels: int, family: str, test: str, seed: int) -> str:
 
 
 def _lesson(pairs: int, test: str, learner: str) -> str:
-    """Name of the part that learns both shifts from some pairs."""
     return f"{pairs:,} pairs, {test}, {learner}, action"
 
 
 def _on_layout(layout: str, seed: int) -> str:
-    """Name of the part that trains one network on a learned layout."""
     return f"layout {layout}, seed {seed}"
 
 
@@ -88,7 +86,6 @@ def _lessons(config: "MlpToCnn") -> Iterator[tuple[int, str, str]]:
 
 
 def _learn(config: "MlpToCnn", bench: Bench, pairs: int, test: str, learner: str) -> Translations:
-    """Learn both shifts from some pairs."""
     what = f"{pairs:,} pairs, {test}, {learner}"
     bench.progress(what, 0, 1)
     device = bench.digits.images.device

@@ -76,7 +76,6 @@ def _brief(value: float | None) -> str:
 
 
 def _draw(folder: Path, rows: list[Row]) -> "Iterator[tuple[str, Figure]]":
-    """The figures of the finished parts of a study."""
     parts = {row["part"] for row in rows}
     if "main" in parts:
         yield "mlp_to_cnn_errors", error_bars(rows)

@@ -128,7 +128,6 @@ def _cut(image: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "c c"]:
 
 
 def _steps(down: int, right: int) -> str:
-    """A group element in words."""
     vertical = f"{abs(down)} {'down' if down > 0 else 'up'}" if down else ""
     horizontal = f"{abs(right)} {'right' if right > 0 else 'left'}" if right else ""
     return ", ".join(filter(None, (vertical, horizontal))) or "in the middle"

@@ -164,7 +164,6 @@ def _gather(config: MlpToCnn, journal: Journal) -> Record:
 
 
 def _lesson(test: str) -> str:
-    """Name of the part that learns the translations of one test."""
     return f"action, {test}"
 
 

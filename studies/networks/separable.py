@@ -14,13 +14,12 @@ from orbitconv.data import ImageSet
 from orbitconv.models import count_parameters, width_for
 from orbitconv.models.layers import Mixing
 from orbitconv.models.width import Width
-from orbitconv.records.grouping import mean_and_spread
 from orbitconv.records.record import Provenance, Record, Row
 from orbitconv.train import Examples, Plan, Trained, Training, build_network, load_trained, read_trained
 from orbitconv.train.datasets import load_split
-from studies.base.command import Shown, table
+from studies.base.command import Shown, page_table
 from studies.base.journal import Journal
-from studies.base.summary import errors, grouped, values, where
+from studies.base.summary import Rows, errors, grouped, mean, spread, where
 from studies.networks.bases import Family
 from studies.networks.measurements import Measurement
 from studies.networks.resuming import fixed_settings, record_of
@@ -28,6 +27,7 @@ from studies.networks.settings import NetworkStudy
 from studies.networks.step_times import step_times
 from studies.networks.study import Comparison, usual_measurements
 from studies.networks.trials import groups_of, trials
+from studies.pages.markdown import test_title
 
 NETWORKS: dict[str, tuple[Mixing, str]] = {
     "dense": ("dense", "none"),
@@ -129,7 +129,6 @@ def _width_of_equal_parameters(dense: Path, mixing: Mixing) -> int | float:
 
 
 def _width(network: nn.Module) -> int | float:
-    """Fields of the first stage of a network."""
     width = network.width
     assert isinstance(width, int | float)
     return width
@@ -144,14 +143,11 @@ def _time_steps(config: SeparableStudy, trained: Mapping[str, Path], progress: P
 
 
 def _part(config: SeparableStudy, name: str) -> _Part:
-    """The settings of the study for one network."""
     shared: dict[str, Any] = {one.name: getattr(config, one.name) for one in fields(NetworkStudy)}
     return _Part(**{**shared, "out": config.out / name.replace(", ", "-").replace(" ", "-")})
 
 
 def _with_width(measurement: Measurement) -> Measurement:
-    """A measurement with the fields of the first stage as a column."""
-
     def measure(network: nn.Module, trained: Trained, images: ImageSet) -> list[Row]:
         return [{**row, "width": _width(network)} for row in measurement(network, trained, images)]
 
@@ -159,15 +155,20 @@ def _with_width(measurement: Measurement) -> Measurement:
 
 
 def show(_config: object, record: Record) -> Shown:
-    """Every network with its size, its errors and its time."""
-    tests, rows = list(grouped(record.rows, "test")), []
-    for step in record.extra["training_steps"]:
-        own = where(record.rows, network=step["network"])
-        rows.append((
+    """The table of all networks."""
+    cells = cells_of(record.rows, record.extra["training_steps"])
+    return Shown([page_table("Group convolutions in cheaper steps", *cells)])
+
+
+def cells_of(rows: Rows, steps: Rows) -> tuple[tuple[str, ...], str, list[tuple[str, ...]]]:
+    """Every network with its size, its errors and its time: header, alignment and lines."""
+    tests, lines = list(grouped(rows, "test")), []
+    for step in steps:
+        own = where(rows, network=step["network"])
+        lines.append((
             step["network"], f"{own[0]['width']:g}", f"{own[0]['parameters']:,}",
-            f"{own[0]['multiply_adds'] / 1e6:.1f} M", *(mean_and_spread(errors(own)[test], 2) for test in tests),
-            mean_and_spread(values(where(own, test=tests[0]), "seconds"), 0), f"{step['step_ratio']:.2f}",
+            f"{own[0]['multiply_adds'] / 1e6:.1f} M", *(spread(errors(own)[test], 2) for test in tests),
+            f"{mean(own, 'seconds'):.0f} s", f"{step['step_ratio']:.2f}",
         ))  # fmt: skip
-    header = ("network", "fields", "parameters", "multiply-adds", *tests, "training, s", "step, dense = 1")
-    shown = table("Group convolutions in cheaper steps: test error in %", rows, *header, left=("network",))
-    return Shown([shown])
+    header = ("convolutions", "fields", "parameters", "multiply-adds", *map(test_title, tests))
+    return (*header, "training", "training step, dense = 1"), "lrrr" + "r" * len(tests) + "rr", lines

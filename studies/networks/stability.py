@@ -120,12 +120,10 @@ def _check(parts: Mapping[str, StabilityStudy], progress: ProgressCallback) -> N
 
 
 def _folder(config: StabilityStudy, ablation: str) -> Path:
-    """Folder of an ablation."""
     return config.out / ABLATIONS_FOLDER / re.sub(r"[^a-z0-9]+", "-", ablation)
 
 
 def _measurements(config: StabilityStudy) -> list[Measurement]:
-    """The measurements on every network."""
     curve = errors_at_angles(config.curve_images, range(0, 360, config.step_degrees))
 
     def layers(network: nn.Module, trained: Trained, images: ImageSet) -> list[Row]:

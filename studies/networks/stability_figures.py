@@ -109,7 +109,6 @@ def _kinds(rows: Rows) -> list[tuple[str, str]]:
 
 
 def _style(family: str, group: str) -> dict[str, Any]:
-    """Line style of one kind of network."""
     dashes = {"c16": (0, (4, 1.5)), "d4": (0, (1, 1))}.get(group, "-")
     name = "plain" if family == "plain" else f"{family} {group.upper()}"
     return {
@@ -119,7 +118,6 @@ def _style(family: str, group: str) -> dict[str, Any]:
 
 
 def _short(kind: str) -> str:
-    """Name of a layer in the figure."""
     words = {
         "LiftingConv2d": "lift", "GroupConv2d": "conv", "GroupBatchNorm2d": "norm", "ReLU": "relu",
         "GroupMaxPool2d": "pool", "GroupBlurPool2d": "blur", "GroupPool": "pool group", "Conv2d": "conv",

@@ -119,7 +119,6 @@ class Comparison:
             self.journal.adopt(name, own, source)
 
     def _work(self, trial: Trial) -> list[Row]:
-        """Train and test one network."""
         config, basis, trained = self.config, self._basis(trial), self._train(trial)
         network, test = self._on_device(trial)
         columns: Row = {
@@ -134,7 +133,6 @@ class Comparison:
         return [{**columns, **row} for row in measured]
 
     def _ask_copies(self, trial: Trial, copies: int) -> list[Row]:
-        """Test one trained network on rotated copies of each image."""
         network, test = self._on_device(trial)
         asked = turned_copies(network, copies)
         tests: dict[str, Callable[[], Pixels]] = {"rotated": lambda: test.images}
@@ -151,7 +149,6 @@ class Comparison:
         ]
 
     def _on_device(self, trial: Trial) -> tuple[nn.Module, ImageSet]:
-        """A trained network and the test images, on the device."""
         device = find_device(f"study {self.config.study}", self.config.hardware.device)
         return load_trained(trial.folder(self.config.out))[0].to(device), self.test.to(device)
 

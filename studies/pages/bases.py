@@ -2,7 +2,7 @@
 
 from studies.base.results import read
 from studies.base.summary import errors, grouped, spread, values, where
-from studies.bases.comparison import worst_of_orders
+from studies.bases.comparison import cells_of_orders
 from studies.pages.markdown import table
 
 
@@ -59,13 +59,7 @@ def trained() -> str:
 
 def orders() -> str:
     """The unitary basis of every order against Procrustes."""
-    rows, lines = [r for r in read("bases") if "error_rms" in r], []
-    for kernel, own in sorted(grouped(rows, "kernel").items()):
-        worst, ratio, group = worst_of_orders(own)
-        excess = f"{100 * (ratio - 1):.1f} % ({group})"
-        lines.append((f"{kernel}x{kernel}", *(f"{value:.0e}" for value in worst), excess))
-    header = ("kernel", "unitarity, float32", "group law", "quarter turns", "error above Procrustes, at worst")
-    return table(header, "lrrrr", lines)
+    return table(*cells_of_orders(read("bases")))
 
 
 def learned() -> str:

@@ -42,7 +42,6 @@ def _twin(own: Mapping[str, Any], way: str) -> float:
 
 
 def _found(row: Mapping[str, Any]) -> str:
-    """The group, if the network converts to it."""
     return "" if "refused" in row else str(row["group"]).upper()
 
 

@@ -11,6 +11,13 @@ def network_name(family: str, group: str) -> str:
     return f"**{name}**" if family in LEARNED else name
 
 
+def test_title(test: str) -> str:
+    """Name of a test of a study."""
+    images, _, copies = test.partition(", ")
+    title = {"upright": "error upright", "rotated": "error at random angles"}[images]
+    return f"{title}, mean over {copies}" if copies else title
+
+
 def table(header: Sequence[str], align: str, rows: Iterable[Iterable[str]]) -> str:
     """A table in Markdown; `align` has one of l and r for each column."""
     marks = {"l": "---", "r": "---:"}

@@ -4,7 +4,8 @@ import statistics
 
 from studies.base.results import read, record
 from studies.base.summary import errors, grouped, mean, spread, where
-from studies.pages.markdown import network_name, table
+from studies.networks.separable import cells_of
+from studies.pages.markdown import network_name, table, test_title
 
 
 def translations() -> str:
@@ -55,21 +56,7 @@ def rotated_mnist_short() -> str:
     return table(("network", "error at random angles"), "lr", lines)
 
 
-def test_title(test: str) -> str:
-    """Name of a test of a study."""
-    images, _, copies = test.partition(", ")
-    title = {"upright": "error upright", "rotated": "error at random angles"}[images]
-    return f"{title}, mean over {copies}" if copies else title
-
-
 def separable() -> str:
     """Group convolutions in cheaper steps: savings and loss of accuracy."""
-    found, lines = record("separable"), []
-    tests = list(grouped(found["rows"], "test"))
-    for step in found["training_steps"]:
-        own = where(found["rows"], network=step["network"])
-        cells = (f"{own[0]['width']:g}", f"{own[0]['parameters']:,}", f"{own[0]['multiply_adds'] / 1e6:.1f} M")
-        shown = (spread(errors(own)[test], 2) for test in tests)
-        lines.append((step["network"], *cells, *shown, f"{mean(own, 'seconds'):.0f} s", f"{step['step_ratio']:.2f}"))
-    header = ("convolutions", "fields", "parameters", "multiply-adds", *map(test_title, tests))
-    return table((*header, "training", "training step, dense = 1"), "lrrr" + "r" * len(tests) + "rr", lines)
+    found = record("separable")
+    return table(*cells_of(found["rows"], found["training_steps"]))

@@ -121,7 +121,6 @@ def _error(rows: Rows) -> str:
 
 
 def _points(ahead: Any) -> str:
-    """Points of error, with their sign."""
     return f"{ahead.mean:+.2f} ± {ahead.deviation:.2f}" if ahead.number > 1 else f"{ahead.mean:+.2f}"
 
 

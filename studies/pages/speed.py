@@ -1,10 +1,12 @@
 """Layers beside `nn.Conv2d` and the peers."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from orbitconv._support.json_text import read_json
 from studies.base.results import ROOT
+from studies.base.summary import grouped, where
 from studies.pages.markdown import table
 from studies.speed.fused.page import share, task_rows
 
@@ -46,16 +48,8 @@ def speed() -> str:
 
 def fused_layers() -> str:
     """Training steps of layers with the compiled product, over `nn.Conv2d`."""
-    record = _fused()
-    rows = task_rows(record, "training step of a layer")
-    memory = {
-        row["case"]: f"{row['ratio']:.3g}"
-        for row in task_rows(record, "peak memory of a training step")
-        if row["subject"] == "orbitconv"
-    }
-    lines = []
-    for case in dict.fromkeys(row["case"] for row in rows):
-        by = {row["subject"]: row for row in rows if row["case"] == case}
+    memory, lines = _memory("peak memory of a training step", ".3g"), []
+    for case, by in _cases("training step of a layer").items():
         own, peers = by["orbitconv"], [f"{by[p]['ratio']:.3g}" if p in by else "" for p in ("escnn", "e2cnn")]
         lines.append((case, share(own), f"{own['goal']:g}", *peers, memory.get(case, "")))
     return table(("training step over nn.Conv2d", "orbitconv", "goal", "escnn", "e2cnn", "memory"), "lrrrrr", lines)
@@ -63,17 +57,10 @@ def fused_layers() -> str:
 
 def fused_networks() -> str:
     """Whole networks with the compiled product, in images per second."""
-    record, lines = _fused(), []
-    memory = {
-        row["case"]: f"{row['ratio']:.2f}"
-        for row in task_rows(record, "peak memory of a training step of a network")
-        if row["subject"] == "orbitconv"
-    }
+    memory, lines = _memory("peak memory of a training step of a network", ".2f"), []
     subjects = ("dense", "orbitconv", "escnn", "e2cnn", "plain, equal multiply-adds", "plain, equal parameters")
     for task in ("inference of a network", "training of a network"):
-        rows = task_rows(record, task)
-        for case in dict.fromkeys(row["case"] for row in rows):
-            by = {row["subject"]: row for row in rows if row["case"] == case}
+        for case, by in _cases(task).items():
             speeds = [f"{by[name]['images_per_second']:,.0f}" if name in by else "" for name in subjects]
             own = by["orbitconv"]
             weight = memory.get(case, "") if task.startswith("training") else ""
@@ -84,12 +71,8 @@ def fused_networks() -> str:
 
 def fused_onnx() -> str:
     """Whole networks in onnxruntime, in images per second."""
-    rows, lines = task_rows(_fused(), "inference of a network in onnxruntime"), []
-    if not rows:
-        raise FileNotFoundError("the record has no networks in onnxruntime")
-    subjects = ("dense graph", "orbitconv", "plain, equal multiply-adds", "plain, equal parameters")
-    for case in dict.fromkeys(row["case"] for row in rows):
-        by = {row["subject"]: row for row in rows if row["case"] == case}
+    subjects, lines = ("dense graph", "orbitconv", "plain, equal multiply-adds", "plain, equal parameters"), []
+    for case, by in _cases("inference of a network in onnxruntime").items():
         speeds = (f"{by[name]['images_per_second']:,.0f}" for name in subjects)
         lines.append((case, *speeds, share(by["orbitconv"])))
     header = ("images per second", "dense graph", "chosen graph", *subjects[2:], "chosen over dense")
@@ -98,14 +81,10 @@ def fused_onnx() -> str:
 
 def fused_choice() -> str:
     """Training steps of layers by each product, over the fastest one."""
-    rows, lines = task_rows(_fused(), "training step of a layer, by each product"), []
-    if not rows:
-        raise FileNotFoundError("the record has no products side by side")
-    subjects = ("dense", "fourier", "fused", "orbitconv")
-    for case in dict.fromkeys(row["case"] for row in rows):
-        by = {row["subject"]: row["median"] for row in rows if row["case"] == case}
-        best = min(by[name] for name in subjects[:3])
-        lines.append((case, *(f"{by[name] / best:.2f}" for name in subjects)))
+    subjects, lines = ("dense", "fourier", "fused", "orbitconv"), []
+    for case, by in _cases("training step of a layer, by each product").items():
+        best = min(by[name]["median"] for name in subjects[:3])
+        lines.append((case, *(f"{by[name]['median'] / best:.2f}" for name in subjects)))
     return table(("time over that of the fastest product", *subjects[:3], "the chosen one"), "lrrrr", lines)
 
 
@@ -118,6 +97,20 @@ def fused_rates() -> str:
     ]
     threads = {1: "one thread", 2: "two threads"}.get(record["config"]["threads"], "all threads")
     return table((threads, "G multiply-adds/s", "GB/s"), "lrr", lines)
+
+
+def _cases(task: str) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """The rows of a task, by case and subject."""
+    rows = grouped(task_rows(_fused(), task), "case")
+    if not rows:
+        raise FileNotFoundError(f"the record has no {task}")
+    return {case: {row["subject"]: row for row in own} for case, own in rows.items()}
+
+
+def _memory(task: str, form: str) -> dict[str, str]:
+    """Memory of this library over the reference, by case."""
+    rows = where(task_rows(_fused(), task), subject="orbitconv")
+    return {row["case"]: format(row["ratio"], form) for row in rows}
 
 
 def _fused() -> dict[str, Any]:

@@ -42,39 +42,21 @@ RECORD_STUDIES = ("upright", "rotated_mnist_record")
 STABILITY_STUDIES = ("stability", "stability_turned", "stability_groups")
 
 TABLES: dict[str, Callable[[], str]] = {
-    "demo": demo,
-    "bases": bases,
-    "trained": trained,
-    "orders": orders,
-    "learned": learned,
-    "translations": translations,
-    "rotated_mnist_short": rotated_mnist_short,
-    "separable": separable,
-    "speed": speed,
-    "eurosat": eurosat,
-    "eurosat_time": eurosat_time,
-    "nuclei": nuclei,
-    "streaming": streaming,
-    "conversion": conversion,
-    "converted_networks": converted_networks,
-    "inheriting": inheriting,
-    "systems": systems,
-    "lattices": lattices,
-    "fused_layers": fused_layers,
-    "fused_networks": fused_networks,
-    "fused_rates": fused_rates,
-    "fused_onnx": fused_onnx,
-    "fused_choice": fused_choice,
-    "stability_fields": stability_fields,
-    "growth": growth,
-    "ablations": ablations,
+    **{
+        make.__name__: make
+        for make in (
+            demo, bases, trained, orders, learned, translations, rotated_mnist_short, separable, speed, eurosat,
+            eurosat_time, nuclei, streaming, conversion, converted_networks, inheriting, systems, lattices,
+            fused_layers, fused_networks, fused_rates, fused_onnx, fused_choice, stability_fields, growth, ablations,
+        )
+    },
     **RIVALS,
     **{name: partial(networks, name) for name in NETWORK_STUDIES},
     "cifar10_networks": cifar10_networks,
     **{name: partial(record_final, name) for name in RECORD_STUDIES},
     **{f"{name}_levers": partial(record_levers, name) for name in RECORD_STUDIES},
     **{name: partial(stability, name) for name in STABILITY_STUDIES},
-}
+}  # fmt: skip
 
 
 def rendered() -> dict[str, str]:

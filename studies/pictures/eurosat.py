@@ -121,7 +121,6 @@ def _work(
     config: EuroSat, table: str, subject: Subject, seed: int, step_ms: float, train: Examples, test: Examples,
     progress: ProgressCallback,
 ) -> list[Row]:  # fmt: skip
-    """Train one network, and evaluate it once on the test pictures."""
     builder = _builder(subject, int(train[1].max()) + 1)
     network, seconds = trained(subject.name, seed, builder, train, config.out, config.plan(subject.epochs), progress)
     return [{

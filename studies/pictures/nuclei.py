@@ -21,7 +21,7 @@ from orbitconv.records.record import Record, Row
 from orbitconv.train import TrainedNetwork, Training
 from studies.base.journal import Journal
 from studies.base.settings import gathered
-from studies.base.timing import Pace, interleave
+from studies.base.timing import Pace, interleave, seconds_of
 from studies.pictures.settings import PictureStudy, Subject, compared
 from studies.pictures.training import trained
 
@@ -152,19 +152,16 @@ def _time(config: Nuclei, subjects: list[Subject], data: PictureFolder, progress
         networks[one.name, 1] = _builder(config, one, data).build().eval()
         if one.basis is None:
             networks[one.name, 8] = EightPasses(networks[one.name, 1]).eval()
-
-    @torch.no_grad()
-    def once(network: nn.Module) -> float:
-        start = time.process_time()
-        network(picture)
-        return time.process_time() - start
-
-    readings = {f"{name}, {passes}": partial(once, network) for (name, passes), network in networks.items()}
-    for reading in readings.values():
-        reading()  # warms up
-    seconds = interleave(
-        readings, Pace(repeats=config.rounds, budget_seconds=600),
-        on_round=lambda done: progress("time of a picture", done, config.rounds),
-    )  # fmt: skip
+    readings = {
+        f"{name}, {passes}": partial(seconds_of, partial(network, picture), time.process_time)
+        for (name, passes), network in networks.items()
+    }
+    with torch.no_grad():
+        for reading in readings.values():
+            reading()  # warms up
+        seconds = interleave(
+            readings, Pace(repeats=config.rounds, budget_seconds=600),
+            on_round=lambda done: progress("time of a picture", done, config.rounds),
+        )  # fmt: skip
     medians = {key: 1e3 * statistics.median(seconds[f"{key[0]}, {key[1]}"]) for key in networks}
     return [{"network": name, "passes": n, "picture_ms": round(ms, 1)} for (name, n), ms in medians.items()]

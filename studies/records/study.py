@@ -237,7 +237,6 @@ class Work:
         return network.network.eval(), seconds
 
     def _task(self, trial: Trial) -> Task:
-        """The task of the training."""
         recipe = trial.recipe
         labels = Classification(recipe.training.label_smoothing)
         if recipe.taught:

@@ -39,7 +39,6 @@ def study_labels(config: Labels, progress: ProgressCallback = silent) -> Record:
 
 
 def _networks(config: Labels, pictures: Pictures) -> list[Rival]:
-    """The plain network and one for each basis."""
     return [of_width(config, pictures, config.plain_width, "plain"), *networks_on_groups(config, pictures).values()]
 
 

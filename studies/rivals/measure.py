@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from orbitconv._support.progress import ProgressCallback
 from orbitconv.export import export_model
@@ -18,7 +18,7 @@ from orbitconv.nn import fold
 from orbitconv.nn.products import kernel
 from orbitconv.records.record import Row
 from orbitconv.train import Augmentation, Classification, Plan
-from studies.base.timing import Pace, interleave
+from studies.base.timing import Pace, interleave, seconds_of
 from studies.networks.step_times import seconds_of_steps
 from studies.rivals.data import Kind, Pictures
 from studies.rivals.rows import PARAMETERS, UPRIGHT, Rival
@@ -56,11 +56,12 @@ def costs(config: Rivals, pictures: Pictures, rivals: Mapping[str, Rival], progr
         turned_name(config): TurnedCopies(fold(plain), config.turns, order=1),
     }
     x = pictures.test[0][: config.timed_pictures].contiguous(memory_format=torch.channels_last)
-    passes = interleave(
-        {name: partial(_seconds_of_pass, network, x) for name, network in folded.items()},
-        Pace(repeats=config.rounds, budget_seconds=math.inf), time.process_time,
-        lambda done: progress("time of a picture", done, config.rounds),
-    )  # fmt: skip
+    with torch.inference_mode():
+        passes = interleave(
+            {name: partial(seconds_of, partial(network, x), time.process_time) for name, network in folded.items()},
+            Pace(repeats=config.rounds, budget_seconds=math.inf), time.process_time,
+            lambda done: progress("time of a picture", done, config.rounds),
+        )  # fmt: skip
     steps[turned_name(config)] = steps[PARAMETERS]
     size = {name: _megabytes(network, pictures.image) for name, network in made.items() if name != UPRIGHT}
     return [
@@ -73,15 +74,7 @@ def costs(config: Rivals, pictures: Pictures, rivals: Mapping[str, Rival], progr
     ]  # fmt: skip
 
 
-def _seconds_of_pass(network: nn.Module, x: Tensor) -> float:
-    start = time.process_time()
-    with torch.inference_mode():
-        network(x)
-    return time.process_time() - start
-
-
 def _megabytes(network: nn.Module, image: tuple[int, ...]) -> float:
-    """Size of the network as an ONNX file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "network.onnx")
         export_model(network, path, "onnx", (image[0], image[1], image[2]))

@@ -137,7 +137,6 @@ def _name_ticks(axes: "Axes", places: Sequence[float]) -> None:
 
 
 def _short(name: str) -> str:
-    """Short name of a network."""
     return name.replace("plain, equal parameters", "plain").replace("plain, ", "").replace("without the", "without")
 
 

@@ -191,5 +191,4 @@ def select(patterns: Sequence[str], *, quick: bool = False) -> list[Case]:
 
 
 def _tasks() -> dict[Task, None]:
-    """The tasks, in the order in which they are measured and shown."""
     return dict.fromkeys(case.task for case in _ALL)

@@ -73,7 +73,6 @@ def measure(
 
 
 def _enter(name: str, case: Case, setting: Setting, pace: Pace, builders: Mapping[str, Builder]) -> Entrant:
-    """Build a subject, check it, and warm it up."""
     if case.task in COLD:
         reading = cold_reading(case, name, setting.threads)
         reading()  # once, so that its files are in memory and a broken one is found
@@ -96,7 +95,6 @@ def _enter(name: str, case: Case, setting: Setting, pace: Pace, builders: Mappin
 
 
 def _row(case: Case, name: str, entrant: Entrant, values: Mapping[str, Sequence[float]]) -> Row:
-    """A subject's amounts, and their ratio to the reference."""
     amount = spread(values[name])
     ratio = spread(ratios(values[name], values[case.reference]))
     return {

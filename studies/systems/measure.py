@@ -1,7 +1,6 @@
 """Measurements of a network: equivariance errors, and time of a step."""
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -16,7 +15,7 @@ from orbitconv.hexagonal import HexagonalImage, rotate_hexagonal, turn_hexagonal
 from orbitconv.models import SmallCNN
 from orbitconv.nn import ToHexagonal
 from orbitconv.records.record import Row
-from studies.base.timing import Pace, interleave, ratios, spread
+from studies.base.timing import Pace, interleave, ratios, seconds_of, spread
 
 ANGLES = (30, 45, 60, 90)
 
@@ -68,8 +67,8 @@ def times(
     readings: dict[str, Callable[[], float]] = {}
     for name, network in networks.items():
         optimizer = torch.optim.AdamW(network.parameters())
-        readings[f"{name}: training"] = partial(_seconds_of_step, network, optimizer, images, labels)
-        readings[f"{name}: inference"] = partial(_seconds_of_inference, network, images)
+        readings[f"{name}: training"] = partial(_train, network, optimizer, images, labels)
+        readings[f"{name}: inference"] = partial(_infer, network, images)
     for warm_up in readings.values():
         warm_up()
     pace = Pace(repeats=rounds, budget_seconds=math.inf)
@@ -85,15 +84,7 @@ def times(
     return rows
 
 
-def _seconds(action: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
-
-
-def _seconds_of_step(
-    network: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Int64[Tensor, " n"]
-) -> float:
+def _train(network: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor) -> float:
     network.train()
 
     def step() -> None:
@@ -101,14 +92,10 @@ def _seconds_of_step(
         F.cross_entropy(network(images), labels).backward()
         optimizer.step()
 
-    return _seconds(step)
+    return seconds_of(step)
 
 
-def _seconds_of_inference(network: nn.Module, images: Tensor) -> float:
+def _infer(network: nn.Module, images: Tensor) -> float:
     network.eval()
-
-    def infer() -> None:
-        with torch.inference_mode():
-            network(images)
-
-    return _seconds(infer)
+    with torch.inference_mode():
+        return seconds_of(lambda: network(images))

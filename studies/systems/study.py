@@ -101,7 +101,6 @@ def build(system: System, seed: int, plain_width: int) -> SmallCNN:
 def _measure(
     system: System, seed: int, digits: ImageSet, test: ImageSet, config: SystemsStudy, progress: ProgressCallback
 ) -> list[Row]:
-    """Train one network and measure it."""
     basis, network = system.basis(), build(system, seed, config.plain_width)
     turned = rotated(digits, _TRAIN_SEED).images
     what = f"{system.name}, seed {seed}"

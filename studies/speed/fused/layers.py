@@ -84,7 +84,6 @@ def contenders(case: Layer, peers: Iterable[str], seed: int) -> dict[str, Conten
 
 
 def _call(module: nn.Module, wrap: Callable[[Tensor, Any], Any], field: Any, x: Tensor) -> Tensor:
-    """A peer's module on plain tensors."""
     return module(wrap(x, field)).tensor
 
 

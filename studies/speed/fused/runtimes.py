@@ -31,7 +31,6 @@ def contenders(case: Network, seed: int) -> dict[str, Contender]:
 def _exported(
     case: Network, network: nn.Module, graph: Literal["auto", "dense"], generator: torch.Generator
 ) -> Contender:
-    """A network as a file, in a session."""
     x = torch.randn(case.shape, generator=generator)
     with tempfile.TemporaryDirectory() as folder:
         exported = export_model(network, Path(folder, "network.onnx"), "onnx", case.shape[1:], graph=graph)

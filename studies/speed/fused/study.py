@@ -114,7 +114,6 @@ Job = tuple[str, Callable[[], None]]
 
 
 def _jobs(settings: BenchFused, peers: Collection[str], record: Record) -> Sequence[Job]:
-    """The measurements, one after another."""
     found: list[Job] = []
 
     def add(part: str, words: str, job: Callable[[], None]) -> None:
@@ -213,7 +212,6 @@ def _scale(settings: BenchFused, record: Record, threads: int) -> None:
 
 
 def _rate(settings: BenchFused, record: Record) -> None:
-    """Rates, measured in turns."""
     pace = Pace(repeats=settings.repeats, block_seconds=settings.seconds, budget_seconds=60)
     work = rates(layers.LAYERS[:4])
     clock = _CLOCKS[settings.clock]
