@@ -19,6 +19,7 @@ from orbitconv.nn import (
     LiftingConv2d,
     PairNormReLU,
 )
+from raising import refuses
 from references import images, network, unitary
 
 pytestmark = pytest.mark.compile
@@ -124,8 +125,7 @@ def test_a_network_of_one_size_takes_any_batch(tmp_path):
 )
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_refuses_and_writes_nothing(tmp_path, net, file_format, error, words):
-    with pytest.raises(error, match=words):
-        export_model(net, tmp_path / "net", file_format, (1, 6, 6))
+    refuses(error, words, export_model, net, tmp_path / "net", file_format, (1, 6, 6))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -184,8 +184,7 @@ def test_files_of_networks_that_branch_on_sizes_refuse_others(tmp_path, file_for
     loaded = load(exported.path, file_format)
     x = torch.randn(5, 1, 8, 8)
     torch.testing.assert_close(loaded(x), net(x), rtol=0, atol=1e-6)
-    with pytest.raises((AssertionError, torch.jit.Error), match="images of 8x8 pixels only"):
-        loaded(torch.zeros(1, 1, 16, 16))
+    refuses((AssertionError, torch.jit.Error), "images of 8x8 pixels only", loaded, torch.zeros(1, 1, 16, 16))
 
 
 @pytest.mark.parametrize("module", ["onnx", "onnxscript", "onnxruntime"])

@@ -14,6 +14,7 @@ from orbitconv.learn import measure_moments
 from orbitconv.learn_basis import LearnBasis, grey_images, learn_basis
 from orbitconv.metrics import basis_equivariance_error
 from orbitconv.nn import LiftingConv2d
+from raising import refuses
 
 image = pytest.importorskip("PIL.Image")
 
@@ -110,8 +111,7 @@ def test_tiles_of_many_pictures_come_in_full_batches(tmp_path):
 
 def test_pictures_that_are_too_small_for_a_tile_name_what_was_left_out(folder):
     words = r"at least 96x96 pixels, got none larger than 64x64.*--tile-size 64; 6 of 6 pictures"
-    with pytest.raises(DataError, match=words):
-        learn_basis(LearnBasis(out=folder.parent / "a.safetensors", images=folder))
+    refuses(DataError, words, lambda: learn_basis(LearnBasis(out=folder.parent / "a.safetensors", images=folder)))
     with pytest.raises(ValueError, match=r"images of at least .* a larger --tile-size"):
         learn_basis(LearnBasis(out=folder.parent / "a.safetensors", images=folder, tile_size=8, kernel_size=9))
     assert not (folder.parent / "a.safetensors").exists()
@@ -119,5 +119,4 @@ def test_pictures_that_are_too_small_for_a_tile_name_what_was_left_out(folder):
 
 @pytest.mark.parametrize("field", ["tile_size", "max_images", "seed"])
 def test_numbers_below_zero_are_refused(tmp_path, field):
-    with pytest.raises(ValueError, match=r"learn-basis expects .*-1"):
-        LearnBasis(out=tmp_path / "a.safetensors", **{field: -1})
+    refuses(ValueError, r"learn-basis expects .*-1", LearnBasis, out=tmp_path / "a.safetensors", **{field: -1})

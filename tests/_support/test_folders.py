@@ -10,6 +10,7 @@ import pytest
 
 from orbitconv._support.files import write_atomically
 from orbitconv._support.folders import check_free, to_json, whole_folder
+from raising import refuses
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
@@ -20,8 +21,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        write_atomically(target, "new")
+    refuses(OSError, "No space left", write_atomically, target, "new")
     assert target.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["record.json"]
 
@@ -60,10 +60,8 @@ def test_overwriting_replaces_every_file_of_the_old_result(tmp_path):
 
 def test_a_result_that_is_there_is_refused_without_overwrite(tmp_path):
     (tmp_path / "a").write_text("a")
-    with pytest.raises(FileExistsError, match="--overwrite"):
-        check_free(tmp_path, overwrite=False)
-    with pytest.raises(NotADirectoryError, match="--out"):
-        check_free(tmp_path / "a", overwrite=True)
+    refuses(FileExistsError, "--overwrite", check_free, tmp_path, overwrite=False)
+    refuses(NotADirectoryError, "--out", check_free, tmp_path / "a", overwrite=True)
 
 
 def test_an_unwritable_place_is_refused_by_name(tmp_path):
@@ -80,8 +78,7 @@ def test_json_holds_one_row_a_line_and_reads_back():
 
 
 def test_json_refuses_nan():
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        to_json({"rows": [{"a": float("nan")}]})
+    refuses(ValueError, "not JSON compliant", lambda: to_json({"rows": [{"a": float("nan")}]}))
 
 
 def killed_before(name, call, work):

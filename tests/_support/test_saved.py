@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from orbitconv._support.saved import read_saved, write_saved
+from raising import refuses
 
 TENSORS = {
     "a": torch.tensor([[1.5, -2.0], [0.0, 1e300]], dtype=torch.float64),
@@ -74,19 +75,16 @@ def test_any_flipped_bit_is_refused(path):
     content = path.read_bytes()
     for at in range(len(content)):
         path.write_bytes(content[:at] + bytes([content[at] ^ (1 << at % 8)]) + content[at + 1 :])
-        with pytest.raises(ValueError, match=r"x\.safetensors (is|holds|has)"):
-            read_saved(path, "basis")
+        refuses(ValueError, r"x\.safetensors (is|holds|has)", read_saved, path, "basis")
 
 
 def test_a_file_cut_or_lengthened_anywhere_is_refused(path):
     content = path.read_bytes()
     for length in range(len(content)):
         path.write_bytes(content[:length])
-        with pytest.raises(ValueError, match=r"x\.safetensors (is truncated|is not a saved basis)"):
-            read_saved(path, "basis")
+        refuses(ValueError, r"x\.safetensors (is truncated|is not a saved basis)", read_saved, path, "basis")
     path.write_bytes(content + b"\0")
-    with pytest.raises(ValueError, match="is damaged: its checksum"):
-        read_saved(path, "basis")
+    refuses(ValueError, "is damaged: its checksum", read_saved, path, "basis")
 
 
 def test_swapped_names_are_refused(path):
@@ -95,23 +93,19 @@ def test_swapped_names_are_refused(path):
     header, data = split(path.read_bytes())
     header["a"], header["b"] = header["b"], header["a"]
     path.write_bytes(join(header, data, sign=False))
-    with pytest.raises(ValueError, match="is damaged: its checksum"):
-        read_saved(path, "basis")
+    refuses(ValueError, "is damaged: its checksum", read_saved, path, "basis")
 
 
 def test_a_refusal_names_the_kind_found_and_the_kind_expected(path):
-    with pytest.raises(ValueError, match="holds a saved basis, expected a saved network"):
-        read_saved(path, "network")
+    refuses(ValueError, "holds a saved basis, expected a saved network", read_saved, path, "network")
 
 
 def test_files_of_other_programs_are_refused(path):
     library = pytest.importorskip("safetensors.torch")
     library.save_file({"a": torch.ones(3)}, path, {"format": "pt"})
-    with pytest.raises(ValueError, match=r"x\.safetensors is not a saved basis"):
-        read_saved(path, "basis")
+    refuses(ValueError, r"x\.safetensors is not a saved basis", read_saved, path, "basis")
     path.write_text("{" * 100)
-    with pytest.raises(ValueError, match="is not a saved basis"):
-        read_saved(path, "basis")
+    refuses(ValueError, "is not a saved basis", read_saved, path, "basis")
 
 
 def change(path, how, *, data=None):
@@ -136,8 +130,7 @@ def test_nan_and_infinity_are_neither_written_nor_read(tmp_path, value, dtype):
     path = tmp_path / "x.safetensors"
     write_saved(path, "basis", {"a": torch.zeros(2, dtype=dtype)}, {})
     change(path, lambda _: None, data=bad.view(torch.uint8).numpy().tobytes())
-    with pytest.raises(ValueError, match="holds 1 NaN or infinite values in 'a'"):
-        read_saved(path, "basis")
+    refuses(ValueError, "holds 1 NaN or infinite values in 'a'", read_saved, path, "basis")
 
 
 @pytest.mark.parametrize(
@@ -159,22 +152,19 @@ def test_forged_places_are_refused_before_anything_is_built(path, monkeypatch, e
     change(path, lambda header: header["a"].update(entry))
     monkeypatch.setattr(torch, "frombuffer", None)
     monkeypatch.setattr(torch, "empty", None)
-    with pytest.raises(ValueError, match=rf"x\.safetensors is damaged: .*{re.escape(words)}"):
-        read_saved(path, "basis")
+    refuses(ValueError, rf"x\.safetensors is damaged: .*{re.escape(words)}", read_saved, path, "basis")
 
 
 def test_a_size_that_the_file_does_not_have_is_refused_before_anything_is_built(path):
     write_saved(path, "basis", {"a": torch.zeros(1)}, {})
     change(path, lambda header: header["a"].update(shape=[10**12], data_offsets=[0, 4 * 10**12]))
-    with pytest.raises(ValueError, match=r"is truncated: expected 40000000\d+ bytes, got \d+\."):
-        read_saved(path, "basis")
+    refuses(ValueError, r"is truncated: expected 40000000\d+ bytes, got \d+\.", read_saved, path, "basis")
 
 
 @pytest.mark.parametrize("length", [2**24 + 1, 2**63])
 def test_a_header_that_is_said_to_be_huge_is_not_read(path, length):
     path.write_bytes(struct.pack("<Q", length) + path.read_bytes()[8:])
-    with pytest.raises(ValueError, match="is not a saved basis"):
-        read_saved(path, "basis")
+    refuses(ValueError, "is not a saved basis", read_saved, path, "basis")
 
 
 @pytest.mark.parametrize("place", ["header", "description"])
@@ -185,8 +175,7 @@ def test_json_nested_without_end_is_refused(path, place):
         path.write_bytes(struct.pack("<Q", len(text)) + text)
     else:
         change(path, lambda header: header["__metadata__"].update(description=deep))
-    with pytest.raises(ValueError, match=r"x\.safetensors is (not a saved basis|damaged)"):
-        read_saved(path, "basis")
+    refuses(ValueError, r"x\.safetensors is (not a saved basis|damaged)", read_saved, path, "basis")
 
 
 @pytest.mark.parametrize(
@@ -201,8 +190,7 @@ def test_json_nested_without_end_is_refused(path, place):
 )
 def test_a_description_that_is_no_json_object_is_refused(path, how):
     change(path, how)
-    with pytest.raises(ValueError, match="is damaged: its description cannot be read"):
-        read_saved(path, "basis")
+    refuses(ValueError, "is damaged: its description cannot be read", read_saved, path, "basis")
 
 
 @pytest.mark.parametrize("checksum", [[1], None, "0", "x" * 64])
@@ -210,15 +198,13 @@ def test_a_checksum_that_is_none_is_refused(path, checksum):
     header, data = split(path.read_bytes())
     header["__metadata__"]["sha256"] = checksum
     path.write_bytes(join(header, data, sign=False))
-    with pytest.raises(ValueError, match="is damaged: it"):
-        read_saved(path, "basis")
+    refuses(ValueError, "is damaged: it", read_saved, path, "basis")
 
 
 def test_a_pipe_is_refused_at_once(tmp_path):
     pipe = tmp_path / "x.safetensors"
     os.mkfifo(pipe)
-    with pytest.raises(ValueError, match="is not a regular file; expected a saved basis"):
-        read_saved(pipe, "basis")
+    refuses(ValueError, "is not a regular file; expected a saved basis", read_saved, pipe, "basis")
 
 
 @pytest.mark.parametrize(
@@ -231,8 +217,7 @@ def test_a_pipe_is_refused_at_once(tmp_path):
     ],
 )
 def test_what_the_format_cannot_hold_is_refused_and_nothing_written(tmp_path, tensors, description, error):
-    with pytest.raises(error, match="save_basis expects"):
-        write_saved(tmp_path / "x.safetensors", "basis", tensors, description)
+    refuses(error, "save_basis expects", write_saved, tmp_path / "x.safetensors", "basis", tensors, description)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -242,7 +227,6 @@ def test_a_full_disk_leaves_the_file_as_it_was(path, monkeypatch):
 
     before = path.read_bytes()
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        write_saved(path, "basis", {"a": torch.ones(1)}, {})
+    refuses(OSError, "No space left", write_saved, path, "basis", {"a": torch.ones(1)}, {})
     assert [one.name for one in path.parent.iterdir()] == ["x.safetensors"]
     assert path.read_bytes() == before

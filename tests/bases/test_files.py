@@ -8,6 +8,7 @@ from orbitconv.bases import BilinearBasis, ExactBasis, HarmonicBasis, UnitaryBas
 from orbitconv.bases.files import TabulatedBasis
 from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.learn import measure_moments
+from raising import refuses
 
 BASES = [
     ExactBasis(Cyclic(4), (3, 5)),
@@ -52,8 +53,7 @@ def test_a_file_is_cut_between_atoms_that_turn_together_only(path):
     cut = read_basis(path, dimension=4)
     assert torch.equal(cut.atoms, basis.atoms[:, :4])
     assert cut.metadata["frequencies"] == [0, 0, 1, 1]
-    with pytest.raises(ValueError, match="1, 2, 4, 6"):
-        read_basis(path, dimension=5)
+    refuses(ValueError, "1, 2, 4, 6", read_basis, path, dimension=5)
 
 
 def forge(path, described, atoms):
@@ -86,11 +86,9 @@ def forge(path, described, atoms):
 )
 def test_a_description_that_does_not_fit_the_atoms_is_refused_at_once(path, described, atoms):
     forge(path, described, atoms)
-    with pytest.raises(ValueError, match=r"basis\.safetensors is damaged: "):
-        read_basis(path)
+    refuses(ValueError, r"basis\.safetensors is damaged: ", read_basis, path)
 
 
 def test_files_of_another_kind_are_refused(path):
     write_saved(path, "action", {"matrix": torch.eye(2)}, {})
-    with pytest.raises(ValueError, match="holds a saved action, expected a saved basis"):
-        read_basis(path)
+    refuses(ValueError, "holds a saved action, expected a saved basis", read_basis, path)

@@ -6,6 +6,7 @@ import torch
 
 from orbitconv.bases import HarmonicBasis
 from orbitconv.groups import Cyclic, Dihedral
+from raising import refuses
 
 
 def naive_atoms(group, size, frequencies, sigma):
@@ -72,23 +73,19 @@ def test_one_number_is_the_frequency_of_every_ring_but_the_centre():
 
 @pytest.mark.parametrize("frequencies", [-1, (0, -1), (0, 1, 1), (0,)])
 def test_refuses_frequencies_that_do_not_fit(frequencies):
-    with pytest.raises(ValueError, match="one frequency of 0 or more for each of the 2 rings"):
-        HarmonicBasis(Cyclic(8), 3, frequencies)
+    refuses(ValueError, "one frequency of 0 or more for each of the 2 rings", HarmonicBasis, Cyclic(8), 3, frequencies)
 
 
 @pytest.mark.parametrize(("size", "frequency"), [(3, 4), (2, 2), (5, 9)])
 def test_refuses_more_frequencies_than_the_pixels_can_tell_apart(size, frequency):
-    with pytest.raises(ValueError, match=r"can tell only .* apart\. Lower max_frequency"):
-        HarmonicBasis(Cyclic(8), size, frequency)
+    refuses(ValueError, r"can tell only .* apart\. Lower max_frequency", HarmonicBasis, Cyclic(8), size, frequency)
 
 
 @pytest.mark.parametrize("sigma", [0.0, -0.5, math.nan])
 def test_refuses_sigma_that_is_not_positive(sigma):
-    with pytest.raises(ValueError, match="HarmonicBasis expects sigma > 0 pixels"):
-        HarmonicBasis(Cyclic(8), 3, sigma=sigma)
+    refuses(ValueError, "HarmonicBasis expects sigma > 0 pixels", HarmonicBasis, Cyclic(8), 3, sigma=sigma)
 
 
 @pytest.mark.parametrize(("size", "error"), [(0, ValueError), (2.5, TypeError), ((3, 3), TypeError)])
 def test_refuses_sizes_that_are_no_side_of_a_square(size, error):
-    with pytest.raises(error, match="HarmonicBasis expects kernel_size"):
-        HarmonicBasis(Cyclic(8), size)
+    refuses(error, "HarmonicBasis expects kernel_size", HarmonicBasis, Cyclic(8), size)

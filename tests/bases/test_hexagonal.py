@@ -20,6 +20,7 @@ from orbitconv.bases import (
 from orbitconv.hexagonal import HexagonalGrid, HexagonalImage, exact_hexagonal_elements, to_hexagonal
 from orbitconv.learn import measure_hexagonal_moments
 from orbitconv.metrics import basis_equivariance_error, group_law_error, unitarity_error
+from raising import refuses
 from references import smooth_images, smooth_moments
 
 
@@ -59,8 +60,7 @@ def test_exact_filters_have_their_taps_at_the_turned_positions(group, kernel_siz
     (Cyclic(6), (3, 5), "got 3x5"), (Cyclic(5), 3, "72 degrees"),
 ])  # fmt: skip
 def test_what_does_not_fit_the_lattice_is_refused(group, size, words):
-    with pytest.raises(ValueError, match=words):
-        ExactBasis(group, size, lattice="hexagonal")
+    refuses(ValueError, words, ExactBasis, group, size, lattice="hexagonal")
 
 
 @pytest.mark.parametrize("group", [Cyclic(12), Dihedral(12)])
@@ -132,18 +132,15 @@ def test_names_and_files_keep_the_lattice(name, tmp_path):
     ("hexagonal-exact-c6-k3-d5", "7 atoms"), ("hexagonal-bilinear-c6-k3", "no basis named"),
 ])  # fmt: skip
 def test_names_without_a_basis_are_refused(name, words):
-    with pytest.raises(ValueError, match=words):
-        load_basis(name)
+    refuses(ValueError, words, load_basis, name)
 
 
 def test_moments_of_the_other_lattice_are_refused():
     group = Cyclic(12)
     hexagonal, square = moments(group, 3), smooth_moments(group, 3)
     basis = SpectralBasis(group, 3, hexagonal, dimension=available_dimensions(group, 3, hexagonal)[-1])
-    with pytest.raises(ValueError, match="hexagonal lattice, got moments"):
-        basis_equivariance_error(basis, square)
-    with pytest.raises(TypeError, match="to_hexagonal"):
-        measure_hexagonal_moments([torch.zeros(1, 1, 9, 9)], group, 3)
+    refuses(ValueError, "hexagonal lattice, got moments", basis_equivariance_error, basis, square)
+    refuses(TypeError, "to_hexagonal", measure_hexagonal_moments, [torch.zeros(1, 1, 9, 9)], group, 3)
     with pytest.raises(ValueError, match="disc"):
         measure_hexagonal_moments(HexagonalImage(torch.zeros(1, 1, 9, 9), HexagonalGrid(4, "disc")), group, 3)
     with pytest.raises(ValueError, match="room for filters of radius 3"):

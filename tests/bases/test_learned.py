@@ -8,6 +8,7 @@ from orbitconv.bases import ExactBasis, FixedBasis, HarmonicBasis, LearnedBasis,
 from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.metrics import unitarity_error
 from orbitconv.nn import GroupConv2d, LiftingConv2d
+from raising import refuses
 from references import turn, unitary
 
 STARTS = ["turned", "interpolated", "random"]
@@ -145,13 +146,9 @@ def test_overcomplete_basis_is_its_parts_side_by_side():
 
 
 def test_refuses_what_makes_no_sense():
-    with pytest.raises(ValueError, match="one atom for each of 9, got num_atoms=4"):
-        LearnedBasis(Cyclic(8), 3, 4, start="pixels")
-    with pytest.raises(ValueError, match="expects start turned, pixels"):
-        LearnedBasis(Cyclic(8), 3, start="zeros")
-    with pytest.raises(ValueError, match="square kernel, got 1x3"):
-        LearnedBasis.from_basis(ExactBasis(Cyclic(2), (1, 3)))
-    with pytest.raises(ValueError, match="one or more bases"):
-        OvercompleteBasis([])
+    refuses(ValueError, "one atom for each of 9, got num_atoms=4", LearnedBasis, Cyclic(8), 3, 4, start="pixels")
+    refuses(ValueError, "expects start turned, pixels", LearnedBasis, Cyclic(8), 3, start="zeros")
+    refuses(ValueError, "square kernel, got 1x3", LearnedBasis.from_basis, ExactBasis(Cyclic(2), (1, 3)))
+    refuses(ValueError, "one or more bases", OvercompleteBasis, [])
     with pytest.raises(ValueError, match=r"got C8 with \(3, 3\) beside C4"):
         OvercompleteBasis([LearnedBasis(Cyclic(8), 3), LearnedBasis(Cyclic(4), 3)])

@@ -6,6 +6,7 @@ import pytest
 
 from orbitconv.cli.commands import COMMANDS, parse
 from orbitconv.cli.train import _with_options
+from raising import refuses
 
 
 @pytest.fixture
@@ -46,22 +47,19 @@ def test_commands_are_listed_and_a_misspelt_one_is_named(capsys):
     assert ended.value.code == 0
     shown = capsys.readouterr().out
     assert all(name in shown for name in COMMANDS)
-    with pytest.raises(ValueError, match=r"no command named 'learn-bases'\. Did you mean 'learn-basis'"):
-        parse(["learn-bases"])
+    refuses(ValueError, r"no command named 'learn-bases'\. Did you mean 'learn-basis'", parse, ["learn-bases"])
 
 
 def test_what_is_no_file_of_settings_is_named(tmp_path):
     (tmp_path / "latin.json").write_bytes(b'{"data": "\xe9"}')
     for path in (tmp_path, tmp_path / "latin.json"):
-        with pytest.raises(ValueError, match="is no file of settings"):
-            parse(["train", "--config", str(path)])
+        refuses(ValueError, "is no file of settings", parse, ["train", "--config", str(path)])
 
 
 def test_a_file_with_a_wrong_field_is_refused(tmp_path):
     path = tmp_path / "wrong.json"
     path.write_text(json.dumps({"training": {"epoch": 3}}))
-    with pytest.raises(ValueError, match=r"training\.epoch is unknown"):
-        parse(["train", "--config", str(path)])
+    refuses(ValueError, r"training\.epoch is unknown", parse, ["train", "--config", str(path)])
 
 
 def test_a_refusal_of_the_library_is_told_in_options():

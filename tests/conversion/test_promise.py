@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import orbitconv
+from raising import refuses
 
 X = torch.randn(2, 1, 9, 9, generator=torch.Generator().manual_seed(0))
 
@@ -116,8 +117,7 @@ def chain(*layers: nn.Module, channels: int = 1) -> nn.Module:
     ],
 )
 def test_what_fixes_positions_is_refused_by_its_path(plain, path):
-    with pytest.raises(ValueError, match=f"'{path}'"):
-        orbitconv.convert(plain, "c4", "exact", example=X)
+    refuses(ValueError, f"'{path}'", orbitconv.convert, plain, "c4", "exact", example=X)
     kept = orbitconv.convert(plain, "c4", "exact", example=X, strict=False)
     assert not kept.report.is_exact
     assert kept.report.exact_sizes == ()
@@ -130,8 +130,7 @@ def test_functions_that_fix_directions_are_refused_behind_strides_too(part, stri
     first = [nn.Conv2d(1, 8, 3, stride, 1), nn.Tanh(), nn.MaxPool2d(2, 2, 1), part()]
     plain = nn.Sequential(*first, conv(8, 8), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     x = X[..., :8, :8]
-    with pytest.raises(ValueError, match=r"convert cannot keep the turn at '3"):
-        orbitconv.convert(plain, "c4", "exact", example=x)
+    refuses(ValueError, r"convert cannot keep the turn at '3", orbitconv.convert, plain, "c4", "exact", example=x)
     kept = orbitconv.convert(plain, "c4", "exact", example=x, strict=False).report
     assert any(loss.path.startswith("3") for loss in kept.lost)
 

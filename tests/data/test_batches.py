@@ -8,6 +8,7 @@ import torch
 
 from orbitconv.data import folder
 from orbitconv.data.batches import TestBatches, TrainBatches, epoch_orders
+from raising import refuses
 
 
 def test_an_epoch_has_every_image_at_most_once_and_the_next_one_another_order():
@@ -64,9 +65,6 @@ def test_data_sets_can_be_sent_to_workers_that_are_spawned(tmp_path):
 
 
 def test_too_few_images_and_steps_that_are_not_there_are_refused():
-    with pytest.raises(ValueError, match="got 3 images in batches of 4"):
-        TrainBatches(3, 4)
-    with pytest.raises(ValueError, match="on 3 processes"):
-        TrainBatches(30, 2, world_size=3)
-    with pytest.raises(ValueError, match="a step from 0 to 5, got 0 and 6"):
-        TrainBatches(23, 4, first_step=6)
+    refuses(ValueError, "got 3 images in batches of 4", TrainBatches, 3, 4)
+    refuses(ValueError, "on 3 processes", TrainBatches, 30, 2, world_size=3)
+    refuses(ValueError, "a step from 0 to 5, got 0 and 6", TrainBatches, 23, 4, first_step=6)

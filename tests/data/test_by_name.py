@@ -15,6 +15,7 @@ from orbitconv.data.by_name import load_source
 from orbitconv.data.errors import RouteError
 from orbitconv.data.published import mnist
 from orbitconv.data.published.source import Package
+from raising import refuses
 
 
 def from_package(tiny, log=None):
@@ -49,13 +50,11 @@ def test_unknown_name_suggests_the_nearest(name, near):
 
 
 def test_name_like_no_other_gets_no_suggestion():
-    with pytest.raises(ValueError, match=r"got 'imagenet'\.$"):
-        load("imagenet", "train")
+    refuses(ValueError, r"got 'imagenet'\.$", load, "imagenet", "train")
 
 
 def test_unknown_split_is_refused():
-    with pytest.raises(ValueError, match=r"expects .*'train' or 'test', got 'val'"):
-        inspect.unwrap(load)("mnist", "val")
+    refuses(ValueError, r"expects .*'train' or 'test', got 'val'", lambda: inspect.unwrap(load)("mnist", "val"))
 
 
 def test_folder_of_the_user_comes_first(tmp_path, tiny_mnist, monkeypatch):
@@ -166,8 +165,7 @@ def test_download_can_be_switched_off(tmp_path, tiny_mnist):
 
 def test_fashion_mnist_says_that_no_package_holds_it(dead_mirror):
     source = replace(SOURCES["fashion-mnist"], mirrors=(dead_mirror,))
-    with pytest.raises(DataError, match=r"no package is known that holds fashion-mnist"):
-        load_source(source, "test")
+    refuses(DataError, r"no package is known that holds fashion-mnist", load_source, source, "test")
 
 
 @pytest.mark.parametrize(("kind", "got"), [("missing", "nothing there"), ("file", "a file")])
@@ -225,8 +223,7 @@ def test_full_disk_leaves_nothing_half_written(server, tmp_path, tiny_mnist, mon
     server.files |= tiny_mnist.files
     source = from_package(tiny_mnist) if route == "package" else replace(tiny_mnist.source, mirrors=(server.url,))
     monkeypatch.setattr(cache_module.os, "fsync", full)
-    with pytest.raises(DataError, match=r"got: No space left on device\. Free some space"):
-        load_source(source, "test")
+    refuses(DataError, r"got: No space left on device\. Free some space", load_source, source, "test")
     assert [p.name for p in (tmp_path / "cache").rglob("*") if p.is_file()] == [".mnist.lock"]
 
 
@@ -240,8 +237,7 @@ def test_write_that_the_system_cuts_short_leaves_nothing_half_written(server, tm
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50, before[1]))
     try:
-        with pytest.raises(DataError, match=r"expects to write to .*cache, got: File too large"):
-            load_source(source, "test")
+        refuses(DataError, r"expects to write to .*cache, got: File too large", load_source, source, "test")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [p.name for p in (tmp_path / "cache").rglob("*") if p.is_file()] == [".mnist.lock"]
@@ -275,5 +271,4 @@ def test_import_brings_in_nothing_that_is_optional():
 
 def test_missing_extra_is_named(tiny_mnist, monkeypatch):
     monkeypatch.setitem(sys.modules, "pooch", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install -e '\.\[train\]' in a checkout"):
-        load_source(tiny_mnist.source, "test")
+    refuses(ModuleNotFoundError, r"pip install -e '\.\[train\]' in a checkout", load_source, tiny_mnist.source, "test")

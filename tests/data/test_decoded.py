@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from orbitconv.data import DataError, folder
+from raising import refuses
 
 image_module = pytest.importorskip("PIL.Image")
 fits = pytest.importorskip("astropy.io.fits")
@@ -60,14 +61,12 @@ def test_a_failed_decoding_leaves_nothing_and_a_damaged_cache_is_refused(picture
 
     with monkeypatch.context() as patch:
         patch.setattr("orbitconv.data.folders.decoded.write_atomically", full)
-        with pytest.raises(DataError, match="No space left"):
-            folder(pictures, cache=tmp_path / "cache")
+        refuses(DataError, "No space left", folder, pictures, cache=tmp_path / "cache")
     assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
     folder(pictures, cache=tmp_path / "cache")
     (made,) = (path for path in (tmp_path / "cache").iterdir() if path.is_dir())
     (made / "pixels.bin").write_bytes(b"short")
-    with pytest.raises(DataError, match=r"damaged.*Remove it"):
-        folder(pictures, cache=tmp_path / "cache")
+    refuses(DataError, r"damaged.*Remove it", folder, pictures, cache=tmp_path / "cache")
 
 
 def test_workers_give_the_batches_of_one_process(pictures, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from orbitconv.data import DataError, Scaling, folder
+from raising import refuses
 
 image_module = pytest.importorskip("PIL.Image")
 tifffile = pytest.importorskip("tifffile")
@@ -85,8 +86,7 @@ def test_a_recorded_split_is_reused_whatever_the_seed_and_refused_if_pictures_di
     with pytest.raises(DataError, match=r"1 were added and 0 are missing .*a/new\.png"):
         folder(tmp_path / "pictures", record=tmp_path / "run")
     (tmp_path / "run/split.csv").write_text("path,split\na/00.png,nowhere\n")
-    with pytest.raises(DataError, match=r"split\.csv is no split"):
-        folder(tmp_path / "pictures", record=tmp_path / "run")
+    refuses(DataError, r"split\.csv is no split", folder, tmp_path / "pictures", record=tmp_path / "run")
 
 
 def test_splits_that_folders_name_are_kept_and_validation_is_drawn_from_training_if_asked(tmp_path):
@@ -230,8 +230,7 @@ def test_training_pictures_of_many_sizes_are_cut_and_others_come_one_by_one(tmp_
 def test_labelled_pictures_of_many_sizes_are_resized_if_asked(tmp_path):
     write_classes(tmp_path / "train", {"a": 3}, (20, 30))
     write_classes(tmp_path / "train", {"b": 3}, (40, 30))
-    with pytest.raises(DataError, match=r"20x30 to 40x30\. Choose size="):
-        folder(tmp_path)
+    refuses(DataError, r"20x30 to 40x30\. Choose size=", folder, tmp_path)
     images, labels = next(iter(folder(tmp_path, size=12).loader("train", 6)))
     assert images.shape == (6, 1, 12, 12)
     assert labels.sort().values.tolist() == [0, 0, 0, 1, 1, 1]
@@ -242,8 +241,7 @@ def test_pages_of_stacks_are_pictures_or_channels(tmp_path, pages, shape, n):
     for name in "ab":
         for i in range(2):
             write(tmp_path / name / f"{i}.tif", noise(i + ord(name), 3, 6, 8))
-    with pytest.raises(DataError, match=r"stack of 3 pages.*pages='pictures'"):
-        folder(tmp_path)
+    refuses(DataError, r"stack of 3 pages.*pages='pictures'", folder, tmp_path)
     data = folder(tmp_path, pages=pages, val_share=0, test_share=0)
     assert (len(data.train), data.train[0][0].shape) == (n, shape)
     last = data.train[n - 1][0].numpy() * 255
@@ -287,25 +285,20 @@ def test_everything_in_memory_is_what_the_items_are(tmp_path):
 
 def test_empty_single_and_untrainable_classes_are_refused(tmp_path):
     write_classes(tmp_path, {"a": 3})
-    with pytest.raises(DataError, match="two classes or more, got a only"):
-        folder(tmp_path)
+    refuses(DataError, "two classes or more, got a only", folder, tmp_path)
     (tmp_path / "b").mkdir()
     (tmp_path / "b/.hidden.png").touch()
-    with pytest.raises(DataError, match=r"got none in .*b\. Add some"):
-        folder(tmp_path)
+    refuses(DataError, r"got none in .*b\. Add some", folder, tmp_path)
     write_classes(tmp_path / "other/train", {"a": 3, "c": 3})
     write_classes(tmp_path / "other/test", {"a": 3, "b": 3, "c": 3})
-    with pytest.raises(DataError, match="training pictures of every class, got none that can be read of b"):
-        folder(tmp_path / "other")
+    refuses(DataError, "training pictures of every class, got none that can be read of b", folder, tmp_path / "other")
 
 
 def test_folders_of_no_known_layout_say_what_is_there(tmp_path):
     for name in ("1.png", "2.png", "labels.csv"):
         (tmp_path / name).touch()
-    with pytest.raises(DataError, match=r"class folders .*holds 1 x \.csv, 2 x \.png\. Name the table itself: .*csv"):
-        folder(tmp_path)
-    with pytest.raises(DataError, match="got nothing"):
-        folder(tmp_path / "missing")
+    refuses(DataError, r"class folders .*holds 1 x \.csv, 2 x \.png\. Name the table itself: .*csv", folder, tmp_path)
+    refuses(DataError, "got nothing", folder, tmp_path / "missing")
 
 
 def test_unreadable_pictures_are_named_counted_and_left_out_up_to_a_limit(tmp_path):
@@ -317,10 +310,9 @@ def test_unreadable_pictures_are_named_counted_and_left_out_up_to_a_limit(tmp_pa
     assert "b/notes.txt" in str(data.found)
     assert sum(data.found.pictures.values()) == 20
     (tmp_path / "a/empty.png").touch()
-    with pytest.raises(
-        DataError, match=r"cannot use 2 of 22 pictures .*max_unreadable=0\.01(.|\n)*broken\.png(.|\n)*empty"
-    ):
-        folder(tmp_path)
+    refuses(
+        DataError, r"cannot use 2 of 22 pictures .*max_unreadable=0\.01(.|\n)*broken\.png(.|\n)*empty", folder, tmp_path
+    )
     assert sum(folder(tmp_path, max_unreadable=0.1).found.pictures.values()) == 20
 
 
@@ -338,16 +330,12 @@ def test_masks_that_do_not_fit_are_refused(tmp_path):
     write_masks(tmp_path, [(32, 40)] * 3)
     write(tmp_path / "masks/1.png", np.zeros((32, 41), np.uint8))
     write(tmp_path / "masks/2.png", noise(0, 32, 40, 3))
-    with pytest.raises(DataError, match=r"(?s)32x41 pixels, expected 32x40.*mask in colours"):
-        folder(tmp_path)
+    refuses(DataError, r"(?s)32x41 pixels, expected 32x40.*mask in colours", folder, tmp_path)
     write_masks(tmp_path / "gaps", [(32, 40)] * 3, values=(0, 3, 7))
-    with pytest.raises(DataError, match=r"got the numbers 0, 3, 7\. Say which class has which"):
-        folder(tmp_path / "gaps")
-    with pytest.raises(DataError, match="got 7 as well"):
-        folder(tmp_path / "gaps", classes={"a": 0, "b": 3})
+    refuses(DataError, r"got the numbers 0, 3, 7\. Say which class has which", folder, tmp_path / "gaps")
+    refuses(DataError, "got 7 as well", folder, tmp_path / "gaps", classes={"a": 0, "b": 3})
     write_masks(tmp_path / "flat", [(32, 40)] * 3, values=(0,))
-    with pytest.raises(DataError, match="two classes or more"):
-        folder(tmp_path / "flat")
+    refuses(DataError, "two classes or more", folder, tmp_path / "flat")
 
 
 def test_pictures_and_masks_without_a_partner_are_named(tmp_path):
@@ -361,8 +349,7 @@ def test_pictures_and_masks_without_a_partner_are_named(tmp_path):
 def test_mixed_channels_must_be_chosen(tmp_path):
     write_classes(tmp_path, {"a": 4, "b": 4})
     write(tmp_path / "a/colour.png", noise(0, 6, 8, 3))
-    with pytest.raises(DataError, match=r"8 of 1 channel, 1 of 3 channels\. Choose: channels=1 or channels=3"):
-        folder(tmp_path)
+    refuses(DataError, r"8 of 1 channel, 1 of 3 channels\. Choose: channels=1 or channels=3", folder, tmp_path)
     for channels in (1, 3):
         data = folder(tmp_path, channels=channels, val_share=0, test_share=0)
         assert {tuple(image.shape) for image, _ in data.train} == {(channels, 6, 8)}
@@ -393,11 +380,9 @@ def test_a_picture_that_changes_under_way_is_refused(tmp_path):
     path = data.train.names[0]
     write(path, noise(9, 6, 8))
     os.utime(path, ns=(0, 0))
-    with pytest.raises(DataError, match=r"changed since the folder was looked at"):
-        data.train[0]
+    refuses(DataError, r"changed since the folder was looked at", lambda: data.train[0])
     path.unlink()
-    with pytest.raises(DataError, match=Path(path).name):
-        data.train[0]
+    refuses(DataError, Path(path).name, lambda: data.train[0])
     assert data.train[1][0].numpy() == pytest.approx(pixels[data.train.names[1]][None] / 255, abs=1e-6)
 
 
@@ -432,11 +417,8 @@ def test_test_pictures_that_are_also_in_training_are_warned_of(tmp_path):
 
 def test_arguments_that_contradict_each_other_are_refused(tmp_path):
     write_masks(tmp_path, [(32, 40)] * 3)
-    with pytest.raises(ValueError, match="a size or a window"):
-        folder(tmp_path, size=3, window=4)
-    with pytest.raises(ValueError, match="does not resize masks"):
-        folder(tmp_path, size=3)
-    with pytest.raises(ValueError, match="below 1 in sum"):
-        folder(tmp_path, val_share=0.5, test_share=0.5)
+    refuses(ValueError, "a size or a window", folder, tmp_path, size=3, window=4)
+    refuses(ValueError, "does not resize masks", folder, tmp_path, size=3)
+    refuses(ValueError, "below 1 in sum", folder, tmp_path, val_share=0.5, test_share=0.5)
     with pytest.raises(ValueError, match="scaling of 1 channels, got one of 3"):
         folder(tmp_path, scaling=Scaling.by_type("uint8", (0, 255), 3))

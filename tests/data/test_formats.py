@@ -11,6 +11,7 @@ import pytest
 from orbitconv.data import DataError
 from orbitconv.data.errors import DamagedError, UnsupportedError
 from orbitconv.data.formats import open_picture, read, regions
+from raising import refuses
 
 image_module = pytest.importorskip("PIL.Image")
 tifffile = pytest.importorskip("tifffile")
@@ -440,8 +441,7 @@ def test_files_that_end_early_are_called_damaged(tmp_path, name):
     content = path.read_bytes()
     for share in (0.1, 0.5, 0.9):
         path.write_bytes(content[: int(len(content) * share)])
-        with pytest.raises(DamagedError, match="is damaged"):
-            read(path)
+        refuses(DamagedError, "is damaged", read, path)
 
 
 def test_flipped_bits_are_read_or_refused_but_never_raise_errors_of_other_libraries(tmp_path):
@@ -476,30 +476,24 @@ def test_other_kinds_are_refused_by_name_and_not_called_damaged(tmp_path):
         ("table.fits", "no image, only"), ("objects.npy", "Python objects"), ("complex.npy", "complex128"),
         ("scan.nii", "NIfTI"), ("two.tif", "2 pictures of different sizes"),
     ):  # fmt: skip
-        with pytest.raises(UnsupportedError, match=said):
-            read(tmp_path / name)
+        refuses(UnsupportedError, said, read, tmp_path / name)
 
 
 def test_stacks_empty_files_pipes_and_nan_are_refused(tmp_path):
     tifffile.imwrite(tmp_path / "stack.tif", numbers(np.uint8, 6, 5, 7), photometric="minisblack")
-    with pytest.raises(DataError, match=r"stack of 6 pages.*pages='pictures'.*pages='channels'"):
-        read(tmp_path / "stack.tif")
+    refuses(DataError, r"stack of 6 pages.*pages='pictures'.*pages='channels'", read, tmp_path / "stack.tif")
     (tmp_path / "empty.png").touch()
-    with pytest.raises(DamagedError, match="empty"):
-        read(tmp_path / "empty.png")
+    refuses(DamagedError, "empty", read, tmp_path / "empty.png")
     os.mkfifo(tmp_path / "pipe.png")
-    with pytest.raises(DataError, match="no regular file"):
-        read(tmp_path / "pipe.png")
+    refuses(DataError, "no regular file", read, tmp_path / "pipe.png")
     tifffile.imwrite(tmp_path / "hole.tif", np.array([[1, np.nan, np.inf]], dtype=np.float32))
-    with pytest.raises(DataError, match="2 NaN or infinite pixels among 3"):
-        read(tmp_path / "hole.tif")
+    refuses(DataError, "2 NaN or infinite pixels among 3", read, tmp_path / "hole.tif")
 
 
 def test_a_missing_extra_is_named_in_one_line(tmp_path, monkeypatch):
     write_dicom(tmp_path / "a.dcm", numbers("u1", 6, 8))
     monkeypatch.setitem(__import__("sys").modules, "pydicom", None)
-    with pytest.raises(ModuleNotFoundError, match=r"a\.dcm needs the module pydicom.*'\.\[formats\]'"):
-        read(tmp_path / "a.dcm")
+    refuses(ModuleNotFoundError, r"a\.dcm needs the module pydicom.*'\.\[formats\]'", read, tmp_path / "a.dcm")
 
 
 def test_the_first_bytes_tell_the_format_not_the_name(tmp_path):

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orbitconv.data import ImageSet
+from raising import refuses
 
 
 def make(n=7, channels=3):
@@ -43,8 +44,7 @@ def test_grey_is_the_luminance_of_rec_601(colour, luminance):
 
 
 def test_grey_refuses_two_channels():
-    with pytest.raises(ValueError, match=r"ImageSet\.grey expects one or three channels, got 2"):
-        make(channels=2).grey()
+    refuses(ValueError, r"ImageSet\.grey expects one or three channels, got 2", lambda: make(channels=2).grey())
 
 
 def test_take_with_a_seed_picks_distinct_images_with_their_labels_and_repeats():
@@ -63,8 +63,7 @@ def test_random_order_of_a_seed_is_fixed_across_machines():
 
 @pytest.mark.parametrize("seed", [None, 0])
 def test_take_refuses_more_images_than_there_are(seed):
-    with pytest.raises(ValueError, match=r"n <= 7, the images in toy \(train\), got 8"):
-        make().take(8, seed=seed)
+    refuses(ValueError, r"n <= 7, the images in toy \(train\), got 8", lambda: make().take(8, seed=seed))
 
 
 def test_hold_out_parts_the_set():
@@ -76,8 +75,7 @@ def test_hold_out_parts_the_set():
 
 
 def test_hold_out_refuses_to_leave_nothing():
-    with pytest.raises(ValueError, match=r"validation < 7.*got 7"):
-        make().hold_out(7, seed=0)
+    refuses(ValueError, r"validation < 7.*got 7", lambda: make().hold_out(7, seed=0))
 
 
 @given(n=st.integers(1, 40), batch_size=st.integers(1, 50), seed=st.none() | st.integers(0, 2**31))
@@ -92,8 +90,7 @@ def test_batches_cover_the_set_exactly_once(n, batch_size, seed):
 
 
 def test_batches_refuse_a_wrong_size_before_the_first_one_is_asked_for():
-    with pytest.raises(ValueError, match=r"ImageSet\.batches expects batch_size >= 1, got 0"):
-        make().batches(0)
+    refuses(ValueError, r"ImageSet\.batches expects batch_size >= 1, got 0", lambda: make().batches(0))
 
 
 @pytest.mark.parametrize(
@@ -119,5 +116,4 @@ def test_parts_that_do_not_fit_are_refused(changes, message):
     bad = object.__new__(ImageSet)  # past the constructor, where run-time type checks would refuse first
     for name in ("images", "labels", "classes", "name", "split"):
         object.__setattr__(bad, name, changes.get(name, getattr(make(), name)))
-    with pytest.raises(ValueError, match=message):
-        bad.__post_init__()
+    refuses(ValueError, message, bad.__post_init__)

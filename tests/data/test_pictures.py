@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from orbitconv.data import DataError, Skipped, grey_tiles, pictures_in
+from raising import refuses
 
 image_module = pytest.importorskip("PIL.Image")
 
@@ -45,16 +46,12 @@ def test_a_folder_is_searched_to_its_end(tmp_path):
 
 
 def test_missing_empty_damaged_and_small_are_refused(tmp_path):
-    with pytest.raises(DataError, match="no folder"):
-        pictures_in(tmp_path / "missing")
-    with pytest.raises(DataError, match="no pictures"):
-        pictures_in(tmp_path)
+    refuses(DataError, "no folder", pictures_in, tmp_path / "missing")
+    refuses(DataError, "no pictures", pictures_in, tmp_path)
     (tmp_path / "broken.png").write_bytes(b"\x89PNG broken")
-    with pytest.raises(DataError, match=r"broken\.png cannot be read"):
-        list(grey_tiles([tmp_path / "broken.png"]))
+    refuses(DataError, r"broken\.png cannot be read", lambda: list(grey_tiles([tmp_path / "broken.png"])))
     small = write(tmp_path / "small.png", np.zeros((10, 200), dtype=np.uint8))
-    with pytest.raises(DataError, match="96x96 pixels"):
-        list(grey_tiles([small]))
+    refuses(DataError, "96x96 pixels", lambda: list(grey_tiles([small])))
 
 
 @pytest.fixture
@@ -170,8 +167,7 @@ def test_unreadable_pictures_are_counted_by_reason_if_asked_and_refused_if_not(t
     assert str(skipped) == (
         "2 of 3 pictures were left out: 1 damaged (empty.png); 1 of a kind that is not read (scan.nii)"
     )
-    with pytest.raises(DataError, match=r"empty\.png"):
-        list(grey_tiles(files, side=8))
+    refuses(DataError, r"empty\.png", lambda: list(grey_tiles(files, side=8)))
 
 
 def test_the_first_pictures_of_a_seeded_order_are_of_all_folders(tmp_path):

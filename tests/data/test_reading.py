@@ -5,6 +5,7 @@ import pytest
 
 from orbitconv.data import DataError
 from orbitconv.data.reading import read_picture
+from raising import refuses
 
 image_module = pytest.importorskip("PIL.Image")
 
@@ -58,11 +59,8 @@ def test_pictures_are_upright_as_the_camera_says(tmp_path):
 
 def test_what_is_no_picture_is_refused_by_name(tmp_path):
     (tmp_path / "a.png").write_text("no picture")
-    with pytest.raises(DataError, match=r"a\.png cannot be read as a picture"):
-        read_picture(tmp_path / "a.png", 1)
+    refuses(DataError, r"a\.png cannot be read as a picture", read_picture, tmp_path / "a.png", 1)
     image_module.fromarray(COLOURS).save(tmp_path / "b.png")
     (tmp_path / "b.png").write_bytes((tmp_path / "b.png").read_bytes()[:-40])
-    with pytest.raises(DataError, match=r"b\.png cannot be read as a picture"):
-        read_picture(tmp_path / "b.png", 3)
-    with pytest.raises(ValueError, match="one channel or three, got 2"):
-        read_picture(tmp_path / "b.png", 2)
+    refuses(DataError, r"b\.png cannot be read as a picture", read_picture, tmp_path / "b.png", 3)
+    refuses(ValueError, "one channel or three, got 2", read_picture, tmp_path / "b.png", 2)

@@ -9,6 +9,7 @@ import torch
 from orbitconv.data import Scaling
 from orbitconv.data.formats import Picture
 from orbitconv.data.formats.opened import kind_of
+from raising import refuses
 
 RNG = np.random.default_rng(0)
 
@@ -83,9 +84,6 @@ def test_json_keeps_everything_and_tensors_are_scaled_as_pictures_are(rule):
 def test_wrong_numbers_are_refused():
     with pytest.raises(ValueError, match="expects 3 channels, got 1"):
         Scaling.by_type("uint8", (0, 255), 3).floats(picture("u1", 1, 5, 7))
-    with pytest.raises(ValueError, match="finite"):
-        Scaling.fixed("uint8", (float("nan"),), (1.0,))
-    with pytest.raises(ValueError, match="an offset and a scale for each channel, got 2 and 1"):
-        Scaling.fixed("uint8", (0, 0), (1,))
-    with pytest.raises(ValueError, match="expects rule, kind, offset and scale"):
-        Scaling.from_json({"rule": "type"})
+    refuses(ValueError, "finite", lambda: Scaling.fixed("uint8", (float("nan"),), (1.0,)))
+    refuses(ValueError, "an offset and a scale for each channel, got 2 and 1", Scaling.fixed, "uint8", (0, 0), (1,))
+    refuses(ValueError, "expects rule, kind, offset and scale", Scaling.from_json, {"rule": "type"})

@@ -7,6 +7,7 @@ import pytest
 
 from orbitconv.demo.demo import Demo, build, run_demo
 from orbitconv.train import Training
+from raising import refuses
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +49,9 @@ def test_learned_bases_turn_digits_better_than_the_bilinear_one(outcome):
 
 
 def test_a_family_without_its_basis_is_refused():
-    with pytest.raises(ValueError, match="'unitary'"):
-        build("unitary", None, 1000, 0)
+    refuses(ValueError, "'unitary'", build, "unitary", None, 1000, 0)
 
 
 @pytest.mark.parametrize("field", ["seeds", "train_images", "parameters"])
 def test_counts_below_one_are_refused(field):
-    with pytest.raises(ValueError, match=f"{field} >= 1, got 0"):
-        Demo(**{field: 0})
+    refuses(ValueError, f"{field} >= 1, got 0", Demo, **{field: 0})

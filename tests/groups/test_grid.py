@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from orbitconv.groups import Cyclic, Dihedral, exact_elements, grid_permutation, is_exact
+from raising import refuses
 
 SQUARE = [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5)]
 RECTANGLES = [(1, 4), (3, 5), (4, 3), (2, 6)]
@@ -58,7 +59,5 @@ def test_exact_elements_form_a_subgroup(size):
 
 def test_refuses_what_is_not_exact():
     assert not is_exact(Cyclic(8), 1, 5, 5)
-    with pytest.raises(ValueError, match="45 degrees does not map a 5x5 grid to itself"):
-        grid_permutation(Cyclic(8), 1, 5, 5)
-    with pytest.raises(ValueError, match="90 degrees does not map a 3x5 grid to itself"):
-        grid_permutation(Cyclic(4), 1, 3, 5)
+    refuses(ValueError, "45 degrees does not map a 5x5 grid to itself", grid_permutation, Cyclic(8), 1, 5, 5)
+    refuses(ValueError, "90 degrees does not map a 3x5 grid to itself", grid_permutation, Cyclic(4), 1, 3, 5)

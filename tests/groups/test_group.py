@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orbitconv.groups import Cyclic, Dihedral, Group
+from raising import refuses
 
 groups = st.one_of(st.builds(Cyclic, st.integers(1, 24)), st.builds(Dihedral, st.integers(1, 12)))
 
@@ -102,18 +103,15 @@ def test_groups_are_immutable():
 @pytest.mark.parametrize("family", [Cyclic, Dihedral])
 @pytest.mark.parametrize("number", [0, -1])
 def test_refuses_orders_below_one(family, number):
-    with pytest.raises(ValueError, match=rf"{family.__name__} expects num_rotations >= 1, got {number}"):
-        family(number)
+    refuses(ValueError, rf"{family.__name__} expects num_rotations >= 1, got {number}", family, number)
 
 
 @pytest.mark.parametrize("family", [Cyclic, Dihedral])
 @pytest.mark.parametrize("number", [4.0, "4", True, None])
 def test_refuses_orders_that_are_no_integers(family, number):
-    with pytest.raises(TypeError, match=rf"{family.__name__} expects num_rotations to be an integer"):
-        family(number)
+    refuses(TypeError, rf"{family.__name__} expects num_rotations to be an integer", family, number)
 
 
 @pytest.mark.parametrize("g", [-1, 8])
 def test_refuses_elements_out_of_range(g):
-    with pytest.raises(ValueError, match=rf"C8 has the elements 0 to 7, got {g}"):
-        Cyclic(8).matrix(g)
+    refuses(ValueError, rf"C8 has the elements 0 to 7, got {g}", lambda: Cyclic(8).matrix(g))

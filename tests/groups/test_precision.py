@@ -11,6 +11,7 @@ from torch import Tensor
 
 from orbitconv.groups import Cyclic, Dihedral, act_features, act_image, rotate_images
 from orbitconv.learn.gradient.rotators import rotate_gaussian
+from raising import refuses
 
 
 def smooth_picture(size: int) -> Tensor:
@@ -124,8 +125,7 @@ def test_masks_turn_exactly_by_quarters():
 
 
 def test_masks_are_refused_by_splines_with_the_right_advice():
-    with pytest.raises(TypeError, match="order=0"):
-        rotate_images(torch.zeros(1, 1, 4, 4, dtype=torch.int64), 0.3)
+    refuses(TypeError, "order=0", rotate_images, torch.zeros(1, 1, 4, 4, dtype=torch.int64), 0.3)
 
 
 @pytest.mark.parametrize("shape", [(0, 3, 8, 8), (2, 0, 8, 8)])
@@ -140,8 +140,7 @@ def test_no_images_turn_to_no_images(shape):
 
 @pytest.mark.parametrize("angle", [math.nan, math.inf])
 def test_angles_that_are_not_finite_are_refused(angle):
-    with pytest.raises(ValueError, match="expects finite angles in radians"):
-        rotate_images(torch.zeros(1, 1, 4, 4), angle)
+    refuses(ValueError, "expects finite angles in radians", rotate_images, torch.zeros(1, 1, 4, 4), angle)
 
 
 @pytest.mark.parametrize("angle", [math.nan, math.inf])

@@ -7,6 +7,7 @@ from orbitconv._support.saved import read_saved, write_saved
 from orbitconv.bases import HarmonicBasis, save_basis
 from orbitconv.groups import Cyclic
 from orbitconv.learn import close_group, fit_action, read_action, save_action
+from raising import refuses
 from transformations import correlated_images
 
 
@@ -38,10 +39,8 @@ def test_an_action_reloads_to_the_same_numbers(action, path):
 def test_what_json_or_a_file_cannot_hold_is_refused_and_nothing_written(action, path):
     with pytest.raises(ValueError, match="save_action expects metadata that JSON can hold"):
         save_action(action, path, transform=torch.roll)
-    with pytest.raises(ValueError, match=r"closed generator of shape \(64, 64\)"):
-        save_action(action, path, closed=torch.eye(3))
-    with pytest.raises(ValueError, match="finite closed"):
-        save_action(action, path, closed=action.matrix * float("nan"))
+    refuses(ValueError, r"closed generator of shape \(64, 64\)", save_action, action, path, closed=torch.eye(3))
+    refuses(ValueError, "finite closed", lambda: save_action(action, path, closed=action.matrix * float("nan")))
     assert not path.exists()
 
 
@@ -62,8 +61,7 @@ def test_a_description_that_does_not_fit_the_tensors_is_refused(action, path, de
     save_action(action, path)
     saved = read_saved(path, "action")
     write_saved(path, "action", saved.tensors | tensors, saved.description | described)
-    with pytest.raises(ValueError, match=rf"action\.safetensors is damaged: .*{words}"):
-        read_action(path)
+    refuses(ValueError, rf"action\.safetensors is damaged: .*{words}", read_action, path)
 
 
 def test_swapped_tensors_are_refused(action, path):
@@ -73,11 +71,9 @@ def test_swapped_tensors_are_refused(action, path):
     path.write_bytes(
         content.replace(b'"closed"', b'"x"').replace(b'"matrix"', b'"closed"').replace(b'"x"', b'"matrix"')
     )
-    with pytest.raises(ValueError, match="is damaged: its checksum"):
-        read_action(path)
+    refuses(ValueError, "is damaged: its checksum", read_action, path)
 
 
 def test_files_of_another_kind_are_refused(path):
     save_basis(HarmonicBasis(Cyclic(8), 3), path)
-    with pytest.raises(ValueError, match="holds a saved basis, expected a saved action"):
-        read_action(path)
+    refuses(ValueError, "holds a saved basis, expected a saved action", read_action, path)

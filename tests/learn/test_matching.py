@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from orbitconv.learn import close_group, match_features
+from raising import refuses
 from transformations import SIDE, correlated_images, matrix_of
 
 PIXELS = SIDE * SIDE
@@ -55,8 +56,7 @@ def test_one_feature_is_its_own_partner():
     f = torch.randn(5, 1, dtype=torch.float64)
     action = match_features((f, -f))
     assert action.matrix.tolist() == [[-1]]
-    with pytest.raises(ValueError, match="no feature of T f"):
-        match_features((torch.ones(4, 1), torch.tensor([[1.0], [-1], [1], [-1]])))
+    refuses(ValueError, "no feature of T f", match_features, (torch.ones(4, 1), torch.tensor([[1.0], [-1], [1], [-1]])))
 
 
 def test_directions_are_the_matched_features_by_confidence():
@@ -68,7 +68,5 @@ def test_directions_are_the_matched_features_by_confidence():
 def test_maps_that_mix_features_are_refused():
     mix = torch.linalg.qr(torch.randn(PIXELS, PIXELS, dtype=torch.float64)).Q
     f = torch.randn(500, PIXELS, dtype=torch.float64)
-    with pytest.raises(ValueError, match="fit_action"):
-        match_features((f, f @ mix.T))
-    with pytest.raises(ValueError, match="tolerance"):
-        match_features((f, f), tolerance=1)
+    refuses(ValueError, "fit_action", match_features, (f, f @ mix.T))
+    refuses(ValueError, "tolerance", match_features, (f, f), tolerance=1)

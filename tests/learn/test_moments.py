@@ -8,6 +8,7 @@ import torch
 from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.groups.spline import sample_spline
 from orbitconv.learn import Moments, measure_moments
+from raising import refuses
 from references import rotate, smooth_images
 
 C8 = Cyclic(8)
@@ -227,8 +228,7 @@ def test_refuses_fewer_patches_than_pixels():
 
 
 def test_refuses_an_empty_stream():
-    with pytest.raises(ValueError, match="at least one batch of images, got an empty iterable"):
-        measure_moments([], C8, 3)
+    refuses(ValueError, "at least one batch of images, got an empty iterable", measure_moments, [], C8, 3)
 
 
 def test_refuses_to_answer_before_the_first_batch():
@@ -245,8 +245,7 @@ def test_refuses_to_add_what_does_not_fit(other):
 
 
 def test_refuses_unknown_spline_orders(smooth):
-    with pytest.raises(ValueError, match=r"orders .*got 2"):
-        measure_moments(smooth, C8, 3, order=2)
+    refuses(ValueError, r"orders .*got 2", measure_moments, smooth, C8, 3, order=2)
 
 
 def test_memory_for_one_point_of_one_image_is_enough(monkeypatch):

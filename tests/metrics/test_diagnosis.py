@@ -25,6 +25,7 @@ from orbitconv.nn import (
     fold,
     upsample_to,
 )
+from raising import refuses
 
 C4, D4 = Cyclic(4), Dihedral(4)
 
@@ -390,17 +391,14 @@ def test_operations_on_one_axis_after_the_other_are_followed():
     ],
 )
 def test_refuses_what_tells_nothing(images, group, message):
-    with pytest.raises(ValueError, match=message):
-        check(nn.Identity(), images, group)
+    refuses(ValueError, message, lambda: check(nn.Identity(), images, group))
 
 
 def test_a_group_has_a_name_and_other_things_are_refused_in_words():
     network = lifted()
     assert check(network, noise(), "c4").errors == check(network, noise(), C4).errors
-    with pytest.raises(TypeError, match="check expects a network"):
-        check(torch.relu, noise(), C4)
-    with pytest.raises(TypeError, match=r"check expects a tensor of images .* got list"):
-        check(network, [noise()], C4)
+    refuses(TypeError, "check expects a network", lambda: check(torch.relu, noise(), C4))
+    refuses(TypeError, r"check expects a tensor of images .* got list", lambda: check(network, [noise()], C4))
 
 
 class TwoImages(nn.Module):
@@ -434,15 +432,13 @@ def test_tuples_and_dicts_of_arguments_are_taken(shifted):
     ],
 )
 def test_arguments_without_images_or_of_two_sizes_are_refused(arguments, words):
-    with pytest.raises(ValueError, match=words):
-        check(TwoImages().double(), arguments, C4)
+    refuses(ValueError, words, lambda: check(TwoImages().double(), arguments, C4))
 
 
 def test_a_network_is_checked_with_the_group_of_its_layers():
     network = nn.Sequential(orbitconv.LiftingConv2d(1, 2, "spectral-c8-k3", padding=1), orbitconv.GroupPool())
     images = torch.randn(2, 1, 8, 8)
-    with pytest.raises(ValueError, match="group of the network's layers, C8, got C4"):
-        orbitconv.check(network, images, "c4")
+    refuses(ValueError, "group of the network's layers, C8, got C4", orbitconv.check, network, images, "c4")
     assert orbitconv.check(network, images, "c8").is_exact
 
 
@@ -451,5 +447,4 @@ def test_what_fit_gives_is_no_network_but_holds_one():
     network = nn.Sequential(orbitconv.LiftingConv2d(1, 2, "exact-c4-k3"), orbitconv.GroupPool(), nn.Flatten(),
                             nn.Linear(72, 2))  # fmt: skip
     fitted = orbitconv.fit(network, (images, labels), epochs=1, batch_size=8)
-    with pytest.raises(TypeError, match=r"got TrainedNetwork\. Pass its \.network"):
-        orbitconv.check(fitted, images, "c4")
+    refuses(TypeError, r"got TrainedNetwork\. Pass its \.network", orbitconv.check, fitted, images, "c4")

@@ -1,10 +1,10 @@
 """The networks of the study of MLP, learned translations and CNN."""
 
-import pytest
 import torch
 
 from orbitconv.models import count_parameters
 from orbitconv.models.digits import digit_cnn, digit_mlp, digit_orbit_cnn
+from raising import refuses
 from transformations import SIDE, matrix_of
 
 SHIFTS = torch.stack([matrix_of(lambda x, axis=axis: x.roll(1, axis)) for axis in (-2, -1)])
@@ -29,7 +29,5 @@ def test_learned_translations_and_cnn_differ_by_their_first_layer_and_padding_al
 
 
 def test_sides_that_two_max_pools_do_not_divide_are_refused():
-    with pytest.raises(ValueError, match="divisible by four"):
-        digit_cnn(10)
-    with pytest.raises(ValueError, match="width >= 1"):
-        digit_mlp(width=0)
+    refuses(ValueError, "divisible by four", digit_cnn, 10)
+    refuses(ValueError, "width >= 1", digit_mlp, width=0)

@@ -7,6 +7,7 @@ from orbitconv.bases import ExactBasis, load_basis
 from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.models import P4CNN, AllCNNC, Layers
 from orbitconv.nn import BasisConv2d
+from raising import refuses
 
 BASIS = ExactBasis(Cyclic(4), 3)
 
@@ -62,24 +63,19 @@ def test_a_kernel_size_that_is_not_there_is_refused_with_those_that_are_needed()
     with pytest.raises(ValueError, match=r"P4CNN needs kernels of 3x3 and 4x4, got a basis of 3x3. Make all kernels "
                        r"of one size.*last_kernel_size.*, such as lambda k: ExactBasis\(Cyclic\(4\), k\)"):  # fmt: skip
         P4CNN(BASIS)
-    with pytest.raises(ValueError, match=r"AllCNNC needs kernels of 5x5, got a basis of 3x3"):
-        AllCNNC(BASIS, kernel_size=5)
+    refuses(ValueError, r"AllCNNC needs kernels of 5x5, got a basis of 3x3", AllCNNC, BASIS, kernel_size=5)
     with pytest.raises(ValueError, match=r"needs kernels of 3x3, got a basis of 5x5. The function returned another"):
         AllCNNC(lambda _: ExactBasis(Cyclic(4), 5))
-    with pytest.raises(ValueError, match=r"Mine has no basis of 7x7 pixels: it needs 3x3"):
-        Layers("Mine", BASIS).conv(1, 1, 7)
+    refuses(ValueError, r"Mine has no basis of 7x7 pixels: it needs 3x3", lambda: Layers("Mine", BASIS).conv(1, 1, 7))
 
 
 def test_two_groups_are_refused():
     groups = {3: Cyclic(4), 4: Dihedral(4)}
-    with pytest.raises(ValueError, match="P4CNN expects bases of one group, got C4 and D4"):
-        P4CNN(lambda k: ExactBasis(groups[k], k))
+    refuses(ValueError, "P4CNN expects bases of one group, got C4 and D4", P4CNN, lambda k: ExactBasis(groups[k], k))
 
 
 def test_what_is_no_basis_is_refused():
-    with pytest.raises(TypeError, match=r"a FilterBasis, the name of one, a function .* got Cyclic"):
-        AllCNNC(Cyclic(4))
-    with pytest.raises(TypeError, match="returns a FilterBasis for a kernel size, got int for 3x3"):
-        AllCNNC(lambda k: k)
+    refuses(TypeError, r"a FilterBasis, the name of one, a function .* got Cyclic", AllCNNC, Cyclic(4))
+    refuses(TypeError, "returns a FilterBasis for a kernel size, got int for 3x3", AllCNNC, lambda k: k)
     with pytest.raises(ValueError, match=r"AllCNNC needs kernels of 4x4, got the name 'spectral-c8-k4'\. No spectral"):
         AllCNNC("spectral-c8-k4")

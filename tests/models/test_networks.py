@@ -9,6 +9,7 @@ import torch
 from networks import BASES, MODELS, SMALL, exact_c4, learned_c8, make, picture
 from orbitconv.models import count_parameters
 from orbitconv.nn import fold
+from raising import refuses
 from references import turn
 
 NAMES = sorted(MODELS)
@@ -134,12 +135,9 @@ def test_bad_options_are_refused(name):
     build = MODELS[name]
     with pytest.raises(ValueError, match=rf"{build.__name__} expects a finite width > 0, 'params' or 'compute', got 0"):
         build(exact_c4, width=0)
-    with pytest.raises(ValueError, match=r"width as a number, 'params' or 'compute', got 'wide'"):
-        build(exact_c4, width="wide")
-    with pytest.raises(ValueError, match=r"plain_width >= 1"):
-        build(exact_c4, plain_width=0)
-    with pytest.raises(ValueError, match=r"in_channels >= 1"):
-        build(exact_c4, in_channels=0)
+    refuses(ValueError, r"width as a number, 'params' or 'compute', got 'wide'", build, exact_c4, width="wide")
+    refuses(ValueError, r"plain_width >= 1", build, exact_c4, plain_width=0)
+    refuses(ValueError, r"in_channels >= 1", build, exact_c4, in_channels=0)
     with pytest.raises(ValueError, match=rf"{build.__name__} expects pool_group .*'max'.* got 'sum'"):
         build(None, width=1, pool_group="sum")
     if name in HALVING:

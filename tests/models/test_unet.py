@@ -3,6 +3,7 @@ import torch
 
 from networks import make, picture
 from orbitconv.models import UNet, count_parameters
+from raising import refuses
 from references import turn
 
 
@@ -44,7 +45,5 @@ def test_every_scale_reaches_the_output():
 def test_images_too_small_to_be_halved_are_refused():
     network = UNet(None, depth=3, width=1)
     assert network(torch.zeros(1, 3, 9, 9)).shape == (1, 1, 9, 9)
-    with pytest.raises(ValueError, match="BlurPool2d expects planes of at least 3x3 pixels"):
-        network(torch.zeros(1, 3, 8, 9))
-    with pytest.raises(ValueError, match="depth >= 1"):
-        UNet(None, depth=0)
+    refuses(ValueError, "BlurPool2d expects planes of at least 3x3 pixels", network, torch.zeros(1, 3, 8, 9))
+    refuses(ValueError, "depth >= 1", UNet, None, depth=0)

@@ -10,6 +10,7 @@ from torch import nn
 from orbitconv.bases import ExactBasis, FilterBasis, HarmonicBasis
 from orbitconv.groups import Cyclic
 from orbitconv.nn import GroupConv2d, LiftingConv2d, keeps_centre
+from raising import refuses
 from references import FAMILIES
 
 LAYERS = [LiftingConv2d, GroupConv2d]
@@ -107,22 +108,19 @@ def test_dtype_and_device_arguments(layer):
     ],
 )
 def test_refuses_bad_arguments(layer, arguments, options, error, message):
-    with pytest.raises(error, match=f"{layer.__name__} .*{message}"):
-        layer(*arguments, **options)
+    refuses(error, f"{layer.__name__} .*{message}", layer, *arguments, **options)
 
 
 def test_refuses_a_basis_without_atoms():
     empty = HarmonicBasis(Cyclic(8), 3).to("meta").to_empty(device="cpu")
-    with pytest.raises(ValueError, match=r"expects a basis of finite atoms.*meta device has no atoms"):
-        LiftingConv2d(1, 1, empty)
+    refuses(ValueError, r"expects a basis of finite atoms.*meta device has no atoms", LiftingConv2d, 1, 1, empty)
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 6, 6), (2, 6, 6), (2, 2, 4, 6, 6)])
 def test_lifting_refuses_other_shapes(shape):
     hint = " It is on a group already: use GroupConv2d." if len(shape) == 5 else ""
     message = rf"LiftingConv2d expects input of shape \(batch, 2, height, width\), got .*\).{hint}"
-    with pytest.raises(ValueError, match=message):
-        LiftingConv2d(2, 4, C4)(torch.zeros(shape))
+    refuses(ValueError, message, lambda: LiftingConv2d(2, 4, C4)(torch.zeros(shape)))
 
 
 @pytest.mark.parametrize(
@@ -134,8 +132,7 @@ def test_lifting_refuses_other_shapes(shape):
     ],
 )
 def test_group_conv_refuses_other_shapes(shape, message):
-    with pytest.raises(ValueError, match=f"GroupConv2d {message}"):
-        GroupConv2d(2, 4, C4)(torch.zeros(shape))
+    refuses(ValueError, f"GroupConv2d {message}", lambda: GroupConv2d(2, 4, C4)(torch.zeros(shape)))
 
 
 @pytest.mark.parametrize("layer", LAYERS)

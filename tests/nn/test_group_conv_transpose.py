@@ -8,6 +8,7 @@ from torch import nn
 from orbitconv.bases import ExactBasis
 from orbitconv.groups import Cyclic, Dihedral, act_features
 from orbitconv.nn import GroupConv2d, GroupConvTranspose2d, fold
+from raising import refuses
 from references import FAMILIES, unitary
 
 C4, D4 = Cyclic(4), Dihedral(4)
@@ -118,8 +119,7 @@ def test_the_wanted_size_decides_the_output_padding_also_folded():
     for size in ((9, 11), (10, 12), (9, 12)):
         assert net(x, torch.zeros(size)).shape[-2:] == size
         torch.testing.assert_close(fold(net)(x, torch.zeros(size)), net(x, torch.zeros(size)))
-    with pytest.raises(ValueError, match=r"cannot make planes of \(11, 12\) pixels"):
-        net(x, torch.zeros(11, 12))
+    refuses(ValueError, r"cannot make planes of \(11, 12\) pixels", net, x, torch.zeros(11, 12))
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
@@ -143,10 +143,8 @@ def test_fresh_layers_keep_the_mean_square_of_white_noise_up_to_the_relu(stride)
     ],
 )
 def test_refuses_what_does_not_fit(options, message):
-    with pytest.raises(ValueError, match=message):
-        GroupConvTranspose2d(2, 4, ExactBasis(C4, 3), **options)
+    refuses(ValueError, message, GroupConvTranspose2d, 2, 4, ExactBasis(C4, 3), **options)
 
 
 def test_is_no_plain_convolution():
-    with pytest.raises(TypeError, match="to_conv_transpose2d"):
-        GroupConvTranspose2d(2, 4, ExactBasis(C4, 3)).to_conv2d()
+    refuses(TypeError, "to_conv_transpose2d", lambda: GroupConvTranspose2d(2, 4, ExactBasis(C4, 3)).to_conv2d())

@@ -29,6 +29,7 @@ from orbitconv.nn import (
     ToHexagonal,
     fold,
 )
+from raising import refuses
 
 
 def randn(*shape):
@@ -228,8 +229,7 @@ def test_a_folded_network_has_torchs_modules_and_the_same_output(group):
     if group == Cyclic(6):
         exported = torch.export.export(plain, (image.planes(),)).module()
         torch.testing.assert_close(exported(image.planes()), plain(image.planes()), rtol=0, atol=0)
-    with pytest.raises(TypeError, match="behind it"):
-        fold(nn.Sequential(ToHexagonal(), *network))
+    refuses(TypeError, "behind it", lambda: fold(nn.Sequential(ToHexagonal(), *network)))
 
 
 def test_a_network_compiles_as_one_graph():
@@ -261,10 +261,8 @@ def test_the_other_lattice_is_refused_by_type():
     hexagonal = LiftingConv2d(1, 1, "hexagonal-exact-c6-k3")
     square = LiftingConv2d(1, 1, "exact-c4-k3")
     picture = torch.zeros(1, 1, 9, 9)
-    with pytest.raises(TypeError, match="expects a HexagonalImage, got a tensor"):
-        hexagonal(picture)
-    with pytest.raises(TypeError, match="square pixels, got a HexagonalImage"):
-        square(HexagonalImage(picture, HexagonalGrid(4)))
+    refuses(TypeError, "expects a HexagonalImage, got a tensor", hexagonal, picture)
+    refuses(TypeError, "square pixels, got a HexagonalImage", lambda: square(HexagonalImage(picture, HexagonalGrid(4))))
     assert hexagonal(HexagonalImage(picture, HexagonalGrid(4))).shape == (1, 1, 6, 7, 7)
 
 
@@ -282,5 +280,4 @@ def test_the_other_lattice_is_refused_by_type():
     (lambda: SmallCNN("hexagonal-exact-c6-k3", mixing="separable"), "'dense'"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_refused(call, words):
-    with pytest.raises(ValueError, match=words):
-        call()
+    refuses(ValueError, words, call)

@@ -10,6 +10,7 @@ from torch import nn
 from orbitconv.groups import rotate_images
 from orbitconv.nn import FilteredReLU, GroupScaleNorm2d, LiftingConv2d, PairNormReLU, fold
 from orbitconv.nn.nonlinearities import REACH, half_band_taps
+from raising import refuses
 from references import turn
 
 SIZES = pytest.mark.parametrize("size", [(8, 8), (7, 7), (5, 10), (1, 3)])
@@ -93,13 +94,8 @@ def test_scale_norm_divides_by_the_root_mean_square_and_folds_away():
 
 
 def test_refusals():
-    with pytest.raises(ValueError, match="even number of channels, got 3"):
-        PairNormReLU(3)
-    with pytest.raises(ValueError, match=r"batch, 4, \.\.\..*got \(1, 2, 3\)"):
-        PairNormReLU(4)(torch.zeros(1, 2, 3))
-    with pytest.raises(ValueError, match="height, width"):
-        FilteredReLU()(torch.zeros(3, 3))
-    with pytest.raises(ValueError, match="momentum above 0"):
-        GroupScaleNorm2d(2, momentum=0)
-    with pytest.raises(ValueError, match=r"batch, 2, group"):
-        GroupScaleNorm2d(2)(torch.zeros(1, 3, 4, 5, 5))
+    refuses(ValueError, "even number of channels, got 3", PairNormReLU, 3)
+    refuses(ValueError, r"batch, 4, \.\.\..*got \(1, 2, 3\)", lambda: PairNormReLU(4)(torch.zeros(1, 2, 3)))
+    refuses(ValueError, "height, width", lambda: FilteredReLU()(torch.zeros(3, 3)))
+    refuses(ValueError, "momentum above 0", GroupScaleNorm2d, 2, momentum=0)
+    refuses(ValueError, r"batch, 2, group", lambda: GroupScaleNorm2d(2)(torch.zeros(1, 3, 4, 5, 5)))

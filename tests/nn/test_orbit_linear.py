@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from orbitconv.nn import OrbitLayout, OrbitLinear, orbit_layout
 from orbitconv.nn.orbit_layout import orbit_rows
+from raising import refuses
 from transformations import SIDE, matrix_of, zero_shift
 
 PIXELS = SIDE * SIDE
@@ -148,38 +149,27 @@ def test_refuses_seeds_that_lay_nothing_out():
     ones = torch.ones(PIXELS, **DOUBLE) / SIDE
     with pytest.raises(ValueError, match=r"64 transformed copies are orthonormal, got copies that are off by 7\.9"):
         OrbitLinear(1, 1, SHIFTS, ORDERS, seed=ones)
-    with pytest.raises(ValueError, match="filters='dense'"):
-        orbit_layout(torch.eye(3)[None], [2])
-    with pytest.raises(ValueError, match="seed from 0 to 63, got 64"):
-        orbit_layout(SHIFTS, ORDERS, 64)
-    with pytest.raises(ValueError, match=r"seed of 64 features, got shape \(3,\)"):
-        orbit_layout(SHIFTS, ORDERS, torch.ones(3))
+    refuses(ValueError, "filters='dense'", orbit_layout, torch.eye(3)[None], [2])
+    refuses(ValueError, "seed from 0 to 63, got 64", orbit_layout, SHIFTS, ORDERS, 64)
+    refuses(ValueError, r"seed of 64 features, got shape \(3,\)", orbit_layout, SHIFTS, ORDERS, torch.ones(3))
 
 
 def test_refuses_bad_arguments():
-    with pytest.raises(ValueError, match=r"one for each of the 1 orders, got \(2, 64, 64\)"):
-        OrbitLinear(1, 1, SHIFTS, [SIDE])
-    with pytest.raises(ValueError, match="finite generators"):
-        OrbitLinear(1, 1, SHIFTS * math.nan, ORDERS)
-    with pytest.raises(TypeError, match="got list"):
-        OrbitLinear(1, 1, list(SHIFTS), ORDERS)
-    with pytest.raises(TypeError, match=r"got a tensor of torch\.int64"):
-        OrbitLinear(1, 1, SHIFTS.long(), ORDERS)
+    refuses(ValueError, r"one for each of the 1 orders, got \(2, 64, 64\)", OrbitLinear, 1, 1, SHIFTS, [SIDE])
+    refuses(ValueError, "finite generators", OrbitLinear, 1, 1, SHIFTS * math.nan, ORDERS)
+    refuses(TypeError, "got list", OrbitLinear, 1, 1, list(SHIFTS), ORDERS)
+    refuses(TypeError, r"got a tensor of torch\.int64", lambda: OrbitLinear(1, 1, SHIFTS.long(), ORDERS))
     with pytest.raises(ValueError, match="keep norms"):
         OrbitLinear(1, 1, torch.randn(1, PIXELS, PIXELS, **DOUBLE), [SIDE], filters="dense")
     with pytest.raises(ValueError, match=r"odd kernel_size .* got kernel_size=4 and orders \(8, 8\)"):
         OrbitLinear(1, 1, SHIFTS, ORDERS, kernel_size=4)
-    with pytest.raises(ValueError, match="kernel_size=9"):
-        OrbitLinear(1, 1, SHIFTS, ORDERS, kernel_size=9)
-    with pytest.raises(ValueError, match="'dense' or 'local'"):
-        OrbitLinear(1, 1, SHIFTS, ORDERS, filters="sparse")
-    with pytest.raises(ValueError, match="out_channels >= 1"):
-        OrbitLinear(1, 0, SHIFTS, ORDERS)
+    refuses(ValueError, "kernel_size=9", OrbitLinear, 1, 1, SHIFTS, ORDERS, kernel_size=9)
+    refuses(ValueError, "'dense' or 'local'", OrbitLinear, 1, 1, SHIFTS, ORDERS, filters="sparse")
+    refuses(ValueError, "out_channels >= 1", OrbitLinear, 1, 0, SHIFTS, ORDERS)
 
 
 @pytest.mark.parametrize("shape", [(2, 64), (2, 3, 64), (2, 2, 63), (64,)])
 def test_refuses_input_of_another_shape(shape):
     with pytest.raises(ValueError, match=r"shape \(batch, 2, \.\.\.\) with 64 features in each channel, got"):
         OrbitLinear(2, 1, SHIFTS, ORDERS)(torch.zeros(shape))
-    with pytest.raises(ValueError, match="64 features at the last axis"):
-        OrbitLayout(SHIFTS, ORDERS)(torch.zeros(3))
+    refuses(ValueError, "64 features at the last axis", lambda: OrbitLayout(SHIFTS, ORDERS)(torch.zeros(3)))

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from orbitconv.nn import BlurPool2d, GroupAvgPool2d, GroupBlurPool2d, GroupMaxPool2d, GroupPool
+from raising import refuses
 from references import correlate, turn
 
 POOLS = [(GroupMaxPool2d, F.max_pool2d), (GroupAvgPool2d, F.avg_pool2d)]
@@ -72,8 +73,7 @@ def test_group_pool_reduces_the_group_axis_alone(reduction):
 
 
 def test_group_pool_refuses_unknown_reductions():
-    with pytest.raises(ValueError, match="GroupPool expects reduction 'max', 'mean' or 'mean-max', got 'sum'"):
-        GroupPool("sum")
+    refuses(ValueError, "GroupPool expects reduction 'max', 'mean' or 'mean-max', got 'sum'", GroupPool, "sum")
 
 
 @pytest.mark.parametrize("pool", [GroupMaxPool2d(2), GroupAvgPool2d(2), GroupBlurPool2d(), GroupPool()], ids=str)
@@ -84,7 +84,5 @@ def test_refuses_planar_features(pool):
 
 @pytest.mark.parametrize("pool", [GroupMaxPool2d, GroupAvgPool2d])
 def test_refuses_sizes_below_one(pool):
-    with pytest.raises(ValueError, match=rf"{pool.__name__} expects kernel_size\[0\] >= 1, got 0"):
-        pool(0)
-    with pytest.raises(ValueError, match=rf"{pool.__name__} expects stride\[1\] >= 1, got 0"):
-        pool(2, (1, 0))
+    refuses(ValueError, rf"{pool.__name__} expects kernel_size\[0\] >= 1, got 0", pool, 0)
+    refuses(ValueError, rf"{pool.__name__} expects stride\[1\] >= 1, got 0", pool, 2, (1, 0))

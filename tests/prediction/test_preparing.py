@@ -6,6 +6,7 @@ import torch
 
 from orbitconv.data import Scaling
 from orbitconv.prediction.preparing import ImageForm, find_pictures, fit, prepare
+from raising import refuses
 
 image_module = pytest.importorskip("PIL.Image")
 
@@ -52,10 +53,8 @@ def test_files_and_folders_are_found_in_their_order(tmp_path):
         (tmp_path / name).touch()
     found = find_pictures([tmp_path / "b", tmp_path / "a.dat"])
     assert [path.name for path in found] == ["1.jpg", "2.png", "a.dat"]
-    with pytest.raises(FileNotFoundError, match="missing is not there"):
-        find_pictures([tmp_path / "missing"])
-    with pytest.raises(ValueError, match="got none"):
-        find_pictures([])
+    refuses(FileNotFoundError, "missing is not there", find_pictures, [tmp_path / "missing"])
+    refuses(ValueError, "got none", find_pictures, [])
 
 
 def test_a_large_picture_is_resized_block_by_block_as_at_once(tmp_path, monkeypatch):

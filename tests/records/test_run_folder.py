@@ -9,6 +9,7 @@ import torch
 from orbitconv.records.checkpoint import Checkpoint
 from orbitconv.records.lines import checked_line, parse_line
 from orbitconv.records.run_folder import RunFolder
+from raising import refuses
 
 
 def run(folder, steps, resume=False, **options):
@@ -40,8 +41,7 @@ def test_a_changed_digit_in_the_metrics_is_refused(tmp_path):
     run(tmp_path, 2)
     path = tmp_path / "metrics.jsonl"
     path.write_text(path.read_text().replace("88.65", "18.65", 1))
-    with pytest.raises(ValueError, match=r"metrics\.jsonl, line 1 is damaged"):
-        reopened(tmp_path)
+    refuses(ValueError, r"metrics\.jsonl, line 1 is damaged", reopened, tmp_path)
 
 
 def test_a_smaller_step_in_the_checkpoint_is_refused_and_deletes_no_line(tmp_path):
@@ -52,8 +52,7 @@ def test_a_smaller_step_in_the_checkpoint_is_refused_and_deletes_no_line(tmp_pat
     forged = {name: value for name, value in content.items() if name != "checksum"} | {"step": 2}
     for text in (json.dumps(content | {"step": 2}), checked_line(forged)):
         listed.write_text(text)
-        with pytest.raises(ValueError, match="damaged"):
-            reopened(tmp_path)
+        refuses(ValueError, "damaged", reopened, tmp_path)
         assert (tmp_path / "metrics.jsonl").read_text() == lines
 
 
@@ -63,8 +62,7 @@ def test_a_list_of_other_kinds_is_refused_by_its_file(tmp_path, forged):
     listed = tmp_path / "checkpoints" / "step-000000001" / "checkpoint.json"
     content = {name: value for name, value in json.loads(listed.read_text()).items() if name != "checksum"}
     listed.write_text(checked_line(content | forged))
-    with pytest.raises(ValueError, match=r"step-000000001 (cannot be read|has format)"):
-        reopened(tmp_path)
+    refuses(ValueError, r"step-000000001 (cannot be read|has format)", reopened, tmp_path)
 
 
 def test_an_input_that_changed_since_the_run_began_is_refused(tmp_path):
@@ -81,5 +79,4 @@ def test_an_input_that_changed_since_the_run_began_is_refused(tmp_path):
 def test_damaged_settings_are_refused_with_their_file(tmp_path, text):
     run(tmp_path, 1)
     (tmp_path / "config.json").write_text(text)
-    with pytest.raises(ValueError, match=r"config\.json is damaged"):
-        reopened(tmp_path)
+    refuses(ValueError, r"config\.json is damaged", reopened, tmp_path)

@@ -4,6 +4,7 @@ import pytest
 
 from orbitconv.records.lines import checked_line, parse_line
 from orbitconv.report.runs import find_runs
+from raising import refuses
 from small_runs import cut_off
 
 
@@ -51,8 +52,7 @@ def test_a_damaged_line_is_refused_with_its_place(tmp_path, line):
     cut_off(tmp_path)
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write(line)
-    with pytest.raises(ValueError, match=r"metrics\.jsonl, line 2 is damaged"):
-        find_runs([tmp_path])
+    refuses(ValueError, r"metrics\.jsonl, line 2 is damaged", find_runs, [tmp_path])
 
 
 def test_a_finished_run_that_lacks_its_lines_is_refused(tmp_path):
@@ -60,11 +60,9 @@ def test_a_finished_run_that_lacks_its_lines_is_refused(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"")
     lines = (tmp_path / "metrics.jsonl").read_text()
     (tmp_path / "metrics.jsonl").write_text(lines[:-10])
-    with pytest.raises(ValueError, match="line 1 is damaged"):
-        find_runs([tmp_path])
+    refuses(ValueError, "line 1 is damaged", find_runs, [tmp_path])
     (tmp_path / "metrics.jsonl").unlink()
-    with pytest.raises(ValueError, match=r"metrics\.jsonl is missing"):
-        find_runs([tmp_path])
+    refuses(ValueError, r"metrics\.jsonl is missing", find_runs, [tmp_path])
 
 
 def test_folders_without_runs_are_refused(tmp_path):
@@ -81,5 +79,4 @@ def test_folders_without_runs_are_refused(tmp_path):
         ("damaged", ValueError, r"config\.json is damaged"),
         ("unknown", ValueError, r"network\.mdel is unknown"),
     ):
-        with pytest.raises(error, match=words):
-            find_runs([tmp_path / name])
+        refuses(error, words, find_runs, [tmp_path / name])

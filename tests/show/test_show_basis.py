@@ -21,6 +21,7 @@ from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.metrics import unitarity_error
 from orbitconv.show.show_basis import ShowBasis, choose_bases, element_in, measure, show_basis
 from orbitconv.show.shown_bases import named_basis
+from raising import refuses
 from references import FAMILIES, REPRESENTATIONS, smooth_moments
 
 C8 = Cyclic(8)
@@ -136,8 +137,7 @@ def test_what_the_library_lacks_is_fitted(data_dir):
     ],
 )
 def test_bad_names_and_settings_are_refused(bases, settings, words):
-    with pytest.raises(ValueError, match=words):
-        choose_bases(ShowBasis(bases=bases, **settings))
+    refuses(ValueError, words, lambda: choose_bases(ShowBasis(bases=bases, **settings)))
 
 
 def test_a_file_that_is_not_there_is_refused():
@@ -180,5 +180,4 @@ def test_the_animation_has_a_frame_for_each_element_and_loops(tmp_path, animatio
 
 
 def test_bases_on_hexagons_are_refused_before_anything_is_drawn():
-    with pytest.raises(ValueError, match="got hexagonal-exact-c6-k3 on the hexagonal lattice"):
-        named_basis("hexagonal-exact-c6-k3")
+    refuses(ValueError, "got hexagonal-exact-c6-k3 on the hexagonal lattice", named_basis, "hexagonal-exact-c6-k3")

@@ -7,6 +7,7 @@ import pytest
 from orbitconv.sweep import Dimension, parse_search, with_values
 from orbitconv.sweep.search_space import check_space
 from orbitconv.train import Network, TrainConfig, Training
+from raising import refuses
 
 
 @pytest.mark.parametrize(
@@ -49,8 +50,7 @@ def test_words_are_understood(word, kind, values):
     ],
 )
 def test_words_that_mean_nothing_are_refused(words, message):
-    with pytest.raises(ValueError, match=message):
-        parse_search(words)
+    refuses(ValueError, message, parse_search, words)
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,7 @@ def test_words_that_mean_nothing_are_refused(words, message):
     ],
 )
 def test_every_bound_and_every_choice_must_make_sense(word, message):
-    with pytest.raises(ValueError, match=message):
-        check_space(TrainConfig(), parse_search([word]))
+    refuses(ValueError, message, lambda: check_space(TrainConfig(), parse_search([word])))
 
 
 def test_values_go_where_their_names_say_and_nothing_else_changes():

@@ -15,6 +15,7 @@ from orbitconv.cli.commands import parse
 from orbitconv.sweep import Sweep, run_sweep, running, store
 from orbitconv.sweep.search_space import parse_search
 from orbitconv.train import Hardware, Network, Training, TrainNetwork, read_config, train_network
+from raising import refuses
 
 pytestmark = pytest.mark.usefixtures("tiny_by_name")
 
@@ -183,8 +184,7 @@ def test_settings_that_fail_count_as_cut_short_and_errors_of_the_program_do_not(
         with pytest.raises(type(error)):
             run_sweep(config)
     fail(FloatingPointError("The loss became nan at step 3."))
-    with pytest.raises(ValueError, match=r"None of 2 trials was trained to the end. The loss became nan at step 3."):
-        run_sweep(config)
+    refuses(ValueError, r"None of 2 trials was trained to the end. The loss became nan at step 3.", run_sweep, config)
     assert [state for _, _, state in trials(config)] == ["FAIL", "FAIL", "PRUNED", "PRUNED"]
     monkeypatch.setattr(running, "train_examples", stand_in(lambda *_: 10.0))
     rows = run_sweep(sweep(tmp_path, trials=3)).record.rows
@@ -204,8 +204,7 @@ def test_settings_that_fail_count_as_cut_short_and_errors_of_the_program_do_not(
 )
 def test_a_sweep_is_joined_with_its_own_settings_only(tmp_path, changed, message):
     store_of(sweep(tmp_path))
-    with pytest.raises(ValueError, match=message):
-        run_sweep(sweep(tmp_path, **changed))
+    refuses(ValueError, message, lambda: run_sweep(sweep(tmp_path, **changed)))
 
 
 def test_a_journal_that_was_cut_off_goes_on_and_a_damaged_one_is_refused(tmp_path, monkeypatch):
@@ -216,8 +215,7 @@ def test_a_journal_that_was_cut_off_goes_on_and_a_damaged_one_is_refused(tmp_pat
     journal.write_bytes(whole + whole.splitlines()[-1][:20])
     assert len(run_sweep(sweep(tmp_path, trials=2)).record.rows) == 2
     journal.write_bytes(whole.replace(b"{", b"", 1))
-    with pytest.raises(ValueError, match=r"trials\.jsonl is damaged"):
-        run_sweep(sweep(tmp_path))
+    refuses(ValueError, r"trials\.jsonl is damaged", lambda: run_sweep(sweep(tmp_path)))
 
 
 def test_the_record_names_a_command_that_gives_the_same_settings(tmp_path, monkeypatch):

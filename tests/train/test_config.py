@@ -7,6 +7,7 @@ import pytest
 
 from orbitconv.train import Augmentation, Hardware, Network, TrainConfig, Training
 from orbitconv.train.config import merge, parse_config, read_config, write_config
+from raising import refuses
 
 
 def test_settings_come_back_from_their_file(tmp_path):
@@ -45,8 +46,7 @@ def test_what_a_file_leaves_out_is_taken_from_other_settings_and_what_it_names_i
     ],
 )
 def test_unknown_and_ill_typed_fields_are_named_and_refused(settings, message):
-    with pytest.raises(ValueError, match=message):
-        parse_config(json.dumps(settings), "here")
+    refuses(ValueError, message, lambda: parse_config(json.dumps(settings), "here"))
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,7 @@ def test_unknown_and_ill_typed_fields_are_named_and_refused(settings, message):
     ],
 )
 def test_settings_out_of_range_are_refused(part, message):
-    with pytest.raises(ValueError, match=message):
-        part.check()
+    refuses(ValueError, message, part.check)
 
 
 def test_given_settings_go_before_saved_ones():

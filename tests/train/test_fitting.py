@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import orbitconv
 from orbitconv.train import Builder, Segmentation, Training
+from raising import refuses
 
 image_module = pytest.importorskip("PIL.Image")
 
@@ -101,8 +102,7 @@ def test_a_network_that_labels_pixels_is_learned_from_tensors():
 
 def test_a_network_that_nothing_builds_is_not_saved(tmp_path):
     fitted = orbitconv.fit(linear(), bright_halves(), epochs=1, batch_size=16)
-    with pytest.raises(ValueError, match="expects to know what builds the network"):
-        fitted.save(tmp_path / "net.safetensors")
+    refuses(ValueError, "expects to know what builds the network", fitted.save, tmp_path / "net.safetensors")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -139,8 +139,7 @@ def test_a_builder_of_another_network_is_refused_before_the_training():
     ],
 )
 def test_what_builds_no_network_is_refused(function, arguments, error, words):
-    with pytest.raises(error, match=words):
-        Builder(function, arguments).build()
+    refuses(error, words, lambda: Builder(function, arguments).build())
 
 
 def test_data_of_another_kind_is_refused():

@@ -16,6 +16,7 @@ from orbitconv.models import MODELS
 from orbitconv.train import Builder, Network, TrainConfig, build_network, load_trained, read_trained
 from orbitconv.train.engine.state import weights_of
 from orbitconv.train.networks import write_trained
+from raising import refuses
 
 OPTIONS = {"width": 2}
 
@@ -95,8 +96,7 @@ def test_a_file_that_changed_is_refused(written, change):
         content = struct.pack("<Q", len(text)) + text + content[8 + length :]
     assert content != written.read_bytes()
     written.write_bytes(content)
-    with pytest.raises(ValueError, match="is damaged: its checksum differs from the one it names"):
-        read_trained(written)
+    refuses(ValueError, "is damaged: its checksum differs from the one it names", read_trained, written)
 
 
 def forge(path, **changes):
@@ -131,15 +131,13 @@ def forge(path, **changes):
 )
 def test_an_invalid_entry_of_the_description_is_refused_by_name(written, entry, value, words):
     forge(written, **{entry: value})
-    with pytest.raises(ValueError, match=rf"model\.safetensors is damaged: its description has an .*{words}"):
-        read_trained(written)
+    refuses(ValueError, rf"model\.safetensors is damaged: its description has an .*{words}", read_trained, written)
 
 
 @pytest.mark.parametrize("entry", ["classes", "config", "in_channels", "task", "group"])
 def test_a_missing_entry_of_the_description_is_refused_by_name(written, entry):
     forge(written, **{entry: "drop"})
-    with pytest.raises(ValueError, match=rf"model\.safetensors is damaged: its description lacks {entry}\."):
-        read_trained(written)
+    refuses(ValueError, rf"model\.safetensors is damaged: its description lacks {entry}\.", read_trained, written)
 
 
 NAMED = "exact-c4-k3"
@@ -168,8 +166,7 @@ def refused_at_once(path, words):
     """The refusal takes neither time nor memory."""
     tracemalloc.start()
     begun = time.process_time()
-    with pytest.raises(ValueError, match=words):
-        read_trained(path)
+    refuses(ValueError, words, read_trained, path)
     assert time.process_time() - begun < 5
     assert tracemalloc.get_traced_memory()[1] < 2**27
     tracemalloc.stop()
@@ -203,8 +200,7 @@ def test_a_forged_group_or_number_of_channels_is_refused(written, forged):
 def test_a_file_names_no_function_outside_the_models(written):
     for function in ("os:system", "orbitconv.learn:fit_action", "orbitconv:load_network"):
         forge(written, builder={"function": function, "arguments": {}})
-        with pytest.raises(PermissionError, match="which is not trusted"):
-            read_trained(written)
+        refuses(PermissionError, "which is not trusted", read_trained, written)
 
 
 def test_a_builder_of_a_trusted_package_is_called_with_its_arguments(tmp_path):
@@ -213,8 +209,7 @@ def test_a_builder_of_a_trusted_package_is_called_with_its_arguments(tmp_path):
     builder = Builder("torch.nn:Linear", {"in_features": 4, "out_features": 2})
     write_trained(path, weights_of(network), config, 1, ("x", "y"), builder=builder)
     assert torch.equal(read_trained(path, ["torch"]).network.weight, network.weight)
-    with pytest.raises(PermissionError, match=r"trusted=\['torch'\] \(--trust torch\)"):
-        read_trained(path)
+    refuses(PermissionError, r"trusted=\['torch'\] \(--trust torch\)", read_trained, path)
 
 
 def test_a_converted_network_comes_back_and_a_forged_conversion_is_refused(tmp_path):
@@ -238,15 +233,11 @@ def test_a_converted_network_comes_back_and_a_forged_conversion_is_refused(tmp_p
 
 def test_files_that_hold_no_trained_network_are_refused(tmp_path):
     path = tmp_path / "model.safetensors"
-    with pytest.raises(FileNotFoundError, match="--resume"):
-        load_trained(tmp_path)
+    refuses(FileNotFoundError, "--resume", load_trained, tmp_path)
     save_basis(load_basis("spectral-c8-k3"), path)
-    with pytest.raises(ValueError, match="holds a saved basis, expected a saved network"):
-        load_trained(path)
+    refuses(ValueError, "holds a saved basis, expected a saved network", load_trained, path)
     config = TrainConfig(network=Network(basis="none", options=OPTIONS))
     write_trained(path, {"a": torch.zeros(1)}, config, 1, ("x", "y"))
-    with pytest.raises(ValueError, match=r"does not hold the weights .*17 tensors|differ in name or shape"):
-        load_trained(path)
+    refuses(ValueError, r"does not hold the weights .*17 tensors|differ in name or shape", load_trained, path)
     path.write_bytes(path.read_bytes()[:-2])
-    with pytest.raises(ValueError, match="is truncated"):
-        load_trained(path)
+    refuses(ValueError, "is truncated", load_trained, path)

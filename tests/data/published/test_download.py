@@ -9,6 +9,7 @@ from orbitconv._support.progress import silent
 from orbitconv.data.errors import RouteError
 from orbitconv.data.published import download
 from orbitconv.data.published.download import fetch_file
+from raising import refuses
 
 CONTENT = bytes(range(256)) * 2000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -61,8 +62,7 @@ def test_part_of_an_earlier_call_is_carried_on(fetch, server, part):
 
 def test_server_that_keeps_breaking_off_leaves_a_part_for_the_next_call(fetch, server, tmp_path):
     server.files["file"], server.cuts["file"] = CONTENT, [1000, 0]
-    with pytest.raises(RouteError, match=r"broke off after 1000 of 512000 bytes"):
-        fetch(server.url)
+    refuses(RouteError, r"broke off after 1000 of 512000 bytes", fetch, server.url)
     assert names(tmp_path / "staging") == ["file.part"]
     assert fetch(server.url)[0] == CONTENT
 
@@ -95,8 +95,7 @@ def test_complete_part_is_not_downloaded_again(fetch, server, part):
 
 def test_wrong_contents_are_refused_and_removed(fetch, server, tmp_path):
     server.files["file"] = CONTENT[:-1] + b"x"
-    with pytest.raises(RouteError, match=rf"expected SHA-256 {SHA256}, got other contents"):
-        fetch(server.url)
+    refuses(RouteError, rf"expected SHA-256 {SHA256}, got other contents", fetch, server.url)
     assert names(tmp_path / "staging") == []
 
 
@@ -109,8 +108,7 @@ def test_every_mirror_is_listed_when_all_fail(fetch, server, dead_mirror, tmp_pa
 
 
 def test_name_that_cannot_be_resolved_is_said_in_words(fetch):
-    with pytest.raises(RouteError, match=r"the host name cannot be resolved|no answer within"):
-        fetch("http://mirror.invalid/")
+    refuses(RouteError, r"the host name cannot be resolved|no answer within", fetch, "http://mirror.invalid/")
 
 
 def test_mirrors_share_the_time_for_a_first_answer(fetch, server, monkeypatch):
@@ -126,8 +124,7 @@ def test_mirrors_share_the_time_for_a_first_answer(fetch, server, monkeypatch):
 def test_a_mirror_that_sends_too_much_is_left_and_its_bytes_with_it(fetch, server, monkeypatch, tmp_path, lengths):
     server.files["file"], server.lengths = CONTENT, lengths
     monkeypatch.setattr(download, "LARGEST", len(CONTENT) - 1)
-    with pytest.raises(RouteError, match=r"states 512000 bytes" if lengths else r"sent more than 511999 bytes"):
-        fetch(server.url)
+    refuses(RouteError, r"states 512000 bytes" if lengths else r"sent more than 511999 bytes", fetch, server.url)
     assert sum(path.stat().st_size for path in (tmp_path / "staging").iterdir()) == 0
     monkeypatch.setattr(download, "LARGEST", len(CONTENT))
     assert fetch(server.url)[0] == CONTENT

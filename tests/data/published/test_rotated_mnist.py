@@ -9,6 +9,7 @@ from orbitconv._support.progress import silent
 from orbitconv.data import DataError, load, read_rotated_mnist, rotated_mnist
 from orbitconv.data.published.rotated_mnist import AMAT_FILES
 from orbitconv.train.datasets import load_split
+from raising import refuses
 
 
 @pytest.fixture
@@ -50,8 +51,7 @@ def test_original_files_are_a_data_set_with_a_name(original, tmp_path, monkeypat
         read = load_split("rotated-mnist-original", "test", data_dir, silent)
         assert torch.equal(read.images, expected.images)
     monkeypatch.delenv("ORBITCONV_DATA")
-    with pytest.raises(DataError, match="which you have to bring"):
-        load_split("rotated-mnist-original", "test", None, silent)
+    refuses(DataError, "which you have to bring", load_split, "rotated-mnist-original", "test", None, silent)
 
 
 @pytest.mark.parametrize(
@@ -67,17 +67,13 @@ def test_damaged_original_is_refused(original, damage, message):
     folder, _ = original
     path = folder / AMAT_FILES["train"]
     path.write_text(damage(path.read_text()))
-    with pytest.raises(DataError, match=message):
-        read_rotated_mnist(folder, "train")
+    refuses(DataError, message, read_rotated_mnist, folder, "train")
 
 
 def test_missing_original_and_unknown_split_are_refused(tmp_path):
-    with pytest.raises(DataError, match="expected mnist_all_rotation"):
-        read_rotated_mnist(tmp_path, "test")
-    with pytest.raises(ValueError, match="'train' or 'test', got 'all'"):
-        read_rotated_mnist(tmp_path, "all")
-    with pytest.raises(ValueError, match="'train' or 'test', got 'all'"):
-        rotated_mnist("all")
+    refuses(DataError, "expected mnist_all_rotation", read_rotated_mnist, tmp_path, "test")
+    refuses(ValueError, "'train' or 'test', got 'all'", read_rotated_mnist, tmp_path, "all")
+    refuses(ValueError, "'train' or 'test', got 'all'", rotated_mnist, "all")
 
 
 def test_splits_have_the_published_sizes_and_share_no_digit(real_data, few):

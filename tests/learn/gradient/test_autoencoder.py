@@ -10,6 +10,7 @@ from orbitconv.learn import BasisTraining, train_basis
 from orbitconv.metrics import basis_equivariance_error
 from orbitconv.records.checkpoint import read_checkpoint
 from orbitconv.records.metric_lines import read_metrics
+from raising import refuses
 from references import smooth_images, smooth_moments
 
 GROUP = Cyclic(8)
@@ -132,8 +133,7 @@ def test_loss_that_is_no_number_names_the_step():
 
 def test_refuses_to_write_over_a_record_or_to_go_on_with_another(tmp_path):
     train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path)
-    with pytest.raises(FileExistsError, match="resume=True"):
-        train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path)
+    refuses(FileExistsError, "resume=True", lambda: train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path))
     with pytest.raises(ValueError, match=r"another run: seed differ \(seed: 0 there, 7 here\)"):
         train_basis(smooth_images(), GROUP, 3, replace(SHORT, seed=7), out=tmp_path, resume=True)
     with pytest.raises(ValueError, match="another run: images differ"):
@@ -184,8 +184,7 @@ def test_tensorboard_gets_every_figure(tmp_path, monkeypatch):
     ],
 )
 def test_refuses_settings_that_make_no_sense(changes, message):
-    with pytest.raises(ValueError, match=message):
-        train_basis(smooth_images(), GROUP, 3, replace(SHORT, **changes))
+    refuses(ValueError, message, lambda: train_basis(smooth_images(), GROUP, 3, replace(SHORT, **changes)))
 
 
 @pytest.mark.parametrize("value", [0.0, 0.7, 200.1, 255])
@@ -209,8 +208,7 @@ def test_refuses_images_it_cannot_learn_from():
         train_basis(smooth_images().clone().fill_(float("nan")), GROUP, 3, SHORT)
     with pytest.raises(ValueError, match="expects more images than one batch and the held-out ones, got none"):
         train_basis(smooth_images()[:0], GROUP, 3, SHORT)
-    with pytest.raises(ValueError, match="expects a folder"):
-        train_basis(smooth_images(), GROUP, 3, SHORT, resume=True)
+    refuses(ValueError, "expects a folder", lambda: train_basis(smooth_images(), GROUP, 3, SHORT, resume=True))
     with pytest.raises(ValueError, match="expects a start for C8"):
         train_basis(smooth_images(), GROUP, 3, SHORT, start=LearnedBasis(Cyclic(4), 3))
 

@@ -8,6 +8,7 @@ from orbitconv.bases import ExactBasis, LearnedBasis
 from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.learn import equivariance_loss, image_rotator, orthogonality_loss, reconstruction_loss
 from orbitconv.learn.gradient.rotators import rotate_gaussian
+from raising import refuses
 from references import correlate, smooth_images, transform, unitary
 
 ROTATE = image_rotator("cubic")
@@ -151,13 +152,9 @@ def test_rotators_have_derivatives_of_both_modes_and_of_second_order(name):
 
 def test_refuses_what_makes_no_sense(smooth):
     atoms = ExactBasis(Cyclic(4), 3)(torch.float64)
-    with pytest.raises(ValueError, match="C4 has the elements 0 to 3, got 4"):
-        equivariance_loss(atoms, smooth, Cyclic(4), 4, 0, ROTATE)
+    refuses(ValueError, "C4 has the elements 0 to 3, got 4", equivariance_loss, atoms, smooth, Cyclic(4), 4, 0, ROTATE)
     with pytest.raises(ValueError, match="at least 3 pixels a side"):
         equivariance_loss(atoms, smooth[..., :2, :2], Cyclic(4), 0, 1, ROTATE)
-    with pytest.raises(ValueError, match="norm 'l1' or 'l2', got 'l3'"):
-        equivariance_loss(atoms, smooth, Cyclic(4), 0, 1, ROTATE, "l3")
-    with pytest.raises(ValueError, match="one of gaussian, bilinear, cubic, quintic, got 'nearest'"):
-        image_rotator("nearest")
-    with pytest.raises(ValueError, match="sigma > 0"):
-        image_rotator("gaussian", 0.0)
+    refuses(ValueError, "norm 'l1' or 'l2', got 'l3'", equivariance_loss, atoms, smooth, Cyclic(4), 0, 1, ROTATE, "l3")
+    refuses(ValueError, "one of gaussian, bilinear, cubic, quintic, got 'nearest'", image_rotator, "nearest")
+    refuses(ValueError, "sigma > 0", image_rotator, "gaussian", 0.0)

@@ -9,6 +9,7 @@ from orbitconv.groups import Cyclic
 from orbitconv.learn import FineTuning, fine_tune_basis, share_learned_basis
 from orbitconv.metrics import equivariance_error, unitarity_error
 from orbitconv.nn import GroupBatchNorm2d, GroupConv2d, GroupPool, LiftingConv2d
+from raising import refuses
 from references import smooth_images, unitary
 
 GROUP = Cyclic(8)
@@ -110,9 +111,7 @@ def test_refuses_networks_without_a_learned_basis_or_feature_map():
         fine_tune_basis(tiny_network(BilinearBasis(GROUP, 3)), smooth_images(), GROUP)
     with pytest.raises(ValueError, match="got C4 for bases on C8"):
         fine_tune_basis(tiny_network(LearnedBasis(GROUP, 3)), smooth_images(), Cyclic(4))
-    with pytest.raises(ValueError, match="lifting or group convolution, got none"):
-        share_learned_basis(nn.Linear(1, 1))
+    refuses(ValueError, "lifting or group convolution, got none", lambda: share_learned_basis(nn.Linear(1, 1)))
     bare = nn.ModuleDict({"basis": LearnedBasis(GROUP, 3)})
     bare.forward = lambda x: x
-    with pytest.raises(ValueError, match="no layer put one out"):
-        fine_tune_basis(bare, smooth_images(), GROUP)
+    refuses(ValueError, "no layer put one out", lambda: fine_tune_basis(bare, smooth_images(), GROUP))

@@ -34,6 +34,7 @@ from orbitconv.nn import (
     upsample_to,
 )
 from orbitconv.nn.folding.rules import RULES
+from raising import refuses
 from references import OPTIONS, images, network, unitary
 
 C4 = functools.partial(ExactBasis, Cyclic(4))
@@ -314,8 +315,7 @@ class Branching(nn.Module):
 
 def test_refuses_a_layer_that_it_does_not_know_by_name_and_place():
     net = nn.Sequential(nn.Identity(), nn.Sequential(LiftingConv2d(1, 2, C4(3)), Scaled()))
-    with pytest.raises(TypeError, match=r"does not know the layer Scaled \(at 1\.1\).*rules=\{Scaled: function\}"):
-        fold(net)
+    refuses(TypeError, r"does not know the layer Scaled \(at 1\.1\).*rules=\{Scaled: function\}", fold, net)
     x = torch.randn(1, 1, 5, 5)
     folded = fold(net, rules={Scaled: lambda _: nn.Sequential(nn.Identity())})
     torch.testing.assert_close(folded(x), net[1][0](x), rtol=0, atol=1e-6)
@@ -327,10 +327,8 @@ def test_refuses_an_heir_of_a_layer_that_computes_something_else():
         def forward(self, x):
             return 2 * super().forward(x)
 
-    with pytest.raises(TypeError, match=r"layer Doubled \(at 1\)"):
-        fold(nn.Sequential(LiftingConv2d(1, 2, C4(3)), Doubled()))
-    with pytest.raises(TypeError, match=r"layer Doubled \(the model itself\)"):
-        fold(Doubled())
+    refuses(TypeError, r"layer Doubled \(at 1\)", lambda: fold(nn.Sequential(LiftingConv2d(1, 2, C4(3)), Doubled())))
+    refuses(TypeError, r"layer Doubled \(the model itself\)", lambda: fold(Doubled()))
 
 
 def test_refuses_a_rule_that_returns_no_module():
@@ -340,12 +338,8 @@ def test_refuses_a_rule_that_returns_no_module():
 
 def test_refuses_a_branch_around_layers_and_says_where():
     net = nn.Sequential(nn.ReLU(), Branching(LiftingConv2d(1, 2, C4(3))))
-    with pytest.raises(
-        ValueError, match=r"forward of Branching \(at 1\): .*control flow\..*rules=\{Branching: function"
-    ):
-        fold(net)
-    with pytest.raises(ValueError, match=r"forward of Branching \(the model itself\)"):
-        fold(net[1])
+    refuses(ValueError, r"forward of Branching \(at 1\): .*control flow\..*rules=\{Branching: function", fold, net)
+    refuses(ValueError, r"forward of Branching \(the model itself\)", fold, net[1])
 
 
 def test_a_users_own_module_that_branches_stays_whole():
@@ -394,8 +388,7 @@ def test_branches_on_the_class_of_a_tensor_are_followed(ask):
     ],
 )
 def test_branches_on_a_class_that_is_not_known_are_refused(ask):
-    with pytest.raises(ValueError, match=r"fold cannot trace the forward of Asking .*class of a value"):
-        fold(Asking(ask))
+    refuses(ValueError, r"fold cannot trace the forward of Asking .*class of a value", lambda: fold(Asking(ask)))
 
 
 def test_modules_that_ask_and_hold_no_layer_stay_whole():

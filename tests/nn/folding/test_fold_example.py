@@ -9,6 +9,7 @@ from torch import nn
 from orbitconv.bases import ExactBasis
 from orbitconv.groups import Cyclic
 from orbitconv.nn import GroupConv2d, GroupPool, LiftingConv2d, fold
+from raising import refuses
 
 C4 = ExactBasis(Cyclic(4), 3)
 
@@ -48,8 +49,7 @@ def assert_same(found, expected):
 
 def test_branches_on_shapes_and_loops_are_followed_and_shapes_stay_free():
     net, x = Careful().double().eval(), torch.randn(2, 3, 8, 8, dtype=torch.float64)
-    with pytest.raises(ValueError, match=r"fold cannot trace the forward of Careful .* fold\(model, example=images\)"):
-        fold(net)
+    refuses(ValueError, r"fold cannot trace the forward of Careful .* fold\(model, example=images\)", fold, net)
     folded = fold(net, example=x)
     assert not any(type(m).__module__.startswith("orbitconv") for m in folded.modules())
     for shape in ((2, 3, 8, 8), (5, 3, 12, 16)):
@@ -64,8 +64,7 @@ def test_the_folded_network_takes_the_arguments_of_the_example():
     named = {"image": x, "scale": 3.0, "hidden": True}
     assert_same(fold(net, example=named)(**named), net(**named))
     assert type(net) is Careful
-    with pytest.raises(TypeError, match="unexpected keyword"):
-        fold(net, example=x)(x, mask=mask)
+    refuses(TypeError, "unexpected keyword", lambda: fold(net, example=x)(x, mask=mask))
 
 
 def test_lengths_numbers_and_members_are_answered():

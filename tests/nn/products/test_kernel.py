@@ -20,6 +20,7 @@ from orbitconv.nn.products.kernel import ops
 from orbitconv.nn.products.kernel.guard import install
 from orbitconv.nn.products.kernel.library import SOURCE, forget, library, place
 from orbitconv.nn.products.turning import turning_of
+from raising import refuses
 
 SIZES = [  # group, atoms, pixels: around the lengths of vectors and the heights of tiles
     (Cyclic(1), 1, (1, 2)), (Cyclic(4), 4, (2, 2)), (Cyclic(5), 7, (1, 7)), (Cyclic(8), 6, (3, 3)),
@@ -199,14 +200,11 @@ def test_refuses_to_build_without_a_compiler(monkeypatch, tmp_path):
     monkeypatch.setenv("ORBITCONV_CACHE", str(tmp_path))
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CXX", raising=False)
-    with pytest.raises(FileNotFoundError, match=r"needs a C\+\+ compiler, and none of .* is there"):
-        kernel.build()
+    refuses(FileNotFoundError, r"needs a C\+\+ compiler, and none of .* is there", kernel.build)
     monkeypatch.setenv("CXX", "nothing-of-this-name -O1")
-    with pytest.raises(FileNotFoundError, match="CXX names 'nothing-of-this-name', which is not there"):
-        kernel.build()
+    refuses(FileNotFoundError, "CXX names 'nothing-of-this-name', which is not there", kernel.build)
     monkeypatch.setenv("CXX", "'unclosed")
-    with pytest.raises(ValueError, match=r"CXX is the command of a C\+\+ compiler.*No closing quotation"):
-        kernel.build()
+    refuses(ValueError, r"CXX is the command of a C\+\+ compiler.*No closing quotation", kernel.build)
     assert list(tmp_path.rglob("*.so")) == []
 
 
@@ -226,8 +224,7 @@ def test_refuses_what_a_broken_compiler_makes(monkeypatch, tmp_path, script, mes
     compiler.chmod(compiler.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("ORBITCONV_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("CXX", str(compiler))
-    with pytest.raises(OSError, match=message):
-        kernel.build()
+    refuses(OSError, message, kernel.build)
     assert list((tmp_path / "cache").rglob("*.so")) == []
 
 
@@ -246,8 +243,7 @@ def test_refuses_a_kernel_that_computes_something_else(kernel_cache, monkeypatch
     source.write_text(SOURCE.read_text().replace(right, wrong))
     monkeypatch.setattr("orbitconv.nn.products.kernel.building.SOURCE", source)
     monkeypatch.setenv("ORBITCONV_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(ArithmeticError, match=r"is wrong: \w+ in torch\.float32 is off by"):
-        kernel.build()
+    refuses(ArithmeticError, r"is wrong: \w+ in torch\.float32 is off by", kernel.build)
     assert list((tmp_path / "cache").rglob("*.so")) == []
 
 

@@ -12,6 +12,7 @@ from orbitconv.nn.products import kernel
 from orbitconv.nn.products.kernel import library as kernel_library
 from orbitconv.nn.products.kernel.guard import UntrustedFileError, check_trusted, digest_of, install, private_folder
 from orbitconv.nn.products.kernel.library import forget, place
+from raising import refuses
 
 
 @pytest.fixture
@@ -40,14 +41,11 @@ def test_a_full_disk_or_a_cut_leaves_the_old_pair_or_one_that_is_refused(install
 
     with monkeypatch.context() as patch:  # the bytes reach the disk before the file takes its place
         patch.setattr(os, "fsync", full)
-        with pytest.raises(OSError, match="No space"):
-            install(made, installed)
+        refuses(OSError, "No space", install, made, installed)
     check_trusted(installed)
     monkeypatch.setattr("orbitconv.nn.products.kernel.guard.write_atomically", full)
-    with pytest.raises(OSError, match="No space"):
-        install(made, installed)
-    with pytest.raises(UntrustedFileError, match="does not match the checksum"):
-        check_trusted(installed)
+    refuses(OSError, "No space", install, made, installed)
+    refuses(UntrustedFileError, "does not match the checksum", check_trusted, installed)
 
 
 def test_each_library_has_its_own_checksum(installed):
@@ -58,8 +56,7 @@ def test_each_library_has_its_own_checksum(installed):
     check_trusted(installed)
     check_trusted(other)
     digest_of(other).write_text(digest_of(installed).read_text())
-    with pytest.raises(UntrustedFileError, match="does not match the checksum"):
-        check_trusted(other)
+    refuses(UntrustedFileError, "does not match the checksum", check_trusted, other)
 
 
 @pytest.mark.parametrize(
@@ -82,8 +79,7 @@ def test_each_library_has_its_own_checksum(installed):
 )
 def test_refuses_what_changed_or_others_could_change(installed, damage, message):
     damage(installed)
-    with pytest.raises(UntrustedFileError, match=message):
-        check_trusted(installed)
+    refuses(UntrustedFileError, message, check_trusted, installed)
 
 
 @pytest.mark.parametrize("which", ["file", "folder", "above"])
@@ -93,14 +89,12 @@ def test_refuses_what_belongs_to_another_user(installed, monkeypatch, which):
         os.chown(path, 12345, -1)
     else:  # nobody but root gives files away: then it is us who are another
         monkeypatch.setattr(os, "geteuid", lambda: 12345)
-    with pytest.raises(UntrustedFileError, match=r"belongs to another user|can be changed by other users"):
-        check_trusted(installed)
+    refuses(UntrustedFileError, r"belongs to another user|can be changed by other users", check_trusted, installed)
 
 
 def test_refuses_a_relative_path(installed, monkeypatch):
     monkeypatch.chdir(installed.parent)
-    with pytest.raises(UntrustedFileError, match="absolute path"):
-        check_trusted(installed.relative_to(installed.parent))
+    refuses(UntrustedFileError, "absolute path", lambda: check_trusted(installed.relative_to(installed.parent)))
 
 
 @pytest.mark.parametrize("way", ["mode", "link", "relative", "flipped", "folder", "pipe", "pipe as checksum", "closed"])
@@ -175,10 +169,8 @@ def test_nothing_is_built_where_others_may_write(monkeypatch, tmp_path):
     shared.mkdir()
     shared.chmod(0o777)
     monkeypatch.setenv("ORBITCONV_CACHE", str(shared))
-    with pytest.raises(UntrustedFileError, match="shared can be changed by other users"):
-        kernel.build()
+    refuses(UntrustedFileError, "shared can be changed by other users", kernel.build)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ORBITCONV_CACHE", "here")
-    with pytest.raises(UntrustedFileError, match="absolute path"):
-        kernel.build()
+    refuses(UntrustedFileError, "absolute path", kernel.build)
     assert not (tmp_path / "here").exists()

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from orbitconv.records.lines import checked_line
+from raising import refuses
 from studies.base.journal import Journal
 
 SETTINGS = {"seeds": 2, "kernel_sizes": (3, 5)}
@@ -68,15 +69,12 @@ def test_an_error_leaves_the_parts_before_it(tmp_path):
 
 def test_other_settings_or_other_files_are_refused_until_they_may_be_replaced(tmp_path):
     Journal(tmp_path / "run", SETTINGS).rows("a", lambda: [{"x": 1}])
-    with pytest.raises(FileExistsError, match="other settings"):
-        Journal(tmp_path / "run", {**SETTINGS, "seeds": 3})
+    refuses(FileExistsError, "other settings", Journal, tmp_path / "run", {**SETTINGS, "seeds": 3})
     assert Journal(tmp_path / "run", {**SETTINGS, "seeds": 3}, overwrite=True).rows("a", list) == []
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("all of it")
-    with pytest.raises(FileExistsError, match="something else"):
-        Journal(tmp_path / "mine", SETTINGS)
-    with pytest.raises(NotADirectoryError, match="is a file"):
-        Journal(tmp_path / "mine" / "thesis.tex", SETTINGS)
+    refuses(FileExistsError, "something else", Journal, tmp_path / "mine", SETTINGS)
+    refuses(NotADirectoryError, "is a file", Journal, tmp_path / "mine" / "thesis.tex", SETTINGS)
     assert (tmp_path / "mine" / "thesis.tex").read_text() == "all of it"
 
 
@@ -120,8 +118,7 @@ def test_a_changed_digit_in_a_line_is_refused(tmp_path):
     content = journal.path.read_text()
     for before, after in (("88.65", "18.65"), ('"seeds": 2', '"seeds": 3'), ('"a"', '"b"')):
         journal.path.write_text(content.replace(before, after))
-        with pytest.raises(ValueError, match=r"journal\.jsonl, line \d is damaged"):
-            Journal(tmp_path, SETTINGS)
+        refuses(ValueError, r"journal\.jsonl, line \d is damaged", Journal, tmp_path, SETTINGS)
 
 
 def test_a_file_that_parts_were_made_with_must_not_change(tmp_path):
@@ -142,5 +139,4 @@ def test_a_line_that_is_no_part_is_refused(tmp_path, line):
     journal = Journal(tmp_path, SETTINGS)
     with journal.path.open("a") as file:
         file.write(checked_line(line))
-    with pytest.raises(ValueError, match="line 2 is no part of a study"):
-        Journal(tmp_path, SETTINGS)
+    refuses(ValueError, "line 2 is no part of a study", Journal, tmp_path, SETTINGS)

@@ -8,6 +8,7 @@ import pytest
 from digits import load_small_digits, small_digits
 from orbitconv._support.progress import silent
 from orbitconv.train import Training
+from raising import refuses
 from studies.mlp_to_cnn import bench as mlp_bench
 from studies.mlp_to_cnn import study as mlp_to_cnn
 from studies.mlp_to_cnn.bench import Bench, build, measure
@@ -59,8 +60,7 @@ def test_every_part_has_its_rows_and_goes_on_where_it_stopped(config, monkeypatc
 
     monkeypatch.setattr(mlp_bench, "train", lambda *_, **__: pytest.fail("done already"))
     assert compare_mlp_to_cnn(config).rows == whole.rows
-    with pytest.raises(FileExistsError, match="other settings"):
-        compare_mlp_to_cnn(replace(config, pairs=100))
+    refuses(FileExistsError, "other settings", lambda: compare_mlp_to_cnn(replace(config, pairs=100)))
 
 
 def test_a_network_learns_the_order_of_pixels_from_nothing_but_pairs(config):
@@ -80,24 +80,17 @@ def test_a_network_learns_the_order_of_pixels_from_nothing_but_pairs(config):
 
 
 def test_bad_settings_are_refused():
-    with pytest.raises(ValueError, match=r"curve_pairs\[1\] >= 1"):
-        MlpToCnn(curve_pairs=(50, 0))
-    with pytest.raises(ValueError, match="no more labels"):
-        MlpToCnn(train_images=500)
+    refuses(ValueError, r"curve_pairs\[1\] >= 1", MlpToCnn, curve_pairs=(50, 0))
+    refuses(ValueError, "no more labels", MlpToCnn, train_images=500)
     assert MlpToCnn(train_images=500, parts="main").train_images == 500
     assert MlpToCnn(train_images=500, parts="labels", curve_labels=(100,)).curve_pair_labels == 6000
-    with pytest.raises(ValueError, match=r"two labels or more .* got 6000, 1, 20"):
-        MlpToCnn(curve_labels=(1, 20))
-    with pytest.raises(ValueError, match="--reach >= 0"):
-        MlpToCnn(reach=-3)
-    with pytest.raises(ValueError, match="learning_rate > 0"):
-        MlpToCnn(training=Training(learning_rate=-1.0))
+    refuses(ValueError, r"two labels or more .* got 6000, 1, 20", MlpToCnn, curve_labels=(1, 20))
+    refuses(ValueError, "--reach >= 0", MlpToCnn, reach=-3)
+    refuses(ValueError, "learning_rate > 0", lambda: MlpToCnn(training=Training(learning_rate=-1.0)))
     for size in (1, 501):
         with pytest.raises(ValueError, match=f"batches of two digits, .* got --training.batch-size {size}"):
             MlpToCnn(train_images=500, parts="main", training=Training(batch_size=size))
-    with pytest.raises(ValueError, match="auto, cpu or cuda"):
-        MlpToCnn(device="gpu")
+    refuses(ValueError, "auto, cpu or cuda", MlpToCnn, device="gpu")
     with pytest.raises(ValueError, match="no other"):
         build("cnn", 8, Lessons(small_digits(200), 200, 3, silent).group("plain"), 0)
-    with pytest.raises(ValueError, match="one for each pixel"):
-        Lessons(small_digits(200), 20, 3, silent).group("plain")
+    refuses(ValueError, "one for each pixel", lambda: Lessons(small_digits(200), 20, 3, silent).group("plain"))

@@ -12,6 +12,7 @@ from orbitconv.data.rotation import TEST_SEED
 from orbitconv.models import count_parameters
 from orbitconv.train import Training
 from orbitconv.train.datasets import LOADERS
+from raising import refuses
 from studies.__main__ import main
 from studies.pages.records import record_final, record_levers
 from studies.records.networks import digits
@@ -95,12 +96,9 @@ def test_every_lever_makes_a_network_of_the_same_size_that_is_invariant_to_quart
 
 
 def test_refusals_come_before_anything_is_trained(here):
-    with pytest.raises(ValueError, match=r"no lever 'bispektrum'.*bispectrum"):
-        Upright(levers=("bispektrum",))
-    with pytest.raises(ValueError, match="two copies or more"):
-        Upright(copies=(1,))
-    with pytest.raises(ValueError, match="final_epochs >= 1"):
-        Upright(final_epochs=0)
+    refuses(ValueError, r"no lever 'bispektrum'.*bispectrum", Upright, levers=("bispektrum",))
+    refuses(ValueError, "two copies or more", Upright, copies=(1,))
+    refuses(ValueError, "final_epochs >= 1", Upright, final_epochs=0)
     with pytest.raises(ValueError, match=r"at most 140 images.*without those held out, got 150"):
         Work(Upright(validation=60, images=150, seeds=0), lambda *_: None)
     with pytest.raises(ValueError, match=r"at most 200 images for 'record"):

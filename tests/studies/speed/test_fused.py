@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from orbitconv.models import SmallCNN
+from raising import refuses
 from studies.speed.fused import layers, networks, study
 from studies.speed.fused.layers import Layer
 from studies.speed.fused.networks import Network
@@ -55,12 +56,10 @@ def test_every_part_is_measured_and_shown(small):
 
 def test_a_wrong_product_is_not_timed(small, monkeypatch):
     monkeypatch.setattr(nn.functional, "conv2d", lambda *rest, **options: torch.conv2d(*rest, **options) * 1.01)
-    with pytest.raises(ArithmeticError, match="orbitconv is wrong"):
-        BenchFused(**small, parts=("layers",)).run()
+    refuses(ArithmeticError, "orbitconv is wrong", lambda: BenchFused(**small, parts=("layers",)).run())
 
 
 @pytest.mark.parametrize(("options", "words"), [({"parts": ("layer",)}, "expects parts out of"), ({}, "--overwrite")])
 def test_it_refuses_before_it_measures(small, options, words):
     small["out"].write_text("{}")
-    with pytest.raises((ValueError, FileExistsError), match=words):
-        BenchFused(**small, **options).run()
+    refuses((ValueError, FileExistsError), words, lambda: BenchFused(**small, **options).run())
