@@ -34,7 +34,6 @@ def test_the_file_trains_and_stays_invariant(tmp_path, capsys):
 
 
 def test_a_trained_plain_network_hands_its_filters_on(tmp_path):
-    torch.manual_seed(0)
     images, labels = torch.rand(16, 1, 13, 13), torch.arange(16) % 3
     trained = fit(
         Builder("plain_networks:TinyResNet", {"in_channels": 1, "classes": 3}), (images, labels), epochs=1, batch_size=8

@@ -80,7 +80,6 @@ def test_the_promise_of_the_report_is_that_of_a_measurement():
 @pytest.mark.parametrize("exact", [False, True])
 def test_check_finds_the_first_loss_where_the_report_says(name, side, exact):
     build, (channels, _, _) = NETWORKS[name]
-    torch.manual_seed(0)
     x = torch.randn(2, channels, side, side, dtype=torch.float64)
     network = orbitconv.convert(build().double(), "c4", example=x, exact=exact)
     found = orbitconv.check(network, x, Cyclic(4))
@@ -90,7 +89,6 @@ def test_check_finds_the_first_loss_where_the_report_says(name, side, exact):
 
 
 def test_outputs_turn_as_vectors_directions_or_features():
-    torch.manual_seed(0)
     plain = nn.Conv2d(1, 8, 3, padding=1)
     x = torch.randn(1, 1, 8, 8, dtype=torch.float64)
 

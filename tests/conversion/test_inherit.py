@@ -14,7 +14,6 @@ from plain_networks import TinyConvNeXt, TinyResNet
 @pytest.mark.parametrize(("build", "channels", "side"), [(TinyResNet, 3, 13), (TinyConvNeXt, 3, 12)])
 @pytest.mark.parametrize("group", [Cyclic(4), Dihedral(4)])
 def test_with_an_exact_basis_it_is_the_pool_over_turned_copies(build, channels, side, pool, group):
-    torch.manual_seed(0)
     plain = settled(build())
     x = torch.randn(2, channels, side, side, dtype=torch.float64)
     network = orbitconv.convert(plain, group, "exact", example=x, weights="inherit", pool=pool)
@@ -32,7 +31,6 @@ def test_with_an_exact_basis_it_is_the_pool_over_turned_copies(build, channels, 
 
 
 def test_masks_are_the_mean_of_turned_back_masks():
-    torch.manual_seed(0)
     plain = nn.Sequential(
         nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.MaxPool2d(2), nn.ReLU(),
         nn.Conv2d(4, 4, 3, padding=1, groups=4), nn.InstanceNorm2d(4, affine=True), nn.ConvTranspose2d(4, 6, 2, 2),
@@ -46,7 +44,6 @@ def test_masks_are_the_mean_of_turned_back_masks():
 
 
 def test_the_report_says_how_much_of_the_filters_the_basis_holds():
-    torch.manual_seed(0)
     x = torch.randn(4, 3, 13, 13)
     plain = TinyResNet()
     complete = orbitconv.convert(plain, "c4", "exact", example=x, weights="inherit").report
@@ -57,7 +54,6 @@ def test_the_report_says_how_much_of_the_filters_the_basis_holds():
 
 
 def test_a_fresh_network_holds_nothing_of_what_was_learned():
-    torch.manual_seed(0)
     plain = nn.Sequential(
         nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.PReLU(4), nn.Conv2d(4, 4, 1), nn.InstanceNorm2d(4, affine=True),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LayerNorm(4), nn.Linear(4, 1), nn.Linear(1, 2),

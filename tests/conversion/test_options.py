@@ -26,7 +26,6 @@ def plain_squared(module: Squared) -> nn.Module:
 
 @pytest.mark.parametrize("pool", ["max", "mean"])
 def test_scores_of_one_channel_are_pooled_as_the_user_says(pool):
-    torch.manual_seed(0)
     plain = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Tanh(), nn.Conv2d(4, 1, 3, padding=1)).eval()
     network = orbitconv.convert(plain, "c4", "exact", example=X, pool=pool, weights="inherit").eval()
     with torch.no_grad():
@@ -77,7 +76,6 @@ class DropPath(nn.Module):
 
 
 def test_what_drops_samples_drops_all_group_elements_of_a_sample():
-    torch.manual_seed(0)
     plain = nn.Sequential(nn.Conv2d(1, 4, 3), DropPath(), nn.Tanh())
     network = orbitconv.convert(plain, "c4", "exact", example=X, output="equivariant").train()
     assert network.report.of("1").kind == "unchanged"

@@ -47,7 +47,6 @@ class Gated(nn.Module):
 
 @pytest.mark.parametrize("build", [lambda: nn.Sequential(conv(1, 4), nn.Tanh(), conv(4, 1)), Gated])
 def test_one_channel_may_keep_its_group(build):
-    torch.manual_seed(0)
     network = orbitconv.convert(build(), "c4", "exact", example=X, output="equivariant")
     upright, turned = both(network)
     assert upright.shape == (2, 1, 4, 9, 9)
@@ -56,7 +55,6 @@ def test_one_channel_may_keep_its_group(build):
 
 
 def test_a_vector_of_two_layers_of_one_channel_turns():
-    torch.manual_seed(0)
     upright, turned = both(orbitconv.convert(Flow(), "c4", "exact", example=X, output="vector"))
     row, column = upright.rot90(1, (2, 3)).unbind(1)
     torch.testing.assert_close(turned, torch.stack([-column, row], 1), rtol=0, atol=1e-12)
@@ -119,7 +117,6 @@ class Auxiliary(nn.Module):
 
 @pytest.mark.parametrize("width", ["channels", "params"])
 def test_auxiliary_heads_of_training_mode_are_converted(width):
-    torch.manual_seed(0)
     plain = Auxiliary().train()
     network = orbitconv.convert(plain, "c4", "exact", example=X, width=width)
     assert network.training
@@ -153,7 +150,6 @@ class Skipping(nn.Module):
 
 
 def test_fold_follows_branches_as_they_go_on_the_example():
-    torch.manual_seed(0)
     network = orbitconv.convert(Skipping(), "c4", "exact", example=X).eval()
     with torch.no_grad():
         torch.testing.assert_close(fold(network)(X), network(X), rtol=0, atol=1e-11)

@@ -126,7 +126,6 @@ def test_what_fixes_positions_is_refused_by_its_path(plain, path):
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("part", [CoordinateAttention, Mirrored, Sampled])
 def test_functions_that_fix_directions_are_refused_behind_strides_too(part, stride):
-    torch.manual_seed(0)
     first = [nn.Conv2d(1, 8, 3, stride, 1), nn.Tanh(), nn.MaxPool2d(2, 2, 1), part()]
     plain = nn.Sequential(*first, conv(8, 8), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     x = X[..., :8, :8]
@@ -145,7 +144,6 @@ def test_a_mean_of_rows_then_of_columns_is_exact():
     "part", [nn.AvgPool2d((1, 3), 1, (0, 1)), nn.AdaptiveAvgPool2d((None, 1)), nn.Conv2d(8, 8, 3, (1, 2), 1)]
 )
 def test_what_treats_rows_otherwise_than_columns_keeps_half_turns(part, group, exact):
-    torch.manual_seed(0)
     plain = nn.Sequential(conv(1, 8), nn.Tanh(), part, nn.Tanh(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     network = orbitconv.convert(plain, group, "exact", example=X)
     assert network.report.is_exact is exact

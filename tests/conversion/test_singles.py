@@ -23,7 +23,6 @@ class Fused(nn.Module):
 
 
 def test_weights_of_branches_are_not_repeated_and_those_of_channels_are():
-    torch.manual_seed(0)
     plain = Fused()
     network = orbitconv.convert(plain, "c4", "exact", example=X, weights="inherit", pool="mean").eval()
     assert network.network.branches.shape == (2,)

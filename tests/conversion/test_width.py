@@ -30,7 +30,6 @@ def test_layers_that_a_sum_or_a_concatenation_ties_stay_alike(factor):
 
 @pytest.mark.parametrize("width", ["params", "compute"])
 def test_the_converted_network_is_as_large_as_the_plain_one(width):
-    torch.manual_seed(0)
     plain, x = TinyResNet(wide=6), torch.randn(1, 3, 13, 13)
     network = orbitconv.convert(plain, "c4", example=x, width=width)
     before, after = network.report.parameters if width == "params" else network.report.multiply_adds

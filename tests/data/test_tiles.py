@@ -33,7 +33,6 @@ def tiled(network, image, tiling):
 @pytest.mark.parametrize("size", [(150, 211), (64, 64), (65, 90), (40, 300), (5, 7), (96, 1)])
 @torch.no_grad()
 def test_the_blended_answer_is_that_of_the_whole_picture(size):
-    torch.manual_seed(0)
     network, image = Network(), torch.randn(2, *size)
     tiling = Tiling(height=size[0], width=size[1], side=64, margin=9, blend=4, multiple=4)
     torch.testing.assert_close(tiled(network, image, tiling), network(image[None])[0], atol=1e-5, rtol=0)
@@ -41,7 +40,6 @@ def test_the_blended_answer_is_that_of_the_whole_picture(size):
 
 @torch.no_grad()
 def test_a_margin_below_the_receptive_field_is_seen():
-    torch.manual_seed(0)
     network, image = Network(), torch.randn(2, 150, 211)
     tiling = Tiling(height=150, width=211, side=64, margin=2, blend=4, multiple=4)
     assert (tiled(network, image, tiling) - network(image[None])[0]).abs().max() > 1e-3
@@ -74,7 +72,6 @@ def test_overlaps_of_three_tiles_and_answers_of_other_sizes_are_refused():
 @pytest.mark.parametrize("size", [(201, 150), (202, 163), (203, 200), (204, 97)])
 @torch.no_grad()
 def test_odd_and_even_sides_at_every_scale_are_those_of_the_whole_picture(size):
-    torch.manual_seed(0)
     network, image = UNet(None, 2, depth=2, plain_width=4).double().eval(), torch.randn(3, *size, dtype=torch.float64)
     tiling = Tiling(height=size[0], width=size[1], side=192, margin=32, blend=8, multiple=4)
     assert len(tiling) > 1

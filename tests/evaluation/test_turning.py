@@ -25,7 +25,6 @@ class Linear(nn.Sequential):
 
 
 def test_errors_and_changes_of_quarter_turns_are_those_of_rot90():
-    torch.manual_seed(0)
     network, images, labels = Linear(), torch.rand(40, 1, 6, 8), torch.randint(3, (40,))
     found = turned_figures(network, Examples(images, labels), Classification(), (0, 90, 270), silent)
     square = images[..., 1:7]
@@ -39,7 +38,6 @@ def test_errors_and_changes_of_quarter_turns_are_those_of_rot90():
 
 
 def test_masks_of_exact_filters_turn_with_the_picture_by_quarters_and_those_of_plain_ones_do_not():
-    torch.manual_seed(0)
     images, labels = torch.rand(6, 1, 17, 17), torch.randint(2, (6, 17, 17))
     changed = {}
     for basis in ("exact-c4", None):

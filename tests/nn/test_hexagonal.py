@@ -152,13 +152,11 @@ def worst_error(network, group, x, grid, region):
 @pytest.mark.parametrize("group", [Cyclic(6), Dihedral(6), Dihedral(2)])
 @pytest.mark.parametrize("train", [True, False])
 def test_five_layers_with_pools_turn_and_mirror_exactly(group, reduction, shape, train):
-    torch.manual_seed(0)
     network, grid = five_layers(group, reduction, shape).train(train), HexagonalGrid(20, shape)
     assert worst_error(network, group, randn(2, 2, 41, 41), grid, 1.0) < 1e-12
 
 
 def test_a_square_border_breaks_the_symmetry_and_the_middle_keeps_it():
-    torch.manual_seed(0)
     group = Cyclic(6)
     layers = [LiftingConv2d(1, 2, ExactBasis(group, 3, lattice="hexagonal"), padding=1), nn.ReLU()]
     layers += [GroupConv2d(2, 2, ExactBasis(group, 3, lattice="hexagonal"), padding=1) for _ in range(4)]
@@ -217,7 +215,6 @@ def test_batch_norm_is_that_of_torch_on_the_points_in_use(affine):
 
 @pytest.mark.parametrize("group", [Cyclic(6), Dihedral(6)])
 def test_a_folded_network_has_torchs_modules_and_the_same_output(group):
-    torch.manual_seed(0)
     network, grid = five_layers(group, "max", "hexagon"), HexagonalGrid(12)
     image = HexagonalImage(randn(2, 2, 25, 25), grid)
     with torch.no_grad():
@@ -244,7 +241,6 @@ def test_a_network_compiles_as_one_graph():
 
 @pytest.mark.parametrize("basis", ["hexagonal-exact-c6-k3", "hexagonal-spectral-d12-k5"])
 def test_a_network_of_pictures_scores_half_turns_alike_and_trains(basis):
-    torch.manual_seed(0)
     network, x = SmallCNN(basis, width=2).double(), randn(2, 1, 17, 17)
     network(x).square().sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())

@@ -49,7 +49,6 @@ def test_filtered_relu_turns_exactly_with_the_grid(size, quarters, mirror):
 
 
 def test_filtered_relu_commutes_with_turns_between_pixels_better_than_relu():
-    torch.manual_seed(0)
     noise = torch.randn(4, 1, 48, 48, dtype=torch.float64)
     blur = torch.from_numpy(np.outer(signal.windows.gaussian(9, 1.0), signal.windows.gaussian(9, 1.0)))
     x = F.conv2d(noise, blur[None, None] / blur.sum(), padding=4)

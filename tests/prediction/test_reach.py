@@ -44,7 +44,6 @@ def test_no_input_beyond_the_reach_of_a_unet_changes_its_answer(basis, depth):
 
 @pytest.mark.parametrize("size", [(301, 222), (290, 160)])
 def test_tiles_with_the_margin_of_the_reach_give_the_answer_of_the_whole_picture(size):
-    torch.manual_seed(0)
     network, image = UNet("exact-c4", 2, depth=2, plain_width=4).eval(), torch.rand(3, *size)
     reach = reach_of(network, 3)
     side = least_side(reach.radius, reach.stride)

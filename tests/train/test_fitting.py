@@ -43,8 +43,7 @@ def test_data_sets_tensors_and_loaders_give_the_same_network():
     for data in kinds:
         torch.manual_seed(0)
         networks.append(orbitconv.fit(linear(), data, epochs=2, batch_size=16, seed=3).network)
-    for a, b in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
-        assert torch.equal(a, b)
+    assert all(torch.equal(*pair) for pair in zip(networks[0].parameters(), networks[1].parameters(), strict=True))
     loader = DataLoader(TensorDataset(images, labels), batch_size=16, drop_last=True)
     fitted = orbitconv.fit(linear(), loader, epochs=20, test=(images, labels))
     assert fitted.rows[-1]["test_error_percent"] < 5
@@ -86,8 +85,7 @@ def test_streamed_pictures_give_the_same_bits_as_those_in_memory(pictures, monke
         monkeypatch.setattr("orbitconv.train.prepared._IN_MEMORY", limit)
         torch.manual_seed(0)
         networks.append(orbitconv.fit(linear(), pictures, epochs=2, batch_size=16).network)
-    for a, b in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
-        assert torch.equal(a, b)
+    assert all(torch.equal(*pair) for pair in zip(networks[0].parameters(), networks[1].parameters(), strict=True))
 
 
 def test_a_network_that_labels_pixels_is_learned_from_tensors():

@@ -19,7 +19,6 @@ from orbitconv.models import BACKBONES, encoder_unet
     ],
 )
 def test_converted_backbones_are_exact(name, features_only, options):
-    torch.manual_seed(0)
     plain = BACKBONES[name](num_classes=3, features_only=features_only, **options)
     x = torch.randn(1, 3, 32, 32)
     net = convert(plain, "c4", example=x, exact=True).double().eval()

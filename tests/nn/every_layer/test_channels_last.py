@@ -110,7 +110,6 @@ def test_batch_norm_refuses_a_single_number_in_training():
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of torch.jit, in torch.func
 def test_derivatives_of_the_normalization_are_those_of_its_formula():
-    torch.manual_seed(0)
     rows = torch.randn(5, 6, dtype=torch.float64, requires_grad=True)
     weight, bias = (torch.randn(6, dtype=torch.float64, requires_grad=True) for _ in range(2))
 
@@ -128,7 +127,6 @@ def test_derivatives_of_the_normalization_are_those_of_its_formula():
 
 @pytest.mark.parametrize("mixing", ["dense", "full", "separable"])
 def test_a_model_moved_to_channels_last_computes_the_same(mixing):
-    torch.manual_seed(0)
     model = SmallCNN("spectral-c8-k3", width=2, mixing=mixing).double()
     other = copy.deepcopy(model).to(memory_format=torch.channels_last)
     x = torch.randn(4, 1, 28, 28, dtype=torch.float64)

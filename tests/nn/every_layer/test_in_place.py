@@ -29,8 +29,7 @@ def test_an_activation_in_place_gives_the_same_gradient(name, last):
         leaf = x.clone(memory_format=torch.preserve_format).requires_grad_()
         y = nn.LeakyReLU(0.5, inplace=inplace)(function(leaf))
         found.append(torch.autograd.grad(y.square().sum(), [leaf, *parameters]))
-    for one, other in zip(*found, strict=True):
-        assert torch.equal(one, other)
+    assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
 
 
 @pytest.mark.compile

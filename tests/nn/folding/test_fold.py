@@ -106,7 +106,6 @@ def test_a_layer_is_one_convolution_of_planes(basis, options):
     "make", [lambda: LiftingConv2d(2, 3, "spectral-c8-k5"), lambda: GroupConv2d(2, 3, "spectral-c8-k5")]
 )
 def test_filters_of_a_plain_convolution_are_rounded_once(make):
-    torch.manual_seed(0)
     layer = make()
     exact = copy.deepcopy(layer).double().filters()
     assert torch.equal(layer.to_conv2d().weight, exact.float())

@@ -74,8 +74,7 @@ def test_gradients_come_back_from_both_layouts(channels_last):
         weight = expand_group(coefficients, atoms, turning_of(Dihedral(4)), last)
         y = F.conv2d(planes.contiguous(memory_format=memory_format), weight)
         found.append(torch.autograd.grad(y.square().sum(), (coefficients, atoms)))
-    for one, other in zip(*found, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(*found, rtol=1e-12, atol=1e-12)
 
 
 def test_gradients_for_each_sample_by_vmap():

@@ -82,8 +82,7 @@ def test_a_layer_calls_it_forward_and_back_and_gives_the_same_numbers(built_kern
             y = layer(x)
             found.append((y, *torch.autograd.grad(y.square().sum(), (layer.coefficients, layer.bias))))
     assert calls == ["expand", "take_back"]
-    for one, other in zip(*found, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(*found, rtol=1e-5, atol=1e-4)
 
 
 def test_what_it_does_not_know_goes_on_in_torch(built_kernel, calls):
@@ -151,8 +150,7 @@ def test_threads_may_come_to_it_at_once(built_kernel):
     forget()
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda layer: layer.filters(), layers))
-    for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one, other)
+    torch.testing.assert_close(list(found), list(expected))
 
 
 @pytest.mark.compile

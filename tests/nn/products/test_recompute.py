@@ -39,8 +39,7 @@ def test_values_and_gradients_are_the_same_bits(kind, options):
     for layer in (keeps, forgets):
         y = layer(x)
         found.append((y, *torch.autograd.grad(y.square().sum(), (x, *layer.parameters()))))
-    for expected, other in zip(*found, strict=True):
-        assert torch.equal(other, expected)
+    assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
 
 
 @LAYERS
@@ -66,8 +65,7 @@ def test_a_basis_that_trains_gets_its_gradient(kind):
     shared = (keeps.coefficients, *basis.parameters())
     expected, found = (torch.autograd.grad(layer(x).square().sum(), shared) for layer in (keeps, forgets))
     assert expected[1].any()
-    for a, b in zip(found, expected, strict=True):
-        assert torch.equal(a, b)
+    assert all(torch.equal(*pair) for pair in zip(found, expected, strict=True))
 
 
 @LAYERS

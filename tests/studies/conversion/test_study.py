@@ -66,7 +66,6 @@ def test_ways_to_inherit_are_tried_beside_their_plain_twins(data, monkeypatch):
 
 
 def test_a_network_learns_what_the_plain_one_says_of_turned_copies():
-    torch.manual_seed(0)
     plain, images = digits_network(2).eval(), torch.rand(32, 1, 28, 28)
     network = orbitconv.convert(plain, "c4", "exact", example=images[:4])
     teacher = TurnedCopies(plain, 4, order=1)
@@ -83,7 +82,6 @@ def test_a_network_learns_what_the_plain_one_says_of_turned_copies():
 
 
 def test_mixing_opens_over_the_steps_of_training():
-    torch.manual_seed(0)
     network = orbitconv.convert(digits_network(1), "c4", "exact", example=torch.randn(2, 1, 28, 28))
     layer = next(one for one in network.modules() if isinstance(one, GroupConv2d))
     whole = layer.coefficients.detach().clone()
