@@ -117,6 +117,11 @@ class AxesMode(TorchDispatchMode):
             for factors, side in zip(axes, x.shape, strict=False)
         )
 
+    def groups_of(self, x: Tensor) -> tuple[int, ...] | None:
+        """How long a part of each axis of a tensor is the group, if its axes are known."""
+        axes = self.of(x)
+        return axes and tuple(math.prod(f.size for f in factors if f.group) for factors in axes)
+
     def note(self, y: Tensor, axis: int | None) -> None:
         """Say at which axis of a layer's output channels and group are; None if it holds no group."""
         self._known.pop(id(y), None)
@@ -152,7 +157,7 @@ class AxesMode(TorchDispatchMode):
 
     def _after(self, operation: Any, args: Any, known: list[Tensor], y: Tensor) -> Axes | None:
         """The axes of a result."""
-        if operation is aten.convolution and y.ndim == 4:
+        if operation is aten.convolution and y.ndim == 4 and (known or self.order == 1):
             return ((Factor(len(y)),), channel_axis(y.shape[1], self.order), *_planes(y))
         if not known:
             return None

@@ -11,9 +11,14 @@ from orbitconv.conversion.exchange import find_losses
 from orbitconv.conversion.grid import Loss
 from orbitconv.conversion.observation import Example, FailedRunError, as_arguments, tensors_in
 from orbitconv.conversion.refusals import is_image
+from orbitconv.groups import Cyclic
+from orbitconv.metrics.diagnosis.arguments import images_in, with_images
+from orbitconv.metrics.diagnosis.fields import possible_fields
+from orbitconv.metrics.diagnosis.following import relative_error
 from orbitconv.models.tracing import Tracer
 
 _AROUND = range(-2, 3)
+_QUARTERS, _TOLERANCE = Cyclic(4), 1e-6
 _SMALL = (48, 64, 96)
 
 
@@ -42,7 +47,9 @@ def exact_sizes(plain: nn.Module, example: Example, *, quarter: bool = True) -> 
     if len(sides) != 1:
         return (), ()
     tried = tuple(side + step for side in sides for step in _AROUND if side + step > 0)
-    return tuple(filter(_Sizes(plain, example, quarter=quarter).keep_turns, tried)), tried
+    ghost, symmetric = _Sizes(plain, example, quarter=quarter), _symmetric(plain)
+    kept = [side for side in tried if ghost.keep_turns(side)]
+    return tuple(side for side in kept if side in sides or _turns(symmetric, example, side, quarter=quarter)), tried
 
 
 def small_exact_size(plain: nn.Module, example: Example, *, quarter: bool = True) -> int | None:
@@ -53,6 +60,45 @@ def small_exact_size(plain: nn.Module, example: Example, *, quarter: bool = True
     side, ghost = max(sides), _Sizes(plain, example, quarter=quarter)
     tried = sorted({side, *(one for one in _SMALL if one < side)})
     return next((one for one in tried if ghost.keep_turns(one)), None)
+
+
+def _symmetric(plain: nn.Module) -> nn.Module:
+    """The network with filters that are their own turns: its output turns exactly if its operations keep the turn."""
+    trial = copy.deepcopy(plain).double().eval()
+    for module in trial.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            filters, (height, width) = module.weight.data, module.weight.shape[-2:]
+            if height == width:
+                module.weight.data = torch.stack([filters.rot90(k, (2, 3)) for k in range(4)]).mean(0)
+            else:  # the middle alone, for kernels of one row or column
+                kept = torch.zeros_like(filters)
+                kept[..., (height - 1) // 2 : height // 2 + 1, (width - 1) // 2 : width // 2 + 1] = 1
+                module.weight.data = filters.mean((2, 3), keepdim=True) * kept
+    return trial
+
+
+@torch.no_grad()
+def _turns(network: nn.Module, example: Example, side: int, *, quarter: bool) -> bool:
+    """Whether the outputs of a network of symmetric filters turn with noise; True where that is not to be measured."""
+    draw, steps = torch.Generator().manual_seed(0), 1 if quarter else 2
+
+    def outputs(turns: int) -> list[Tensor]:
+        positional, named = as_arguments(with_images(example, lambda x: images[x.shape[1]].rot90(turns, (2, 3))))
+        return list(tensors_in(network(*positional, **named)))
+
+    images = {
+        x.shape[1]: torch.randn(len(x), x.shape[1], side, side, generator=draw, dtype=torch.float64)
+        for x in images_in(example)
+    }
+    try:
+        before, after = outputs(0), outputs(steps)
+    except Exception:  # forwards of others that fix the dtype or look at numbers
+        return True
+    fields = [list(possible_fields(tuple(x.shape), _QUARTERS, square=True)) for x in before]
+    return all(
+        min(relative_error(y, way.turn(x, _QUARTERS, steps)) for way in ways if way.kind == "none") < _TOLERANCE
+        for x, y, ways in zip(before, after, fields, strict=True)
+    )
 
 
 class _Sizes:

@@ -1,12 +1,13 @@
 """What the modules of a network are given in one run on an example: the calls, in order, with their shapes."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from orbitconv.nn.folding.known_values import as_arguments as as_arguments
 
@@ -24,16 +25,70 @@ class Call:
     outputs: tuple[Shape, ...]
 
 
+@dataclass(frozen=True)
+class Event:
+    """A call of a function of torch, or of a module, by a forward.
+
+    Args:
+        inside: Paths of the modules that are being called, outermost first; with that of the module itself.
+        name: Name of the function; "" for a module.
+        shapes: Shapes of the tensors that a function returned.
+        groups: How long a part of each of their axes is the group, where that is known.
+    """
+
+    inside: tuple[str, ...]
+    name: str = ""
+    shapes: tuple[Shape, ...] = ()
+    groups: tuple[Shape | None, ...] = ()
+
+
 @dataclass
 class Observation:
-    """One run of a network: calls in the order in which they ended, and what it returned."""
+    """One run of a network.
+
+    Args:
+        calls: Calls in the order in which they ended.
+        events: What forwards called, in the order in which functions ended and modules began.
+        output: What the network returned.
+    """
 
     calls: list[Call] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     output: Any = None
 
     def of(self, path: str) -> list[Call]:
         """The calls of one module."""
         return [call for call in self.calls if call.path == path]
+
+    def seen_outside(self, hidden: Collection[str], known: Collection[str]) -> list[Event]:
+        """The events that are not inside of hidden modules.
+
+        Args:
+            hidden: Paths of modules.
+            known: Paths of all modules that count.
+        """
+        outer = [(event, event.inside if event.name else event.inside[:-1]) for event in self.events]
+        return [
+            e for e, parents in outer if not any(p in hidden for p in parents) and all(p in known for p in e.inside)
+        ]
+
+
+class _Functions(TorchFunctionMode):
+    """Notes the functions of torch that forwards call, but those that ask for a property or a number."""
+
+    def __init__(self, inside: list[str], events: list[Event], mode: Any) -> None:
+        super().__init__()
+        self.inside, self.events, self.mode = inside, events, mode
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        name = getattr(func, "__name__", str(func))
+        found = list(tensors_in(output))
+        if name != "__get__" and (found or output is None):
+            groups_of = getattr(self.mode, "groups_of", lambda _: None)
+            shapes, groups = tuple(tuple(x.shape) for x in found), tuple(groups_of(x) for x in found)
+            self.events.append(Event(tuple(self.inside), name, shapes, groups))
+        return output
 
 
 class FailedRunError(Exception):
@@ -99,6 +154,7 @@ def observe(
 
         def before(module: nn.Module, inputs: Any, path: str = path) -> None:
             inside.append(path)
+            seen.events.append(Event(tuple(inside)))
             if watch is not None:
                 watch(path, module, inputs)
 
@@ -110,7 +166,11 @@ def observe(
         handles += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
     positional, named = as_arguments(example)
     try:
-        with _without_training(model, branches=training), mode(inside) if mode else nullcontext():
+        with (
+            _without_training(model, branches=training),
+            mode(inside) if mode else nullcontext() as followed,
+            _Functions(inside, seen.events, followed),
+        ):
             seen.output = model(*positional, **named)
     except Exception as error:  # a forward of others may raise anything
         raise FailedRunError(inside[-1] if inside else "", error) from error

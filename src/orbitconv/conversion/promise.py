@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from orbitconv.conversion.converted import Converted
-from orbitconv.conversion.observation import Example, as_arguments
+from orbitconv.conversion.observation import Example, as_arguments, tensors_in
 from orbitconv.conversion.report import LostTurn
 from orbitconv.groups import Group, act_image, exact_elements
 from orbitconv.metrics import check
@@ -36,7 +36,7 @@ def broken_promise(network: Converted, example: Example, side: int | None = None
     if not sides:
         return None
     for dtype, tolerance in _TOLERANCES.items():
-        trial, call = copy.deepcopy(network).to(dtype).eval(), _noise(example, sides, dtype)
+        trial, call = _awake(copy.deepcopy(network).to(dtype).eval()), _noise(example, sides, dtype)
         try:
             error = _error(trial, call, network.group)
         except Exception:  # forwards of others that fix the dtype or look at numbers
@@ -62,6 +62,20 @@ def inexact_basis(network: Converted) -> LostTurn | None:
                 if relative_error(atoms[g], moved) > _TOLERANCES[torch.float64]:
                     return LostTurn(path.removesuffix(".layer"), "its basis does not turn exactly")
     return None
+
+
+@torch.no_grad()
+def _awake(network: Converted) -> Converted:
+    """The network with other numbers in parameters that hold one number all over, as scales of branches do at first.
+
+    A branch that is multiplied with zero keeps the turn until it is trained.
+    """
+    draw = torch.Generator().manual_seed(0)
+    for values in network.parameters():
+        if values.numel() and bool((values == values.flatten()[0]).all()):
+            away = torch.rand(values.shape, generator=draw, dtype=torch.float64) / 2 + 0.1
+            values.add_(away.to(values) * (1 - 2 * (values < 0)))
+    return network
 
 
 def _noise(example: Example, sides: tuple[int, ...], dtype: torch.dtype) -> Any:
@@ -98,6 +112,10 @@ def _outputs(network: Converted, example: Example) -> dict[str, Tensor]:
 
 def _first_loss(network: Converted, example: Example) -> LostTurn | None:
     """The first layer that loses the turn, as `check` finds it."""
+    if not any(
+        y.is_floating_point() for y in tensors_in(network(*as_arguments(example)[0], **as_arguments(example)[1]))
+    ):
+        return LostTurn("", "labels change with the turn. Return scores, and take labels of what the network returns")
     for loss in check(network, example, network.group).losses[:1]:
         path = loss.path.removeprefix("network").removeprefix(".").removesuffix(".layer")
         # all bases turn exactly

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from orbitconv._support.checks import check_network
@@ -17,10 +18,16 @@ def check_model(model: Any) -> None:
 
     Raises:
         TypeError: If it is no module.
-        ValueError: If it holds layers of this library, or two modules share a parameter; names them.
+        ValueError: If it holds layers of this library or compiled modules, or two modules share a parameter; names
+            them.
     """
     check_network("convert", model)
     for path, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule) or hasattr(module, "_orig_mod"):
+            raise ValueError(  # a network it is
+                f"convert expects modules whose forwards are Python, got {path or 'the network'} compiled by torch.jit "
+                "or torch.compile. Convert the network first, and compile it afterwards."
+            )
         if isinstance(module, BasisConv2d | GroupNetwork):
             raise ValueError(  # noqa: TRY004  # a network it is
                 f"convert expects a plain network, got one that is equivariant already: {path or 'the network'} is "

@@ -55,7 +55,8 @@ class ConversionReport:
     """What became of a network. Prints as a table.
 
     The report promises: where `is_exact`, the network is exactly equivariant to the quarter or half turns (and mirrors)
-    that its group holds, on images of the size of the example, and on squares of `exact_sizes`. Turns between are as
+    that its group holds, on images of the size of the example, and on squares of `exact_sizes`; on images that are not
+    square, to half turns. Turns between are as
     good as the basis turns filters; `orbitconv.check` measures them.
 
     Args:
@@ -110,8 +111,14 @@ class ConversionReport:
     @property
     def turns(self) -> str:
         """What is exact where the report says so: the turns of the group that map a grid of pixels to itself."""
-        rotations = parse_group(self.group.lower()).num_rotations
-        return "Quarter turns" if rotations % 4 == 0 else "Half turns" if rotations % 2 == 0 else "Turns by 0 degrees"
+        rotations, square = parse_group(self.group.lower()).num_rotations, len(set(self.size or ())) < 2
+        return (
+            "Quarter turns"
+            if rotations % 4 == 0 and square
+            else "Half turns"
+            if rotations % 2 == 0
+            else "Turns by 0 degrees"
+        )
 
     def summary(self) -> str:
         """The facts in a few lines, without the modules."""

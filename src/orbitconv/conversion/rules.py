@@ -134,8 +134,8 @@ def convert_dropout(module: nn.Dropout2d, axis: int | None, bases: KernelSizes) 
     return Made(FlatLayer(GroupDropout2d(module.p), bases.group.order), "each element")
 
 
-def convert_layer_norm(norm: nn.LayerNorm, axis: int | None, bases: KernelSizes) -> Made:
-    """Layer norm of every element; weights of pixels are refused."""
+def convert_layer_norm(norm: nn.LayerNorm | nn.RMSNorm, axis: int | None, bases: KernelSizes) -> Made:
+    """Layer or RMS norm of every element; weights of pixels are refused."""
     if len(norm.normalized_shape) > 1 and norm.elementwise_affine:
         raise RefusalError("it has a weight for every pixel, which fixes positions.", "Normalize over channels alone.")
     return convert_each(norm, axis, bases)
@@ -157,7 +157,7 @@ RULES: Mapping[type[nn.Module], Rule] = {
     nn.InstanceNorm2d: convert_each,
     nn.GroupNorm: convert_each,
     nn.LayerNorm: convert_layer_norm,
-    nn.RMSNorm: convert_each,
+    nn.RMSNorm: convert_layer_norm,
     nn.PReLU: convert_prelu,
     nn.LocalResponseNorm: convert_each,
     nn.ChannelShuffle: convert_each,
@@ -205,10 +205,9 @@ def is_leaf(module: nn.Module) -> bool:
 
 
 def owns_forward(module: nn.Module, base: type[nn.Module]) -> bool:
-    """Whether a class computes something else than a base class of torch."""
-    own = type(module)
-    names = ("forward", "_conv_forward")
-    return any(getattr(own, name, None) is not getattr(base, name, None) for name in names)
+    """Whether a module, or its class, computes something else than a base class of torch."""
+    own, names = type(module), ("forward", "_conv_forward")
+    return any(name in vars(module) or getattr(own, name, None) is not getattr(base, name, None) for name in names)
 
 
 def base_rule(module: nn.Module) -> type[nn.Module] | None:

@@ -4,8 +4,10 @@ Which layer becomes what is decided while the network runs on the example: each 
 from the width that comes in.
 """
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -15,6 +17,7 @@ from orbitconv.conversion.axes import AxesMode, Disorder, disorder
 from orbitconv.conversion.bases import KernelSizes
 from orbitconv.conversion.observation import (
     Call,
+    Event,
     Example,
     FailedRunError,
     Observation,
@@ -195,18 +198,21 @@ def operate(model: nn.Module, example: Example, plan: Plan) -> tuple[nn.Module, 
         FailedRunError: If a module cannot be converted, or the network does not run with the new layers; its cause is a
             RefusalError where that is known.
     """
+    known = {path for path, _ in model.named_modules()}
     runs = [plan.plain] + ([plan.branches] if plan.branches else [])
     called = {call.path for run in runs for call in run.calls}
     pending: dict[nn.Module, nn.Module] = {}
     entries: list[Entry] = []
     _prepare(model, "", plan, called, pending, entries)
     model = replace_modules(model, pending)
+    hidden = {waiting.path for waiting in pending.values() if isinstance(waiting, _Pending)}
     seen = []
     for run in runs:
         for waiting in pending.values():
             if isinstance(waiting, _Pending):
                 waiting.expect(run)
         seen.append(_observe_group(model, example, plan, training=run is plan.branches))
+        _check_branches(*(one.seen_outside(hidden, known) for one in (run, seen[-1])))
     finished: dict[nn.Module, nn.Module] = {}
     for waiting in pending.values():
         assert isinstance(waiting, _Pending)
@@ -218,7 +224,38 @@ def operate(model: nn.Module, example: Example, plan: Plan) -> tuple[nn.Module, 
     calls = [call for run in runs for call in run.calls]
     order = {call.path: index for index, call in reversed(list(enumerate(calls)))}
     entries.sort(key=lambda entry: order.get(entry.line.path, len(order)))
-    return replace_modules(model, finished), seen, entries
+    model = replace_modules(model, finished)
+    observe(model, example)  # forwards that ask layers for attributes may do so of the new ones only
+    return model, seen, entries
+
+
+def _check_branches(plain: list[Event], found: list[Event]) -> None:
+    """Refuse forwards that do something else with the new layers, or have the group at another axis than channels."""
+    for before, after in zip_longest(plain, found, fillvalue=Event(("",), "return")):
+        names = [one.name or f"the module {one.inside[-1]!r}" for one in (before, after)]
+        if (before.inside, before.name) != (after.inside, after.name):
+            common = [p for p, q in zip(before.inside, after.inside, strict=False) if p == q]
+            raise FailedRunError(
+                common[-1],
+                RefusalError(
+                    f"its forward calls {names[1]}, where it calls {names[0]} in the plain network.",
+                    "It branches on classes or shapes (isinstance, x.shape == y.shape, loops over channels), which "
+                    "differ. Decide in __init__, by a flag of its own.",
+                ),
+            )
+        for shape, now, groups in zip(before.shapes, after.shapes, after.groups, strict=False):
+            whole = (
+                groups is not None and len(shape) == len(now) and math.prod(shape) * math.prod(groups) == math.prod(now)
+            )
+            if whole and now != tuple(a * g for a, g in zip(shape, groups or (), strict=True)):
+                raise FailedRunError(
+                    before.inside[-1],
+                    RefusalError(
+                        f"{names[0]} makes {now} there, where the plain network has {shape}: the group is at another "
+                        "axis than its channels.",
+                        "Look for literal numbers of channels (view, reshape, x[:, :n]).",
+                    ),
+                )
 
 
 def _observe_group(model: nn.Module, example: Example, plan: Plan, *, training: bool) -> Observation:

@@ -141,6 +141,13 @@ class EachElement(nn.Module):
         super().__init__()
         self.module, self.order, self.axis = module, order, axis
 
+    def __getattr__(self, name: str) -> Any:
+        """Options of the module, for code that asks."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("module"), name)
+
     def forward(self, x: Tensor) -> Tensor:
         """Apply the module."""
         return at_each_element(self.module, x, self.order, self.axis)
