@@ -234,15 +234,15 @@ class Outputs(nn.Module):
         return self._walk(output, "")
 
     def _walk(self, value: Any, place: str) -> Any:
+        cls: Any = value.__class__  # what a stand-in stands for, while the network is folded; its type is its own
         if isinstance(value, Tensor):
             return self.pools[self._names[place]](value) if place in self._names else value
         if isinstance(value, Mapping):
             changed = {key: self._walk(one, f"{place}[{key}]") for key, one in value.items()}
-            make: Any = type(value)  # of transformers, a dataclass that is a mapping too
-            return make(**changed) if dataclasses.is_dataclass(value) else make(changed)
+            return cls(**changed) if dataclasses.is_dataclass(cls) else cls(changed)  # transformers has both in one
         if isinstance(value, tuple | list):
             parts = [self._walk(one, f"{place}[{index}]") for index, one in enumerate(value)]
-            return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+            return cls(*parts) if hasattr(cls, "_fields") else cls(parts)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             fields = [one.name for one in dataclasses.fields(value)]
             return dataclasses.replace(value, **{n: self._walk(getattr(value, n), f"{place}[{n}]") for n in fields})

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from orbitconv._support.checks import check_network
-from orbitconv.conversion.observation import Example, FailedRunError, Observation
+from orbitconv.conversion.observation import Example, FailedRunError, Observation, as_arguments, tensors_in
 from orbitconv.conversion.rules import RefusalError
 from orbitconv.nn import BasisConv2d
 from orbitconv.nn.flat import GroupNetwork
@@ -46,13 +46,30 @@ def check_model(model: Any) -> None:
 
 
 def check_example(example: Example | None, model: nn.Module) -> Example:
-    """Refuse a missing example."""
+    """Refuse a missing example.
+
+    Args:
+        example: What the user gave.
+        model: The network.
+
+    Returns:
+        The example.
+
+    Raises:
+        TypeError: If there is none, or its images are no floating-point numbers.
+    """
     if example is None:
         first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
         channels = 3 if first is None else first.in_channels
         raise TypeError(
             "convert expects an example that the network is called with: one image, or the arguments of its forward, "
             f"such as example=torch.randn(1, {channels}, 64, 64)."
+        )
+    planes = [x.dtype for x in tensors_in(as_arguments(example)) if x.ndim == 4]
+    if planes and not any(dtype.is_floating_point for dtype in planes):
+        raise TypeError(
+            f"convert expects images of floating-point numbers, got {planes[0]}: what it measures with is noise. Take "
+            "example=images.float()."
         )
     return example
 
@@ -86,7 +103,8 @@ def reason_of(error: FailedRunError) -> str:
         return str(error.cause).strip()
     return (
         f"its forward does not take features with |G| times as many channels ({error}). Look for literal numbers of "
-        "channels in it (view, reshape, expand, pad)."
+        "channels in it (view, reshape, expand, pad), and for values beside features that hold no group (the image "
+        "itself, an embedding of time or class)."
     )
 
 

@@ -105,6 +105,7 @@ def possible_fields(shape: tuple[int, ...], group: Group, *, square: bool) -> It
     places += [(None, (axis,)) for axis in tokens]
     places += [(None, (axis, axis + 1)) for axis in tokens if axis + 1 in tokens and shape[axis] == shape[axis + 1]]
     places += [(None, ())] if rank >= 4 else []
+    places += [(1, ())] if rank == 3 and 1 in starts else []
     for start, along in places:
         taken = {*along, *(() if start is None else (start, start + 1))}
         free = [axis for axis in range(1, rank) if axis not in taken]

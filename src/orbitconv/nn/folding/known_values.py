@@ -17,6 +17,8 @@ from torch import Tensor, fx, nn
 from torch.fx.node import map_arg
 from torch.utils._pytree import tree_leaves, tree_map
 
+from orbitconv.nn.folding.parts import Succession
+
 Example = Tensor | tuple[Any, ...] | Mapping[str, Any]
 """What a network is called with: one tensor, positional arguments, or keyword arguments."""
 
@@ -34,7 +36,7 @@ def as_arguments(example: Example) -> tuple[tuple[Any, ...], dict[str, Any]]:
 def named_arguments(model: nn.Module, example: Example) -> dict[str, Any]:
     """What a network is called with, by the names of its forward."""
     positional, named = as_arguments(example)
-    signature = inspect.signature(model.forward)
+    signature = inspect.signature((model[0] if isinstance(model, Succession) else model).forward)
     found = signature.bind(*positional, **named).arguments
     for name, parameter in signature.parameters.items():
         if parameter.kind is parameter.VAR_POSITIONAL and name in found:

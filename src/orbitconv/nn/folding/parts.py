@@ -5,6 +5,7 @@ Folding looks inside these modules, so that only torch's own operations remain.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -34,6 +35,18 @@ class Whole(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Call the layer."""
         return self.layer(x)
+
+
+class Succession(nn.Sequential):
+    """Modules one after the other, of which the first takes any arguments."""
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        """Call one on what the other returned."""
+        first, *others = self
+        output = first(*inputs, **named)
+        for module in others:
+            output = module(output)
+        return output
 
 
 class OnPlanes(nn.Module):
@@ -199,6 +212,13 @@ class OnSamples(nn.Module):
     def __init__(self, module: nn.Module, order: int, axis: int) -> None:
         super().__init__()
         self.module, self.order, self.axis = module, order, axis
+
+    def __getattr__(self, name: str) -> Any:
+        """Options of the module, for code that asks."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("module"), name)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the module."""

@@ -23,6 +23,7 @@ from orbitconv.nn.folding.parts import (
     RepeatPlanes,
     ResampledReLU,
     ShortenedPairs,
+    Succession,
     TransposedOnPlanes,
     TripleCorrelation,
     Unchanged,
@@ -204,6 +205,12 @@ def plain_pooled_before(layer: PooledBefore) -> nn.Module:
     )
 
 
+def plain_group_network(network: GroupNetwork) -> nn.Module:
+    """The network, and what pools its output."""
+    one = isinstance(network.example(), Tensor | None)
+    return (nn.Sequential if one else Succession)(network.network, network.outputs)
+
+
 def _plane_rule(planar: Callable[..., nn.Module]) -> Rule:
     """The rule of pooling over the plane, from the class of the planar module."""
     return lambda layer: OnPlanes(planar(layer.kernel_size, layer.stride, layer.padding))
@@ -241,7 +248,7 @@ RULES: Mapping[type[nn.Module], Rule] = {
     EachElement: lambda layer: OnSamples(layer.module, layer.order, layer.axis),
     PooledBefore: plain_pooled_before,
     Repeat: lambda layer: RepeatPlanes(layer.order),
-    GroupNetwork: lambda network: nn.Sequential(network.network, network.outputs),
+    GroupNetwork: plain_group_network,
     OrbitLayout: plain_layout,
     OrbitLinear: plain_orbit_linear,
 }
