@@ -8,7 +8,8 @@ import torch
 import tiny_training as tiny
 from orbitconv.data import rotated
 from orbitconv.data.rotation import TEST_SEED
-from orbitconv.evaluation.evaluation import Evaluation, evaluate_network, measure_layers
+from orbitconv.evaluation.evaluation import Evaluation, evaluate_network
+from orbitconv.evaluation.network_facts import layers_record
 from orbitconv.train import Network, TrainConfig, build_network
 from orbitconv.train.engine.state import weights_of
 from orbitconv.train.networks import write_trained
@@ -64,8 +65,8 @@ def test_turned_copies_are_asked_about_too(tmp_path):
 
 
 def test_layers_of_exact_filters_have_no_error_and_those_of_plain_ones_do(tmp_path):
-    images = tiny.tiny_images("test").take(4)
-    exact, plain = (measure_layers(saved(tmp_path, basis), images) for basis in ("exact-c4", "none"))
+    images = tiny.tiny_images("test").take(4).floats(torch.float64)
+    exact, plain = (layers_record(saved(tmp_path, basis), images) for basis in ("exact-c4", "none"))
     assert (exact["group"], plain["group"], exact["images"]) == ("c4", "c8", 4)
     assert max(layer["worst"] for layer in exact["layers"]) < 1e-12
     assert max(layer["mean"] for layer in plain["layers"]) > 0.1

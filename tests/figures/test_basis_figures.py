@@ -9,26 +9,27 @@ from orbitconv.figures import basis_figures as figures
 from orbitconv.figures.basis_film import Actor, film
 from orbitconv.figures.contact_sheet import Row, colors, contact_sheet
 from orbitconv.figures.drawing import render
+from orbitconv.groups import Cyclic, Dihedral
 
 pytest.importorskip("matplotlib")
 Image = pytest.importorskip("PIL.Image")
-
-ANGLES = [f"{22.5 * g:g}°" for g in range(16)]
 
 
 def texts(figure):
     return [text for axes in figure.axes for text in axes.texts if text.get_text()]
 
 
-def sheet(columns=8, rows=3, mirrored=None):
-    tiles = np.random.default_rng(0).normal(size=(rows, columns, 5, 5))
-    made = [Row(f"atom {r}\nk = 2\nerror 0.0012", list(t), [1.0] * columns) for r, t in enumerate(tiles)]
-    return contact_sheet("spectral, C8 5x5: 3 atoms", made, ANGLES[:columns], mirrored=mirrored, note="The norm.")
+def sheet(group, rows=3):
+    tiles = np.random.default_rng(0).normal(size=(rows, group.order, 5, 5))
+    made = [Row(f"atom {r}\nk = 2\nerror 0.0012", list(t), [1.0] * group.order) for r, t in enumerate(tiles)]
+    return contact_sheet("spectral, C8 5x5: 3 atoms", made, group, note="The norm.")
 
 
-@pytest.mark.parametrize(("columns", "mirrored"), [(1, None), (2, 1), (4, 2), (8, None), (16, 8), (16, None)])
-def test_no_words_of_a_sheet_leave_it_or_touch_others(columns, mirrored):
-    figure = sheet(columns, mirrored=mirrored)
+@pytest.mark.parametrize(
+    "group", [Cyclic(1), Dihedral(1), Dihedral(2), Cyclic(8), Dihedral(8), Cyclic(16)], ids=lambda group: group.name
+)
+def test_no_words_of_a_sheet_leave_it_or_touch_others(group):
+    figure = sheet(group)
     boxes = [text.get_window_extent() for text in texts(figure)]
     assert all(b.x0 >= 0 and b.y0 >= 0 and b.x1 <= figure.bbox.x1 and b.y1 <= figure.bbox.y1 for b in boxes)
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])

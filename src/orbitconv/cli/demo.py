@@ -8,7 +8,7 @@ from rich.table import Table
 
 from orbitconv._support.progress import ProgressCallback
 from orbitconv.cli.folder import fill_folder
-from orbitconv.cli.terminal import Terminal
+from orbitconv.cli.terminal import Terminal, new_table
 from orbitconv.demo.demo import Demo, run_demo
 from orbitconv.demo.report import tested, write_report
 from orbitconv.figures.drawing import family_name
@@ -43,10 +43,9 @@ class DemoCommand(Demo):
 
 def _bases_table(record: Record) -> Table:
     """The table of learned bases."""
-    table = Table(title=f"How filters turn, learned from {record.extra['fit_images']} digits "
-                  f"in {record.extra['fit_seconds']:.1f} s")  # fmt: skip
-    for column in ("basis", "atoms", "error at 45°", "error at 90°", "unitarity error", "group-law error"):
-        table.add_column(column, justify="left" if column == "basis" else "right")
+    images, seconds = record.extra["fit_images"], record.extra["fit_seconds"]
+    columns = ("basis", "atoms", "error at 45°", "error at 90°", "unitarity error", "group-law error")
+    table = new_table(f"How filters turn, learned from {images} digits in {seconds:.1f} s", columns, {"basis"})
     for row in record.extra["bases"]:
         law = row["group_law_error"]
         table.add_row(
@@ -62,9 +61,8 @@ def _bases_table(record: Record) -> Table:
 
 def _networks_table(networks: Sequence[Tested], train_images: int) -> Table:
     """The table of networks."""
-    table = Table(title=f"Test error after training on {train_images:,} upright digits, in %")
-    for column in ("network", "upright", "at random angles", "parameters", "multiply-adds", "training, s"):
-        table.add_column(column, justify="left" if column == "network" else "right")
+    columns = ("network", "upright", "at random angles", "parameters", "multiply-adds", "training, s")
+    table = new_table(f"Test error after training on {train_images:,} upright digits, in %", columns, {"network"})
     for one in networks:
         first = one.measured[0]
         table.add_row(

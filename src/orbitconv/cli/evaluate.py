@@ -8,7 +8,7 @@ import tyro
 from rich.table import Table
 from rich.text import Text
 
-from orbitconv.cli.terminal import Terminal
+from orbitconv.cli.terminal import Terminal, new_table
 from orbitconv.evaluation.evaluation import Evaluation, evaluate_network
 from orbitconv.records.record import Record
 
@@ -45,10 +45,9 @@ def _errors(record: Record) -> Table:
     """Error of every test, with a bar."""
     copies = record.config["copies"]
     mean = "" if copies == 1 else f", mean over {copies} copies of each image"
-    table = Table(title=f"Test error on {record.config['data']}{mean}, in %")
     changed = any("changed_percent" in row for row in record.rows)
-    for column in ("images", "error", *(["changed"] if changed else []), ""):
-        table.add_column(column, justify="right" if column in {"error", "changed"} else "left")
+    columns = ("images", "error", *(["changed"] if changed else []), "")
+    table = new_table(f"Test error on {record.config['data']}{mean}, in %", columns, {"images", ""})
     errors = [float(row["test_error_percent"] or 0) for row in record.rows]
     names = {"upright": "as they are", "rotated": "each at its own angle"}
     for row, error in zip(record.rows, errors, strict=True):
@@ -79,9 +78,7 @@ def _shown(value: float | dict[str, float] | None) -> str:
 def _classes(figures: dict[str, dict[str, Any]]) -> Table:
     """Figures of each class."""
     numbers = {name: of for name, of in figures.items() if name != "confusion"}
-    table = Table(title="Classes")
-    for column in ("class", *numbers):
-        table.add_column(column, justify="left" if column == "class" else "right")
+    table = new_table("Classes", ("class", *numbers), {"class"})
     for one in next(iter(numbers.values())):
         table.add_row(Text(one), *(_shown(of[one]) for of in numbers.values()))
     return table
@@ -89,9 +86,8 @@ def _classes(figures: dict[str, dict[str, Any]]) -> Table:
 
 def _layers(found: dict[str, Any]) -> Table:
     """Equivariance error of every layer."""
-    table = Table(title=f"Equivariance error under {found['group'].upper()}, {found['images']} images")
-    for column in ("layer", "mean", "worst"):
-        table.add_column(column, justify="left" if column == "layer" else "right")
+    title = f"Equivariance error under {found['group'].upper()}, {found['images']} images"
+    table = new_table(title, ("layer", "mean", "worst"), {"layer"})
     for layer in found["layers"]:
         table.add_row(layer["layer"], f"{layer['mean']:.2e}", f"{layer['worst']:.2e}")
     return table

@@ -6,7 +6,7 @@ from pathlib import Path
 import tyro
 from rich.table import Table
 
-from orbitconv.cli.terminal import Terminal
+from orbitconv.cli.terminal import Terminal, new_table
 from orbitconv.records.grouping import mean_and_spread
 from orbitconv.report import RunReport, write_run_report
 from orbitconv.report.outcome import Outcome
@@ -34,9 +34,8 @@ class ReportCommand(RunReport):
 
 def _table(outcome: Outcome) -> Table:
     """Every kind of network with its errors."""
-    table = Table(title=f"{outcome.data}: test error in %")
-    for column in ("network", "runs", "test images", "at random angles"):
-        table.add_column(column, justify="left" if column == "network" else "right")
+    columns = ("network", "runs", "test images", "at random angles")
+    table = new_table(f"{outcome.data}: test error in %", columns, {"network"})
     for kind, tested in zip(outcome.kinds, outcome.tested, strict=True):
         runs = (
             f"{len(kind.finished)} of {len(kind.runs)}" if len(kind.finished) < len(kind.runs) else str(len(kind.runs))

@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from orbitconv._support.folders import check_free, whole_folder
-from orbitconv.cli.terminal import Terminal
+from orbitconv.cli.terminal import Terminal, new_table
 from orbitconv.figures.drawing import check_libraries
 from orbitconv.show.show_basis import ShowBasis, show_basis
 
@@ -36,9 +36,8 @@ class ShowBasisCommand(ShowBasis):
 def _table(rows: Sequence[dict[str, Any]]) -> Table:
     """The bases and their errors, the worst over the group."""
     numbers = {"unitarity_error": "unitarity", "group_law_error": "group law", "condition_number": "condition"}
-    table = Table(title="How filters turn: worst errors over the group")
-    for column in ("basis", "group", "kernel", "atoms", *numbers.values()):
-        table.add_column(column, justify="left" if column in {"basis", "group", "kernel"} else "right")
+    names = ("basis", "group", "kernel")
+    table = new_table("How filters turn: worst errors over the group", (*names, "atoms", *numbers.values()), names)
     for row in rows:
         cells = ["n/a" if row[name] is None else f"{row[name]:.3g}" for name in numbers]
         table.add_row(row["basis"], row["group"].upper(), row["kernel"], str(row["num_atoms"]), *cells)

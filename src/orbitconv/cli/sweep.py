@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from orbitconv._support.files import check_writable
-from orbitconv.cli.terminal import Terminal
+from orbitconv.cli.terminal import Terminal, new_table
 from orbitconv.records.record import Record
 from orbitconv.sweep import Sweep, parse_search, run_sweep
 from orbitconv.sweep.store import JOURNAL
@@ -42,9 +42,8 @@ class SweepCommand(Sweep):
 def _table(record: Record, names: list[str]) -> Table:
     """The best trials."""
     cut = sum(row["ended"] != "trained" for row in record.rows)
-    table = Table(title=f"Best of {len(record.rows)} trials, {cut} of them cut short; validation error in %")
-    for column in ("trial", "error", "epochs", *names, "parameters", "seconds"):
-        table.add_column(column, justify="right")
+    title = f"Best of {len(record.rows)} trials, {cut} of them cut short; validation error in %"
+    table = new_table(title, ("trial", "error", "epochs", *names, "parameters", "seconds"))
     for row in [row for row in record.rows if row["ended"] == "trained"][:_SHOWN]:
         values = [_word(row[name]) for name in names]
         table.add_row(

@@ -3,7 +3,7 @@
 import io
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -14,6 +14,14 @@ from orbitconv._support.progress import FIGURES, ProgressCallback
 
 # Seconds between two lines of progress where there is no terminal to draw a bar on.
 _PAUSE = 10.0
+
+
+def new_table(title: str, columns: Iterable[str], left: Container[str] = ()) -> Table:
+    """A table whose columns are flush right, but for some."""
+    table = Table(title=title)
+    for column in columns:
+        table.add_column(column, justify="left" if column in left else "right")
+    return table
 
 
 class Terminal:

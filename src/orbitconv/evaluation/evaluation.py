@@ -2,13 +2,12 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from orbitconv._support.checks import check_positive
 from orbitconv._support.devices import find_device
@@ -18,13 +17,12 @@ from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.data import ImageSet, rotated
 from orbitconv.data.rotation import TEST_SEED
 from orbitconv.evaluation.network_facts import layers_record, network_facts, turned_copies
-from orbitconv.evaluation.tested import evaluate_prepared
+from orbitconv.evaluation.tested import evaluate_prepared, pictures_for
 from orbitconv.records.command import command_of, settings_of
 from orbitconv.records.record import Record
 from orbitconv.train import TrainedNetwork, error_percent, read_trained
 from orbitconv.train.datasets import is_path, is_turned, load_split
 from orbitconv.train.examples import Pixels
-from orbitconv.train.prepared import from_folder, open_folder
 from orbitconv.train.settings import Device
 
 _IN_ROWS = {"error_at", "error_random", "changed_at", "changed_random", "equivariance"}
@@ -83,20 +81,10 @@ def evaluate_network(checkpoint: Path, config: Evaluation, progress: ProgressCal
     images = load_split(name, "test", config.data_dir, progress)
     _check_fit(trained, images)
     images = images if config.test_images is None else images.take(config.test_images)
-    record = Record(
-        study="evaluation",
-        command=command_of(f"orbitconv evaluate {checkpoint}", config, "evaluation"),
-        config={**settings_of(config), "angles": list(angles), "data": name},
-    )
+    record, columns = _record(checkpoint, trained, config, name, angles)
     device = find_device("orbitconv evaluate", config.device)
     network, images = trained.network.to(device), images.to(device)
     asked = turned_copies(network, config.copies)
-    columns = {
-        **network_facts(network, trained.config.network.basis),
-        "seed": trained.config.seed,
-        "train": trained.config.data,
-        "data": name,
-    }
     tests = list(_tests(images, angles, turned=is_turned(name)))
     total = len(tests) + config.layers
     for done, (test, degrees, make) in enumerate(tests, start=1):
@@ -106,9 +94,23 @@ def evaluate_network(checkpoint: Path, config: Evaluation, progress: ProgressCal
         record.add(**columns, test=test, degrees=degrees, test_error_percent=error, seconds=seconds)
         progress("evaluate", done, total)
     if config.layers:
-        record.extra["equivariance"] = measure_layers(network, images.take(min(config.layer_images, len(images))))
+        few = images.take(min(config.layer_images, len(images)))
+        record.extra["equivariance"] = layers_record(network, few.floats(torch.float64))
         progress("evaluate", total, total)
     return record
+
+
+def _record(
+    checkpoint: Path, trained: TrainedNetwork, config: Evaluation, name: str, angles: Sequence[float]
+) -> tuple[Record, dict[str, Any]]:
+    """A record without rows, and the columns that all rows share."""
+    record = Record(
+        study="evaluation",
+        command=command_of(f"orbitconv evaluate {checkpoint}", config, "evaluation"),
+        config={**settings_of(config), "angles": list(angles), "data": name},
+    )
+    facts = network_facts(trained.network, trained.config.network.basis)
+    return record, {**facts, "seed": trained.config.seed, "train": trained.config.data, "data": name}
 
 
 def _evaluate_pictures(
@@ -118,31 +120,16 @@ def _evaluate_pictures(
     if config.copies > 1:
         raise ValueError("evaluate takes turned copies for data sets by name only; use predict --turns on pictures.")
     if name == trained.config.data:
-        asked, record = trained.config, checkpoint if checkpoint.is_dir() else checkpoint.parent
+        asked, folder = trained.config, checkpoint if checkpoint.is_dir() else checkpoint.parent
     else:
-        asked, record = replace(trained.config, data=name), None
-    asked = replace(asked, pictures=replace(asked.pictures, channels=trained.in_channels))
-    pictures = open_folder(asked, record=record, progress=progress)
-    for part in (pictures.train, pictures.val, pictures.test):
-        if part is not None and trained.scaling is not None:
-            part.scaling = trained.scaling  # that of training
-    data = from_folder(pictures, train_images=trained.config.train_images, test_images=config.test_images)
+        asked, folder = replace(trained.config, data=name), None
+    data = pictures_for(trained, asked, folder, config.test_images, progress)
     angles = (0, 45, 90) if config.angles is None else config.angles
     layers = config.layer_images if config.layers else 0
     found = evaluate_prepared(
         trained, data, angles=angles, layers=layers, device=config.device, progress=progress
     )  # fmt: skip
-    made = Record(
-        study="evaluation",
-        command=command_of(f"orbitconv evaluate {checkpoint}", config, "evaluation"),
-        config={**settings_of(config), "angles": list(angles), "data": name},
-    )
-    columns = {
-        **network_facts(trained.network, trained.config.network.basis),
-        "seed": trained.config.seed,
-        "train": trained.config.data,
-        "data": name,
-    }
+    made, columns = _record(checkpoint, trained, config, name, angles)
     made.add(**columns, test="upright", degrees=None, test_error_percent=found["error_percent"], seconds=0.0)
     if angles:
         made.add(
@@ -191,11 +178,6 @@ def _tests(
     yield "rotated", None, lambda: rotated(images, TEST_SEED).images
     for degrees in angles:
         yield "angle", degrees, lambda degrees=degrees: rotated(images, degrees=degrees).images
-
-
-def measure_layers(network: nn.Module, images: ImageSet) -> dict[str, Any]:
-    """Equivariance error of every layer, in float64: `layers_record` of the images as numbers."""
-    return layers_record(network, images.floats(torch.float64))
 
 
 def _check_fit(trained: TrainedNetwork, images: ImageSet) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,11 +17,12 @@ from orbitconv.evaluation.network_facts import layers_record
 from orbitconv.evaluation.turning import RANDOM, by_angle, middle_square, turned_figures
 from orbitconv.metrics.objects import THRESHOLDS, match_objects, object_f1
 from orbitconv.metrics.splitting import Splitting, objects_of
+from orbitconv.train.config import TrainConfig
 from orbitconv.train.evaluation import count
 from orbitconv.train.examples import Batch, Source, as_numbers
 from orbitconv.train.fitting import Data, prepared
 from orbitconv.train.networks import TrainedNetwork, read_trained
-from orbitconv.train.prepared import Prepared
+from orbitconv.train.prepared import Prepared, from_folder, open_folder
 from orbitconv.train.segmentation import Segmentation
 
 _LAYER_SIDE, _LAYER_PIXELS = 128, 1 << 18
@@ -105,6 +106,22 @@ def evaluate_prepared(
         for name, values in zip(("object_f1", "object_f1_watershed"), _objects(trained, source, pictures), strict=True):
             found[name] = {f"{threshold:g}": value for threshold, value in zip(THRESHOLDS, values, strict=True)}
     return found
+
+
+def pictures_for(
+    trained: TrainedNetwork,
+    config: TrainConfig,
+    folder: Path | None,
+    test_images: int | None,
+    progress: ProgressCallback,
+) -> Prepared:
+    """The pictures that settings name, scaled as a network knows them, split as its training in a folder split them."""
+    config = replace(config, pictures=replace(config.pictures, channels=trained.in_channels))
+    pictures = open_folder(config, record=folder, progress=progress)
+    for part in (pictures.train, pictures.val, pictures.test):
+        if part is not None and trained.scaling is not None:
+            part.scaling = trained.scaling
+    return from_folder(pictures, train_images=trained.config.train_images, test_images=test_images)
 
 
 def _counted(source: Source, progress: ProgressCallback) -> Iterator[Batch]:

@@ -1,5 +1,6 @@
 """Contact sheets: rows of filters, a column for each group element, and what the colours of a filter mean."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from jaxtyping import Float, UInt8
 
 from orbitconv.figures.basis_figures import INK, QUIET, figure_of, new_canvas
 from orbitconv.figures.drawing import import_plotting
+from orbitconv.groups import Group
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,13 +28,12 @@ class Row:
     norms: Sequence[float | None] | None = None
 
 
-def contact_sheet(
-    title: str, rows: Sequence[Row], columns: Sequence[str], *, mirrored: int | None = None, note: str = ""
-) -> "Figure":
-    """Rows of small pictures on one common colour scale."""
+def contact_sheet(title: str, rows: Sequence[Row], columns: Group | Sequence[str], *, note: str = "") -> "Figure":
+    """Rows of small pictures on one common colour scale, a column for each name or group element."""
+    split = columns.num_rotations if isinstance(columns, Group) else len(columns)
+    columns = turns_of(columns) if isinstance(columns, Group) else columns
     side = min(0.78, max(0.36, 11 / len(columns) - 0.07))
     gap, below = 0.07, 0.17 if any(row.norms is not None for row in rows) else 0.0
-    split = len(columns) if mirrored is None else mirrored
     left = 0.35 + 0.075 * max(len(line) for row in rows for line in row.label.split("\n"))
     top = 0.74 if split == len(columns) else 0.98
     places = [left + c * (side + gap) + (0.22 if c >= split else 0.0) for c in range(len(columns))]
@@ -73,6 +74,11 @@ def contact_sheet(
     if note:
         axes.text(0.15, height - 0.17, note, fontsize=9, color=QUIET, va="center")
     return figure_of(axes)
+
+
+def turns_of(group: Group) -> list[str]:
+    """The rotation of each element, in words."""
+    return [f"{round(math.degrees(angle), 1):g}°" for angle in group.angles]
 
 
 def _place(strip: UInt8[np.ndarray, "h w 3"], tile: Float[np.ndarray, "h w"], x: int, side: int) -> None:

@@ -1,6 +1,5 @@
 """The filters of the first layer of a trained network, at every element of its group."""
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,13 +40,6 @@ def orbit_figure(network: nn.Module) -> "Figure | None":
     if layer is None:
         rows = [Row("filters", list(filters[:, 0]))]
         return contact_sheet("No group: every filter stands alone", rows, [str(f + 1) for f in range(len(filters))])
-    group = layer.group
     norms = np.linalg.norm(filters, axis=(2, 3))
     rows = [Row(f"filter {f + 1}", list(filters[f]), norms[f].tolist()) for f in range(len(filters))]
-    return contact_sheet(
-        f"Filters turned by {group}",
-        rows,
-        [f"{round(math.degrees(angle), 1):g}°" for angle in group.angles],
-        mirrored=group.num_rotations if group.mirrors.any() else None,
-        note="The norm is below each picture.",
-    )
+    return contact_sheet(f"Filters turned by {layer.group}", rows, layer.group, note="The norm is below each picture.")

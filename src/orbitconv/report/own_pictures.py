@@ -1,8 +1,7 @@
 """Tests of runs on pictures of one's own, of any task: figures, and the pictures with the largest errors."""
 
-import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,17 +10,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from orbitconv._support.devices import Device
-from orbitconv._support.optional import import_optional
 from orbitconv._support.progress import ProgressCallback
 from orbitconv.evaluation.network_facts import group_of
-from orbitconv.evaluation.tested import evaluate_prepared, few_images
+from orbitconv.evaluation.tested import evaluate_prepared, few_images, pictures_for
 from orbitconv.models import count_multiply_adds, count_parameters
+from orbitconv.prediction.mask_files import encoded
 from orbitconv.prediction.overlay import overlay
 from orbitconv.report.measure import LAYER_IMAGES, Measured, convolution_errors
 from orbitconv.report.runs import Run
 from orbitconv.train.examples import Source, as_numbers
 from orbitconv.train.networks import TrainedNetwork, read_trained
-from orbitconv.train.prepared import Prepared, from_folder, open_folder
 from orbitconv.train.segmentation import Segmentation
 
 _SHOWN = 12
@@ -57,7 +55,7 @@ def measure_own(
 ) -> tuple[TrainedNetwork, Measured, OwnFigures]:
     """Test a finished run on the test pictures of its folder, at most so many, evenly spread, and on turns of them."""
     trained = read_trained(run.folder)
-    data = _data(run, trained, test_images, progress)
+    data = pictures_for(trained, run.config, run.folder, test_images, progress)
     found = evaluate_prepared(trained, data, angles=degrees, device=device, progress=progress)
     source = data.tests.get("test", data.tests.get("validation", data.train))
     network = trained.network.cpu()
@@ -72,16 +70,6 @@ def measure_own(
         examples=_examples(trained, source),
     )  # fmt: skip
     return trained, measured, figures
-
-
-def _data(run: Run, trained: TrainedNetwork, test_images: int, progress: ProgressCallback) -> Prepared:
-    """The pictures that a run was tested on, scaled as it knows them."""
-    config = replace(run.config, pictures=replace(run.config.pictures, channels=trained.in_channels))
-    pictures = open_folder(config, record=run.folder, progress=progress)
-    for part in (pictures.train, pictures.val, pictures.test):
-        if part is not None and trained.scaling is not None:
-            part.scaling = trained.scaling
-    return from_folder(pictures, train_images=run.config.train_images, test_images=test_images)
 
 
 @torch.no_grad()
@@ -108,10 +96,10 @@ def _example(trained: TrainedNetwork, wrong: float, picture: Tensor, scores: Ten
     if isinstance(task, Segmentation):
         masks = (nothing, said, true.where(true != task.ignore_index, 0))
         shown = np.concatenate([overlay(picture, mask) for mask in masks], axis=1)
-        return Example(png=_png(shown), caption=f"{100 * wrong:.1f} % of the pixels wrong")
+        return Example(png=encoded(shown, "png"), caption=f"{100 * wrong:.1f} % of the pixels wrong")
     names = [_names(trained.classes, one) for one in (true, said)]
     percent = min(99.9, 100 * wrong)  # 100.0 would claim certainty
-    return Example(png=_png(overlay(picture, nothing)), caption=f"{names[0]} → {names[1]}, {percent:.1f} %")
+    return Example(png=encoded(overlay(picture, nothing), "png"), caption=f"{names[0]} → {names[1]}, {percent:.1f} %")
 
 
 def _names(classes: tuple[str, ...], label: Float[Tensor, "*k"] | Tensor) -> str:
@@ -119,9 +107,3 @@ def _names(classes: tuple[str, ...], label: Float[Tensor, "*k"] | Tensor) -> str
     if label.ndim == 0:
         return classes[int(label)]
     return " + ".join(name for name, one in zip(classes, label, strict=True) if one > 0.5) or "none"
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    content = io.BytesIO()
-    import_optional("PIL.Image", "train", "Writing PNG").fromarray(pixels).save(content, "PNG")
-    return content.getvalue()

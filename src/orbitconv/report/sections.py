@@ -1,13 +1,13 @@
 """The sections of a report on runs, as HTML."""
 
-import io
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
 from orbitconv.data import ImageSet
 from orbitconv.evaluation.network_facts import measured_group
-from orbitconv.figures.drawing import Curve, angle_figure, import_plotting, render
+from orbitconv.figures.drawing import Curve, angle_figure, render
+from orbitconv.prediction.mask_files import encoded
 from orbitconv.records.grouping import group_by
 from orbitconv.report.figures import (
     FLOOR,
@@ -158,9 +158,8 @@ def _mistake(mistake: Mistake, images: ImageSet) -> str:
     """One picture with its classes."""
     true, taken = (images.classes[k] for k in (mistake.true, mistake.predicted))
     pixels = images.images[mistake.index].permute(1, 2, 0).cpu().numpy()
-    buffer = io.BytesIO()
-    import_plotting("PIL.Image").fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(buffer, "PNG")
-    picture = image(buffer.getvalue(), "png", f"Test image {mistake.index}: {true}, taken for {taken}.")
+    content = encoded(pixels[..., 0] if pixels.shape[-1] == 1 else pixels, "png")
+    picture = image(content, "png", f"Test image {mistake.index}: {true}, taken for {taken}.")
     percent = min(99.9, 100 * mistake.confidence)  # 100.0 would claim certainty
     return f"<li>{picture}{escape(true)} &rarr; {escape(taken)}<br><small>{percent:.1f}&nbsp;%</small></li>"
 

@@ -25,7 +25,7 @@ from orbitconv.figures.basis_turning import (
     random_pattern,
     turn_filter,
 )
-from orbitconv.figures.contact_sheet import Row, contact_sheet
+from orbitconv.figures.contact_sheet import Row, contact_sheet, turns_of
 from orbitconv.figures.drawing import write_figure
 from orbitconv.groups import Group, parse_group
 from orbitconv.metrics import condition_number, group_law_error, unitarity_error
@@ -105,7 +105,7 @@ def show_basis(config: ShowBasis, folder: Path, progress: ProgressCallback = sil
         write_figure(draw(), folder, name)
         progress("draw pictures", done, len(drawings) + 1)
     actors = _actors(chosen, group, config.seed)
-    moments = [f"turned by {words}" for words in _angles(group)]
+    moments = [f"turned by {words}" for words in turns_of(group)]
     n = group.num_rotations
     moments[n:] = [f"mirrored, then {words}" for words in moments[n:]]
     write_atomically(folder / f"turning.{config.animation}", film(actors, moments, config.animation))
@@ -166,16 +166,14 @@ def orbit_sheet(shown: Shown, max_atoms: int) -> "Figure":
         notes.insert(0, "k: angular frequency.")
     if basis.num_atoms > max_atoms:
         notes.append(f"{basis.num_atoms - max_atoms} more atoms are not drawn.")
-    mirrored = group.num_rotations if group.mirrors.any() else None
-    return contact_sheet(title, rows, _angles(group), mirrored=mirrored, note=" ".join(notes))
+    return contact_sheet(title, rows, group, note=" ".join(notes))
 
 
 def _turning_sheet(actors: Sequence[Actor], group: Group) -> "Figure":
     """The moving picture as a still one: a column for each frame."""
     rows = [Row(actor.name.replace(", ", "\n"), actor.frames, actor.norms) for actor in actors]
     return contact_sheet(
-        "One random filter, turned by every basis", rows, _angles(group),
-        mirrored=group.num_rotations if group.mirrors.any() else None,
+        "One random filter, turned by every basis", rows, group,
         note="Each basis turns the filter of its span that is nearest to the pattern. The norm is below each picture.",
     )  # fmt: skip
 
@@ -217,11 +215,6 @@ def _inner(shown: Shown) -> figures.Inner:
     degrees = math.degrees(basis.group.angles[g])
     error = float(unitarity_error(basis)[g])
     return figures.Inner(shown.name, shown.family, degrees, inner_products(basis, g), error)
-
-
-def _angles(group: Group) -> list[str]:
-    """The rotation of each element, in words."""
-    return [f"{round(math.degrees(angle), 1):g}°" for angle in group.angles]
 
 
 def _kind(basis: FilterBasis) -> str:
