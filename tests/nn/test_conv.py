@@ -9,7 +9,7 @@ from torch import nn
 
 from orbitconv.bases import ExactBasis, FilterBasis, HarmonicBasis
 from orbitconv.groups import Cyclic
-from orbitconv.nn import GroupConv2d, LiftingConv2d, keeps_centre
+from orbitconv.nn import GroupConv2d, LiftingConv2d, SeparableGroupConv2d, keeps_centre
 from raising import refuses
 from references import FAMILIES
 
@@ -101,6 +101,7 @@ def test_dtype_and_device_arguments(layer):
         ((2, 4, C4), {"dilation": 0}, ValueError, r"expects dilation\[0\] >= 1, got 0"),
         ((2, 4, C4), {"padding": -1}, ValueError, "expects padding of zero or more pixels.*got -1"),
         ((2, 4, C4), {"padding": 1.5}, ValueError, "expects padding of zero or more pixels.*got 1.5"),
+        ((2, 4, C4), {"padding": True}, ValueError, "expects padding of zero or more pixels.*got True"),
         ((2, 4, C4), {"padding": (1, 2, 3)}, ValueError, "expects padding of zero or more pixels"),
         ((2, 4, C4), {"padding": "full"}, ValueError, "expects padding in pixels, 'same' or 'valid', got 'full'"),
         ((2, 4, C4), {"padding": "same", "stride": 2}, ValueError, "padding='same' with stride 1 only"),
@@ -124,6 +125,9 @@ def test_lifting_refuses_other_shapes(shape):
 
 
 @pytest.mark.parametrize(
+    ("layer", "owner"), [(GroupConv2d, "GroupConv2d"), (SeparableGroupConv2d, "DepthwiseGroupConv2d")]
+)
+@pytest.mark.parametrize(
     ("shape", "message"),
     [
         ((2, 2, 6, 6), r"expects input of shape \(batch, 2, 4, height, width\), got \(2, 2, 6, 6\). Lift planar"),
@@ -131,8 +135,8 @@ def test_lifting_refuses_other_shapes(shape):
         ((2, 3, 4, 6, 6), r"expects 2 channels at dim 1, got input of shape \(2, 3, 4, 6, 6\)"),
     ],
 )
-def test_group_conv_refuses_other_shapes(shape, message):
-    refuses(ValueError, f"GroupConv2d {message}", lambda: GroupConv2d(2, 4, C4)(torch.zeros(shape)))
+def test_layers_on_a_group_refuse_other_shapes(layer, owner, shape, message):
+    refuses(ValueError, f"{owner} {message}", lambda: layer(2, 4, C4)(torch.zeros(shape)))
 
 
 @pytest.mark.parametrize("layer", LAYERS)

@@ -163,29 +163,17 @@ def test_a_square_border_breaks_the_symmetry_and_the_middle_keeps_it():
     plain, x, side = nn.Sequential(*layers).double(), randn(1, 1, 31, 31), 31
     i, j = np.indices((side, side)) - 15
     distance = torch.from_numpy(np.maximum(np.maximum(abs(i), abs(j)), abs(i + j)))
-    whole = nn.Sequential(*[layer if n else _OnArrays(layer) for n, layer in enumerate(plain)])
+
+    def whole(x):
+        """Of a square array of points as it is."""
+        return plain[1:](plain[0].convolve(x).unflatten(1, (2, 6)))
+
+    turned = turn_hexagonal(F.pad(x, (15, 15, 15, 15)), 1)[..., 15:-15, 15:-15]  # what turns out of it is lost
     with torch.no_grad():
-        before, after = whole(x), whole(_turned_square(x))
+        before, after = whole(x), whole(turned)
     off = (after - act_hexagonal(before, group, 1, features=True)).abs().amax((0, 1, 2)) / before.abs().max()
     assert off[distance <= 15].max() > 0.01  # a square of points is no hexagon: its corners turn out of it
     assert off[distance <= 15 - 5].max() < 1e-12  # five layers of radius 1 carry that five points far
-
-
-class _OnArrays(nn.Module):
-    """A lifting layer that takes a square array of points as it is."""
-
-    def __init__(self, layer):
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, x):
-        return self.layer.convolve(x).unflatten(1, (self.layer.out_channels, self.layer.group.order))
-
-
-def _turned_square(x):
-    """A square array of points turned by 60 degrees: what turns out of it is lost, what turns in is zero."""
-    wide = F.pad(x, (15, 15, 15, 15))
-    return turn_hexagonal(wide, 1)[..., 15:-15, 15:-15]
 
 
 @pytest.mark.parametrize("affine", [True, False])
@@ -230,10 +218,8 @@ def test_a_folded_network_has_torchs_modules_and_the_same_output(group):
 
 
 def test_a_network_compiles_as_one_graph():
-    network, image = (
-        five_layers(Dihedral(6), "max", "hexagon").eval(),
-        HexagonalImage(randn(1, 2, 25, 25), HexagonalGrid(12)),
-    )
+    network = five_layers(Dihedral(6), "max", "hexagon").eval()
+    image = HexagonalImage(randn(1, 2, 25, 25), HexagonalGrid(12))
     compiled = torch.compile(network, backend="eager", fullgraph=True)
     with torch.no_grad():
         torch.testing.assert_close(compiled(image), network(image), rtol=0, atol=1e-12)

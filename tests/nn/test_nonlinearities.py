@@ -24,19 +24,14 @@ def test_filtered_relu_is_resampling_by_polyphase_filters(size):
     assert len(taps) == 4 * REACH
     assert taps.sum() == pytest.approx(1)
 
-    def along(y, axis):
-        pad = [(REACH, REACH) if a == axis else (0, 0) for a in range(y.ndim)]
-        y = signal.upfirdn(2 * taps, np.pad(y, pad, mode="edge"), up=2, axis=axis)
-        return np.take(y, np.arange(4 * REACH - 1, 4 * REACH - 1 + 2 * x.shape[axis]), axis)
-
-    def back(y, axis):
-        reach = 2 * REACH - 1
+    def filtered(y, axis, up):
+        reach = REACH if up == 2 else 2 * REACH - 1
         pad = [(reach, reach) if a == axis else (0, 0) for a in range(y.ndim)]
-        y = signal.upfirdn(taps, np.pad(y, pad, mode="edge"), down=1, axis=axis)
-        return np.take(y, np.arange(4 * REACH - 1, 4 * REACH - 1 + 2 * x.shape[axis], 2), axis)
+        y = signal.upfirdn(up * taps, np.pad(y, pad, mode="edge"), up=up, axis=axis)
+        return np.take(y, np.arange(4 * REACH - 1, 4 * REACH - 1 + 2 * x.shape[axis], 3 - up), axis)
 
-    y = np.maximum(along(along(x.numpy(), 2), 3), 0)
-    np.testing.assert_allclose(FilteredReLU()(x), back(back(y, 2), 3), rtol=0, atol=1e-12)
+    y = np.maximum(filtered(filtered(x.numpy(), 2, 2), 3, 2), 0)
+    np.testing.assert_allclose(FilteredReLU()(x), filtered(filtered(y, 2, 1), 3, 1), rtol=0, atol=1e-12)
 
 
 @SIZES

@@ -5,6 +5,7 @@ from torch import nn
 
 from orbitconv.groups import Dihedral, act_features
 from orbitconv.nn import GroupBatchNorm2d, GroupGroupNorm2d, GroupInstanceNorm2d, GroupLayerNorm2d, fold
+from raising import refuses
 
 
 def features() -> torch.Tensor:
@@ -38,28 +39,6 @@ def test_running_statistics_move_by_the_momentum_and_serve_in_eval():
     torch.testing.assert_close(norm.eval()(other).detach(), expected, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_is_equivariant_to_every_element(training):
-    group = Dihedral(4)
-    norm = GroupBatchNorm2d(3, affine=True).double().train(training)
-    x = torch.randn(2, 3, 8, 6, 6, dtype=torch.float64)
-    with torch.no_grad():
-        for g in range(8):
-            expected = act_features(norm(x), group, g)
-            norm_again = GroupBatchNorm2d(3).double().train(training)
-            norm_again.load_state_dict(norm.state_dict())
-            if training:
-                torch.testing.assert_close(norm_again(act_features(x, group, g)), expected, rtol=0, atol=1e-12)
-            else:
-                torch.testing.assert_close(norm(act_features(x, group, g)), expected, rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize("shape", [(2, 3, 5, 5), (2, 3), (2, 3, 4, 4, 5, 5)])
-def test_refuses_what_is_not_on_a_group(shape):
-    with pytest.raises(ValueError, match=r"GroupBatchNorm2d expects input of shape \(batch, 3, group, height, width\)"):
-        GroupBatchNorm2d(3)(torch.zeros(shape))
-
-
 def naive(kind: str, x: np.ndarray, eps: float) -> np.ndarray:
     """Numbers that share their statistics, one set after the other."""
     y = np.empty_like(x)
@@ -79,10 +58,11 @@ NORMS = {
     "group": lambda: GroupGroupNorm2d(2, 4),
     "layer": lambda: GroupLayerNorm2d(4),
 }
+ALL = {"batch": lambda: GroupBatchNorm2d(4), **NORMS}
 
 
 def scaled(kind: str) -> nn.Module:
-    norm = NORMS[kind]().double()
+    norm = ALL[kind]().double()
     nn.init.normal_(norm.weight)
     nn.init.normal_(norm.bias)
     return norm
@@ -99,9 +79,10 @@ def test_norms_of_single_images_have_naive_statistics(kind, last):
     np.testing.assert_allclose(norm(x).detach().numpy(), expected, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("kind", NORMS)
-def test_norms_of_single_images_are_equivariant_to_every_element(kind):
-    group, norm = Dihedral(4), scaled(kind)
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("kind", ALL)
+def test_is_equivariant_to_every_element(kind, training):
+    group, norm = Dihedral(4), scaled(kind).train(training)
     x = torch.randn(2, 4, 8, 6, 6, dtype=torch.float64)
     with torch.no_grad():
         for g in range(8):
@@ -126,8 +107,9 @@ def test_instance_norm_with_running_statistics_folds_to_them():
     torch.testing.assert_close(fold(nn.Sequential(norm))(x), norm.eval()(x), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("kind", NORMS)
-@pytest.mark.parametrize("shape", [(2, 4, 5, 5), (2, 3, 4, 5, 5)])
-def test_norms_of_single_images_refuse_other_shapes(kind, shape):
-    with pytest.raises(ValueError, match=r"expects input of shape \(batch, 4, group, height, width\)"):
-        NORMS[kind]()(torch.zeros(shape))
+@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("shape", [(2, 4), (2, 4, 8), (2, 4, 5, 5), (2, 3, 4, 5, 5), (2, 4, 4, 4, 5, 5)])
+def test_refuses_what_is_not_on_a_group(kind, shape):
+    norm = ALL[kind]()
+    message = rf"{type(norm).__name__} expects input of shape \(batch, 4, group, height, width\)"
+    refuses(ValueError, message, norm, torch.zeros(shape))

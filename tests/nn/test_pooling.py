@@ -52,19 +52,6 @@ def test_blur_pool_keeps_constants_and_removes_the_checkerboard():
     assert pool(checkerboard).abs().max() < 1e-15
 
 
-@pytest.mark.parametrize("size", [(2, 5), (5, 2), (1, 1)])
-def test_blur_pool_refuses_planes_that_are_too_small(size):
-    with pytest.raises(ValueError, match=r"GroupBlurPool2d expects planes of at least 3x3 pixels, got"):
-        GroupBlurPool2d()(torch.zeros(1, 1, 2, *size))
-
-
-def test_planar_blur_pool_refuses_what_is_no_plane_or_too_small():
-    with pytest.raises(ValueError, match=r"BlurPool2d expects input of shape .* Use GroupBlurPool2d on feature maps"):
-        BlurPool2d()(torch.zeros(1, 1, 2, 6, 6))
-    with pytest.raises(ValueError, match=r"BlurPool2d expects planes of at least 3x3 pixels, got"):
-        BlurPool2d()(torch.zeros(1, 1, 2, 6))
-
-
 @pytest.mark.parametrize("reduction", ["max", "mean"])
 def test_group_pool_reduces_the_group_axis_alone(reduction):
     x = torch.randn(2, 3, 5, 4, 6, dtype=torch.float64)
@@ -76,10 +63,22 @@ def test_group_pool_refuses_unknown_reductions():
     refuses(ValueError, "GroupPool expects reduction 'max', 'mean' or 'mean-max', got 'sum'", GroupPool, "sum")
 
 
-@pytest.mark.parametrize("pool", [GroupMaxPool2d(2), GroupAvgPool2d(2), GroupBlurPool2d(), GroupPool()], ids=str)
-def test_refuses_planar_features(pool):
-    with pytest.raises(ValueError, match=rf"{type(pool).__name__} expects input of shape \(batch, channels, group"):
-        pool(torch.zeros(1, 2, 6, 6))
+SMALL = "expects planes of at least 3x3 pixels, got"
+ON_GROUPS = (GroupMaxPool2d(2), GroupAvgPool2d(2), GroupBlurPool2d(), GroupPool())
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "message"),
+    [
+        *((layer, (1, 2, 6, 6), r"expects input of shape \(batch, channels, group") for layer in ON_GROUPS),
+        *((GroupBlurPool2d(), (1, 1, 2, *size), SMALL) for size in ((2, 5), (5, 2), (1, 1))),
+        (BlurPool2d(), (1, 1, 2, 6), SMALL),
+        (BlurPool2d(), (1, 1, 2, 6, 6), "expects input of shape .* Use GroupBlurPool2d on feature maps"),
+    ],
+    ids=str,
+)
+def test_refuses_planes_on_no_group_and_others_that_do_not_fit(layer, shape, message):
+    refuses(ValueError, f"{type(layer).__name__} {message}", layer, torch.zeros(shape))
 
 
 @pytest.mark.parametrize("pool", [GroupMaxPool2d, GroupAvgPool2d])

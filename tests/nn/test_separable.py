@@ -147,16 +147,3 @@ def test_activations_keep_their_mean_square_through_layers(name, mixing):
 def test_refuses_bad_arguments(arguments, options, error, message):
     with pytest.raises(error, match=message):
         SeparableGroupConv2d(*arguments, BASES["exact-C4-3"](), **options)
-
-
-@pytest.mark.parametrize(
-    ("shape", "message"),
-    [
-        ((2, 2, 6, 6), r"expects input of shape \(batch, 2, 4, height, width\), got \(2, 2, 6, 6\). Lift planar"),
-        ((2, 2, 8, 6, 6), r"expects a group axis of length 4 \(C4\)"),
-        ((2, 3, 4, 6, 6), r"expects 2 channels at dim 1"),
-    ],
-)
-def test_refuses_other_shapes(shape, message):
-    with pytest.raises(ValueError, match=f"DepthwiseGroupConv2d {message}"):
-        SeparableGroupConv2d(2, 4, BASES["exact-C4-3"]())(torch.zeros(shape))

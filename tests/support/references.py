@@ -72,6 +72,11 @@ def turn(x: Tensor, quarters: int, *, mirror: bool = False) -> Tensor:
     return torch.rot90(x.flip(-1) if mirror else x, quarters, (-2, -1))
 
 
+def channels_last(x: Tensor) -> Tensor:
+    """The same numbers, with planes that lie channels last in memory."""
+    return x.flatten(1, -3).contiguous(memory_format=torch.channels_last).unflatten(1, x.shape[1:-2])
+
+
 def correlate(
     x: np.ndarray,
     weight: np.ndarray,

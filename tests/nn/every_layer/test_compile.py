@@ -10,7 +10,7 @@ from orbitconv.bases import ExactBasis
 from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.models import MODELS
 from public_calls import LAYERS
-from references import images, network, unitary
+from references import channels_last, images, network, unitary
 
 pytestmark = [
     pytest.mark.compile,
@@ -67,17 +67,13 @@ def test_exports_with_the_head_and_a_free_batch_size(basis, tmp_path):
         torch.testing.assert_close(loaded(x), net(x), rtol=0, atol=1e-6)
 
 
-def assert_compiles_once(
-    module: nn.Module, *sample: int, layout: torch.memory_format = torch.contiguous_format
-) -> None:
+def assert_compiles_once(module: nn.Module, *sample: int, last: bool = False) -> None:
     """One graph, forward and backward, that serves batches of any size."""
     torch._dynamo.reset()
     compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
     for batch in (3, 2, 7):
         x = torch.randn(batch, *sample)
-        if layout is not torch.contiguous_format:
-            x = x.flatten(1, -3).contiguous(memory_format=layout).unflatten(1, sample[:-2])
-        x.requires_grad_()
+        x = (channels_last(x) if last else x).requires_grad_()
         torch._dynamo.mark_dynamic(x, 0)
         with torch.compiler.set_stance("default" if batch == 3 else "fail_on_recompile"):
             compiled(x).square().sum().backward()
@@ -91,7 +87,7 @@ def test_every_layer_trains_in_one_graph_for_batches_of_any_size(name):
 
 @pytest.mark.parametrize("name", ["GroupConv2d", "GroupBatchNorm2d", "GroupMaxPool2d"])
 def test_layers_compile_channels_last(name):
-    assert_compiles_once(LAYERS[name].make().train(), *LAYERS[name].shape[1:], layout=torch.channels_last)
+    assert_compiles_once(LAYERS[name].make().train(), *LAYERS[name].shape[1:], last=True)
 
 
 @pytest.mark.parametrize("name", MODELS)

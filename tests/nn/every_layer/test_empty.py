@@ -7,6 +7,7 @@ from orbitconv.bases import HarmonicBasis
 from orbitconv.groups import Cyclic
 from orbitconv.nn import GroupBatchNorm2d, GroupConv2d, fold, upsample_to
 from public_calls import LAYERS, ON_C8, Call
+from references import channels_last
 
 BASIS = HarmonicBasis(Cyclic(8), 3)
 CALLS = LAYERS | {
@@ -18,9 +19,7 @@ CALLS = LAYERS | {
 
 
 def laid(x: torch.Tensor, last: bool) -> torch.Tensor:
-    if not last or x.ndim < 4:
-        return x
-    return x.flatten(1, -3).contiguous(memory_format=torch.channels_last).unflatten(1, x.shape[1:-2])
+    return channels_last(x) if last and x.ndim > 3 else x
 
 
 @pytest.mark.parametrize(("training", "last"), [(False, True), (True, False)], ids=["eval, channels last", "train"])

@@ -6,6 +6,7 @@ from torch import nn
 
 from orbitconv.nn import GroupConv2d, GroupPool, LiftingConv2d, fold
 from public_calls import FUNCTIONS, LAYERS, ON_C8, PLANES, Call
+from references import channels_last
 
 CALLS = LAYERS | {
     "LiftingConv2d, filters again": Call(lambda: LiftingConv2d(2, 3, "spectral-c8-k3", recompute=True), PLANES),
@@ -20,9 +21,7 @@ CALLS = LAYERS | {
 def test_an_activation_in_place_gives_the_same_gradient(name, last):
     function, x = CALLS[name].function(), CALLS[name].inputs()
     parameters = [*function.train().parameters()] if isinstance(function, nn.Module) else []
-    if last and x.ndim > 3:
-        flat = x.flatten(1, -3).contiguous(memory_format=torch.channels_last)
-        x = flat.unflatten(1, x.shape[1:-2])
+    x = channels_last(x) if last and x.ndim > 3 else x
     found = []
     for inplace in (False, True):
         torch.manual_seed(0)

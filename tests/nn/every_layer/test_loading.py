@@ -7,6 +7,7 @@ from orbitconv.bases import ExactBasis, HarmonicBasis, load_basis
 from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.models import ResNet
 from orbitconv.nn import GroupConv2d
+from raising import refuses
 
 PAIRS = [(Cyclic(8), Dihedral(4)), (Cyclic(12), Dihedral(6)), (Cyclic(16), Dihedral(8))]
 
@@ -22,32 +23,27 @@ def test_a_state_of_another_group_is_refused(saved, built, assign):
     assert torch.equal(layer.basis.atoms, before)
 
 
-def test_one_by_one_layers_whose_atoms_are_alike_are_refused_too():
-    state = GroupConv2d(2, 2, ExactBasis(Cyclic(4), 1)).state_dict()
-    with pytest.raises(RuntimeError, match="the state is one on C4, not D2"):
-        GroupConv2d(2, 2, ExactBasis(Dihedral(2), 1)).load_state_dict(state)
+ALIKE = {  # atoms of one shape; a plain dictionary holds no name of the basis
+    "one pixel": (ExactBasis(Cyclic(4), 1), ExactBasis(Dihedral(2), 1), "the state is one on C4, not D2"),
+    "another family": (load_basis("spectral-c8-k3-d6"), HarmonicBasis(Cyclic(8), 3),
+                       r"HarmonicBasis\(C8, .* saved with TabulatedBasis\(spectral, C8, .* atoms differ by"),
+    "plain dictionary": (HarmonicBasis(Cyclic(8), 3), HarmonicBasis(Dihedral(4), 3),
+                         r"HarmonicBasis\(D4, .* another basis: its atoms differ by \d"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_another_basis_whose_atoms_have_the_same_shape_is_refused(name):
+    saved, built, words = ALIKE[name]
+    state = GroupConv2d(2, 2, saved).state_dict()
+    state = dict(state.items()) if name == "plain dictionary" else state
+    refuses(RuntimeError, words, GroupConv2d(2, 2, built).load_state_dict, state)
 
 
 def test_networks_of_another_group_are_refused(tmp_path):
     torch.save(ResNet("spectral-c8-k3", width=4, depth=8).state_dict(), tmp_path / "state.pt")
-    with pytest.raises(
-        RuntimeError, match=r"is TabulatedBasis\(spectral, D4, .* saved with TabulatedBasis\(spectral, C8, "
-    ):
-        ResNet("spectral-d4-k3", width=4, depth=8).load_state_dict(torch.load(tmp_path / "state.pt"))
-
-
-def test_a_plain_dictionary_of_tensors_is_told_by_its_atoms():
-    state = dict(GroupConv2d(2, 2, HarmonicBasis(Cyclic(8), 3)).state_dict().items())
-    with pytest.raises(RuntimeError, match=r"HarmonicBasis\(D4, .* another basis: its atoms differ by \d"):
-        GroupConv2d(2, 2, HarmonicBasis(Dihedral(4), 3)).load_state_dict(state)
-
-
-def test_another_basis_of_one_shape_is_refused():
-    state = GroupConv2d(2, 2, load_basis("spectral-c8-k3-d6")).state_dict()
-    with pytest.raises(
-        RuntimeError, match=r"HarmonicBasis\(C8, .* saved with TabulatedBasis\(spectral, C8, .* atoms differ by"
-    ):
-        GroupConv2d(2, 2, HarmonicBasis(Cyclic(8), 3)).load_state_dict(state)
+    state, words = torch.load(tmp_path / "state.pt"), r"\(spectral, D4, .* saved with TabulatedBasis\(spectral, C8, "
+    refuses(RuntimeError, words, ResNet("spectral-d4-k3", width=4, depth=8).load_state_dict, state)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])

@@ -126,14 +126,3 @@ def test_padding_may_be_an_integer_of_numpy(padding):
     assert layer(torch.randn(1, 1, 7, 7)).shape[-2:] == (7, 7)
     assert all(type(side) is int for side in layer.padding)
     assert GroupMaxPool2d(np.int64(2), padding=padding)(torch.randn(1, 1, 8, 6, 6)).shape[-2:] == (4, 4)
-
-
-def test_padding_is_no_truth_value():
-    with pytest.raises(ValueError, match=r"expects padding of zero or more pixels, .* got True"):
-        LiftingConv2d(1, 2, HarmonicBasis(C8, 3), padding=True)
-
-
-@pytest.mark.parametrize("shape", [(2, 3, 8), (2, 3), (2, 3, 8, 5), (2, 4, 8, 5, 5)])
-def test_batch_norm_says_what_it_expects(shape):
-    with pytest.raises(ValueError, match=r"GroupBatchNorm2d expects input of shape \(batch, 3, group, height, width\)"):
-        GroupBatchNorm2d(3)(torch.randn(shape))

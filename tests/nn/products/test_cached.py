@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from orbitconv.bases import ExactBasis, LearnedBasis
 from orbitconv.groups import Cyclic, Dihedral
 from orbitconv.nn import BasisConv2d, GroupConv2d, GroupPool, LiftingConv2d, keep_filters
+from raising import refuses
 from references import images, unitary
 
 
@@ -101,29 +102,24 @@ def test_nothing_is_stale_inside_the_block(edit):
     assert torch.equal(found, network(x))
 
 
-def step_too_early(network: nn.Module, x: Tensor) -> None:
+def test_refuses_a_step_while_gradients_wait():
+    network, x = net(), images(2, dtype=torch.float64)
     with keep_filters(network):
         network(x).sum().backward()
         with torch.no_grad():
             network[2].coefficients.mul_(2)  # as an optimizer does
-        network(x)
-
-
-def unseen_edit(network: nn.Module, x: Tensor, *, basis: bool) -> None:
-    with torch.no_grad(), keep_filters(network):
-        network(x)
-        (network[2].basis.atoms if basis else network[2].coefficients).data.mul_(2)
-
-
-def test_refuses_a_step_while_gradients_wait():
-    with pytest.raises(RuntimeError, match="Take the optimizer's step after the block"):
-        step_too_early(net(), images(2, dtype=torch.float64))
+        refuses(RuntimeError, "Take the optimizer's step after the block", network, x)
 
 
 @pytest.mark.parametrize("basis", [False, True])
 def test_refuses_edits_that_nothing_can_see(basis):
-    with pytest.raises(RuntimeError, match=r"GroupConv2d changed through \.data"):
-        unseen_edit(net(), images(2, dtype=torch.float64), basis=basis)
+    network, x = net(), images(2, dtype=torch.float64)
+    block = keep_filters(network)
+    with torch.no_grad():
+        block.__enter__()
+        network(x)
+        (network[2].basis.atoms if basis else network[2].coefficients).data.mul_(2)
+        refuses(RuntimeError, r"GroupConv2d changed through \.data", block.__exit__, None, None, None)
 
 
 def test_a_backward_pass_after_the_block_is_refused():

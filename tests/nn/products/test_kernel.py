@@ -1,7 +1,6 @@
 """The compiled expansion: its numbers beside the definition, and what happens where it cannot be built or loaded."""
 
 import os
-import stat
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,7 +17,7 @@ from orbitconv.nn.products.dense import expand_group
 from orbitconv.nn.products.kernel import library as kernel_library
 from orbitconv.nn.products.kernel import ops
 from orbitconv.nn.products.kernel.guard import install
-from orbitconv.nn.products.kernel.library import SOURCE, forget, library, place
+from orbitconv.nn.products.kernel.library import forget, library, place
 from orbitconv.nn.products.turning import turning_of
 from raising import refuses
 
@@ -183,12 +182,23 @@ def test_building_again_takes_the_place_of_what_was_loaded(built_kernel, monkeyp
     assert library()._handle != first._handle
 
 
-def test_a_compiler_without_threads_is_told(built_kernel, monkeypatch, tmp_path):
-    compiler = tmp_path / "compiler"
-    compiler.write_text('#!/bin/sh\ncase "$*" in *-fopenmp*) exit 1;; esac\nexec c++ "$@"\n')
-    compiler.chmod(compiler.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("ORBITCONV_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("CXX", str(compiler))
+@pytest.fixture
+def compiler(monkeypatch, tmp_path):
+    """Writes the script that is the compiler, and gives an empty cache."""
+
+    def make(script):
+        path = tmp_path / "compiler"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        monkeypatch.setenv("ORBITCONV_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setenv("CXX", str(path))
+        return tmp_path / "cache"
+
+    return make
+
+
+def test_a_compiler_without_threads_is_told(built_kernel, compiler):
+    compiler('case "$*" in *-fopenmp*) exit 1;; esac\nexec c++ "$@"')
     with pytest.warns(UserWarning, match="runs on one thread"):
         kernel.build()
     assert kernel.is_built()
@@ -216,14 +226,10 @@ def test_refuses_to_build_without_a_compiler(monkeypatch, tmp_path):
         ),
     ],
 )
-def test_refuses_what_a_broken_compiler_makes(monkeypatch, tmp_path, script, message):
-    compiler = tmp_path / "compiler"
-    compiler.write_text(f"#!/bin/sh\n{script}\n")
-    compiler.chmod(compiler.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("ORBITCONV_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("CXX", str(compiler))
+def test_refuses_what_a_broken_compiler_makes(compiler, script, message):
+    cache = compiler(script)
     refuses(OSError, message, kernel.build)
-    assert list((tmp_path / "cache").rglob("*.so")) == []
+    assert list(cache.rglob("*.so")) == []
 
 
 @pytest.mark.parametrize(
@@ -235,14 +241,10 @@ def test_refuses_what_a_broken_compiler_makes(monkeypatch, tmp_path, script, mes
         ("plane < outputs * order; plane++)", "plane < outputs * order; plane += threads)"),
     ],
 )
-def test_refuses_a_kernel_that_computes_something_else(kernel_cache, monkeypatch, tmp_path, right, wrong):
-    source = tmp_path / "expansion.cpp"
-    assert right in SOURCE.read_text()
-    source.write_text(SOURCE.read_text().replace(right, wrong))
-    monkeypatch.setattr("orbitconv.nn.products.kernel.building.SOURCE", source)
-    monkeypatch.setenv("ORBITCONV_CACHE", str(tmp_path / "cache"))
+def test_refuses_a_kernel_that_computes_something_else(kernel_cache, spoil, right, wrong):
+    cache = spoil("SOURCE", right, wrong)
     refuses(ArithmeticError, r"is wrong: \w+ in torch\.float32 is off by", kernel.build)
-    assert list((tmp_path / "cache").rglob("*.so")) == []
+    assert list(cache.rglob("*.so")) == []
 
 
 def test_a_damaged_file_is_told_once_and_layers_go_on(built_kernel, monkeypatch, tmp_path):
