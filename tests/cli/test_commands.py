@@ -7,6 +7,7 @@ import pytest
 from orbitconv.cli.commands import COMMANDS, parse
 from orbitconv.cli.train import _with_options
 from raising import refuses
+from refusals import ended
 
 
 @pytest.fixture
@@ -42,9 +43,7 @@ def test_typed_options_win_over_the_settings_of_a_training_to_go_on_with(tmp_pat
 
 
 def test_commands_are_listed_and_a_misspelt_one_is_named(capsys):
-    with pytest.raises(SystemExit) as ended:
-        parse(["--help"])
-    assert ended.value.code == 0
+    assert ended(["--help"], parse) == 0
     shown = capsys.readouterr().out
     assert all(name in shown for name in COMMANDS)
     refuses(ValueError, r"no command named 'learn-bases'\. Did you mean 'learn-basis'", parse, ["learn-bases"])

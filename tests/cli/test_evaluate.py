@@ -13,7 +13,7 @@ from orbitconv.train import Network, TrainConfig, build_network
 from orbitconv.train.datasets import LOADERS
 from orbitconv.train.engine.state import weights_of
 from orbitconv.train.networks import write_trained
-from refusals import refused
+from refusals import ended, refused
 
 pytestmark = pytest.mark.usefixtures("tiny_by_name")
 
@@ -67,9 +67,7 @@ def test_ctrl_c_ends_with_130_and_leaves_no_record(folder, capsys, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("orbitconv.evaluation.evaluation.error_percent", stop)
-    with pytest.raises(SystemExit) as ended:
-        main(["evaluate", "run", "--results", "record.json", "--device", "cpu"])
-    assert ended.value.code == 130
+    assert ended(["evaluate", "run", "--results", "record.json", "--device", "cpu"]) == 130
     assert "Traceback" not in capsys.readouterr().err
     assert [path.name for path in folder.iterdir()] == ["run"]
 
@@ -98,8 +96,7 @@ def test_too_little_memory_is_one_message(folder, capsys, monkeypatch, error):
     ],
 )
 def test_bad_words_end_with_2_and_one_message(folder, capsys, arguments, words):
-    assert words in refused(capsys, ["evaluate", *arguments, "--results", "record.json"])
-    assert [path.name for path in folder.iterdir()] == ["run"]
+    assert words in refused(capsys, ["evaluate", *arguments, "--results", "record.json"], folder=folder)
 
 
 @pytest.mark.parametrize(("figures", "words"), [({}, "another class"), ({"mean_iou": 0.5}, "taken as the true one")])

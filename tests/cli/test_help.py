@@ -9,15 +9,14 @@ import sys
 import pytest
 
 from orbitconv.cli.commands import COMMANDS, EXAMPLES, parse
+from refusals import ended
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_an_example_is_printed_and_is_a_call(name, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-    with pytest.raises(SystemExit) as ended:
-        parse([name, "--help"])
-    assert ended.value.code == 0
+    assert ended([name, "--help"], parse) == 0
     assert EXAMPLES[name] in re.sub(r"\s+", " ", capsys.readouterr().out)
     assert type(parse(shlex.split(EXAMPLES[name])[1:])).__name__.endswith("Command")
 

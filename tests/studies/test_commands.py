@@ -13,6 +13,7 @@ import pytest
 from digits import load_small_digits, small_digits
 from orbitconv.train.datasets import LOADERS
 from orbitconv.train.engine import loop
+from refusals import ended, refused
 from studies.__main__ import STUDIES, WORK, _load, main, parse
 from studies.mlp_to_cnn import study as mlp_to_cnn
 
@@ -174,15 +175,8 @@ def test_bad_words_end_with_2_and_one_message_and_nothing_is_written(folder, cap
     (folder / "deep.json").write_text("[" * 100_000)
     (folder / "taken").mkdir()
     (folder / "taken" / "result").write_text("mine")
-    before = sorted(path for path in folder.rglob("*") if "__pycache__" not in path.parts)
     more = [word for word in NETWORKS if words[0] == "mnist"]
-    with pytest.raises(SystemExit) as ended:
-        main([words[0], *more, *words[1:]])
-    assert ended.value.code == 2
-    told = capsys.readouterr()
-    assert message in " ".join((told.err + told.out).replace("│", "").split())
-    assert "Traceback" not in told.err + told.out
-    assert sorted(path for path in folder.rglob("*") if "__pycache__" not in path.parts) == before
+    assert message in refused(capsys, [words[0], *more, *words[1:]], main, folder=folder)
 
 
 def test_ctrl_c_ends_with_130_and_the_same_command_resumes(folder, capsys, monkeypatch):
@@ -195,9 +189,7 @@ def test_ctrl_c_ends_with_130_and_the_same_command_resumes(folder, capsys, monke
         return real(*arguments)
 
     monkeypatch.setattr(loop, "train_step", stopped_in_the_third)
-    with pytest.raises(SystemExit) as ended:
-        main(["mnist", *NETWORKS, "--seeds", "2"])
-    assert ended.value.code == 130
+    assert ended(["mnist", *NETWORKS, "--seeds", "2"], main) == 130
     assert "Traceback" not in capsys.readouterr().err
     main(["mnist", *NETWORKS, "--seeds", "2"])
     assert len(steps) == 4 * 4  # four networks of four steps, none of them twice
@@ -209,9 +201,7 @@ def test_markup_in_a_path_is_printed_as_it_is(folder, capsys):
 
 
 def test_without_words_all_studies_are_listed_and_every_name_leads_somewhere(capsys):
-    with pytest.raises(SystemExit) as ended:
-        main([])
-    assert ended.value.code == 0
+    assert ended([], main) == 0
     listed = capsys.readouterr().out
     for name, (place, _) in STUDIES.items():
         assert f"  {name} " in listed

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+import refusals
 import tiny_training as tiny
 from orbitconv.cli.main import main
 from orbitconv.records.checkpoint import read_checkpoint
@@ -33,13 +34,8 @@ def train(*words):
     main(["train", *WORDS, "--out", "run", *words])
 
 
-def refused(capsys, *words, whole=WORDS):
-    with pytest.raises(SystemExit) as stopped:
-        main(["train", *whole, "--out", "run", *words])
-    assert stopped.value.code == 2
-    shown = capsys.readouterr()
-    assert "Traceback" not in shown.out + shown.err
-    return " ".join((shown.out + shown.err).split())
+def refused(capsys, *words, whole=WORDS, folder=None):
+    return refusals.refused(capsys, ["train", *whole, "--out", "run", *words], folder=folder)
 
 
 @pytest.mark.parametrize(
@@ -74,9 +70,7 @@ def test_bad_words_are_refused_and_nothing_is_written(folder, capsys, words, mes
     (folder / "file").write_text("mine")
     (folder / "taken").mkdir()
     (folder / "taken" / "result").write_text("mine")
-    before = sorted(folder.rglob("*"))
-    assert message in refused(capsys, *words)
-    assert sorted(folder.rglob("*")) == before
+    assert message in refused(capsys, *words, folder=folder)
 
 
 @pytest.mark.parametrize(
@@ -194,9 +188,7 @@ def test_a_request_to_stop_when_nearly_all_is_done_ends_with_130_and_keeps_the_n
         return real(*arguments, **named)
 
     monkeypatch.setattr(module, name, stopped_meanwhile)
-    with pytest.raises(SystemExit) as ended:
-        train(*options)
-    assert ended.value.code == 130
+    assert refusals.ended(options, lambda words: train(*words)) == 130
     assert "run keeps the training, which is done" in capsys.readouterr().out
     for file in ("model.safetensors", "best.safetensors"):
         kept, expected = (load_file(folder / out / file) for out in ("run", "whole"))

@@ -17,6 +17,7 @@ import tiny_training as tiny
 from orbitconv.cli.main import main
 from orbitconv.records.checkpoint import read_checkpoint
 from orbitconv.records.metric_lines import read_metrics
+from refusals import ended
 
 pytestmark = pytest.mark.usefixtures("tiny_by_name")
 
@@ -108,9 +109,7 @@ def test_a_request_to_stop_ends_with_130_and_keeps_the_last_step_while_others_ar
         until = time.monotonic() + 120
         while not (tmp_path / "run" / "checkpoints").exists() and time.monotonic() < until:
             time.sleep(0.05)
-        with pytest.raises(SystemExit) as second:
-            main([*longer[:-1], str(tmp_path / "run"), "--resume"])
-        assert second.value.code == 2
+        assert ended([*longer[:-1], str(tmp_path / "run"), "--resume"]) == 2
         process.send_signal(request_)
         said, complained = process.communicate(timeout=60)
     finally:
