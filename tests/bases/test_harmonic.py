@@ -71,21 +71,17 @@ def test_one_number_is_the_frequency_of_every_ring_but_the_centre():
     assert HarmonicBasis(Cyclic(8), 4, 1).max_frequency == (1, 1)
 
 
-@pytest.mark.parametrize("frequencies", [-1, (0, -1), (0, 1, 1), (0,)])
-def test_refuses_frequencies_that_do_not_fit(frequencies):
-    refuses(ValueError, "one frequency of 0 or more for each of the 2 rings", HarmonicBasis, Cyclic(8), 3, frequencies)
+RINGS, PIXELS = "one frequency of 0 or more for each of the 2 rings", r"can tell only .* apart\. Lower max_frequency"
 
 
-@pytest.mark.parametrize(("size", "frequency"), [(3, 4), (2, 2), (5, 9)])
-def test_refuses_more_frequencies_than_the_pixels_can_tell_apart(size, frequency):
-    refuses(ValueError, r"can tell only .* apart\. Lower max_frequency", HarmonicBasis, Cyclic(8), size, frequency)
-
-
-@pytest.mark.parametrize("sigma", [0.0, -0.5, math.nan])
-def test_refuses_sigma_that_is_not_positive(sigma):
-    refuses(ValueError, "HarmonicBasis expects sigma > 0 pixels", HarmonicBasis, Cyclic(8), 3, sigma=sigma)
-
-
-@pytest.mark.parametrize(("size", "error"), [(0, ValueError), (2.5, TypeError), ((3, 3), TypeError)])
-def test_refuses_sizes_that_are_no_side_of_a_square(size, error):
-    refuses(error, "HarmonicBasis expects kernel_size", HarmonicBasis, Cyclic(8), size)
+@pytest.mark.parametrize(
+    ("size", "options", "error", "message"),
+    [
+        *((3, {"max_frequency": given}, ValueError, RINGS) for given in (-1, (0, -1), (0, 1, 1), (0,))),
+        *((size, {"max_frequency": given}, ValueError, PIXELS) for size, given in ((3, 4), (2, 2), (5, 9))),
+        *((3, {"sigma": sigma}, ValueError, "expects sigma > 0 pixels") for sigma in (0.0, -0.5, math.nan)),
+        *((size, {}, error, "kernel_size") for size, error in ((0, ValueError), (2.5, TypeError), ((3, 3), TypeError))),
+    ],
+)
+def test_refuses_sizes_frequencies_and_widths_that_do_not_fit(size, options, error, message):
+    refuses(error, f"HarmonicBasis .*{message}", HarmonicBasis, Cyclic(8), size, **options)

@@ -86,11 +86,6 @@ def test_names_the_dimensions_there_are():
         SpectralBasis(C8, 3, smooth_moments(C8, 3), dimension=100)
 
 
-def test_names_the_best_error_there_is():
-    with pytest.raises(ValueError, match="no orbit of relative error 1e-06 or less; the best of a 4x4 kernel under C6"):
-        SpectralBasis(Cyclic(6), 4, smooth_moments(Cyclic(6), 4), max_error=1e-6)
-
-
 def test_refuses_missing_and_foreign_moments():
     with pytest.raises(TypeError, match="SpectralBasis expects moments of real images"):
         SpectralBasis(C8, 3, dimension=6)

@@ -49,28 +49,21 @@ def test_unknown_name_suggests_the_nearest(name, near):
         load(name, "train")
 
 
-def test_name_like_no_other_gets_no_suggestion():
+def test_name_like_no_other_gets_no_suggestion_and_an_unknown_split_is_refused():
     refuses(ValueError, r"got 'imagenet'\.$", load, "imagenet", "train")
-
-
-def test_unknown_split_is_refused():
     refuses(ValueError, r"expects .*'train' or 'test', got 'val'", lambda: inspect.unwrap(load)("mnist", "val"))
 
 
-def test_folder_of_the_user_comes_first(tmp_path, tiny_mnist, monkeypatch):
+@pytest.mark.parametrize(("variable", "argument"), [("not there", "given"), ("given", None)])
+def test_folder_of_the_user_comes_first_and_the_environment_names_one(
+    tmp_path, tiny_mnist, monkeypatch, variable, argument
+):
     log = []
     tiny_mnist.write(tmp_path / "given")
-    monkeypatch.setenv("ORBITCONV_DATA", str(tmp_path / "not there"))
-    result = load_source(from_package(tiny_mnist, log), "test", data_dir=tmp_path / "given")
-    assert len(result) == 3
+    monkeypatch.setenv("ORBITCONV_DATA", str(tmp_path / variable))
+    assert len(load_source(from_package(tiny_mnist, log), "test", data_dir=argument and tmp_path / argument)) == 3
     assert not log
     assert not (tmp_path / "cache").exists()
-
-
-def test_environment_names_the_folder(tmp_path, tiny_mnist, monkeypatch):
-    tiny_mnist.write(tmp_path / "given")
-    monkeypatch.setenv("ORBITCONV_DATA", str(tmp_path / "given"))
-    assert len(load_source(tiny_mnist.source, "test", download=False)) == 3
 
 
 @pytest.mark.parametrize("folder", ["mnist", "MNIST/raw"])

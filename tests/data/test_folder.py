@@ -146,15 +146,11 @@ def test_many_numbers_are_taken_for_objects_and_said(tmp_path):
 def test_a_table_may_give_several_labels(tmp_path, header):
     for i in range(4):
         write(tmp_path / f"p/{i}.png", noise(i, 6, 8))
-    if header == "label":
-        rows = [("p/0.png", "cat;dog", "train"), ("p/1.png", "dog", "train"), ("p/2.png", "", "val"),
-                ("p/3.png", "cat", "test")]  # fmt: skip
-        table = write_table(tmp_path / "t.csv", ["path", "label", "split"], rows)
-    else:
-        rows = [("p/0.png", 1, 1, "train"), ("p/1.png", 0, 1, "train"), ("p/2.png", 0, 0, "val"),
-                ("p/3.png", 1, 0, "test")]  # fmt: skip
-        table = write_table(tmp_path / "t.csv", ["path", "cat", "dog", "split"], rows)
-    data = folder(table)
+    columns = {"label": ["cat;dog", "dog", "", "cat"]}
+    if header != "label":
+        columns = {"cat": [1, 0, 0, 1], "dog": [1, 1, 0, 0]}
+    columns = {"path": [f"p/{i}.png" for i in range(4)], **columns, "split": ["train", "train", "val", "test"]}
+    data = folder(write_table(tmp_path / "t.csv", columns, zip(*columns.values(), strict=True)))
     assert (data.task, data.classes) == ("multilabel", ("cat", "dog"))
     assert [part[0][1].tolist() for part in (data.train, data.val, data.test)] == [[1, 1], [0, 0], [1, 0]]
 
@@ -319,10 +315,8 @@ def test_unreadable_pictures_are_named_counted_and_left_out_up_to_a_limit(tmp_pa
 def test_pictures_with_nan_count_as_unreadable(tmp_path):
     for name in "ab":
         for i in range(3):
-            write(
-                tmp_path / name / f"{i}.tif",
-                np.full((4, 4), np.nan if (name, i) == ("a", 0) else ord(name) + i * 9, np.float32),
-            )
+            value = np.nan if (name, i) == ("a", 0) else ord(name) + i * 9
+            write(tmp_path / name / f"{i}.tif", np.full((4, 4), value, np.float32))
     assert "NaN" in str(folder(tmp_path).found)
 
 

@@ -210,42 +210,27 @@ def test_the_size_that_images_need_is_not_the_one_they_have(kernel_size, size, n
         Moments(C8, kernel_size).update(torch.randn(2, 1, size, size))
 
 
-@pytest.mark.parametrize("shape", [(24, 24), (4, 24, 24), (1, 4, 1, 24, 24)])
-def test_refuses_other_ranks(shape):
-    with pytest.raises(ValueError, match=r"Moments expects images of shape \(batch, channels, height, width\), got"):
-        Moments(C8, 3).update(torch.randn(shape))
-
-
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64])
-def test_refuses_integer_images(dtype):
-    with pytest.raises(TypeError, match=rf"floating-point images, got {dtype}. Divide them by 255 first"):
-        Moments(C8, 3).update(torch.ones(2, 1, 24, 24, dtype=dtype))
-
-
-def test_refuses_fewer_patches_than_pixels():
-    with pytest.raises(ValueError, match="at least 50 patches to tell 25 pixels apart, got 5 from 1 images"):
-        measure_moments(torch.randn(1, 1, 9, 9), C8, 5)
-
-
-def test_refuses_an_empty_stream():
-    refuses(ValueError, "at least one batch of images, got an empty iterable", measure_moments, [], C8, 3)
-
-
-def test_refuses_to_answer_before_the_first_batch():
-    with pytest.raises(ValueError, match="hold no images yet: call update"):
-        _ = Moments(C8, 3).cross
+RANKS = ((24, 24), (4, 24, 24), (1, 4, 1, 24, 24))
+OTHERS = (Moments(C8, 5), Moments(Cyclic(4), 3), Moments(C8, 3, order=5), Moments(C8, 3, whiten=True))
 
 
 @pytest.mark.parametrize(
-    "other", [Moments(C8, 5), Moments(Cyclic(4), 3), Moments(C8, 3, order=5), Moments(C8, 3, whiten=True)]
-)
-def test_refuses_to_add_what_does_not_fit(other):
-    with pytest.raises(ValueError, match="added for the same settings only"):
-        _ = Moments(C8, 3) + other
-
-
-def test_refuses_unknown_spline_orders(smooth):
-    refuses(ValueError, r"orders .*got 2", measure_moments, smooth, C8, 3, order=2)
+    ("call", "error", "message"),
+    [
+        *((lambda shape=shape: Moments(C8, 3).update(torch.randn(shape)), ValueError,
+           r"Moments expects images of shape \(batch, channels, height, width\), got") for shape in RANKS),
+        *((lambda dtype=dtype: Moments(C8, 3).update(torch.ones(2, 1, 24, 24, dtype=dtype)), TypeError,
+           rf"floating-point images, got {dtype}. Divide them by 255 first") for dtype in (torch.uint8, torch.int64)),
+        (lambda: measure_moments(torch.randn(1, 1, 9, 9), C8, 5), ValueError,
+         "at least 50 patches to tell 25 pixels apart, got 5 from 1 images"),
+        (lambda: measure_moments([], C8, 3), ValueError, "at least one batch of images, got an empty iterable"),
+        (lambda: Moments(C8, 3).cross, ValueError, "hold no images yet: call update"),
+        *((lambda other=other: Moments(C8, 3) + other, ValueError, "same settings only") for other in OTHERS),
+        (lambda: measure_moments(smooth_images(), C8, 3, order=2), ValueError, r"orders .*got 2"),
+    ],
+)  # fmt: skip
+def test_refuses_what_does_not_fit(call, error, message):
+    refuses(error, message, call)
 
 
 def test_memory_for_one_point_of_one_image_is_enough(monkeypatch):

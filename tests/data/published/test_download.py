@@ -53,11 +53,22 @@ def test_connection_that_breaks_off_is_carried_on_where_it_stopped(fetch, server
     assert server.asked == [("/file", None), ("/file", "bytes=100000-"), ("/file", "bytes=300000-")]
 
 
-def test_part_of_an_earlier_call_is_carried_on(fetch, server, part):
-    server.files["file"] = CONTENT
-    part.write_bytes(CONTENT[:1234])
+@pytest.mark.parametrize(
+    ("given", "ranges", "asked"),
+    [
+        (CONTENT[:1234], True, ["bytes=1234-"]),  # of an earlier call: carried on
+        (CONTENT, True, ["bytes=512000-"]),  # complete: not downloaded again
+        (CONTENT + b"x", True, None),  # longer than the file: thrown away, as those of another file
+        (b"x" * 1234, True, ["bytes=1234-", None]),
+        (b"x" * 1234, False, None),  # the server starts over
+    ],
+    ids=["of an earlier call", "complete", "too long", "of another file", "without ranges"],
+)
+def test_a_part_that_is_there_is_used_or_thrown_away(fetch, server, part, given, ranges, asked):
+    server.files["file"], server.ranges = CONTENT, ranges
+    part.write_bytes(given)
     assert fetch(server.url)[0] == CONTENT
-    assert server.asked == [("/file", "bytes=1234-")]
+    assert asked is None or [wanted for _, wanted in server.asked] == asked
 
 
 def test_server_that_keeps_breaking_off_leaves_a_part_for_the_next_call(fetch, server, tmp_path):
@@ -65,32 +76,6 @@ def test_server_that_keeps_breaking_off_leaves_a_part_for_the_next_call(fetch, s
     refuses(RouteError, r"broke off after 1000 of 512000 bytes", fetch, server.url)
     assert names(tmp_path / "staging") == ["file.part"]
     assert fetch(server.url)[0] == CONTENT
-
-
-def test_server_without_ranges_starts_over(fetch, server, part):
-    server.files["file"], server.ranges = CONTENT, False
-    part.write_bytes(b"x" * 1234)
-    assert fetch(server.url)[0] == CONTENT
-
-
-def test_part_of_another_file_is_thrown_away(fetch, server, part):
-    server.files["file"] = CONTENT
-    part.write_bytes(b"x" * 1234)
-    assert fetch(server.url)[0] == CONTENT
-    assert [wanted for _, wanted in server.asked] == ["bytes=1234-", None]
-
-
-def test_part_that_is_longer_than_the_file_is_thrown_away(fetch, server, part):
-    server.files["file"] = CONTENT
-    part.write_bytes(CONTENT + b"x")
-    assert fetch(server.url)[0] == CONTENT
-
-
-def test_complete_part_is_not_downloaded_again(fetch, server, part):
-    server.files["file"] = CONTENT
-    part.write_bytes(CONTENT)
-    assert fetch(server.url)[0] == CONTENT
-    assert len(server.asked) == 1
 
 
 def test_wrong_contents_are_refused_and_removed(fetch, server, tmp_path):

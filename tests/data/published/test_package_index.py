@@ -50,16 +50,11 @@ def test_pip_downloads_the_pinned_version_and_builds_nothing(tool, folder, monke
     assert {"--no-deps", "--only-binary=:all:"} <= set(words)
 
 
-def test_missing_npm_is_named(folder, monkeypatch):
-    monkeypatch.setenv("PATH", str(folder))
-    refuses(RouteError, r"npm is not installed; it comes with Node\.js", lambda: npm_pack("tiny@1.0")(folder, silent))
-
-
-def test_missing_pip_is_named(folder, monkeypatch):
+def test_a_missing_command_is_named(folder, monkeypatch):
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setattr(package_index.importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(RouteError, match=r"pip is not installed; add it with python -m ensurepip"):
-        pip_download("tiny==1.0")(folder, silent)
+    refuses(RouteError, r"npm is not installed; it comes with Node\.js", npm_pack("tiny@1.0"), folder, silent)
+    refuses(RouteError, "pip is not installed; add it with python -m ensurepip", pip_download("a==1"), folder, silent)
 
 
 def test_error_of_a_failed_command_is_passed_on(tool, folder):

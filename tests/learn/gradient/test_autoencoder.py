@@ -17,6 +17,10 @@ GROUP = Cyclic(8)
 SHORT = BasisTraining(steps=12, batch_size=6, check_every=4, start="random")
 
 
+def train(images=None, config=SHORT, **options):
+    return train_basis(smooth_images() if images is None else images, GROUP, 3, config, **options)
+
+
 def stop_at(step):
     def progress(what, done, total):
         if done == step:
@@ -43,17 +47,17 @@ def test_learns_to_turn_better_than_gaussian_interpolation(norm):
 def test_resumed_run_ends_at_the_same_bits(stopped_at, orthogonal, tmp_path):
     config = replace(SHORT, orthogonal=orthogonal, num_atoms=5, decay=stopped_at > 3)
     images = smooth_images()
-    whole = train_basis(images, GROUP, 3, config, out=tmp_path / "whole")
+    whole = train(images, config, out=tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        train_basis(images, GROUP, 3, config, out=tmp_path / "cut", progress=stop_at(stopped_at))
+        train(images, config, out=tmp_path / "cut", progress=stop_at(stopped_at))
     torch.randn(5)  # nothing depends on the global generator
-    resumed = train_basis(images, GROUP, 3, config, out=tmp_path / "cut", resume=True)
+    resumed = train(images, config, out=tmp_path / "cut", resume=True)
     assert torch.equal(resumed.basis(), whole.basis())
     assert resumed.metrics == whole.metrics
     assert (resumed.steps, resumed.held_out_error) == (12, whole.held_out_error)
     for file in ("metrics.jsonl", "config.json"):
         assert (tmp_path / "cut" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
-    again = train_basis(images, GROUP, 3, config, out=tmp_path / "cut", resume=True)  # nothing left to do
+    again = train(images, config, out=tmp_path / "cut", resume=True)  # nothing left to do
     assert torch.equal(again.basis(), whole.basis())
 
 
@@ -70,36 +74,34 @@ def test_record_holds_settings_and_one_line_a_step(tmp_path):
 
 
 def test_checkpoint_holds_no_pickled_code(tmp_path):
-    train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path)
+    train(out=tmp_path)
     assert read_checkpoint(tmp_path / "checkpoints").step == 12  # loads weights only
     assert sorted(p.name for p in tmp_path.iterdir()) == [".lock", "checkpoints", "config.json", "metrics.jsonl"]
 
 
 @pytest.mark.parametrize("part", ["weights.safetensors", "state.pt", "checkpoint.json"])
 def test_a_single_changed_bit_of_a_checkpoint_is_refused(tmp_path, part):
-    train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path)
+    train(out=tmp_path)
     path = next(tmp_path.glob(f"checkpoints/*/{part}"))
     content = path.read_bytes()
     for place in range(0, 8 * len(content), 8 * len(content) // 20 + 1):
         flipped = bytearray(content)
         flipped[place // 8] ^= 1 << place % 8
         path.write_bytes(flipped)
-        with pytest.raises(ValueError, match=r"damaged|cannot be read|has format"):
-            train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path, resume=True)
+        refuses(ValueError, r"damaged|cannot be read|has format", train, out=tmp_path, resume=True)
 
 
 def test_two_runs_cannot_work_in_one_folder(tmp_path):
     def second(what, done, total):
-        with pytest.raises(BlockingIOError, match="is in use by another process"):
-            train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path, resume=True)
+        refuses(BlockingIOError, "is in use by another process", train, out=tmp_path, resume=True)
 
-    train_basis(smooth_images(), GROUP, 3, replace(SHORT, steps=2), out=tmp_path, progress=second)
+    train(config=replace(SHORT, steps=2), out=tmp_path, progress=second)
 
 
 def test_gives_the_best_basis_met():
     # A learning rate this high only does harm, so the start stays the best.
     start = LearnedBasis(GROUP, 3, start="interpolated").double()
-    trained = train_basis(smooth_images(), GROUP, 3, replace(SHORT, learning_rate=3.0), start=start)
+    trained = train(config=replace(SHORT, learning_rate=3.0), start=start)
     assert torch.equal(trained.basis(), start())
     assert all(row["held_out_error"] > trained.held_out_error for row in trained.metrics if "held_out_error" in row)
 
@@ -107,7 +109,7 @@ def test_gives_the_best_basis_met():
 def test_stops_early_when_patience_ends():
     start = LearnedBasis(GROUP, 3, start="interpolated").double()
     config = replace(SHORT, learning_rate=3.0, steps=40, patience=2)
-    assert train_basis(smooth_images(), GROUP, 3, config, start=start).steps == 8
+    assert train(smooth_images(), config, start=start).steps == 8
 
 
 def test_orthogonal_training_stays_unitary():
@@ -122,31 +124,33 @@ def test_bytes_and_sets_of_images_are_taken_as_grey_floats():
         def grey(self):
             return pixels.float() / 255
 
-    first, second = (train_basis(images, GROUP, 3, SHORT).basis() for images in (pixels, Pictures()))
+    first, second = (train(images).basis() for images in (pixels, Pictures()))
     assert torch.equal(first, second)
 
 
 def test_loss_that_is_no_number_names_the_step():
     with pytest.raises(FloatingPointError, match=r"became (inf|nan) at step [2-9] of 12\. Lower the learning rate"):
-        train_basis(smooth_images(), GROUP, 3, replace(SHORT, learning_rate=1e200, norm="l2", decay=False))
+        train(config=replace(SHORT, learning_rate=1e200, norm="l2", decay=False))
 
 
-def test_refuses_to_write_over_a_record_or_to_go_on_with_another(tmp_path):
-    train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path)
-    refuses(FileExistsError, "resume=True", lambda: train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path))
-    with pytest.raises(ValueError, match=r"another run: seed differ \(seed: 0 there, 7 here\)"):
-        train_basis(smooth_images(), GROUP, 3, replace(SHORT, seed=7), out=tmp_path, resume=True)
-    with pytest.raises(ValueError, match="another run: images differ"):
-        train_basis(smooth_images(seed=5), GROUP, 3, SHORT, out=tmp_path, resume=True)
+@pytest.mark.parametrize("tensorboard", [False, True])
+def test_refuses_to_write_over_a_record_or_to_go_on_with_another_and_writes_nothing(tmp_path, tensorboard):
+    if tensorboard:
+        pytest.importorskip("tensorboard")
+    options = {"out": tmp_path, "resume": True, "tensorboard": tensorboard}
+    train(out=tmp_path)
+    refuses(FileExistsError, "resume=True", lambda: train(out=tmp_path))
+    said = r"another run: seed differ \(seed: 0 there, 7 here\)"
+    refuses(ValueError, said, lambda: train(config=replace(SHORT, seed=7), **options))
+    refuses(ValueError, "another run: images differ", lambda: train(smooth_images(seed=5), **options))
     next(tmp_path.glob("checkpoints/*/state.pt")).write_bytes(b"no checkpoint")
-    with pytest.raises(ValueError, match=r"state\.pt is damaged"):
-        train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path, resume=True)
+    refuses(ValueError, r"state\.pt is damaged", lambda: train(**options))
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".lock", "checkpoints", "config.json", "metrics.jsonl"]
 
 
 def test_tensorboard_that_is_missing_is_named_with_its_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install -e .\.\[train\]"):
-        train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path / "run", tensorboard=True)
+    refuses(ModuleNotFoundError, r"pip install -e .\.\[train\]", train, out=tmp_path / "run", tensorboard=True)
     assert not (tmp_path / "run").exists()
 
 
@@ -167,7 +171,7 @@ def test_tensorboard_gets_every_figure(tmp_path, monkeypatch):
             written.append("closed")
 
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=Writer))
-    trained = train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path / "run", tensorboard=True)
+    trained = train(out=tmp_path / "run", tensorboard=True)
     expected = [(name, value, row["step"]) for row in trained.metrics for name, value in row.items() if name != "step"]
     assert written == [*expected, "closed"]
 
@@ -184,7 +188,7 @@ def test_tensorboard_gets_every_figure(tmp_path, monkeypatch):
     ],
 )
 def test_refuses_settings_that_make_no_sense(changes, message):
-    refuses(ValueError, message, lambda: train_basis(smooth_images(), GROUP, 3, replace(SHORT, **changes)))
+    refuses(ValueError, message, lambda: train(config=replace(SHORT, **changes)))
 
 
 @pytest.mark.parametrize("value", [0.0, 0.7, 200.1, 255])
@@ -192,33 +196,19 @@ def test_refuses_constant_images(value):
     constant = torch.full((40, 1, 8, 8), value, dtype=torch.uint8 if isinstance(value, int) else torch.float32)
     for config, owner in ((SHORT, "train_basis"), (replace(SHORT, contrast=None), "Moments")):
         with pytest.raises(ValueError, match=f"{owner} expects images with some contrast, got [0-9]+ constant ones"):
-            train_basis(constant, GROUP, 3, config)
+            train(constant, config)
 
 
 def test_refuses_too_few_images_besides_constant_ones():
     constant = torch.full((40, 1, 24, 24), 0.7)
     with pytest.raises(ValueError, match="got 4, 1 of them held out, besides 40 constant ones"):
-        train_basis(torch.cat([constant, smooth_images()[:4].float()]), GROUP, 3, SHORT)
+        train(torch.cat([constant, smooth_images()[:4].float()]))
 
 
 def test_refuses_images_it_cannot_learn_from():
-    with pytest.raises(ValueError, match=r"shape \(n, channels, height, width\)"):
-        train_basis(smooth_images()[0], GROUP, 3, SHORT)
-    with pytest.raises(ValueError, match="finite images"):
-        train_basis(smooth_images().clone().fill_(float("nan")), GROUP, 3, SHORT)
+    refuses(ValueError, r"shape \(n, channels, height, width\)", lambda: train(smooth_images()[0]))
+    refuses(ValueError, "finite images", lambda: train(smooth_images().clone().fill_(float("nan"))))
     with pytest.raises(ValueError, match="expects more images than one batch and the held-out ones, got none"):
-        train_basis(smooth_images()[:0], GROUP, 3, SHORT)
-    refuses(ValueError, "expects a folder", lambda: train_basis(smooth_images(), GROUP, 3, SHORT, resume=True))
-    with pytest.raises(ValueError, match="expects a start for C8"):
-        train_basis(smooth_images(), GROUP, 3, SHORT, start=LearnedBasis(Cyclic(4), 3))
-
-
-def test_a_record_that_is_refused_gets_no_tensorboard_file(tmp_path):
-    pytest.importorskip("tensorboard")
-    train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path)
-    with pytest.raises(ValueError, match="another run: seed differ"):
-        train_basis(smooth_images(), GROUP, 3, replace(SHORT, seed=7), out=tmp_path, resume=True, tensorboard=True)
-    next(tmp_path.glob("checkpoints/*/state.pt")).write_bytes(b"no checkpoint")
-    with pytest.raises(ValueError, match=r"state\.pt is damaged"):
-        train_basis(smooth_images(), GROUP, 3, SHORT, out=tmp_path, resume=True, tensorboard=True)
-    assert sorted(p.name for p in tmp_path.iterdir()) == [".lock", "checkpoints", "config.json", "metrics.jsonl"]
+        train(smooth_images()[:0])
+    refuses(ValueError, "expects a folder", lambda: train(resume=True))
+    refuses(ValueError, "expects a start for C8", lambda: train(start=LearnedBasis(Cyclic(4), 3)))

@@ -5,6 +5,7 @@ from torch import nn
 from orbitconv.groups import Cyclic
 from orbitconv.metrics import check
 from orbitconv.models import BACKBONES, count_parameters, encoder_unet
+from raising import refuses
 
 # What the authors, or torchvision's documentation, state for 1,000 classes.
 PUBLISHED = {
@@ -87,10 +88,9 @@ def test_residual_blocks_start_where_the_formula_says():
     ],
 )
 def test_refuses_sizes_that_do_not_fit(name, options, message):
-    with pytest.raises(ValueError, match=message):
-        BACKBONES[name](**options)
+    refuses(ValueError, message, BACKBONES[name], **options)
 
 
 def test_a_unet_refuses_other_numbers_of_widths():
-    with pytest.raises(ValueError, match="expects 4 widths for 5 maps of the encoder, got 1"):
-        encoder_unet(BACKBONES["resnet18"], 2, width=2, widths=(8,))
+    words = "expects 4 widths for 5 maps of the encoder, got 1"
+    refuses(ValueError, words, encoder_unet, BACKBONES["resnet18"], 2, width=2, widths=(8,))

@@ -126,8 +126,7 @@ def test_a_backward_pass_after_the_block_is_refused():
     network, x = net(), images(2, dtype=torch.float64)
     with keep_filters(network):
         loss = network(x).sum()
-    with pytest.raises(RuntimeError, match=r"Call backward\(\) inside the block"):
-        loss.backward()
+    refuses(RuntimeError, r"Call backward\(\) inside the block", loss.backward)
 
 
 def test_gradients_reach_weights_that_were_replaced_in_between():
