@@ -112,17 +112,13 @@ def test_a_network_of_one_size_takes_any_batch(tmp_path):
     torch.testing.assert_close(load(exported.path, "torch")(x), net(x), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("net", "file_format", "error", "words"),
-    [
-        (nn.Sequential(AnySign(), LiftingConv2d(1, 2, C4)).double(), "onnx", ValueError, r"network\.float\(\)"),
-        (nn.Sequential(nn.Identity(), OnBasis()), "torch", TypeError, r"layer OnBasis \(at 1\)"),
-        (nn.Linear(5, 2), "torch", ValueError, r"no images of shape \(2, 1, 6, 6\)"),
-        (OneSize(), "pickle", ValueError, "format 'torch', 'onnx' or 'torchscript', got 'pickle'"),
-        (nn.AdaptiveMaxPool2d(2, return_indices=True), "torch", TypeError, "one tensor, got tuple"),
-    ],
-    ids=["dtype", "layer", "size", "format", "output"],
-)
+@pytest.mark.parametrize(("net", "file_format", "error", "words"), [
+    (nn.Sequential(AnySign(), LiftingConv2d(1, 2, C4)).double(), "onnx", ValueError, r"network\.float\(\)"),
+    (nn.Sequential(nn.Identity(), OnBasis()), "torch", TypeError, r"layer OnBasis \(at 1\)"),
+    (nn.Linear(5, 2), "torch", ValueError, r"no images of shape \(2, 1, 6, 6\)"),
+    (OneSize(), "pickle", ValueError, "format 'torch', 'onnx' or 'torchscript', got 'pickle'"),
+    (nn.AdaptiveMaxPool2d(2, return_indices=True), "torch", TypeError, "one tensor, got tuple"),
+], ids=["dtype", "layer", "size", "format", "output"])  # fmt: skip
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_refuses_and_writes_nothing(tmp_path, net, file_format, error, words):
     refuses(error, words, export_model, net, tmp_path / "net", file_format, (1, 6, 6))
@@ -155,14 +151,10 @@ class Checks(nn.Module):
         return y if x.shape[-1] > 10 else -y
 
 
-@pytest.mark.parametrize(
-    ("net", "side", "reason"),
-    [
-        (Grows(), 14, "cannot be solved"),
-        (TurnedCopies(nn.Sequential(LiftingConv2d(1, 2, C4), GroupPool()), 2, order=4), 6, "SymInt"),
-    ],
-    ids=["output", "turned copies"],
-)
+@pytest.mark.parametrize(("net", "side", "reason"), [
+    (Grows(), 14, "cannot be solved"),
+    (TurnedCopies(nn.Sequential(LiftingConv2d(1, 2, C4), GroupPool()), 2, order=4), 6, "SymInt"),
+], ids=["output", "turned copies"])  # fmt: skip
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_onnx_of_one_size_where_sides_cannot_be_free(tmp_path, net, side, reason):
     runtime = pytest.importorskip("onnxruntime")

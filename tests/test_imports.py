@@ -89,15 +89,12 @@ def test_every_package_has_a_place_in_the_order():
     )
 
 
-@pytest.mark.parametrize(
-    ("module", "line", "words"),
-    [
-        ("bases/a", "from orbitconv.nn.b import B", "orbitconv.bases.a imports orbitconv.nn.b"),
-        ("bases/a", "def f():\n    from orbitconv.nn import b", "orbitconv.bases.a imports orbitconv.nn.b"),
-        ("nn/b", "import orbitconv.nn.c", "circle: "),
-        ("cli/d", "import studies", "orbitconv.cli.d imports studies"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("module", "line", "words"), [
+    ("bases/a", "from orbitconv.nn.b import B", "orbitconv.bases.a imports orbitconv.nn.b"),
+    ("bases/a", "def f():\n    from orbitconv.nn import b", "orbitconv.bases.a imports orbitconv.nn.b"),
+    ("nn/b", "import orbitconv.nn.c", "circle: "),
+    ("cli/d", "import studies", "orbitconv.cli.d imports studies"),
+])  # fmt: skip
 def test_a_planted_import_is_found(tmp_path, module, line, words):
     root = tmp_path / "orbitconv"
     for name in ("__init__", "bases/__init__", "bases/a", "nn/__init__", "nn/b", "nn/c", "cli/__init__", "cli/d"):

@@ -89,20 +89,17 @@ def pictures(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--kernel-size", "2", "--max-error", "1e-3"], "no orbit of relative error 0.001 or less; the best of a 2x2"),
-        (["--max-error", "0"], "--max-error above zero"),
-        (["--max-error", "nan"], "--max-error above zero"),
-        (["--dimension", "10"], "10"),
-        (["--dimension", "0"], "dimension >= 1"),
-        (["--dimension", "6", "--max-error", "0.1"], "one of --dimension and --max-error"),
-        (["--max-frequency", "3", "--family", "unitary"], "of spectral bases"),
-        (["--max-frequency", "-1"], "of zero or more"),
-        (["--max-error", "0.1", "--family", "unitary"], "of spectral bases"),
-    ],
-)
+@pytest.mark.parametrize(("words", "message"), [
+    (["--kernel-size", "2", "--max-error", "1e-3"], "no orbit of relative error 0.001 or less; the best of a 2x2"),
+    (["--max-error", "0"], "--max-error above zero"),
+    (["--max-error", "nan"], "--max-error above zero"),
+    (["--dimension", "10"], "10"),
+    (["--dimension", "0"], "dimension >= 1"),
+    (["--dimension", "6", "--max-error", "0.1"], "one of --dimension and --max-error"),
+    (["--max-frequency", "3", "--family", "unitary"], "of spectral bases"),
+    (["--max-frequency", "-1"], "of zero or more"),
+    (["--max-error", "0.1", "--family", "unitary"], "of spectral bases"),
+])  # fmt: skip
 def test_a_size_or_an_error_budget_that_no_basis_meets_is_refused(pictures, capsys, words, message):
     asked = ["learn-basis", "--images", "pictures", "--out", "new/a.safetensors", *words]
     assert message in refused(capsys, asked, folder=pictures)
@@ -121,17 +118,14 @@ def test_a_learned_basis_is_cut_to_a_dimension_or_to_an_error_budget(pictures):
     assert max(budgeted.metadata["errors"]) <= budget
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--images", "missing"], "missing is no folder"),
-        (["--images", "empty"], "holds no pictures"),
-        (["--images", "small"], "at least 96x96 pixels, got none larger than 40x40"),
-        (["--images", "constant"], "got 8 constant ones"),
-        (["--images", "pictures", "--kernel-size", "99"], "at least 141 pixels a side"),
-        (["--images", "pictures", "--group", "e8"], "C8 or D4"),
-    ],
-)
+@pytest.mark.parametrize(("words", "message"), [
+    (["--images", "missing"], "missing is no folder"),
+    (["--images", "empty"], "holds no pictures"),
+    (["--images", "small"], "at least 96x96 pixels, got none larger than 40x40"),
+    (["--images", "constant"], "got 8 constant ones"),
+    (["--images", "pictures", "--kernel-size", "99"], "at least 141 pixels a side"),
+    (["--images", "pictures", "--group", "e8"], "C8 or D4"),
+])  # fmt: skip
 def test_images_that_teach_nothing_are_refused_and_nothing_is_written(pictures, capsys, words, message):
     save(pictures / "empty")
     save(pictures / "small", 40, 40)

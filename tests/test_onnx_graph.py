@@ -62,14 +62,11 @@ def test_both_graphs_give_the_networks_output_at_other_sizes(asked, order):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * abs(expected).max())
 
 
-@pytest.mark.parametrize(
-    ("shares", "count", "words"),
-    [
-        ([0.5, 1.2, 0.6], 2, "1 of 3 group convolutions in Fourier space: 0.60 of the time"),
-        ([0.5, 0.7, 0.99], 0, "the network takes 0.99 of the time"),
-        ([1.1, 1.4], 0, "each takes 1.10 of the time or more"),
-    ],
-)
+@pytest.mark.parametrize(("shares", "count", "words"), [
+    ([0.5, 1.2, 0.6], 2, "1 of 3 group convolutions in Fourier space: 0.60 of the time"),
+    ([0.5, 0.7, 0.99], 0, "the network takes 0.99 of the time"),
+    ([1.1, 1.4], 0, "each takes 1.10 of the time or more"),
+])  # fmt: skip
 def test_layers_with_which_the_runtime_is_faster_are_taken_and_said(asked, monkeypatch, shares, count, words):
     _, model, bases, feed = asked
     answers = iter(shares)  # of the first layer, of the bank that is used twice, of the network

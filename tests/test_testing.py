@@ -29,13 +29,10 @@ def test_passes_the_exact_elements_of_a_finer_group():
     assert_equivariant(LiftingConv2d(1, 2, basis, padding=1).double(), planar(), Cyclic(8))
 
 
-@pytest.mark.parametrize(
-    ("group", "message"),
-    [
-        (C4, r"not equivariant to element 1 of C4 \(90 degrees\)"),
-        (Dihedral(1), r"element 1 of D1 \(mirror, then 0 deg"),
-    ],
-)
+@pytest.mark.parametrize(("group", "message"), [
+    (C4, r"not equivariant to element 1 of C4 \(90 degrees\)"),
+    (Dihedral(1), r"element 1 of D1 \(mirror, then 0 deg"),
+])  # fmt: skip
 def test_fails_a_plain_convolution_and_names_the_element(group, message):
     with pytest.raises(AssertionError, match=message):
         assert_equivariant(nn.Conv2d(1, 2, 3, padding=1).double(), planar(), group)

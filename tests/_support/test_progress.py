@@ -72,14 +72,11 @@ def pictures(tmp_path):
     return tmp_path / "pictures"
 
 
-@pytest.mark.parametrize(
-    ("what", "work"),
-    [
-        ("check pictures", lambda _, pictures: orbitconv.data.folder(pictures)),
-        ("evaluate", orbitconv.evaluate),
-        ("predict", orbitconv.predict),
-    ],
-)
+@pytest.mark.parametrize(("what", "work"), [
+    ("check pictures", lambda _, pictures: orbitconv.data.folder(pictures)),
+    ("evaluate", orbitconv.evaluate),
+    ("predict", orbitconv.predict),
+])  # fmt: skip
 def test_what_may_take_long_in_python_shows_a_bar_on_a_terminal_only(terminal, monkeypatch, pictures, what, work):
     data = orbitconv.data.folder(pictures, progress=silent)
     plain = orbitconv.Builder("orbitconv.models:SmallCNN", {"basis": None, "width": 2, "num_classes": 2})

@@ -133,21 +133,18 @@ def test_nan_and_infinity_are_neither_written_nor_read(tmp_path, value, dtype):
     refuses(ValueError, "holds 1 NaN or infinite values in 'a'", read_saved, path, "basis")
 
 
-@pytest.mark.parametrize(
-    ("entry", "words"),
-    [
-        ({"shape": [10**9, 10**9]}, "a shape in its header"),
-        ({"shape": [-2, -2]}, "malformed"),
-        ({"shape": [0, 10**30], "data_offsets": [0, 0]}, "a shape in its header is too large"),
-        ({"shape": [2.0, 2]}, "malformed"),
-        ({"shape": None}, "malformed"),
-        ({"dtype": "F8"}, "its dtype 'F8' is unknown"),
-        ({"dtype": "F32"}, "a shape in its header differs"),
-        ({"data_offsets": [8, 40]}, "overlap or leave gaps"),
-        ({"data_offsets": [0]}, ""),
-        ({"data_offsets": [0, 8 * 10**15], "shape": [10**15]}, "a shape in its header is too large"),
-    ],
-)
+@pytest.mark.parametrize(("entry", "words"), [
+    ({"shape": [10**9, 10**9]}, "a shape in its header"),
+    ({"shape": [-2, -2]}, "malformed"),
+    ({"shape": [0, 10**30], "data_offsets": [0, 0]}, "a shape in its header is too large"),
+    ({"shape": [2.0, 2]}, "malformed"),
+    ({"shape": None}, "malformed"),
+    ({"dtype": "F8"}, "its dtype 'F8' is unknown"),
+    ({"dtype": "F32"}, "a shape in its header differs"),
+    ({"data_offsets": [8, 40]}, "overlap or leave gaps"),
+    ({"data_offsets": [0]}, ""),
+    ({"data_offsets": [0, 8 * 10**15], "shape": [10**15]}, "a shape in its header is too large"),
+])  # fmt: skip
 def test_forged_places_are_refused_before_anything_is_built(path, monkeypatch, entry, words):
     change(path, lambda header: header["a"].update(entry))
     monkeypatch.setattr(torch, "frombuffer", None)
@@ -178,16 +175,12 @@ def test_json_nested_without_end_is_refused(path, place):
     refuses(ValueError, r"x\.safetensors is (not a saved basis|damaged)", read_saved, path, "basis")
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        lambda header: header["__metadata__"].pop("description"),
-        lambda header: header["__metadata__"].update(description="[1]"),
-        lambda header: header["__metadata__"].update(description='{"error": NaN}'),
-        lambda header: header["__metadata__"].update(description=[1]),
-    ],
-    ids=["none", "list", "NaN", "no text"],
-)
+@pytest.mark.parametrize("how", [
+    lambda header: header["__metadata__"].pop("description"),
+    lambda header: header["__metadata__"].update(description="[1]"),
+    lambda header: header["__metadata__"].update(description='{"error": NaN}'),
+    lambda header: header["__metadata__"].update(description=[1]),
+], ids=["none", "list", "NaN", "no text"])  # fmt: skip
 def test_a_description_that_is_no_json_object_is_refused(path, how):
     change(path, how)
     refuses(ValueError, "is damaged: its description cannot be read", read_saved, path, "basis")
@@ -207,15 +200,12 @@ def test_a_pipe_is_refused_at_once(tmp_path):
     refuses(ValueError, "is not a regular file; expected a saved basis", read_saved, pipe, "basis")
 
 
-@pytest.mark.parametrize(
-    ("tensors", "description", "error"),
-    [
-        ({"a": torch.ones(1, dtype=torch.complex64)}, {}, TypeError),
-        ({"a": torch.ones(1)}, {"error": float("nan")}, ValueError),
-        ({"a": torch.ones(1)}, {"tags": {1}}, ValueError),
-        ({"a": torch.ones(1)}, {"text": "x" * 2**24}, ValueError),
-    ],
-)
+@pytest.mark.parametrize(("tensors", "description", "error"), [
+    ({"a": torch.ones(1, dtype=torch.complex64)}, {}, TypeError),
+    ({"a": torch.ones(1)}, {"error": float("nan")}, ValueError),
+    ({"a": torch.ones(1)}, {"tags": {1}}, ValueError),
+    ({"a": torch.ones(1)}, {"text": "x" * 2**24}, ValueError),
+])  # fmt: skip
 def test_what_the_format_cannot_hold_is_refused_and_nothing_written(tmp_path, tensors, description, error):
     refuses(error, "save_basis expects", write_saved, tmp_path / "x.safetensors", "basis", tensors, description)
     assert list(tmp_path.iterdir()) == []

@@ -59,15 +59,12 @@ def test_refuses_rectangles_without_a_common_centre(kernel_size):
     assert ExactBasis(Cyclic(2), kernel_size).kernel_size == kernel_size  # half turns need no common centre
 
 
-@pytest.mark.parametrize(
-    ("kernel_size", "error", "message"),
-    [
-        (0, ValueError, r"ExactBasis expects kernel_size\[0\] >= 1, got 0"),
-        ((3, -1), ValueError, r"kernel_size\[1\] >= 1, got -1"),
-        ((3, 3, 3), ValueError, r"one integer or a pair \(height, width\), got \(3, 3, 3\)"),
-        (3.0, TypeError, r"kernel_size\[0\] to be an integer, got 3.0"),
-    ],
-)
+@pytest.mark.parametrize(("kernel_size", "error", "message"), [
+    (0, ValueError, r"ExactBasis expects kernel_size\[0\] >= 1, got 0"),
+    ((3, -1), ValueError, r"kernel_size\[1\] >= 1, got -1"),
+    ((3, 3, 3), ValueError, r"one integer or a pair \(height, width\), got \(3, 3, 3\)"),
+    (3.0, TypeError, r"kernel_size\[0\] to be an integer, got 3.0"),
+])  # fmt: skip
 def test_refuses_bad_sizes(kernel_size, error, message):
     with pytest.raises(error, match=message):
         ExactBasis(Cyclic(4), kernel_size)

@@ -63,27 +63,24 @@ def forge(path, described, atoms):
     write_saved(path, "basis", {"atoms": saved.tensors["atoms"], **atoms}, saved.description | described)
 
 
-@pytest.mark.parametrize(
-    ("described", "atoms"),
-    [
-        ({"group": "C6"}, {}),
-        ({"group": "E8"}, {}),
-        ({"group": None}, {}),
-        ({"group": "C100000000"}, {}),
-        ({"group": "C4"}, {}),
-        ({"elements": [0, 2]}, {}),
-        ({"elements": "01"}, {}),
-        ({"kernel_size": [9, 1]}, {}),
-        ({"kernel_size": 3}, {}),
-        ({"dimension": 10**9}, {}),
-        ({"errors": [0.0]}, {}),
-        ({"frequencies": None}, {}),
-        ({}, {"atoms": torch.zeros(2, 6, 3, 3)}),
-        ({}, {"atoms": torch.zeros(2, 6, 9, dtype=torch.float64)}),
-        ({}, {"more": torch.zeros(1)}),
-        ({"dimension": 0}, {"atoms": torch.zeros(2, 0, 3, 3, dtype=torch.float64)}),
-    ],
-)
+@pytest.mark.parametrize(("described", "atoms"), [
+    ({"group": "C6"}, {}),
+    ({"group": "E8"}, {}),
+    ({"group": None}, {}),
+    ({"group": "C100000000"}, {}),
+    ({"group": "C4"}, {}),
+    ({"elements": [0, 2]}, {}),
+    ({"elements": "01"}, {}),
+    ({"kernel_size": [9, 1]}, {}),
+    ({"kernel_size": 3}, {}),
+    ({"dimension": 10**9}, {}),
+    ({"errors": [0.0]}, {}),
+    ({"frequencies": None}, {}),
+    ({}, {"atoms": torch.zeros(2, 6, 3, 3)}),
+    ({}, {"atoms": torch.zeros(2, 6, 9, dtype=torch.float64)}),
+    ({}, {"more": torch.zeros(1)}),
+    ({"dimension": 0}, {"atoms": torch.zeros(2, 0, 3, 3, dtype=torch.float64)}),
+])  # fmt: skip
 def test_a_description_that_does_not_fit_the_atoms_is_refused_at_once(path, described, atoms):
     forge(path, described, atoms)
     refuses(ValueError, r"basis\.safetensors is damaged: ", read_basis, path)

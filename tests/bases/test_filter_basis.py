@@ -13,32 +13,12 @@ from orbitconv.groups import Cyclic
 from references import FAMILIES, INDEPENDENT, REPRESENTATIONS
 
 NUM_ATOMS = {
-    "exact-C4-3": 9,
-    "exact-C1-4": 16,
-    "exact-D4-2": 4,
-    "exact-C2-3x5": 15,
-    "exact-C4-3x5": 15,
-    "nearest-C8-3": 9,
-    "nearest-C12-4": 16,
-    "bilinear-C8-3": 9,
-    "bilinear-D8-4": 16,
-    "bilinear-C6-3x5": 15,
-    "bilinear-C8-3-grid": 9,
-    "gaussian-C8-3": 9,
-    "gaussian-D4-2": 4,
-    "harmonic-C8-3": 6,
-    "harmonic-C16-5": 11,
-    "harmonic-D6-4": 8,
-    "unitary-C8-3": 9,
-    "unitary-C8-2": 3,
-    "unitary-C5-3": 9,
-    "unitary-C12-4": 16,
-    "unitary-D8-3": 9,
-    "unitary-D4-5": 25,
-    "spectral-C8-3": 6,
-    "spectral-D8-5": 11,
-    "spectral-C6-4": 8,
-}
+    "exact-C4-3": 9, "exact-C1-4": 16, "exact-D4-2": 4, "exact-C2-3x5": 15, "exact-C4-3x5": 15, "nearest-C8-3": 9,
+    "nearest-C12-4": 16, "bilinear-C8-3": 9, "bilinear-D8-4": 16, "bilinear-C6-3x5": 15, "bilinear-C8-3-grid": 9,
+    "gaussian-C8-3": 9, "gaussian-D4-2": 4, "harmonic-C8-3": 6, "harmonic-C16-5": 11, "harmonic-D6-4": 8,
+    "unitary-C8-3": 9, "unitary-C8-2": 3, "unitary-C5-3": 9, "unitary-C12-4": 16, "unitary-D8-3": 9, "unitary-D4-5": 25,
+    "spectral-C8-3": 6, "spectral-D8-5": 11, "spectral-C6-4": 8,
+}  # fmt: skip
 
 
 @pytest.fixture(params=FAMILIES)

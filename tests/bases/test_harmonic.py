@@ -34,17 +34,10 @@ def naive_atoms(group, size, frequencies, sigma):
     return atoms
 
 
-@pytest.mark.parametrize(
-    ("group", "size", "frequencies", "sigma"),
-    [
-        (Cyclic(8), 3, (0, 2), 0.6),
-        (Cyclic(5), 5, (0, 2, 3), 0.5),
-        (Dihedral(8), 3, (0, 1), 0.6),
-        (Dihedral(3), 4, (1, 2), 0.6),
-        (Cyclic(6), 2, (1,), 0.6),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize(("group", "size", "frequencies", "sigma"), [
+    (Cyclic(8), 3, (0, 2), 0.6), (Cyclic(5), 5, (0, 2, 3), 0.5), (Dihedral(8), 3, (0, 1), 0.6),
+    (Dihedral(3), 4, (1, 2), 0.6), (Cyclic(6), 2, (1,), 0.6),
+], ids=str)  # fmt: skip
 def test_atoms_are_rings_times_harmonics(group, size, frequencies, sigma):
     basis = HarmonicBasis(group, size, frequencies, sigma=sigma)
     np.testing.assert_allclose(basis(torch.float64), naive_atoms(group, size, frequencies, sigma), rtol=0, atol=1e-11)
@@ -74,14 +67,11 @@ def test_one_number_is_the_frequency_of_every_ring_but_the_centre():
 RINGS, PIXELS = "one frequency of 0 or more for each of the 2 rings", r"can tell only .* apart\. Lower max_frequency"
 
 
-@pytest.mark.parametrize(
-    ("size", "options", "error", "message"),
-    [
-        *((3, {"max_frequency": given}, ValueError, RINGS) for given in (-1, (0, -1), (0, 1, 1), (0,))),
-        *((size, {"max_frequency": given}, ValueError, PIXELS) for size, given in ((3, 4), (2, 2), (5, 9))),
-        *((3, {"sigma": sigma}, ValueError, "expects sigma > 0 pixels") for sigma in (0.0, -0.5, math.nan)),
-        *((size, {}, error, "kernel_size") for size, error in ((0, ValueError), (2.5, TypeError), ((3, 3), TypeError))),
-    ],
-)
+@pytest.mark.parametrize(("size", "options", "error", "message"), [
+    *((3, {"max_frequency": given}, ValueError, RINGS) for given in (-1, (0, -1), (0, 1, 1), (0,))),
+    *((size, {"max_frequency": given}, ValueError, PIXELS) for size, given in ((3, 4), (2, 2), (5, 9))),
+    *((3, {"sigma": sigma}, ValueError, "expects sigma > 0 pixels") for sigma in (0.0, -0.5, math.nan)),
+    *((size, {}, error, "kernel_size") for size, error in ((0, ValueError), (2.5, TypeError), ((3, 3), TypeError))),
+])  # fmt: skip
 def test_refuses_sizes_frequencies_and_widths_that_do_not_fit(size, options, error, message):
     refuses(error, f"HarmonicBasis .*{message}", HarmonicBasis, Cyclic(8), size, **options)

@@ -26,24 +26,21 @@ from raising import refuses
 C4, C8, D8 = Cyclic(4), Cyclic(8), Dihedral(8)
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("exact-c4-k3", ExactBasis(C4, 3)),
-        ("exact-d1-k4", ExactBasis(Dihedral(1), 4)),
-        ("nearest-c8-k3", NearestBasis(C8, 3)),
-        ("bilinear-c8-k5", BilinearBasis(C8, 5)),
-        ("gaussian-c8-k3", GaussianBasis(C8, 3, 0.3)),
-        ("harmonic-d8-k5", HarmonicBasis(D8, 5)),
-        ("harmonic-c5-k4", HarmonicBasis(Cyclic(5), 4)),
-        ("harmonic-c8-k5-d7", HarmonicBasis(C8, 5, 1)),
-        ("spectral-c8-k5", read_basis(FOLDER / "spectral-c8-k5.safetensors", 11)),
-        ("spectral-c8-k5-d17", read_basis(FOLDER / "spectral-c8-k5.safetensors", 17)),
-        ("Spectral-C8-K5-D17", read_basis(FOLDER / "spectral-c8-k5.safetensors", 17)),
-        ("unitary-c8-k3", read_basis(FOLDER / "unitary-c8-k3.safetensors")),
-        ("unitary-c2-k4", UnitaryBasis(Cyclic(2), 4)),
-    ],
-)
+@pytest.mark.parametrize(("name", "expected"), [
+    ("exact-c4-k3", ExactBasis(C4, 3)),
+    ("exact-d1-k4", ExactBasis(Dihedral(1), 4)),
+    ("nearest-c8-k3", NearestBasis(C8, 3)),
+    ("bilinear-c8-k5", BilinearBasis(C8, 5)),
+    ("gaussian-c8-k3", GaussianBasis(C8, 3, 0.3)),
+    ("harmonic-d8-k5", HarmonicBasis(D8, 5)),
+    ("harmonic-c5-k4", HarmonicBasis(Cyclic(5), 4)),
+    ("harmonic-c8-k5-d7", HarmonicBasis(C8, 5, 1)),
+    ("spectral-c8-k5", read_basis(FOLDER / "spectral-c8-k5.safetensors", 11)),
+    ("spectral-c8-k5-d17", read_basis(FOLDER / "spectral-c8-k5.safetensors", 17)),
+    ("Spectral-C8-K5-D17", read_basis(FOLDER / "spectral-c8-k5.safetensors", 17)),
+    ("unitary-c8-k3", read_basis(FOLDER / "unitary-c8-k3.safetensors")),
+    ("unitary-c2-k4", UnitaryBasis(Cyclic(2), 4)),
+])  # fmt: skip
 def test_a_name_leads_to_the_basis_that_it_says(name, expected):
     basis = load_basis(name)
     assert (basis.group, basis.kernel_size) == (expected.group, expected.kernel_size)
@@ -97,44 +94,38 @@ def test_a_dimension_is_given_as_number_or_in_the_name():
         load_basis("spectral-c8-k5-d17", dimension=11)
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("spektral-c8-k5", "Did you mean 'spectral-c8-k5'\\?"),
-        ("bilinar-c8-k9", "Did you mean 'bilinear-c8-k9'\\?"),
-        ("zzz-c8-k3", f"Families are {', '.join(FAMILIES)}"),
-        ("spectral-e8-k5", "Did you mean .*'spectral-.8-k5'"),
-        ("spectral_c8_k5", "Did you mean 'spectral-c8-k5'"),
-        ("spectral-c8-5", "Names are FAMILY-GROUP-kSIZE.*Did you mean 'spectral-c8-k5'"),
-        ("spectral-c8-k0", "Names are FAMILY-GROUP-kSIZE"),
-        ("spectral-c8-d5", "Names are FAMILY-GROUP-kSIZE"),
-        ("spectral-c8-k5-d", "Names are FAMILY-GROUP-kSIZE"),
-        ("zzz", "Names are FAMILY-GROUP-kSIZE"),
-        ("", "Names are FAMILY-GROUP-kSIZE"),
-        ("spectral", "Names are FAMILY-GROUP-kSIZE"),
-    ],
-)
+@pytest.mark.parametrize(("name", "words"), [
+    ("spektral-c8-k5", "Did you mean 'spectral-c8-k5'\\?"),
+    ("bilinar-c8-k9", "Did you mean 'bilinear-c8-k9'\\?"),
+    ("zzz-c8-k3", f"Families are {', '.join(FAMILIES)}"),
+    ("spectral-e8-k5", "Did you mean .*'spectral-.8-k5'"),
+    ("spectral_c8_k5", "Did you mean 'spectral-c8-k5'"),
+    ("spectral-c8-5", "Names are FAMILY-GROUP-kSIZE.*Did you mean 'spectral-c8-k5'"),
+    ("spectral-c8-k0", "Names are FAMILY-GROUP-kSIZE"),
+    ("spectral-c8-d5", "Names are FAMILY-GROUP-kSIZE"),
+    ("spectral-c8-k5-d", "Names are FAMILY-GROUP-kSIZE"),
+    ("zzz", "Names are FAMILY-GROUP-kSIZE"),
+    ("", "Names are FAMILY-GROUP-kSIZE"),
+    ("spectral", "Names are FAMILY-GROUP-kSIZE"),
+])  # fmt: skip
 def test_an_unknown_name_suggests_the_nearest(name, words):
     refuses(ValueError, f"There is no basis named '{name}'.*{words}", load_basis, name)
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        (
-            "spectral-c8-k4",
-            "No spectral basis of C8 with 4x4 .* --family spectral --group c8 --kernel-size 4 .*harmonic-c8-k4",
-        ),
-        ("spectral-c5-k3", "which has those of c4, c6, c8, c12, c16, d4, d6, d8 with kernels of 3, 5 and 7 pixels"),
-        ("unitary-c8-k9", "No unitary basis of C8 with 9x9"),
-        ("exact-c8-k3", "ExactBasis expects a group of quarter turns"),
-        ("exact-c4-k3-d5", "has 9 atoms, one for each pixel, got dimension 5"),
-        ("spectral-c8-k1-d2", "has 1 atoms"),
-        ("harmonic-c8-k3-d5", "have 2, 4, 6 atoms, got dimension 5"),
-        ("spectral-c8-k5-d10", "cannot be cut to 10 atoms"),
-        ("unitary-c8-k3-d4", "cannot be cut to 4 atoms"),
-    ],
-)
+@pytest.mark.parametrize(("name", "words"), [
+    (
+        "spectral-c8-k4",
+        "No spectral basis of C8 with 4x4 .* --family spectral --group c8 --kernel-size 4 .*harmonic-c8-k4",
+    ),
+    ("spectral-c5-k3", "which has those of c4, c6, c8, c12, c16, d4, d6, d8 with kernels of 3, 5 and 7 pixels"),
+    ("unitary-c8-k9", "No unitary basis of C8 with 9x9"),
+    ("exact-c8-k3", "ExactBasis expects a group of quarter turns"),
+    ("exact-c4-k3-d5", "has 9 atoms, one for each pixel, got dimension 5"),
+    ("spectral-c8-k1-d2", "has 1 atoms"),
+    ("harmonic-c8-k3-d5", "have 2, 4, 6 atoms, got dimension 5"),
+    ("spectral-c8-k5-d10", "cannot be cut to 10 atoms"),
+    ("unitary-c8-k3-d4", "cannot be cut to 4 atoms"),
+])  # fmt: skip
 def test_a_basis_that_does_not_exist_is_refused_with_what_to_do(name, words):
     refuses(ValueError, words, load_basis, name)
 

@@ -101,16 +101,13 @@ def test_what_is_equivariant_already_is_named_as_such(plain, tmp_path, capsys):
         orbitconv.convert(orbitconv.load_network(out), "c4", example=torch.rand(1, 1, 28, 28))
 
 
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (["convert", "nowhere:make", "--image", "1", "8", "8"], "nowhere:make does not build the network"),
-        ([*WORDS, *SIZES, "--width", "wide"], "wide"),
-        ([*WORDS, "in_channels", "3"], "fails on this one (at stem.0)"),
-        (["convert", "torch.nn:Identity", "--image", "1", "8", "8"], "got one that calls none"),
-        (["convert", "torch.nn:Identity"], "--image 3 64 64"),
-    ],
-)
+@pytest.mark.parametrize(("words", "told"), [
+    (["convert", "nowhere:make", "--image", "1", "8", "8"], "nowhere:make does not build the network"),
+    ([*WORDS, *SIZES, "--width", "wide"], "wide"),
+    ([*WORDS, "in_channels", "3"], "fails on this one (at stem.0)"),
+    (["convert", "torch.nn:Identity", "--image", "1", "8", "8"], "got one that calls none"),
+    (["convert", "torch.nn:Identity"], "--image 3 64 64"),
+])  # fmt: skip
 def test_bad_words_end_with_2_and_one_message(tmp_path, monkeypatch, capsys, words, told):
     monkeypatch.chdir(tmp_path)
     assert told in refused(capsys, words, folder=tmp_path)

@@ -83,18 +83,15 @@ def test_too_little_memory_is_one_message(folder, capsys, monkeypatch, error):
     assert "the memory does not suffice" in refused(capsys, ["evaluate", "run", "--device", "cpu"])
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ([], "Required options"),
-        (["nowhere"], "nowhere is not there"),
-        (["run", "--data", "tinny"], "no folder or data set 'tinny'. Did you mean 'tiny'?"),
-        (["run", "--angles", "nan"], "finite angles"),
-        (["run", "--angles", "north"], "north"),
-        (["run", "--test-images", "65"], "n <= 64"),
-        (["run", "--layer-images", "0"], "layer_images >= 1"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "words"), [
+    ([], "Required options"),
+    (["nowhere"], "nowhere is not there"),
+    (["run", "--data", "tinny"], "no folder or data set 'tinny'. Did you mean 'tiny'?"),
+    (["run", "--angles", "nan"], "finite angles"),
+    (["run", "--angles", "north"], "north"),
+    (["run", "--test-images", "65"], "n <= 64"),
+    (["run", "--layer-images", "0"], "layer_images >= 1"),
+])  # fmt: skip
 def test_bad_words_end_with_2_and_one_message(folder, capsys, arguments, words):
     assert words in refused(capsys, ["evaluate", *arguments, "--results", "record.json"], folder=folder)
 

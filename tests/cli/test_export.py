@@ -47,16 +47,13 @@ def test_a_trained_network_becomes_an_onnx_file(training):
     torch.testing.assert_close(torch.from_numpy(scores), load_trained(training)[0](x).detach(), rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["nowhere"], "nowhere is not there"),
-        (["run", "--out", "run/model.safetensors"], "--overwrite"),
-        (["run", "--size", "0"], "height >= 1"),
-        (["run", "--format", "pickle"], "pickle"),
-        ([], "Required options"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["nowhere"], "nowhere is not there"),
+    (["run", "--out", "run/model.safetensors"], "--overwrite"),
+    (["run", "--size", "0"], "height >= 1"),
+    (["run", "--format", "pickle"], "pickle"),
+    ([], "Required options"),
+])  # fmt: skip
 def test_bad_words_end_with_2_one_message_and_nothing_written(training, monkeypatch, capsys, arguments, words):
     monkeypatch.chdir(training.parent)
     assert words in refused(capsys, ["export", *arguments], folder=training.parent)

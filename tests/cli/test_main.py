@@ -17,24 +17,21 @@ SMALL = ["--train-images", "64", "--fit-images", "50", "--test-images", "20", "-
          "2000", "--training.epochs", "1", "--training.batch-size", "32"]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["nonsense"], "nonsense"),
-        (["pedict"], "Did you mean 'predict'?"),
-        (["demo", "--seeds", "0"], "seeds >= 1"),
-        (["demo", "--seeds", "many"], "many"),
-        (["demo", "--no-such-option"], "no-such-option"),
-        (["demo", "--train-imags", "3"], "--train-images"),
-        (["demo", "--data-dir", "missing"], "missing"),
-        (["demo", "--data-dir", "damaged"], "train-images-idx3-ubyte.gz"),
-        (["demo", "--out", "taken"], "--overwrite"),
-        (["demo", "--out", "taken/file/run"], "cannot be written"),
-        (["train", "--seed", str(2**64)], "below 2^63"),
-        (["report", "deep"], "deep/config.json is damaged"),
-        (["train", "--config", "deep/config.json"], "deep/config.json"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["nonsense"], "nonsense"),
+    (["pedict"], "Did you mean 'predict'?"),
+    (["demo", "--seeds", "0"], "seeds >= 1"),
+    (["demo", "--seeds", "many"], "many"),
+    (["demo", "--no-such-option"], "no-such-option"),
+    (["demo", "--train-imags", "3"], "--train-images"),
+    (["demo", "--data-dir", "missing"], "missing"),
+    (["demo", "--data-dir", "damaged"], "train-images-idx3-ubyte.gz"),
+    (["demo", "--out", "taken"], "--overwrite"),
+    (["demo", "--out", "taken/file/run"], "cannot be written"),
+    (["train", "--seed", str(2**64)], "below 2^63"),
+    (["report", "deep"], "deep/config.json is damaged"),
+    (["train", "--config", "deep/config.json"], "deep/config.json"),
+])  # fmt: skip
 def test_bad_words_end_with_2_one_message_and_nothing_written(tmp_path, monkeypatch, capsys, arguments, words):
     monkeypatch.chdir(tmp_path)
     for name in ("taken", "damaged/mnist", "deep"):

@@ -71,31 +71,28 @@ def test_a_long_table_is_cut_on_the_screen_where_a_file_holds_it(folder, capsys)
     assert capsys.readouterr().out.count("small_picture_of_the_folder.png") == 12
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["run"], "one picture or folder of pictures, or more, got none"),
-        (["nowhere", "pictures"], "nowhere is not there"),
-        (["run", "pictures", "--csv", "pictures"], "--csv expects a file, got the folder pictures"),
-        (["run", "pictures", "--json", "pictures/small.png/b"], "pictures/small.png cannot be written"),
-        (["empty", "pictures"], "Is the training done?"),
-        (["cut.safetensors", "pictures"], "is truncated"),
-        (["newer.safetensors", "pictures"], "has format version 9; this orbitconv reads up to 1"),
-        (["run", "text.png"], "text.png cannot be read as a picture"),
-        (["run", "missing.png"], "missing.png is not there"),
-        (["run", "empty"], "empty holds no pictures"),
-        (["run", "pictures", "--turns", "0"], "turns >= 1"),
-        (["run", "pictures", "--size", "0"], "size >= 1"),
-        (["run", "text.png", "--csv", "out.csv"], "text.png cannot be read"),
-        (["run", "text.png", "pictures", "--csv", "out.csv", "--max-unreadable", "1.5"], "between 0 and 1"),
-        (["run", "pictures", "--out", "masks"], "--out and --objects are for masks"),
-        (["run", "pictures", "--csv", "a", "--json", "a"], "two files, got a for both"),
-        (["run", "pictures", "--resume"], "--resume expects a file to resume"),
-        (["run", "pictures", "--resume", "--json", "pictures/notes.txt"], "holds no predictions to resume"),
-        (["run", "pictures", "--resume", "--csv", "other.csv"], "holds no predictions to resume"),
-        (["run", "pictures", "--csv", "text.png/out.csv"], "text.png"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["run"], "one picture or folder of pictures, or more, got none"),
+    (["nowhere", "pictures"], "nowhere is not there"),
+    (["run", "pictures", "--csv", "pictures"], "--csv expects a file, got the folder pictures"),
+    (["run", "pictures", "--json", "pictures/small.png/b"], "pictures/small.png cannot be written"),
+    (["empty", "pictures"], "Is the training done?"),
+    (["cut.safetensors", "pictures"], "is truncated"),
+    (["newer.safetensors", "pictures"], "has format version 9; this orbitconv reads up to 1"),
+    (["run", "text.png"], "text.png cannot be read as a picture"),
+    (["run", "missing.png"], "missing.png is not there"),
+    (["run", "empty"], "empty holds no pictures"),
+    (["run", "pictures", "--turns", "0"], "turns >= 1"),
+    (["run", "pictures", "--size", "0"], "size >= 1"),
+    (["run", "text.png", "--csv", "out.csv"], "text.png cannot be read"),
+    (["run", "text.png", "pictures", "--csv", "out.csv", "--max-unreadable", "1.5"], "between 0 and 1"),
+    (["run", "pictures", "--out", "masks"], "--out and --objects are for masks"),
+    (["run", "pictures", "--csv", "a", "--json", "a"], "two files, got a for both"),
+    (["run", "pictures", "--resume"], "--resume expects a file to resume"),
+    (["run", "pictures", "--resume", "--json", "pictures/notes.txt"], "holds no predictions to resume"),
+    (["run", "pictures", "--resume", "--csv", "other.csv"], "holds no predictions to resume"),
+    (["run", "pictures", "--csv", "text.png/out.csv"], "text.png"),
+])  # fmt: skip
 def test_bad_input_ends_with_2_one_message_and_nothing_written(folder, capsys, arguments, words):
     assert words in refused(capsys, ["predict", *arguments], folder=folder)
 

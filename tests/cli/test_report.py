@@ -28,20 +28,17 @@ def test_a_report_is_written_and_its_numbers_are_shown(folder, capsys):
     assert [path.name for path in (folder / "runs").iterdir()] == ["report.html"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ([], "runs"),
-        (["nowhere"], "nowhere is not there"),
-        (["empty"], "empty holds no run of orbitconv train"),
-        (["damaged"], "damaged/metrics.jsonl, line 2 is damaged"),
-        (["stopped", "--out", "taken.html"], "--overwrite"),
-        (["stopped", "--out", "empty"], "--out expects a file, got the folder empty"),
-        (["stopped", "--step-degrees", "0"], "step_degrees >= 1"),
-        (["stopped", "--test-images", "none"], "none"),
-        (["finished", "--data-dir", "missing"], "missing"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "words"), [
+    ([], "runs"),
+    (["nowhere"], "nowhere is not there"),
+    (["empty"], "empty holds no run of orbitconv train"),
+    (["damaged"], "damaged/metrics.jsonl, line 2 is damaged"),
+    (["stopped", "--out", "taken.html"], "--overwrite"),
+    (["stopped", "--out", "empty"], "--out expects a file, got the folder empty"),
+    (["stopped", "--step-degrees", "0"], "step_degrees >= 1"),
+    (["stopped", "--test-images", "none"], "none"),
+    (["finished", "--data-dir", "missing"], "missing"),
+])  # fmt: skip
 def test_bad_words_end_with_2_one_message_and_nothing_written(folder, monkeypatch, capsys, arguments, words):
     (folder / "empty").mkdir()
     (folder / "taken.html").write_text("mine")

@@ -82,24 +82,21 @@ def test_processes_share_one_sweep_whatever_happens_to_one_of_them(tmp_path, cap
     assert json.loads((tmp_path / "record.json").read_text())["rows"] == record["rows"]
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--search"], "one --search or more"),
-        (["--search", "training.lr=log:1e-3:1"], "training.lr is unknown; known beside it are epochs"),
-        (["--search", "network.options.depth=int:1:2"], "has no option depth"),
-        (["--search", "network.model=choice:tiny,tny"], "no network named 'tny'"),
-        (["--search", "training.batch_size=choice:8,49"], "batches of 49 images, and there are 48 to train on"),
-        (["--validation-images", "0"], "Give --validation-images, such as 5000"),
-        (["--validation-images", "64"], "validation < 64"),
-        (["--trials", "0"], "trials >= 1"),
-        (["--data", "tinny"], "Did you mean 'tiny'?"),
-        (["--config", "missing.json"], "missing.json"),
-        (["--out", "file"], "file is a file"),
-        (["--results", "file/record.json"], "file cannot be written"),
-        (["--out", "taken"], "taken holds something else already"),
-    ],
-)
+@pytest.mark.parametrize(("words", "message"), [
+    (["--search"], "one --search or more"),
+    (["--search", "training.lr=log:1e-3:1"], "training.lr is unknown; known beside it are epochs"),
+    (["--search", "network.options.depth=int:1:2"], "has no option depth"),
+    (["--search", "network.model=choice:tiny,tny"], "no network named 'tny'"),
+    (["--search", "training.batch_size=choice:8,49"], "batches of 49 images, and there are 48 to train on"),
+    (["--validation-images", "0"], "Give --validation-images, such as 5000"),
+    (["--validation-images", "64"], "validation < 64"),
+    (["--trials", "0"], "trials >= 1"),
+    (["--data", "tinny"], "Did you mean 'tiny'?"),
+    (["--config", "missing.json"], "missing.json"),
+    (["--out", "file"], "file is a file"),
+    (["--results", "file/record.json"], "file cannot be written"),
+    (["--out", "taken"], "taken holds something else already"),
+])  # fmt: skip
 def test_bad_words_end_with_2_one_message_and_nothing_written(tmp_path, monkeypatch, capsys, words, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("mine")

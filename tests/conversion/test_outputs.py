@@ -66,15 +66,12 @@ def scored() -> nn.Module:
     return nn.Sequential(conv(1, 4), nn.Tanh(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), *head)
 
 
-@pytest.mark.parametrize(
-    ("plain", "output", "words"),
-    [
-        (nn.Sequential(conv(1, 4), conv(4, 1)), "vector", "vectors of two channels"),
-        (nn.Sequential(conv(1, 4), conv(4, 1)), "regular", "that 4 divides"),
-        (scored(), "vector", "finds no group in output of shape"),
-        (nn.Sequential(conv(1, 4), conv(4, 2)), {"[0]": "vector"}, r"finds no output \[0\]"),
-    ],
-)
+@pytest.mark.parametrize(("plain", "output", "words"), [
+    (nn.Sequential(conv(1, 4), conv(4, 1)), "vector", "vectors of two channels"),
+    (nn.Sequential(conv(1, 4), conv(4, 1)), "regular", "that 4 divides"),
+    (scored(), "vector", "finds no group in output of shape"),
+    (nn.Sequential(conv(1, 4), conv(4, 2)), {"[0]": "vector"}, r"finds no output \[0\]"),
+])  # fmt: skip
 def test_kinds_that_do_not_fit_are_refused(plain, output, words):
     with pytest.raises(ValueError, match=words):
         orbitconv.convert(plain, "c4", "exact", example=X, output=output)

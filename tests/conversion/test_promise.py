@@ -106,16 +106,13 @@ def chain(*layers: nn.Module, channels: int = 1) -> nn.Module:
     return nn.Sequential(*layers, conv(channels, 8), nn.Tanh(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
-@pytest.mark.parametrize(
-    ("plain", "path"),
-    [
-        (Sliced(), "second"),
-        (ValueHead(), "value"),
-        (StridedValueHead(), "value"),
-        (chain(Coordinates(), channels=2), "0"),
-        (chain(conv(1, 8), nn.Tanh(), ZeroConv(), channels=8), "2"),
-    ],
-)
+@pytest.mark.parametrize(("plain", "path"), [
+    (Sliced(), "second"),
+    (ValueHead(), "value"),
+    (StridedValueHead(), "value"),
+    (chain(Coordinates(), channels=2), "0"),
+    (chain(conv(1, 8), nn.Tanh(), ZeroConv(), channels=8), "2"),
+])  # fmt: skip
 def test_what_fixes_positions_is_refused_by_its_path(plain, path):
     refuses(ValueError, f"'{path}'", orbitconv.convert, plain, "c4", "exact", example=X)
     kept = orbitconv.convert(plain, "c4", "exact", example=X, strict=False)
@@ -160,22 +157,19 @@ class Resized(nn.Module):
         return torch.tanh(F.interpolate(self.first(x), **self.options)).square().mean((2, 3))
 
 
-@pytest.mark.parametrize(
-    ("plain", "exact"),
-    [
-        (Resized(size=3, mode="nearest"), False),
-        (Resized(size=3, mode="nearest-exact"), True),
-        (Resized(scale_factor=2, mode="nearest"), True),
-        (Resized(scale_factor=1.5, mode="bilinear"), False),
-        (Resized(scale_factor=1.5, mode="bicubic", recompute_scale_factor=True), True),
-        (Resized(size=13, mode="bilinear"), True),
-        (chain(conv(1, 1), nn.MaxPool2d((1, 3), 1, (0, 1))), False),
-        (chain(conv(1, 1), nn.AdaptiveAvgPool2d((None, 1))), False),
-        (chain(nn.Conv2d(1, 1, 3, (1, 2), 1)), False),
-        (chain(nn.Conv2d(1, 1, (1, 3), padding=(0, 1))), True),
-        (chain(conv(1, 1), nn.AdaptiveAvgPool2d(4)), True),
-    ],
-)
+@pytest.mark.parametrize(("plain", "exact"), [
+    (Resized(size=3, mode="nearest"), False),
+    (Resized(size=3, mode="nearest-exact"), True),
+    (Resized(scale_factor=2, mode="nearest"), True),
+    (Resized(scale_factor=1.5, mode="bilinear"), False),
+    (Resized(scale_factor=1.5, mode="bicubic", recompute_scale_factor=True), True),
+    (Resized(size=13, mode="bilinear"), True),
+    (chain(conv(1, 1), nn.MaxPool2d((1, 3), 1, (0, 1))), False),
+    (chain(conv(1, 1), nn.AdaptiveAvgPool2d((None, 1))), False),
+    (chain(nn.Conv2d(1, 1, 3, (1, 2), 1)), False),
+    (chain(nn.Conv2d(1, 1, (1, 3), padding=(0, 1))), True),
+    (chain(conv(1, 1), nn.AdaptiveAvgPool2d(4)), True),
+])  # fmt: skip
 def test_the_report_says_which_operations_keep_a_quarter_turn(plain, exact):
     network = orbitconv.convert(plain, "c4", "exact", example=X).double().eval()
     assert network.report.is_exact is exact

@@ -75,16 +75,13 @@ def test_a_module_is_named_by_its_path_with_what_to_do(case):
     assert "strict=False" in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("model", "error", "words"),
-    [
-        (nn.Linear(3, 2), ValueError, "calls none"),
-        (nn.Sequential(nn.Flatten(2), nn.Conv1d(3, 3, 1)), ValueError, "only 1, of other dimensions"),
-        (nn.Sequential(LiftingConv2d(3, 2, ExactBasis(Cyclic(4), 3))), ValueError, "0 is LiftingConv2d"),
-        (chain(SHARED, TWIN), ValueError, "1.weight and 2.weight share"),
-        ("resnet", TypeError, "got str"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("model", "error", "words"), [
+    (nn.Linear(3, 2), ValueError, "calls none"),
+    (nn.Sequential(nn.Flatten(2), nn.Conv1d(3, 3, 1)), ValueError, "only 1, of other dimensions"),
+    (nn.Sequential(LiftingConv2d(3, 2, ExactBasis(Cyclic(4), 3))), ValueError, "0 is LiftingConv2d"),
+    (chain(SHARED, TWIN), ValueError, "1.weight and 2.weight share"),
+    ("resnet", TypeError, "got str"),
+])  # fmt: skip
 def test_a_network_that_is_no_plain_one_is_refused(model, error, words):
     with pytest.raises(error, match=words):
         orbitconv.convert(model, "c4", example=torch.zeros(1, 3, 12, 3) if isinstance(model, nn.Linear) else IMAGE)

@@ -112,17 +112,14 @@ def test_masks_are_found_by_stem_and_are_the_numbers_of_their_files(tmp_path):
     assert data.found.counts["train"][1] == sum(counts)
 
 
-@pytest.mark.parametrize(
-    ("values", "given", "classes", "codes"),
-    [
-        ((0, 255), {}, ("background", "foreground"), {0: 0, 255: 1}),
-        ((0, 7), {}, ("background", "foreground"), {0: 0, 7: 1}),
-        ((0, 3, 7), {"classes": {"sky": 0, "road": 7, "car": 3}}, ("sky", "road", "car"), {0: 0, 7: 1, 3: 2}),
-        ((0, 1, 255), {"classes": ["a", "b"]}, ("a", "b"), {0: 0, 1: 1, 255: 255}),
-        ((0, 1, 9), {"classes": ["a", "b"], "ignore_index": 9}, ("a", "b"), {0: 0, 1: 1, 9: 9}),
-        ((0, 1, 2), {"objects": True}, ("background", "object"), {0: 0, 1: 1, 2: 1}),
-    ],
-)
+@pytest.mark.parametrize(("values", "given", "classes", "codes"), [
+    ((0, 255), {}, ("background", "foreground"), {0: 0, 255: 1}),
+    ((0, 7), {}, ("background", "foreground"), {0: 0, 7: 1}),
+    ((0, 3, 7), {"classes": {"sky": 0, "road": 7, "car": 3}}, ("sky", "road", "car"), {0: 0, 7: 1, 3: 2}),
+    ((0, 1, 255), {"classes": ["a", "b"]}, ("a", "b"), {0: 0, 1: 1, 255: 255}),
+    ((0, 1, 9), {"classes": ["a", "b"], "ignore_index": 9}, ("a", "b"), {0: 0, 1: 1, 9: 9}),
+    ((0, 1, 2), {"objects": True}, ("background", "object"), {0: 0, 1: 1, 2: 1}),
+])  # fmt: skip
 def test_numbers_in_masks_become_classes(tmp_path, values, given, classes, codes):
     write_masks(tmp_path, [(32, 40)] * 8, values=values)
     data = folder(tmp_path, **given)

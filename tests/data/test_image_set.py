@@ -51,16 +51,13 @@ def test_random_order_of_a_seed_is_fixed_across_machines():
     assert numbers(make().take(7, seed=0).images) == [4, 0, 5, 3, 2, 6, 1]
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: make(channels=2).grey(), r"ImageSet\.grey expects one or three channels, got 2"),
-        (lambda: make().take(8), r"n <= 7, the images in toy \(train\), got 8"),
-        (lambda: make().take(8, seed=0), r"n <= 7, the images in toy \(train\), got 8"),
-        (lambda: make().hold_out(7, seed=0), r"validation < 7.*got 7"),
-        (lambda: make().batches(0), r"ImageSet\.batches expects batch_size >= 1, got 0"),  # before one is asked for
-    ],
-)
+@pytest.mark.parametrize(("call", "message"), [
+    (lambda: make(channels=2).grey(), r"ImageSet\.grey expects one or three channels, got 2"),
+    (lambda: make().take(8), r"n <= 7, the images in toy \(train\), got 8"),
+    (lambda: make().take(8, seed=0), r"n <= 7, the images in toy \(train\), got 8"),
+    (lambda: make().hold_out(7, seed=0), r"validation < 7.*got 7"),
+    (lambda: make().batches(0), r"ImageSet\.batches expects batch_size >= 1, got 0"),  # before one is asked for
+])  # fmt: skip
 def test_refuses_what_there_is_not(call, message):
     refuses(ValueError, message, call)
 
@@ -84,19 +81,15 @@ def test_batches_cover_the_set_exactly_once(n, batch_size, seed):
         assert seen == list(range(n))
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"images": torch.zeros(7, 3, 2, 5)}, r"images as uint8 .*, got torch\.float32 of shape \(7, 3, 2, 5\)"),
-        ({"images": torch.zeros(7, 2, 5).byte()}, r"images as uint8 .*, got torch\.uint8 of shape \(7, 2, 5\)"),
-        ({"labels": torch.zeros(6).long()}, r"one int64 label for each of 7 images, got .* \(6,\)"),
-        ({"labels": torch.zeros(7)}, r"one int64 label for each of 7 images, got torch\.float32"),
-        ({"labels": torch.zeros(7, device="meta").long()}, r"on one device, got cpu and meta"),
-        ({"labels": torch.full((7,), 4)}, r"labels from 0 to 3, got 4 to 4"),
-        ({"labels": torch.full((7,), -1)}, r"labels from 0 to 3, got -1 to -1"),
-    ],
-    ids=["type", "rank", "count", "label-type", "device", "too-high", "negative"],
-)
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"images": torch.zeros(7, 3, 2, 5)}, r"images as uint8 .*, got torch\.float32 of shape \(7, 3, 2, 5\)"),
+    ({"images": torch.zeros(7, 2, 5).byte()}, r"images as uint8 .*, got torch\.uint8 of shape \(7, 2, 5\)"),
+    ({"labels": torch.zeros(6).long()}, r"one int64 label for each of 7 images, got .* \(6,\)"),
+    ({"labels": torch.zeros(7)}, r"one int64 label for each of 7 images, got torch\.float32"),
+    ({"labels": torch.zeros(7, device="meta").long()}, r"on one device, got cpu and meta"),
+    ({"labels": torch.full((7,), 4)}, r"labels from 0 to 3, got 4 to 4"),
+    ({"labels": torch.full((7,), -1)}, r"labels from 0 to 3, got -1 to -1"),
+], ids=["type", "rank", "count", "label-type", "device", "too-high", "negative"])  # fmt: skip
 def test_parts_that_do_not_fit_are_refused(changes, message):
     bad = object.__new__(ImageSet)  # past the constructor, where run-time type checks would refuse first
     for name in ("images", "labels", "classes", "name", "split"):

@@ -107,13 +107,10 @@ def test_floats_that_are_not_finite_are_refused_by_name(tmp_path, photograph, ba
         list(grey_tiles([write(tmp_path / "hole.tif", pixels)], side=20))
 
 
-@pytest.mark.parametrize(
-    ("mode", "name"),
-    [
-        ("CMYK", "a.tif"), ("P", "a.png"), ("1", "a.png"), ("RGBA", "a.png"), ("LA", "a.png"), ("L", "a.gif"),
-        ("PA", "a.tif"), ("YCbCr", "a.jpg"), ("RGB", "a.webp"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("mode", "name"), [
+    ("CMYK", "a.tif"), ("P", "a.png"), ("1", "a.png"), ("RGBA", "a.png"), ("LA", "a.png"), ("L", "a.gif"),
+    ("PA", "a.tif"), ("YCbCr", "a.jpg"), ("RGB", "a.webp"),
+])  # fmt: skip
 def test_every_kind_of_picture_is_read(tmp_path, photograph, mode, name):
     grey = image_module.fromarray(np.round(photograph * 255).astype(np.uint8))
     grey.convert("RGB").convert(mode).save(tmp_path / name)

@@ -23,13 +23,10 @@ def picture(dtype, *shape, bits=None, valid=None):
     return Picture(pixels=pixels.astype(dtype), kind=kind, limits=limits, valid=valid)
 
 
-@pytest.mark.parametrize(
-    ("dtype", "bits", "black", "white"),
-    [
-        ("u1", None, 0, 255), ("u2", None, 0, 65535), ("u2", 12, 0, 4095), ("i2", None, -32768, 32767),
-        ("u4", None, 0, 2**32 - 1), ("i1", None, -128, 127), ("f4", None, 0, 1),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("dtype", "bits", "black", "white"), [
+    ("u1", None, 0, 255), ("u2", None, 0, 65535), ("u2", 12, 0, 4095), ("i2", None, -32768, 32767),
+    ("u4", None, 0, 2**32 - 1), ("i1", None, -128, 127), ("f4", None, 0, 1),
+])  # fmt: skip
 def test_the_range_of_a_type_becomes_0_to_1(dtype, bits, black, white):
     one = picture(dtype, 2, 5, 7, bits=bits)
     scaling = Scaling.by_type(one.kind, one.limits, 2)

@@ -122,14 +122,11 @@ def test_special_characters_are_escaped(written):
     assert text.count("</script>") == 1
 
 
-@pytest.mark.parametrize(
-    ("turned", "words"),
-    [
-        (TURNED, "Lowest error at random angles: learned C8 (unitary), 13.80 %. The plain CNN has 55.70 %."),
-        (TURNED | {"unitary": 17.5}, "Lowest error at random angles: exact C4, 17.10 %."),
-        (TURNED | {"unitary": 17.1}, "Lowest error at random angles: exact C4 and learned C8 (unitary), 17.10 %."),
-    ],
-)
+@pytest.mark.parametrize(("turned", "words"), [
+    (TURNED, "Lowest error at random angles: learned C8 (unitary), 13.80 %. The plain CNN has 55.70 %."),
+    (TURNED | {"unitary": 17.5}, "Lowest error at random angles: exact C4, 17.10 %."),
+    (TURNED | {"unitary": 17.1}, "Lowest error at random angles: exact C4 and learned C8 (unitary), 17.10 %."),
+])  # fmt: skip
 def test_the_finding_says_who_has_the_lowest_error(outcome, turned, words):
     assert words in report._finding(report.tested(replace(outcome, record=make_record(turned))))
 

@@ -16,14 +16,9 @@ from orbitconv.learn import measure_moments
 from orbitconv.metrics import basis_equivariance_error
 
 NAMES = [
-    "spectral-c8-k5",
-    "spectral-c8-k3",
-    "harmonic-c8-k5",
-    "bilinear-c8-k5",
-    "exact-c4-k3",
-    "spectral-d4-k3",
+    "spectral-c8-k5", "spectral-c8-k3", "harmonic-c8-k5", "bilinear-c8-k5", "exact-c4-k3", "spectral-d4-k3",
     "hexagonal-spectral-c12-k5",
-]
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -174,18 +169,15 @@ def test_the_command_shows_bases_of_ones_own(tmp_path, monkeypatch, capsys):
     assert len(text) < 10e6
 
 
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        ("--out page.html", "page.html exists already. Choose another --out, or replace it with --overwrite."),
-        ("--out folder", "folder is a folder. Choose another --out."),
-        ("--out page.html/new.html", "page.html is a file). Choose another file with --out."),
-        ("--bases broken.safetensors --out new.html", "broken.safetensors is not a saved basis"),
-        ("--bases cut.safetensors --out new.html", "cut.safetensors is truncated"),
-        ("--bases missing.safetensors --out new.html", "missing.safetensors"),
-        ("--bases spectrul-c8-k3 --out new.html", "Did you mean 'spectral-c8-k3'?"),
-    ],
-)
+@pytest.mark.parametrize(("words", "told"), [
+    ("--out page.html", "page.html exists already. Choose another --out, or replace it with --overwrite."),
+    ("--out folder", "folder is a folder. Choose another --out."),
+    ("--out page.html/new.html", "page.html is a file). Choose another file with --out."),
+    ("--bases broken.safetensors --out new.html", "broken.safetensors is not a saved basis"),
+    ("--bases cut.safetensors --out new.html", "cut.safetensors is truncated"),
+    ("--bases missing.safetensors --out new.html", "missing.safetensors"),
+    ("--bases spectrul-c8-k3 --out new.html", "Did you mean 'spectral-c8-k3'?"),
+])  # fmt: skip
 def test_bad_words_end_with_one_line_before_anything_is_measured(tmp_path, monkeypatch, capsys, words, told):
     from orbitconv.bases import save_basis
 

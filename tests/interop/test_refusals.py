@@ -138,15 +138,12 @@ def test_filters_outside_their_basis_do_not_go_back(network):
     refuses(ValueError, r"R2Conv \(at 0\.1\): its kernels leave out 0\.\d+ of the norm", to_escnn, ours, network)
 
 
-@pytest.mark.parametrize(
-    ("shape", "group", "words"),
-    [
-        ((2, 1, 4, 3, 3), "p4m", r"filters of p4m of shape \(out, in, 1 or 8, k, k\), got \(2, 1, 4, 3, 3\)"),
-        ((2, 4, 3, 3), "p4", r"filters of p4 of shape \(out, in, 1 or 4, k, k\), got \(2, 4, 3, 3\)"),
-        ((2, 1, 4, 3, 5), "p4", r"got \(2, 1, 4, 3, 5\)"),
-        ((2, 1, 6, 3, 3), "p6", "expects the group 'p4' or 'p4m', got 'p6'"),
-    ],
-)
+@pytest.mark.parametrize(("shape", "group", "words"), [
+    ((2, 1, 4, 3, 3), "p4m", r"filters of p4m of shape \(out, in, 1 or 8, k, k\), got \(2, 1, 4, 3, 3\)"),
+    ((2, 4, 3, 3), "p4", r"filters of p4 of shape \(out, in, 1 or 4, k, k\), got \(2, 4, 3, 3\)"),
+    ((2, 1, 4, 3, 5), "p4", r"got \(2, 1, 4, 3, 5\)"),
+    ((2, 1, 6, 3, 3), "p6", "expects the group 'p4' or 'p4m', got 'p6'"),
+])  # fmt: skip
 def test_filters_of_other_groups_are_refused(shape, group, words):
     refuses(ValueError, words, from_groupy, torch.zeros(shape), group)
 

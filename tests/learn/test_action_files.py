@@ -44,19 +44,16 @@ def test_what_json_or_a_file_cannot_hold_is_refused_and_nothing_written(action, 
     assert not path.exists()
 
 
-@pytest.mark.parametrize(
-    ("described", "tensors", "words"),
-    [
-        ({"feature_shape": [4, 4]}, {}, "its matrix does not fit"),
-        ({"feature_shape": 8}, {}, "does not describe an action"),
-        ({"rank": 10**9}, {}, "its directions does not fit"),
-        ({"unitary": None}, {}, "does not describe an action"),
-        ({}, {"closed": torch.eye(3, dtype=torch.float64)}, "its closed does not fit"),
-        ({}, {"matrix": torch.eye(64)}, "its matrix does not fit"),
-        ({}, {"more": torch.eye(3)}, "does not describe an action"),
-        ({}, {"coverage": torch.ones(64, dtype=torch.float64)}, "its coverage does not fit"),
-    ],
-)
+@pytest.mark.parametrize(("described", "tensors", "words"), [
+    ({"feature_shape": [4, 4]}, {}, "its matrix does not fit"),
+    ({"feature_shape": 8}, {}, "does not describe an action"),
+    ({"rank": 10**9}, {}, "its directions does not fit"),
+    ({"unitary": None}, {}, "does not describe an action"),
+    ({}, {"closed": torch.eye(3, dtype=torch.float64)}, "its closed does not fit"),
+    ({}, {"matrix": torch.eye(64)}, "its matrix does not fit"),
+    ({}, {"more": torch.eye(3)}, "does not describe an action"),
+    ({}, {"coverage": torch.ones(64, dtype=torch.float64)}, "its coverage does not fit"),
+])  # fmt: skip
 def test_a_description_that_does_not_fit_the_tensors_is_refused(action, path, described, tensors, words):
     save_action(action, path)
     saved = read_saved(path, "action")

@@ -231,15 +231,12 @@ def test_warns_with_numbers_where_closing_changes_the_generators():
     check_group(group)
 
 
-@pytest.mark.parametrize(
-    ("make", "order", "words"),
-    [
-        (lambda: random_rotation(60), 40, r"order 40 of generator 0 .* is 1\.[34]\d? away"),
-        (lambda: cycle(28), 20, r"order 20 of generator 0 .* is 1\.4 away"),
-        (lambda: cycle(28), 56, "order of generator 0 is 28, not the 56"),
-        (lambda: cycle(12, 4), 12, "order of generator 0 is 3, not the 12"),
-    ],
-)
+@pytest.mark.parametrize(("make", "order", "words"), [
+    (lambda: random_rotation(60), 40, r"order 40 of generator 0 .* is 1\.[34]\d? away"),
+    (lambda: cycle(28), 20, r"order 20 of generator 0 .* is 1\.4 away"),
+    (lambda: cycle(28), 56, "order of generator 0 is 28, not the 56"),
+    (lambda: cycle(12, 4), 12, "order of generator 0 is 3, not the 12"),
+])  # fmt: skip
 def test_warns_of_orders_that_are_none_of_the_generators(make, order, words):
     with pytest.warns(UserWarning, match=words):
         close_group([make()], [order])

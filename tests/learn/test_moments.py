@@ -52,18 +52,10 @@ def naive(images, group, kernel_size, order, standardize):
 
 
 @pytest.mark.parametrize("order", [3, 5])
-@pytest.mark.parametrize(
-    ("group", "kernel_size", "size"),
-    [
-        (C8, (3, 3), (10, 10)),
-        (C8, (2, 2), (9, 9)),
-        (Cyclic(5), (3, 3), (9, 11)),
-        (Dihedral(3), (3, 3), (9, 9)),
-        (Dihedral(8), (3, 3), (8, 8)),
-        (Cyclic(6), (2, 4), (12, 12)),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize(("group", "kernel_size", "size"), [
+    (C8, (3, 3), (10, 10)), (C8, (2, 2), (9, 9)), (Cyclic(5), (3, 3), (9, 11)), (Dihedral(3), (3, 3), (9, 9)),
+    (Dihedral(8), (3, 3), (8, 8)), (Cyclic(6), (2, 4), (12, 12)),
+], ids=str)  # fmt: skip
 def test_moments_are_those_of_turned_images_and_turned_response_maps(order, group, kernel_size, size):
     images = torch.randn(2, 1, *size, dtype=torch.float64)
     for standardize in (True, False):
@@ -214,21 +206,18 @@ RANKS = ((24, 24), (4, 24, 24), (1, 4, 1, 24, 24))
 OTHERS = (Moments(C8, 5), Moments(Cyclic(4), 3), Moments(C8, 3, order=5), Moments(C8, 3, whiten=True))
 
 
-@pytest.mark.parametrize(
-    ("call", "error", "message"),
-    [
-        *((lambda shape=shape: Moments(C8, 3).update(torch.randn(shape)), ValueError,
-           r"Moments expects images of shape \(batch, channels, height, width\), got") for shape in RANKS),
-        *((lambda dtype=dtype: Moments(C8, 3).update(torch.ones(2, 1, 24, 24, dtype=dtype)), TypeError,
-           rf"floating-point images, got {dtype}. Divide them by 255 first") for dtype in (torch.uint8, torch.int64)),
-        (lambda: measure_moments(torch.randn(1, 1, 9, 9), C8, 5), ValueError,
-         "at least 50 patches to tell 25 pixels apart, got 5 from 1 images"),
-        (lambda: measure_moments([], C8, 3), ValueError, "at least one batch of images, got an empty iterable"),
-        (lambda: Moments(C8, 3).cross, ValueError, "hold no images yet: call update"),
-        *((lambda other=other: Moments(C8, 3) + other, ValueError, "same settings only") for other in OTHERS),
-        (lambda: measure_moments(smooth_images(), C8, 3, order=2), ValueError, r"orders .*got 2"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("call", "error", "message"), [
+    *((lambda shape=shape: Moments(C8, 3).update(torch.randn(shape)), ValueError,
+       r"Moments expects images of shape \(batch, channels, height, width\), got") for shape in RANKS),
+    *((lambda dtype=dtype: Moments(C8, 3).update(torch.ones(2, 1, 24, 24, dtype=dtype)), TypeError,
+       rf"floating-point images, got {dtype}. Divide them by 255 first") for dtype in (torch.uint8, torch.int64)),
+    (lambda: measure_moments(torch.randn(1, 1, 9, 9), C8, 5), ValueError,
+     "at least 50 patches to tell 25 pixels apart, got 5 from 1 images"),
+    (lambda: measure_moments([], C8, 3), ValueError, "at least one batch of images, got an empty iterable"),
+    (lambda: Moments(C8, 3).cross, ValueError, "hold no images yet: call update"),
+    *((lambda other=other: Moments(C8, 3) + other, ValueError, "same settings only") for other in OTHERS),
+    (lambda: measure_moments(smooth_images(), C8, 3, order=2), ValueError, r"orders .*got 2"),
+])  # fmt: skip
 def test_refuses_what_does_not_fit(call, error, message):
     refuses(error, message, call)
 

@@ -171,17 +171,14 @@ def test_no_images_anywhere_is_said_on_reading(got):
     assert all("hold no images yet" in mine["nothing anywhere"] for mine in got)
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("group", ("C8, kernel_size=3x3", "D8, kernel_size=3x3")),
-        ("kernel", ("kernel_size=3x3", "kernel_size=3x5")),
-        ("order", ("order=3", "order=5")),
-        ("standardize", ("standardize=False", "standardize=True")),
-        ("whiten", ("whiten=False", "whiten=True")),
-        ("summed", ("already summed over processes on 0", "whiten=False on 1")),
-    ],
-)
+@pytest.mark.parametrize(("name", "words"), [
+    ("group", ("C8, kernel_size=3x3", "D8, kernel_size=3x3")),
+    ("kernel", ("kernel_size=3x3", "kernel_size=3x5")),
+    ("order", ("order=3", "order=5")),
+    ("standardize", ("standardize=False", "standardize=True")),
+    ("whiten", ("whiten=False", "whiten=True")),
+    ("summed", ("already summed over processes on 0", "whiten=False on 1")),
+])  # fmt: skip
 def test_different_settings_are_refused_on_every_process(got, name, words):
     for mine in got:
         assert "Moments can be summed over processes for the same settings only, got" in mine[f"different {name}"]

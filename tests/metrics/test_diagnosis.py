@@ -176,14 +176,11 @@ def test_groups_flattened_into_channels_are_read_channel_major():
     assert {layer.output for layer in report.layers} == {"planes, group at axis 2"}
 
 
-@pytest.mark.parametrize(
-    ("between", "cause"),
-    [
-        (uneven_norm, "not the same for all group elements"),
-        (lambda: nn.ChannelShuffle(4), "does not turn"),
-        (lambda: nn.Conv2d(24, 24, 1), "filters do not turn"),
-    ],
-)
+@pytest.mark.parametrize(("between", "cause"), [
+    (uneven_norm, "not the same for all group elements"),
+    (lambda: nn.ChannelShuffle(4), "does not turn"),
+    (lambda: nn.Conv2d(24, 24, 1), "filters do not turn"),
+])  # fmt: skip
 def test_what_treats_group_elements_differently_is_found(between, cause):
     report = check(FlatNetwork(between()).double(), noise(), C4)
     (loss,) = report.losses
@@ -381,15 +378,12 @@ def test_operations_on_one_axis_after_the_other_are_followed():
     assert loss.type == "conv2d"
 
 
-@pytest.mark.parametrize(
-    ("images", "group", "message"),
-    [
-        (torch.zeros(0, 1, 8, 8), C4, "expects at least one image with values"),
-        (torch.zeros(8, 8), C4, "expects at least one image"),
-        (torch.zeros(1, 1, 8, 8), Cyclic(3), "no element of C3 but the identity"),
-        (torch.zeros(1, 1, 8, 8), Cyclic(1), "no element of C1 but the identity"),
-    ],
-)
+@pytest.mark.parametrize(("images", "group", "message"), [
+    (torch.zeros(0, 1, 8, 8), C4, "expects at least one image with values"),
+    (torch.zeros(8, 8), C4, "expects at least one image"),
+    (torch.zeros(1, 1, 8, 8), Cyclic(3), "no element of C3 but the identity"),
+    (torch.zeros(1, 1, 8, 8), Cyclic(1), "no element of C1 but the identity"),
+])  # fmt: skip
 def test_refuses_what_tells_nothing(images, group, message):
     refuses(ValueError, message, lambda: check(nn.Identity(), images, group))
 
@@ -424,13 +418,10 @@ def test_tuples_and_dicts_of_arguments_are_taken(shifted):
         assert list(report.outputs) == ["[mask]"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ((torch.zeros(3), 1.0), "at least one floating-point tensor"),
-        ({"image": noise(12), "other": noise(8)}, "one size, which turn together, got 8x8 and 12x12"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "words"), [
+    ((torch.zeros(3), 1.0), "at least one floating-point tensor"),
+    ({"image": noise(12), "other": noise(8)}, "one size, which turn together, got 8x8 and 12x12"),
+])  # fmt: skip
 def test_arguments_without_images_or_of_two_sizes_are_refused(arguments, words):
     refuses(ValueError, words, lambda: check(TwoImages().double(), arguments, C4))
 

@@ -26,16 +26,13 @@ def test_a_function_is_asked_once_for_each_size():
     assert asked == [(3, 5), 7]
 
 
-@pytest.mark.parametrize(
-    ("name", "kernel_size", "main", "atoms"),
-    [
-        ("spectral-c8-k5-d17", None, 5, 17),
-        ("spectral-c8-k5", 5, 5, 11),
-        ("spectral-c8", None, 3, 6),
-        ("harmonic-c8", 5, 5, 11),
-        ("exact-c4", None, 3, 9),
-    ],
-)
+@pytest.mark.parametrize(("name", "kernel_size", "main", "atoms"), [
+    ("spectral-c8-k5-d17", None, 5, 17),
+    ("spectral-c8-k5", 5, 5, 11),
+    ("spectral-c8", None, 3, 6),
+    ("harmonic-c8", 5, 5, 11),
+    ("exact-c4", None, 3, 9),
+])  # fmt: skip
 def test_a_name_stands_for_its_family_at_every_kernel_size(name, kernel_size, main, atoms):
     layers = Layers("Mine", name, kernel_size, also=(7,))
     assert (layers.kernel_size, layers.bases.of(main).num_atoms) == ((main, main), atoms)

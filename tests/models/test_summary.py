@@ -88,21 +88,17 @@ def test_counts_by_hand():
     assert found.expansion == lift.expansion + group.expansion
 
 
-@pytest.mark.parametrize(
-    ("layer", "field", "stride"),
-    [
-        (nn.Conv2d(2, 2, (3, 5), dilation=(2, 1), stride=(1, 3)), (5, 5), (1, 3)),
-        (nn.MaxPool2d(3), (3, 3), (3, 3)),
-        (nn.AvgPool2d(3, 2, 1), (3, 3), (2, 2)),
-        (nn.Upsample(scale_factor=2, mode="nearest"), (1, 1), (0.5, 0.5)),
-        (nn.Upsample(scale_factor=2, mode="bilinear"), (2, 2), (0.5, 0.5)),
-        (nn.Sequential(nn.ReflectionPad2d(2), nn.Conv2d(2, 2, 5)), (5, 5), (1, 1)),
-        (nn.AdaptiveAvgPool2d(1), None, None),
-        (nn.ConvTranspose2d(2, 2, 3, 2), None, None),
-        (nn.Sequential(nn.Flatten(), nn.Linear(288, 288), nn.Unflatten(1, (2, 12, 12))), None, None),
-    ],
-    ids=lambda value: str(value).replace("\n", "")[:30],
-)
+@pytest.mark.parametrize(("layer", "field", "stride"), [
+    (nn.Conv2d(2, 2, (3, 5), dilation=(2, 1), stride=(1, 3)), (5, 5), (1, 3)),
+    (nn.MaxPool2d(3), (3, 3), (3, 3)),
+    (nn.AvgPool2d(3, 2, 1), (3, 3), (2, 2)),
+    (nn.Upsample(scale_factor=2, mode="nearest"), (1, 1), (0.5, 0.5)),
+    (nn.Upsample(scale_factor=2, mode="bilinear"), (2, 2), (0.5, 0.5)),
+    (nn.Sequential(nn.ReflectionPad2d(2), nn.Conv2d(2, 2, 5)), (5, 5), (1, 1)),
+    (nn.AdaptiveAvgPool2d(1), None, None),
+    (nn.ConvTranspose2d(2, 2, 3, 2), None, None),
+    (nn.Sequential(nn.Flatten(), nn.Linear(288, 288), nn.Unflatten(1, (2, 12, 12))), None, None),
+], ids=lambda value: str(value).replace("\n", "")[:30])  # fmt: skip
 def test_receptive_field_of_a_layer(layer, field, stride):
     assert summary(layer, (2, 12, 12)).rows[-1].field == field
     assert summary(layer, (2, 12, 12)).rows[-1].stride == stride

@@ -85,29 +85,26 @@ def test_dtype_and_device_arguments(layer):
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-@pytest.mark.parametrize(
-    ("arguments", "options", "error", "message"),
-    [
-        ((0, 4, C4), {}, ValueError, "expects in_channels >= 1, got 0"),
-        ((2, -1, C4), {}, ValueError, "expects out_channels >= 1, got -1"),
-        ((2.0, 4, C4), {}, TypeError, "expects in_channels to be an integer, got 2.0"),
-        ((2, True, C4), {}, TypeError, "expects out_channels to be an integer, got True"),
-        ((2, 4, 3), {}, TypeError, r"expects a FilterBasis.* as third argument, got int.*ExactBasis\(Cyclic\(4\)"),
-        ((2, 4, C4), {"groups": 0}, ValueError, "expects groups >= 1, got 0"),
-        ((3, 4, C4), {"groups": 2}, ValueError, "groups to divide in_channels and out_channels, got groups=2"),
-        ((4, 3, C4), {"groups": 2}, ValueError, "groups to divide in_channels and out_channels, got groups=2"),
-        ((2, 4, C4), {"stride": 0}, ValueError, r"expects stride\[0\] >= 1, got 0"),
-        ((2, 4, C4), {"stride": (1, 2, 3)}, ValueError, "expects stride as one integer or a pair"),
-        ((2, 4, C4), {"dilation": 0}, ValueError, r"expects dilation\[0\] >= 1, got 0"),
-        ((2, 4, C4), {"padding": -1}, ValueError, "expects padding of zero or more pixels.*got -1"),
-        ((2, 4, C4), {"padding": 1.5}, ValueError, "expects padding of zero or more pixels.*got 1.5"),
-        ((2, 4, C4), {"padding": True}, ValueError, "expects padding of zero or more pixels.*got True"),
-        ((2, 4, C4), {"padding": (1, 2, 3)}, ValueError, "expects padding of zero or more pixels"),
-        ((2, 4, C4), {"padding": "full"}, ValueError, "expects padding in pixels, 'same' or 'valid', got 'full'"),
-        ((2, 4, C4), {"padding": "same", "stride": 2}, ValueError, "padding='same' with stride 1 only"),
-        ((2, 4, C4), {"padding_mode": "wrap"}, ValueError, "expects padding_mode 'zeros'.*got 'wrap'"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "options", "error", "message"), [
+    ((0, 4, C4), {}, ValueError, "expects in_channels >= 1, got 0"),
+    ((2, -1, C4), {}, ValueError, "expects out_channels >= 1, got -1"),
+    ((2.0, 4, C4), {}, TypeError, "expects in_channels to be an integer, got 2.0"),
+    ((2, True, C4), {}, TypeError, "expects out_channels to be an integer, got True"),
+    ((2, 4, 3), {}, TypeError, r"expects a FilterBasis.* as third argument, got int.*ExactBasis\(Cyclic\(4\)"),
+    ((2, 4, C4), {"groups": 0}, ValueError, "expects groups >= 1, got 0"),
+    ((3, 4, C4), {"groups": 2}, ValueError, "groups to divide in_channels and out_channels, got groups=2"),
+    ((4, 3, C4), {"groups": 2}, ValueError, "groups to divide in_channels and out_channels, got groups=2"),
+    ((2, 4, C4), {"stride": 0}, ValueError, r"expects stride\[0\] >= 1, got 0"),
+    ((2, 4, C4), {"stride": (1, 2, 3)}, ValueError, "expects stride as one integer or a pair"),
+    ((2, 4, C4), {"dilation": 0}, ValueError, r"expects dilation\[0\] >= 1, got 0"),
+    ((2, 4, C4), {"padding": -1}, ValueError, "expects padding of zero or more pixels.*got -1"),
+    ((2, 4, C4), {"padding": 1.5}, ValueError, "expects padding of zero or more pixels.*got 1.5"),
+    ((2, 4, C4), {"padding": True}, ValueError, "expects padding of zero or more pixels.*got True"),
+    ((2, 4, C4), {"padding": (1, 2, 3)}, ValueError, "expects padding of zero or more pixels"),
+    ((2, 4, C4), {"padding": "full"}, ValueError, "expects padding in pixels, 'same' or 'valid', got 'full'"),
+    ((2, 4, C4), {"padding": "same", "stride": 2}, ValueError, "padding='same' with stride 1 only"),
+    ((2, 4, C4), {"padding_mode": "wrap"}, ValueError, "expects padding_mode 'zeros'.*got 'wrap'"),
+])  # fmt: skip
 def test_refuses_bad_arguments(layer, arguments, options, error, message):
     refuses(error, f"{layer.__name__} .*{message}", layer, *arguments, **options)
 
@@ -127,14 +124,11 @@ def test_lifting_refuses_other_shapes(shape):
 @pytest.mark.parametrize(
     ("layer", "owner"), [(GroupConv2d, "GroupConv2d"), (SeparableGroupConv2d, "DepthwiseGroupConv2d")]
 )
-@pytest.mark.parametrize(
-    ("shape", "message"),
-    [
-        ((2, 2, 6, 6), r"expects input of shape \(batch, 2, 4, height, width\), got \(2, 2, 6, 6\). Lift planar"),
-        ((2, 2, 8, 6, 6), r"expects a group axis of length 4 \(C4\), got input of shape .* with 8 at dim 2. Lift"),
-        ((2, 3, 4, 6, 6), r"expects 2 channels at dim 1, got input of shape \(2, 3, 4, 6, 6\)"),
-    ],
-)
+@pytest.mark.parametrize(("shape", "message"), [
+    ((2, 2, 6, 6), r"expects input of shape \(batch, 2, 4, height, width\), got \(2, 2, 6, 6\). Lift planar"),
+    ((2, 2, 8, 6, 6), r"expects a group axis of length 4 \(C4\), got input of shape .* with 8 at dim 2. Lift"),
+    ((2, 3, 4, 6, 6), r"expects 2 channels at dim 1, got input of shape \(2, 3, 4, 6, 6\)"),
+])  # fmt: skip
 def test_layers_on_a_group_refuse_other_shapes(layer, owner, shape, message):
     refuses(ValueError, f"{owner} {message}", lambda: layer(2, 4, C4)(torch.zeros(shape)))
 

@@ -132,16 +132,13 @@ def test_fresh_layers_keep_the_mean_square_of_white_noise_up_to_the_relu(stride)
     assert 0.8 < inner < 1.25
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"output_padding": 1}, r"output_padding below stride or dilation, \(1, 1\), got 1"),
-        ({"output_padding": -1}, "output_padding"),
-        ({"stride": 2, "output_padding": (1, 0, 1)}, "output_padding"),
-        ({"padding": "same"}, "GroupConvTranspose2d expects padding in pixels, got 'same'"),
-        ({"groups": 3}, "groups"),
-    ],
-)
+@pytest.mark.parametrize(("options", "message"), [
+    ({"output_padding": 1}, r"output_padding below stride or dilation, \(1, 1\), got 1"),
+    ({"output_padding": -1}, "output_padding"),
+    ({"stride": 2, "output_padding": (1, 0, 1)}, "output_padding"),
+    ({"padding": "same"}, "GroupConvTranspose2d expects padding in pixels, got 'same'"),
+    ({"groups": 3}, "groups"),
+])  # fmt: skip
 def test_refuses_what_does_not_fit(options, message):
     refuses(ValueError, message, GroupConvTranspose2d, 2, 4, ExactBasis(C4, 3), **options)
 

@@ -135,13 +135,10 @@ def test_refusals_say_what_to_do():
         refuses(ValueError, "batch, channels, group, height, width", layer, torch.zeros(1, 2, 3, 3))
 
 
-@pytest.mark.parametrize(
-    ("basis", "pool_group"),
-    [
-        ("exact-c4-k3", "mean-max"), ("exact-c4-k3", "bispectrum"), ("exact-c4-k3", "triple-correlation"),
-        ("exact-d4-k3", "triple-correlation"), (None, "bispectrum"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("basis", "pool_group"), [
+    ("exact-c4-k3", "mean-max"), ("exact-c4-k3", "bispectrum"), ("exact-c4-k3", "triple-correlation"),
+    ("exact-d4-k3", "triple-correlation"), (None, "bispectrum"),
+])  # fmt: skip
 def test_networks_with_each_pool_are_invariant(basis, pool_group):
     network = SmallCNN(basis, width=2, pool_group=pool_group).double().eval()
     x = torch.rand(2, 1, 16, 16, dtype=torch.float64)

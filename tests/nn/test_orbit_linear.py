@@ -65,15 +65,11 @@ def test_outputs_are_products_with_transformed_filters_in_any_coordinates(orders
     torch.testing.assert_close(layer(x), expected, rtol=0, atol=1e-11)
 
 
-@pytest.mark.parametrize(
-    ("transforms", "orders"),
-    [
-        ([lambda x: torch.rot90(x, 1, (-2, -1))], (4,)),
-        ([lambda x: x.roll(1, -1)], (SIDE,)),
-        ([lambda x: zero_shift(x.clone(), 1), lambda x: zero_shift(x.clone(), 2)], ORDERS),
-    ],
-    ids=["quarter turns", "one shift", "shifts with zero fill"],
-)
+@pytest.mark.parametrize(("transforms", "orders"), [
+    ([lambda x: torch.rot90(x, 1, (-2, -1))], (4,)),
+    ([lambda x: x.roll(1, -1)], (SIDE,)),
+    ([lambda x: zero_shift(x.clone(), 1), lambda x: zero_shift(x.clone(), 2)], ORDERS),
+], ids=["quarter turns", "one shift", "shifts with zero fill"])  # fmt: skip
 def test_dense_filters_need_no_layout(transforms, orders):
     generators = torch.stack([matrix_of(transform) for transform in transforms])
     layer = OrbitLinear(2, 3, generators, orders, filters="dense", **DOUBLE)

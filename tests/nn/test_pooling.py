@@ -67,16 +67,12 @@ SMALL = "expects planes of at least 3x3 pixels, got"
 ON_GROUPS = (GroupMaxPool2d(2), GroupAvgPool2d(2), GroupBlurPool2d(), GroupPool())
 
 
-@pytest.mark.parametrize(
-    ("layer", "shape", "message"),
-    [
-        *((layer, (1, 2, 6, 6), r"expects input of shape \(batch, channels, group") for layer in ON_GROUPS),
-        *((GroupBlurPool2d(), (1, 1, 2, *size), SMALL) for size in ((2, 5), (5, 2), (1, 1))),
-        (BlurPool2d(), (1, 1, 2, 6), SMALL),
-        (BlurPool2d(), (1, 1, 2, 6, 6), "expects input of shape .* Use GroupBlurPool2d on feature maps"),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize(("layer", "shape", "message"), [
+    *((layer, (1, 2, 6, 6), r"expects input of shape \(batch, channels, group") for layer in ON_GROUPS),
+    *((GroupBlurPool2d(), (1, 1, 2, *size), SMALL) for size in ((2, 5), (5, 2), (1, 1))),
+    (BlurPool2d(), (1, 1, 2, 6), SMALL),
+    (BlurPool2d(), (1, 1, 2, 6, 6), "expects input of shape .* Use GroupBlurPool2d on feature maps"),
+], ids=str)  # fmt: skip
 def test_refuses_planes_on_no_group_and_others_that_do_not_fit(layer, shape, message):
     refuses(ValueError, f"{type(layer).__name__} {message}", layer, torch.zeros(shape))
 

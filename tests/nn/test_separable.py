@@ -135,15 +135,12 @@ def test_activations_keep_their_mean_square_through_layers(name, mixing):
     assert 1 / 3 < sum(energies) / len(energies) < 3
 
 
-@pytest.mark.parametrize(
-    ("arguments", "options", "error", "message"),
-    [
-        ((0, 3), {}, ValueError, "SeparableGroupConv2d expects in_channels >= 1, got 0"),
-        ((2, -3), {}, ValueError, "SeparableGroupConv2d expects out_channels >= 1, got -3"),
-        ((2, 3), {"mixing": "none"}, ValueError, "expects mixing 'full' or 'separable', got 'none'"),
-        ((2, 3), {"stride": 0}, ValueError, r"DepthwiseGroupConv2d expects stride\[0\] >= 1, got 0"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "options", "error", "message"), [
+    ((0, 3), {}, ValueError, "SeparableGroupConv2d expects in_channels >= 1, got 0"),
+    ((2, -3), {}, ValueError, "SeparableGroupConv2d expects out_channels >= 1, got -3"),
+    ((2, 3), {"mixing": "none"}, ValueError, "expects mixing 'full' or 'separable', got 'none'"),
+    ((2, 3), {"stride": 0}, ValueError, r"DepthwiseGroupConv2d expects stride\[0\] >= 1, got 0"),
+])  # fmt: skip
 def test_refuses_bad_arguments(arguments, options, error, message):
     with pytest.raises(error, match=message):
         SeparableGroupConv2d(*arguments, BASES["exact-C4-3"](), **options)

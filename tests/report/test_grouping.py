@@ -29,19 +29,15 @@ def test_what_does_not_change_what_is_learned_sets_no_run_apart(change):
     assert (len(kind.runs), kind.name, kind.differing) == (2, "spectral-c8-k3", ())
 
 
-@pytest.mark.parametrize(
-    ("change", "name"),
-    [
-        ({"hardware": Hardware(precision="bf16")}, "precision bf16"),
-        ({"train_images": 100}, "train images 100"),
-        ({"training": Training(epochs=7)}, "7 epochs"),
-        ({"augmentation": Augmentation(flip=True)}, "flip yes"),
-        ({"network": Network(basis="none")}, "plain"),
-        ({"network": Network(model="p4cnn")}, "p4cnn"),
-        ({"network": Network(options={"width": 3})}, "width 3"),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize(("change", "name"), [
+    ({"hardware": Hardware(precision="bf16")}, "precision bf16"),
+    ({"train_images": 100}, "train images 100"),
+    ({"training": Training(epochs=7)}, "7 epochs"),
+    ({"augmentation": Augmentation(flip=True)}, "flip yes"),
+    ({"network": Network(basis="none")}, "plain"),
+    ({"network": Network(model="p4cnn")}, "p4cnn"),
+    ({"network": Network(options={"width": 3})}, "width 3"),
+], ids=str)  # fmt: skip
 def test_any_other_setting_does_and_names_it(change, name):
     first, second = kinds(BASE, replace(BASE, **change))
     assert second.name == name

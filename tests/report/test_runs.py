@@ -34,20 +34,17 @@ def test_a_line_that_is_being_written_is_left_out(tmp_path):
     assert rows == [parse_line(lines.splitlines()[0], "line 1")]
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "{\n",
-        "[1]\n",
-        "7\n",
-        '{"epoch": 1, "loss": 1}\n',
-        '{"epoch": 1, "loss": NaN}\n',
-        "\n",
-        checked_line({"epoch": 1}),
-        checked_line({"loss": 1}),
-        checked_line({"epoch": 1, "loss": "1"}),
-    ],
-)
+@pytest.mark.parametrize("line", [
+    "{\n",
+    "[1]\n",
+    "7\n",
+    '{"epoch": 1, "loss": 1}\n',
+    '{"epoch": 1, "loss": NaN}\n',
+    "\n",
+    checked_line({"epoch": 1}),
+    checked_line({"loss": 1}),
+    checked_line({"epoch": 1, "loss": "1"}),
+])  # fmt: skip
 def test_a_damaged_line_is_refused_with_its_place(tmp_path, line):
     cut_off(tmp_path)
     with (tmp_path / "metrics.jsonl").open("a") as file:

@@ -121,21 +121,18 @@ def test_what_the_library_lacks_is_fitted(data_dir):
     assert angular_frequencies(shown.basis) == list(shown.spectrum.frequencies[: shown.spectrum.kept])
 
 
-@pytest.mark.parametrize(
-    ("bases", "settings", "words"),
-    [
-        (("bilinar",), {}, "bilinear"),
-        (("spektral-c8-k3",), {}, "spectral-c8-k3"),
-        (("spectral-c8-k4",), {}, "No spectral basis of C8 with 4x4"),
-        (("spectral-c8-k5", "unitary-c8-k3"), {}, "unitary-c8-k3 .C8 3x3. where C8, 5x5"),
-        (("spectral-c8-k5",), {"group": "d8"}, "D8, 5x5 is expected"),
-        (("spectral-c8-k5-d10",), {}, "cannot be cut to 10"),
-        ((), {}, "one basis or more"),
-        (("exact",), {"seed": -1}, "seed >= 0"),
-        (("exact",), {"kernel_size": 0}, "kernel_size >= 1"),
-        (("exact",), {"group": "e8"}, "C8 or D4"),
-    ],
-)
+@pytest.mark.parametrize(("bases", "settings", "words"), [
+    (("bilinar",), {}, "bilinear"),
+    (("spektral-c8-k3",), {}, "spectral-c8-k3"),
+    (("spectral-c8-k4",), {}, "No spectral basis of C8 with 4x4"),
+    (("spectral-c8-k5", "unitary-c8-k3"), {}, "unitary-c8-k3 .C8 3x3. where C8, 5x5"),
+    (("spectral-c8-k5",), {"group": "d8"}, "D8, 5x5 is expected"),
+    (("spectral-c8-k5-d10",), {}, "cannot be cut to 10"),
+    ((), {}, "one basis or more"),
+    (("exact",), {"seed": -1}, "seed >= 0"),
+    (("exact",), {"kernel_size": 0}, "kernel_size >= 1"),
+    (("exact",), {"group": "e8"}, "C8 or D4"),
+])  # fmt: skip
 def test_bad_names_and_settings_are_refused(bases, settings, words):
     refuses(ValueError, words, lambda: choose_bases(ShowBasis(bases=bases, **settings)))
 

@@ -193,15 +193,12 @@ def test_settings_that_fail_count_as_cut_short_and_errors_of_the_program_do_not(
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"training": Training(epochs=3, batch_size=16)}, r"training.epochs differ \(training.epochs: 2 there, 3 here"),
-        ({"search": ("training.momentum=float:0:0.9",)}, "search differ"),
-        ({"seed": 1}, "seed differ"),
-        ({"startup": 2}, "startup differ"),
-    ],
-)
+@pytest.mark.parametrize(("changed", "message"), [
+    ({"training": Training(epochs=3, batch_size=16)}, r"training.epochs differ \(training.epochs: 2 there, 3 here"),
+    ({"search": ("training.momentum=float:0:0.9",)}, "search differ"),
+    ({"seed": 1}, "seed differ"),
+    ({"startup": 2}, "startup differ"),
+])  # fmt: skip
 def test_a_sweep_is_joined_with_its_own_settings_only(tmp_path, changed, message):
     store_of(sweep(tmp_path))
     refuses(ValueError, message, lambda: run_sweep(sweep(tmp_path, **changed)))

@@ -60,21 +60,18 @@ def own_basis(place):
 
 
 @pytest.mark.usefixtures("untrusted", "own_basis")
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--network.basis", "spectrul-c8-k3"], "Did you mean 'spectral-c8-k3'?"),
-        (["--network.basis", "mine.safetensors"], "mine.safetensors"),
-        (["--network.model", "resnett"], "no network named 'resnett'"),
-        (["--network.options", "widht", "3"], "has no option widht"),
-        (["--network.model", "missing.safetensors"], "missing.safetensors is not there"),
-        (["--network.model", "theirs.safetensors"], "--trust theirs"),
-        (["--network.model", "own-basis.safetensors"], "the basis of its network came from a file"),
-        (["--data", "masked", "--network.options", "dropout", "0.1"], "The network 'unet' has no option dropout"),
-        (["--data", "masked", "--network.model", "resnet"], "expects unet, which labels pixels, for segmentation"),
-        (["--network.model", "unet"], "another network than unet"),
-    ],
-)
+@pytest.mark.parametrize(("words", "message"), [
+    (["--network.basis", "spectrul-c8-k3"], "Did you mean 'spectral-c8-k3'?"),
+    (["--network.basis", "mine.safetensors"], "mine.safetensors"),
+    (["--network.model", "resnett"], "no network named 'resnett'"),
+    (["--network.options", "widht", "3"], "has no option widht"),
+    (["--network.model", "missing.safetensors"], "missing.safetensors is not there"),
+    (["--network.model", "theirs.safetensors"], "--trust theirs"),
+    (["--network.model", "own-basis.safetensors"], "the basis of its network came from a file"),
+    (["--data", "masked", "--network.options", "dropout", "0.1"], "The network 'unet' has no option dropout"),
+    (["--data", "masked", "--network.model", "resnet"], "expects unet, which labels pixels, for segmentation"),
+    (["--network.model", "unet"], "another network than unet"),
+])  # fmt: skip
 def test_a_wrong_name_is_refused_before_a_picture_is_opened(monkeypatch, capsys, words, message):
     monkeypatch.setattr("orbitconv.train.prepared.folder", lambda *_, **__: pytest.fail("pictures were read"))
     with pytest.raises(SystemExit) as stopped:

@@ -38,34 +38,31 @@ def refused(capsys, *words, whole=WORDS, folder=None):
     return refusals.refused(capsys, ["train", *whole, "--out", "run", *words], folder=folder)
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--data", "minst"], "no folder or data set 'minst'. Did you mean 'mnist'?"),
-        (["--data", "mnist", "--data-dir", "missing"], "missing"),
-        (["--network.model", "tny"], "no network named 'tny'"),
-        (["--network.model", "unet"], "another network than unet, which labels pixels"),
-        (["--network.model", "small", "--network.basis", "spectral-c8-k55"], "No spectral basis of C8 with 55x55"),
-        (["--network.options", "withd", "3"], "has no option withd"),
-        (["--network.options", "in_channels", "3"], "in_channels come from the data set"),
-        (["--network.model", "resnet", "--network.options", "depth", "abc"], "ResNet expects depth 18, 34, or 6n + 2"),
-        (["--network.model", "p4cnn", "--network.options", "dropout", "high"], "P4CNN expects dropout to be a number"),
-        (["--network.model", "small", "--network.options", "width", "inf"], "SmallCNN expects a finite width > 0"),
-        (["--training.epochs", "0"], "epochs >= 1"),
-        (["--training.epochs", "many"], "many"),
-        (["--training.warmup", "1"], "warmup between 0 and 1, got 1.0"),
-        (["--training.learning-rate", "nan"], "learning_rate > 0, got nan"),
-        (["--training.batch-size", "65"], "at least one batch of 65 images, got 64"),
-        (["--training.optimizer", "lion"], "lion"),
-        (["--augmentation.crop", "-1"], "crop as a number of pixels"),
-        (["--checkpoint-every", "0"], "checkpoint_every >= 1"),
-        (["--hardware.precision", "16"], "expects a GPU for precision 16"),
-        (["--train-images", "1000"], "n <= 64"),
-        (["--config", "missing.json"], "missing.json"),
-        (["--out", "file"], "file is a file"),
-        (["--out", "taken"], "--resume"),
-    ],
-)
+@pytest.mark.parametrize(("words", "message"), [
+    (["--data", "minst"], "no folder or data set 'minst'. Did you mean 'mnist'?"),
+    (["--data", "mnist", "--data-dir", "missing"], "missing"),
+    (["--network.model", "tny"], "no network named 'tny'"),
+    (["--network.model", "unet"], "another network than unet, which labels pixels"),
+    (["--network.model", "small", "--network.basis", "spectral-c8-k55"], "No spectral basis of C8 with 55x55"),
+    (["--network.options", "withd", "3"], "has no option withd"),
+    (["--network.options", "in_channels", "3"], "in_channels come from the data set"),
+    (["--network.model", "resnet", "--network.options", "depth", "abc"], "ResNet expects depth 18, 34, or 6n + 2"),
+    (["--network.model", "p4cnn", "--network.options", "dropout", "high"], "P4CNN expects dropout to be a number"),
+    (["--network.model", "small", "--network.options", "width", "inf"], "SmallCNN expects a finite width > 0"),
+    (["--training.epochs", "0"], "epochs >= 1"),
+    (["--training.epochs", "many"], "many"),
+    (["--training.warmup", "1"], "warmup between 0 and 1, got 1.0"),
+    (["--training.learning-rate", "nan"], "learning_rate > 0, got nan"),
+    (["--training.batch-size", "65"], "at least one batch of 65 images, got 64"),
+    (["--training.optimizer", "lion"], "lion"),
+    (["--augmentation.crop", "-1"], "crop as a number of pixels"),
+    (["--checkpoint-every", "0"], "checkpoint_every >= 1"),
+    (["--hardware.precision", "16"], "expects a GPU for precision 16"),
+    (["--train-images", "1000"], "n <= 64"),
+    (["--config", "missing.json"], "missing.json"),
+    (["--out", "file"], "file is a file"),
+    (["--out", "taken"], "--resume"),
+])  # fmt: skip
 def test_bad_words_are_refused_and_nothing_is_written(folder, capsys, words, message):
     (folder / "file").write_text("mine")
     (folder / "taken").mkdir()
@@ -73,15 +70,12 @@ def test_bad_words_are_refused_and_nothing_is_written(folder, capsys, words, mes
     assert message in refused(capsys, *words, folder=folder)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ('{"training": {"lr": 1}}', "training.lr is unknown; known beside it are epochs, batch_size"),
-        ('{"training": {"epochs": "3"}}', "training.epochs: should be a valid integer, got '3'"),
-        ('{"seed": -1}', "seed >= 0 and below 2^63, got -1"),
-        ("{", "Invalid JSON"),
-    ],
-)
+@pytest.mark.parametrize(("text", "message"), [
+    ('{"training": {"lr": 1}}', "training.lr is unknown; known beside it are epochs, batch_size"),
+    ('{"training": {"epochs": "3"}}', "training.epochs: should be a valid integer, got '3'"),
+    ('{"seed": -1}', "seed >= 0 and below 2^63, got -1"),
+    ("{", "Invalid JSON"),
+])  # fmt: skip
 def test_a_damaged_file_of_settings_is_refused(folder, capsys, text, message):
     (folder / "mine.json").write_text(text)
     assert message in refused(capsys, "--config", "mine.json")

@@ -32,36 +32,30 @@ def test_what_a_file_leaves_out_is_taken_from_other_settings_and_what_it_names_i
     assert asdict(read_config(path, others)) == expected
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"traning": {}}, r"here is no .* traning is unknown; known beside it are data, "),
-        ({"augmentation": {"flips": True}}, "augmentation.flips is unknown; known beside it are rotation, flip, crop"),
-        ({"training": {"epochs": 2.5}}, r"training.epochs: should be a valid integer, got 2\.5"),
-        ({"training": {"epochs": True}}, "training.epochs: should be a valid integer, got True"),
-        ({"training": {"optimizer": "adam"}}, "training.optimizer: should be 'adamw' or 'sgd', got 'adam'"),
-        ({"train_images": "all"}, "train_images: should be a valid integer, got 'all'"),
-        ({"network": {"options": {"width": [1]}}}, r"network.options.width.* got \[1\]"),
-        ([], r"should be an object|should be a dictionary"),
-    ],
-)
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"traning": {}}, r"here is no .* traning is unknown; known beside it are data, "),
+    ({"augmentation": {"flips": True}}, "augmentation.flips is unknown; known beside it are rotation, flip, crop"),
+    ({"training": {"epochs": 2.5}}, r"training.epochs: should be a valid integer, got 2\.5"),
+    ({"training": {"epochs": True}}, "training.epochs: should be a valid integer, got True"),
+    ({"training": {"optimizer": "adam"}}, "training.optimizer: should be 'adamw' or 'sgd', got 'adam'"),
+    ({"train_images": "all"}, "train_images: should be a valid integer, got 'all'"),
+    ({"network": {"options": {"width": [1]}}}, r"network.options.width.* got \[1\]"),
+    ([], r"should be an object|should be a dictionary"),
+])  # fmt: skip
 def test_unknown_and_ill_typed_fields_are_named_and_refused(settings, message):
     refuses(ValueError, message, lambda: parse_config(json.dumps(settings), "here"))
 
 
-@pytest.mark.parametrize(
-    ("part", "message"),
-    [
-        (Training(momentum=1.0), "momentum from 0 to below 1, got 1.0"),
-        (Training(average=0.0), "average between 0 and 1, got 0.0"),
-        (Training(clip=float("inf")), "clip > 0, got inf"),
-        (Training(label_smoothing=-0.1), "label_smoothing from 0"),
-        (Training(schedule="linear"), "schedule to be one of one-cycle, cosine, got 'linear'"),
-        (Augmentation(crop=1.5), "crop as a number of pixels of zero or more, got 1.5"),
-        (Augmentation(elastic=-1.0), "elastic in pixels, zero or more, got -1.0"),
-        (Hardware(device="tpu"), "device to be one of auto, cpu, cuda, got 'tpu'"),
-    ],
-)
+@pytest.mark.parametrize(("part", "message"), [
+    (Training(momentum=1.0), "momentum from 0 to below 1, got 1.0"),
+    (Training(average=0.0), "average between 0 and 1, got 0.0"),
+    (Training(clip=float("inf")), "clip > 0, got inf"),
+    (Training(label_smoothing=-0.1), "label_smoothing from 0"),
+    (Training(schedule="linear"), "schedule to be one of one-cycle, cosine, got 'linear'"),
+    (Augmentation(crop=1.5), "crop as a number of pixels of zero or more, got 1.5"),
+    (Augmentation(elastic=-1.0), "elastic in pixels, zero or more, got -1.0"),
+    (Hardware(device="tpu"), "device to be one of auto, cpu, cuda, got 'tpu'"),
+])  # fmt: skip
 def test_settings_out_of_range_are_refused(part, message):
     refuses(ValueError, message, part.check)
 

@@ -126,16 +126,13 @@ def test_a_builder_of_another_network_is_refused_before_the_training():
     assert rows == []
 
 
-@pytest.mark.parametrize(
-    ("function", "arguments", "error", "words"),
-    [
-        ("os:system", {"command": "true"}, PermissionError, "which is not trusted"),
-        ("orbitconv.models:nothing", {}, ValueError, "does not build the network"),
-        ("orbitconv.groups:parse_group", {"name": "C4"}, PermissionError, "which is not trusted"),
-        ("orbitconv.models.layers:next", {}, ValueError, "does not build the network"),
-        ("orbitconv.models.width:distinct_widths", {"profile": [1], "widest": 2}, TypeError, "returns a network"),
-    ],
-)
+@pytest.mark.parametrize(("function", "arguments", "error", "words"), [
+    ("os:system", {"command": "true"}, PermissionError, "which is not trusted"),
+    ("orbitconv.models:nothing", {}, ValueError, "does not build the network"),
+    ("orbitconv.groups:parse_group", {"name": "C4"}, PermissionError, "which is not trusted"),
+    ("orbitconv.models.layers:next", {}, ValueError, "does not build the network"),
+    ("orbitconv.models.width:distinct_widths", {"profile": [1], "widest": 2}, TypeError, "returns a network"),
+])  # fmt: skip
 def test_what_builds_no_network_is_refused(function, arguments, error, words):
     refuses(error, words, lambda: Builder(function, arguments).build())
 

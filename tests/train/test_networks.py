@@ -106,29 +106,26 @@ def forge(path, **changes):
     write_saved(path, "network", saved.tensors, described)
 
 
-@pytest.mark.parametrize(
-    ("entry", "value", "words"),
-    [
-        ("in_channels", "x", r"invalid in_channels \(it expects in_channels"),
-        ("in_channels", 0, r"invalid in_channels \(it expects in_channels"),
-        ("in_channels", True, "invalid in_channels"),
-        ("image_size", [8], r"invalid image_size \(expected height and width in pixels, got \[8\]"),
-        ("image_size", [8, 0], "expected height and width in pixels"),
-        ("image_size", ["8", "8"], "expected height and width in pixels"),
-        ("image_size", 8, "expected height and width in pixels"),
-        ("classes", "xy", "invalid classes .*expected a list of names, got 'xy'"),
-        ("classes", [], "expected a list of names"),
-        ("classes", [1, 2], "expected a list of names"),
-        ("group", "E8", "invalid group .*got 'E8'"),
-        ("group", [8], "invalid group"),
-        ("config", {"seed": "x"}, "invalid config .*seed: "),
-        ("config", 3, "invalid config"),
-        ("task", {"name": "sorting"}, "invalid task .*There is no task named 'sorting'"),
-        ("task", 3, "invalid task"),
-        ("scaling", {}, "invalid scaling"),
-        ("builder", {"function": "x"}, "invalid builder"),
-    ],
-)
+@pytest.mark.parametrize(("entry", "value", "words"), [
+    ("in_channels", "x", r"invalid in_channels \(it expects in_channels"),
+    ("in_channels", 0, r"invalid in_channels \(it expects in_channels"),
+    ("in_channels", True, "invalid in_channels"),
+    ("image_size", [8], r"invalid image_size \(expected height and width in pixels, got \[8\]"),
+    ("image_size", [8, 0], "expected height and width in pixels"),
+    ("image_size", ["8", "8"], "expected height and width in pixels"),
+    ("image_size", 8, "expected height and width in pixels"),
+    ("classes", "xy", "invalid classes .*expected a list of names, got 'xy'"),
+    ("classes", [], "expected a list of names"),
+    ("classes", [1, 2], "expected a list of names"),
+    ("group", "E8", "invalid group .*got 'E8'"),
+    ("group", [8], "invalid group"),
+    ("config", {"seed": "x"}, "invalid config .*seed: "),
+    ("config", 3, "invalid config"),
+    ("task", {"name": "sorting"}, "invalid task .*There is no task named 'sorting'"),
+    ("task", 3, "invalid task"),
+    ("scaling", {}, "invalid scaling"),
+    ("builder", {"function": "x"}, "invalid builder"),
+])  # fmt: skip
 def test_an_invalid_entry_of_the_description_is_refused_by_name(written, entry, value, words):
     forge(written, **{entry: value})
     refuses(ValueError, rf"model\.safetensors is damaged: its description has an .*{words}", read_trained, written)

@@ -82,21 +82,17 @@ def test_package_becomes_upstream_files(tmp_path, tiny_cifar, package):
         assert (tmp_path / name).read_bytes() == content
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"test_batch.png": None}, r"test_batch\.png"),
-        ({"test_batch.png": b"no image"}, r"cannot be decoded"),
-        ({"test_batch.png": png(np.zeros((3, 3, 2, 3), np.uint8))}, r"RGB of \(6, 2\), got RGB of \(6, 3\)"),
-        ({"test_batch.png": bytes(10_000)}, r"test_batch\.png: expected at most 1076 bytes, got 10000"),
-        ({"test_lables.json": b"[1]"}, r"expected 2 test labels, got 1"),
-        ({"test_lables.json": b"[1, 256]"}, r"out of bounds"),
-        ({"test_lables.json": b"[1, "}, r"Expecting value"),
-        ({"test_lables.json": b"7"}, r"laid out differently"),
-        ({}, r"tiny\.tgz is damaged or laid out differently"),
-    ],
-    ids=["missing", "no-png", "size", "huge", "label-count", "label-range", "json", "no-list", "truncated"],
-)
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"test_batch.png": None}, r"test_batch\.png"),
+    ({"test_batch.png": b"no image"}, r"cannot be decoded"),
+    ({"test_batch.png": png(np.zeros((3, 3, 2, 3), np.uint8))}, r"RGB of \(6, 2\), got RGB of \(6, 3\)"),
+    ({"test_batch.png": bytes(10_000)}, r"test_batch\.png: expected at most 1076 bytes, got 10000"),
+    ({"test_lables.json": b"[1]"}, r"expected 2 test labels, got 1"),
+    ({"test_lables.json": b"[1, 256]"}, r"out of bounds"),
+    ({"test_lables.json": b"[1, "}, r"Expecting value"),
+    ({"test_lables.json": b"7"}, r"laid out differently"),
+    ({}, r"tiny\.tgz is damaged or laid out differently"),
+], ids=["missing", "no-png", "size", "huge", "label-count", "label-range", "json", "no-list", "truncated"])  # fmt: skip
 def test_package_of_another_layout_is_refused(tmp_path, tiny_cifar, package, changes, message):
     path = package(changes)
     path.write_bytes(path.read_bytes()[: None if changes else -40])
@@ -134,17 +130,13 @@ def test_other_members_of_the_archive_are_not_extracted(tmp_path, mirrored):
     assert not list(tmp_path.rglob("outside"))
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, r"expected cifar-10-batches-bin/test_batch\.bin, got"),
-        ("/etc/hostname", r"expected cifar-10-batches-bin/test_batch"),
-        (bytes(39), r"test_batch\.bin: expected 38 bytes, got 39"),
-        (bytes(38), r"test_batch\.bin: expected SHA-256 [0-9a-f]{64}, got"),
-        ("truncated", r"cifar-10-binary\.tar\.gz is damaged or not the published one"),
-    ],
-    ids=["missing", "link", "size", "checksum", "truncated"],
-)
+@pytest.mark.parametrize(("content", "message"), [
+    (None, r"expected cifar-10-batches-bin/test_batch\.bin, got"),
+    ("/etc/hostname", r"expected cifar-10-batches-bin/test_batch"),
+    (bytes(39), r"test_batch\.bin: expected 38 bytes, got 39"),
+    (bytes(38), r"test_batch\.bin: expected SHA-256 [0-9a-f]{64}, got"),
+    ("truncated", r"cifar-10-binary\.tar\.gz is damaged or not the published one"),
+], ids=["missing", "link", "size", "checksum", "truncated"])  # fmt: skip
 def test_archive_with_other_contents_is_refused_and_removed(tmp_path, server, mirrored, content, message):
     source = mirrored({} if content == "truncated" else {"cifar-10-batches-bin/test_batch.bin": content})
     if content == "truncated":

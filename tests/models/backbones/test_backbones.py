@@ -9,13 +9,9 @@ from raising import refuses
 
 # What the authors, or torchvision's documentation, state for 1,000 classes.
 PUBLISHED = {
-    "resnet18": 11_689_512,
-    "resnet34": 21_797_672,
-    "resnet50": 25_557_032,
-    "vgg11-bn": 132_868_840,
-    "convnext-tiny": 28_589_128,
-    "efficientnet-b0": 5_288_548,
-}
+    "resnet18": 11_689_512, "resnet34": 21_797_672, "resnet50": 25_557_032, "vgg11-bn": 132_868_840,
+    "convnext-tiny": 28_589_128, "efficientnet-b0": 5_288_548,
+}  # fmt: skip
 TINY = {"resnet18": 4, "resnet34": 4, "resnet50": 4, "vgg11-bn": 2, "convnext-tiny": 4, "efficientnet-b0": 8}
 
 
@@ -79,14 +75,11 @@ def test_residual_blocks_start_where_the_formula_says():
     assert isinstance(net.stages[1][0], nn.MaxPool2d)
 
 
-@pytest.mark.parametrize(
-    ("name", "options", "message"),
-    [
-        ("resnet18", {"width": 0}, "resnet18 expects width >= 1"),
-        ("efficientnet-b0", {"width": 6}, "a width that 4 divides, got 6"),
-        ("vgg11-bn", {"head_grid": 0}, "vgg11_bn expects head_grid >= 1"),
-    ],
-)
+@pytest.mark.parametrize(("name", "options", "message"), [
+    ("resnet18", {"width": 0}, "resnet18 expects width >= 1"),
+    ("efficientnet-b0", {"width": 6}, "a width that 4 divides, got 6"),
+    ("vgg11-bn", {"head_grid": 0}, "vgg11_bn expects head_grid >= 1"),
+])  # fmt: skip
 def test_refuses_sizes_that_do_not_fit(name, options, message):
     refuses(ValueError, message, BACKBONES[name], **options)
 

@@ -9,15 +9,12 @@ from orbitconv.metrics import check
 from orbitconv.models import BACKBONES, encoder_unet
 
 
-@pytest.mark.parametrize(
-    ("name", "features_only", "options"),
-    [
-        ("resnet18", True, {"width": 2}),
-        ("vgg11-bn", False, {"width": 2, "head_grid": 1}),
-        ("convnext-tiny", False, {"width": 2}),
-        ("efficientnet-b0", False, {"width": 4}),
-    ],
-)
+@pytest.mark.parametrize(("name", "features_only", "options"), [
+    ("resnet18", True, {"width": 2}),
+    ("vgg11-bn", False, {"width": 2, "head_grid": 1}),
+    ("convnext-tiny", False, {"width": 2}),
+    ("efficientnet-b0", False, {"width": 4}),
+])  # fmt: skip
 def test_converted_backbones_are_exact(name, features_only, options):
     plain = BACKBONES[name](num_classes=3, features_only=features_only, **options)
     x = torch.randn(1, 3, 32, 32)

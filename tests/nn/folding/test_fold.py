@@ -363,29 +363,23 @@ class Asking(nn.Module):
         return self.ask(self.deep(y), y)
 
 
-@pytest.mark.parametrize(
-    "ask",
-    [
-        lambda x, skip: x + skip if isinstance(skip, torch.Tensor) else x,
-        lambda x, skip: x + skip if torch.is_tensor(skip) else x,
-        lambda x, skip: x + skip if isinstance(torch.cat([x, skip]), torch.Tensor) else x,
-        lambda x, skip: x + skip if isinstance((2 * x).relu().flatten(1), torch.Tensor) else x,
-        lambda x, skip: x if isinstance(skip, list | tuple | nn.Parameter) else x + skip,
-    ],
-)
+@pytest.mark.parametrize("ask", [
+    lambda x, skip: x + skip if isinstance(skip, torch.Tensor) else x,
+    lambda x, skip: x + skip if torch.is_tensor(skip) else x,
+    lambda x, skip: x + skip if isinstance(torch.cat([x, skip]), torch.Tensor) else x,
+    lambda x, skip: x + skip if isinstance((2 * x).relu().flatten(1), torch.Tensor) else x,
+    lambda x, skip: x if isinstance(skip, list | tuple | nn.Parameter) else x + skip,
+])  # fmt: skip
 def test_branches_on_the_class_of_a_tensor_are_followed(ask):
     assert_folds(Asking(ask), torch.randn(2, 1, 9, 9))
 
 
-@pytest.mark.parametrize(
-    "ask",
-    [
-        lambda x, skip: x + skip if isinstance(skip.shape[0], int) else x,
-        lambda x, skip: x + skip if isinstance(skip.shape, torch.Size) else x,
-        lambda x, skip: x + skip if isinstance(skip.max(2), tuple) else x,
-        lambda x, skip: x + skip if torch.is_tensor(skip.split(1)[0]) else x,
-    ],
-)
+@pytest.mark.parametrize("ask", [
+    lambda x, skip: x + skip if isinstance(skip.shape[0], int) else x,
+    lambda x, skip: x + skip if isinstance(skip.shape, torch.Size) else x,
+    lambda x, skip: x + skip if isinstance(skip.max(2), tuple) else x,
+    lambda x, skip: x + skip if torch.is_tensor(skip.split(1)[0]) else x,
+])  # fmt: skip
 def test_branches_on_a_class_that_is_not_known_are_refused(ask):
     refuses(ValueError, r"fold cannot trace the forward of Asking .*class of a value", lambda: fold(Asking(ask)))
 

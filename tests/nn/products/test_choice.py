@@ -114,34 +114,31 @@ def test_it_is_measured_whatever_the_caller_does():
     assert torch.get_num_threads() == threads
 
 
-@pytest.mark.parametrize(
-    ("layer", "shape", "words"),
-    [
-        (lambda: LiftingConv2d(1, 2, HarmonicBasis(C8, 3)), (1, 1, 5, 5), "LiftingConv2d takes the dense .* no other"),
-        (
-            lambda: GroupConv2d(2, 2, HarmonicBasis(C8, 3), fourier=True),
-            (1, 2, 8, 5, 5),
-            "fourier product: fourier=True",
-        ),
-        (
-            lambda: GroupConv2d(2, 2, HarmonicBasis(C8, 3), fourier=False),
-            (1, 2, 8, 5, 5),
-            "dense product: fourier=False",
-        ),
-        (lambda: GroupConv2d(2, 2, ExactBasis(Dihedral(4), 3)), (1, 2, 8, 5, 5), "dense product: .* not cyclic"),
-        (
-            lambda: GroupConv2d(2, 2, HarmonicBasis(C8, 3)).double(),
-            (1, 2, 8, 5, 5),
-            "dense product: .* float32 and bfloat16 on a CPU",
-        ),
-        (lambda: GroupConv2d(2, 2, HarmonicBasis(C8, 3)), (1, 2, 8, 9, 9), r"dense product: .* to take \d\.\d\d of"),
-        (
-            lambda: GroupConv2d(64, 64, HarmonicBasis(C8, 3)),
-            (8, 64, 8, 6, 6),
-            r"fourier product: .* to take 0\.\d\d of",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("layer", "shape", "words"), [
+    (lambda: LiftingConv2d(1, 2, HarmonicBasis(C8, 3)), (1, 1, 5, 5), "LiftingConv2d takes the dense .* no other"),
+    (
+        lambda: GroupConv2d(2, 2, HarmonicBasis(C8, 3), fourier=True),
+        (1, 2, 8, 5, 5),
+        "fourier product: fourier=True",
+    ),
+    (
+        lambda: GroupConv2d(2, 2, HarmonicBasis(C8, 3), fourier=False),
+        (1, 2, 8, 5, 5),
+        "dense product: fourier=False",
+    ),
+    (lambda: GroupConv2d(2, 2, ExactBasis(Dihedral(4), 3)), (1, 2, 8, 5, 5), "dense product: .* not cyclic"),
+    (
+        lambda: GroupConv2d(2, 2, HarmonicBasis(C8, 3)).double(),
+        (1, 2, 8, 5, 5),
+        "dense product: .* float32 and bfloat16 on a CPU",
+    ),
+    (lambda: GroupConv2d(2, 2, HarmonicBasis(C8, 3)), (1, 2, 8, 9, 9), r"dense product: .* to take \d\.\d\d of"),
+    (
+        lambda: GroupConv2d(64, 64, HarmonicBasis(C8, 3)),
+        (8, 64, 8, 6, 6),
+        r"fourier product: .* to take 0\.\d\d of",
+    ),
+])  # fmt: skip
 def test_it_explains_itself(layer, shape, words, monkeypatch):
     monkeypatch.setattr("orbitconv.nn.products.choice.shares_of_this_machine", lambda: {True: 1.0, False: 1.0})
     layer = layer()

@@ -284,14 +284,11 @@ def test_processors_with_shorter_vectors_compute_the_same(monkeypatch, tmp_path,
         kernel_library.forget()
 
 
-@pytest.mark.parametrize(
-    ("right", "wrong"),
-    [
-        ("re[f] = a - b, im[f] = c - a - b;", "re[f] = a - b, im[f] = c - a;"),
-        ("sums[n] += sums[part * size + n];", "sums[n] += 0;"),
-        ("y % p.spread", "false"),
-    ],
-)
+@pytest.mark.parametrize(("right", "wrong"), [
+    ("re[f] = a - b, im[f] = c - a - b;", "re[f] = a - b, im[f] = c - a;"),
+    ("sums[n] += sums[part * size + n];", "sums[n] += 0;"),
+    ("y % p.spread", "false"),
+])  # fmt: skip
 def test_a_kernel_that_computes_something_else_is_refused(kernel_cache, spoil, right, wrong):
     cache = spoil("FUSED_SOURCE", right, wrong)
     refuses(ArithmeticError, "of the fused product is off by", building.build)

@@ -136,16 +136,13 @@ def test_a_layer_takes_it_for_cuda_tensors_where_that_is_asked_for(monkeypatch, 
     assert choice.choose(layer, gpu_planes[..., :2]).product == "dense"  # which refuses them
 
 
-@pytest.mark.parametrize(
-    ("options", "basis", "reason"),
-    [
-        ({"dilation": 2}, "spectral-c8-k3", "without dilation"),
-        ({"groups": 2}, "spectral-c8-k3", "without dilation or groups"),
-        ({}, "exact-d4-k3", "cyclic groups of even order"),
-        ({}, "bilinear-c8-k3", "not steerable"),
-        ({"dtype": torch.float64}, "spectral-c8-k3", "float32 and bfloat16"),
-    ],
-)
+@pytest.mark.parametrize(("options", "basis", "reason"), [
+    ({"dilation": 2}, "spectral-c8-k3", "without dilation"),
+    ({"groups": 2}, "spectral-c8-k3", "without dilation or groups"),
+    ({}, "exact-d4-k3", "cyclic groups of even order"),
+    ({}, "bilinear-c8-k3", "not steerable"),
+    ({"dtype": torch.float64}, "spectral-c8-k3", "float32 and bfloat16"),
+])  # fmt: skip
 def test_what_it_does_not_take_is_said(gpu_planes, options, basis, reason):
     layer = GroupConv2d(2, 2, load_basis(basis), **options)
     found = gpu.offer_anywhere(layer, gpu_planes.as_subclass(torch.Tensor).to(layer.coefficients.dtype))

@@ -216,31 +216,25 @@ def test_refuses_to_build_without_a_compiler(monkeypatch, tmp_path):
     assert list(tmp_path.rglob("*.so")) == []
 
 
-@pytest.mark.parametrize(
-    ("script", "message"),
-    [
-        ("echo 'no such instruction' >&2; exit 1", r"The compiler failed: .*expansion\.cpp.*\nno such instruction"),
-        (
-            'for last in "$@"; do [ "$before" = -o ] && echo text > "$last"; before="$last"; done',
-            "invalid ELF|too short",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("script", "message"), [
+    ("echo 'no such instruction' >&2; exit 1", r"The compiler failed: .*expansion\.cpp.*\nno such instruction"),
+    (
+        'for last in "$@"; do [ "$before" = -o ] && echo text > "$last"; before="$last"; done',
+        "invalid ELF|too short",
+    ),
+])  # fmt: skip
 def test_refuses_what_a_broken_compiler_makes(compiler, script, message):
     cache = compiler(script)
     refuses(OSError, message, kernel.build)
     assert list(cache.rglob("*.so")) == []
 
 
-@pytest.mark.parametrize(
-    ("right", "wrong"),
-    [
-        ("* factors[r][n]", "* factors[0][n]"),
-        ("const T* block = task.numbers;", "const T* block = task.numbers + (rows == 8);"),
-        ("const T* block = task.numbers;", "const T* block = task.numbers + (rows == 1);"),
-        ("plane < outputs * order; plane++)", "plane < outputs * order; plane += threads)"),
-    ],
-)
+@pytest.mark.parametrize(("right", "wrong"), [
+    ("* factors[r][n]", "* factors[0][n]"),
+    ("const T* block = task.numbers;", "const T* block = task.numbers + (rows == 8);"),
+    ("const T* block = task.numbers;", "const T* block = task.numbers + (rows == 1);"),
+    ("plane < outputs * order; plane++)", "plane < outputs * order; plane += threads)"),
+])  # fmt: skip
 def test_refuses_a_kernel_that_computes_something_else(kernel_cache, spoil, right, wrong):
     cache = spoil("SOURCE", right, wrong)
     refuses(ArithmeticError, r"is wrong: \w+ in torch\.float32 is off by", kernel.build)

@@ -59,24 +59,21 @@ def test_each_library_has_its_own_checksum(installed):
     refuses(UntrustedFileError, "does not match the checksum", check_trusted, other)
 
 
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda path: path.write_bytes(b"harmleSs"), "does not match the checksum"),
-        (lambda path: path.write_bytes(b"harm"), "does not match the checksum"),
-        (lambda path: digest_of(path).unlink(), "checksum one.so.sha256 is missing"),
-        (lambda path: path.chmod(0o777), r"may write one\.so \(mode 0777\)"),
-        (lambda path: path.chmod(0o720), r"may write one\.so \(mode 0720\)"),
-        (lambda path: digest_of(path).chmod(0o666), r"may write one\.so\.sha256"),
-        (lambda path: path.parent.chmod(0o777), r"may write kernels \(mode 0777\)"),
-        (lambda path: path.parent.parent.chmod(0o777), "the folder .*cache can be changed by other users"),
-        (lambda path: path.symlink_to(path.rename(path.with_name("real"))), "one.so is a symbolic link"),
-        (
-            lambda path: path.parent.symlink_to(path.parent.rename(path.parent.with_name("real"))),
-            "kernels is a symbolic link",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("damage", "message"), [
+    (lambda path: path.write_bytes(b"harmleSs"), "does not match the checksum"),
+    (lambda path: path.write_bytes(b"harm"), "does not match the checksum"),
+    (lambda path: digest_of(path).unlink(), "checksum one.so.sha256 is missing"),
+    (lambda path: path.chmod(0o777), r"may write one\.so \(mode 0777\)"),
+    (lambda path: path.chmod(0o720), r"may write one\.so \(mode 0720\)"),
+    (lambda path: digest_of(path).chmod(0o666), r"may write one\.so\.sha256"),
+    (lambda path: path.parent.chmod(0o777), r"may write kernels \(mode 0777\)"),
+    (lambda path: path.parent.parent.chmod(0o777), "the folder .*cache can be changed by other users"),
+    (lambda path: path.symlink_to(path.rename(path.with_name("real"))), "one.so is a symbolic link"),
+    (
+        lambda path: path.parent.symlink_to(path.parent.rename(path.parent.with_name("real"))),
+        "kernels is a symbolic link",
+    ),
+])  # fmt: skip
 def test_refuses_what_changed_or_others_could_change(installed, damage, message):
     damage(installed)
     refuses(UntrustedFileError, message, check_trusted, installed)

@@ -42,19 +42,16 @@ def refused(function):
     return str(told.value)
 
 
-@pytest.mark.parametrize(
-    ("function", "words"),
-    [
-        (lambda x: x[..., 1:], "must return the shape"),
-        (lambda x: x.numpy(), "must return a tensor, got ndarray"),
-        (lambda x: x.log().log(), "finite real numbers"),
-        (lambda x: x > 0.5, "real numbers"),
-        (lambda x: x + torch.fft.fft2(x), "real numbers"),
-        (lambda x: x.roll(1, 0), "written for one image"),
-        (lambda x: x + torch.randn_like(x), "Is it random"),
-        (lambda c, h: c + h, "torch.vmap"),
-        (leave, "failed on a float tensor of shape (3, 1, 6, 6) (SystemExit: 0)"),
-    ],
-)
+@pytest.mark.parametrize(("function", "words"), [
+    (lambda x: x[..., 1:], "must return the shape"),
+    (lambda x: x.numpy(), "must return a tensor, got ndarray"),
+    (lambda x: x.log().log(), "finite real numbers"),
+    (lambda x: x > 0.5, "real numbers"),
+    (lambda x: x + torch.fft.fft2(x), "real numbers"),
+    (lambda x: x.roll(1, 0), "written for one image"),
+    (lambda x: x + torch.randn_like(x), "Is it random"),
+    (lambda c, h: c + h, "torch.vmap"),
+    (leave, "failed on a float tensor of shape (3, 1, 6, 6) (SystemExit: 0)"),
+])  # fmt: skip
 def test_functions_that_are_no_transformation_are_refused_with_a_reason(function, words):
     assert words in " ".join(refused(function).split())

@@ -43,14 +43,11 @@ def test_plain_networks_have_the_parameters_or_the_multiply_adds_of_those_on_a_g
     assert row["test_error_percent"] == pytest.approx(100 * float(wrong))
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"networks": ("VGG",)}, "networks out of All-CNN-C, ResNet-44"),
-        ({"families": ("spectral",)}, "compares plain with one family or more"),
-        ({"width": 3}, "chooses width and options itself"),
-    ],
-)
+@pytest.mark.parametrize(("options", "words"), [
+    ({"networks": ("VGG",)}, "networks out of All-CNN-C, ResNet-44"),
+    ({"families": ("spectral",)}, "compares plain with one family or more"),
+    ({"width": 3}, "chooses width and options itself"),
+])  # fmt: skip
 def test_refusals(options, words):
     with pytest.raises(ValueError, match=words):
         Photographs(**options)

@@ -77,19 +77,16 @@ def test_labels_are_one_command_and_every_share_gets_about_as_many_steps(data, c
     assert "by share of the labels" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["rivals", "--tolerance", "0.001"], "no width brings exact C4"),
-        (["rivals", "--bases", "spectral-c5", "--reference", "spectral-c5"], "No spectral basis of C5"),
-        (["rivals", "--bases", "exact-c8", "--reference", "exact-c8"], "C8"),
-        (["rivals", "--validation", "0.01"], "of each; the rarest class has"),
-        (["labels", "--shares", "0.01"], "at least one label of every class"),
-        (["labels", "--train-images", "300"], "at most 200"),
-        (["labels", "--data", "nowhere"], "data out of rotated-mnist"),
-        (["rivals", "--reference", "spectral-c4"], "a reference out of"),
-    ],
-)
+@pytest.mark.parametrize(("words", "message"), [
+    (["rivals", "--tolerance", "0.001"], "no width brings exact C4"),
+    (["rivals", "--bases", "spectral-c5", "--reference", "spectral-c5"], "No spectral basis of C5"),
+    (["rivals", "--bases", "exact-c8", "--reference", "exact-c8"], "C8"),
+    (["rivals", "--validation", "0.01"], "of each; the rarest class has"),
+    (["labels", "--shares", "0.01"], "at least one label of every class"),
+    (["labels", "--train-images", "300"], "at most 200"),
+    (["labels", "--data", "nowhere"], "data out of rotated-mnist"),
+    (["rivals", "--reference", "spectral-c4"], "a reference out of"),
+])  # fmt: skip
 def test_what_cannot_be_compared_is_refused_before_anything_is_trained(data, capsys, words, message):
     assert message in refused(capsys, [words[0], *SMALL, *words[1:]], main)
     assert not [*data.iterdir()]
