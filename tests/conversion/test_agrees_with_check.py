@@ -6,34 +6,30 @@ import torch.nn.functional as F
 from torch import nn
 
 import orbitconv
-from plain_networks import TinyConvNeXt, TinyDense, TinyResNet
+from plain_networks import Network, TinyConvNeXt, TinyDense, TinyResNet
 
 
 def conv(before: int, after: int, side: int = 3, **options) -> nn.Conv2d:
     return nn.Conv2d(before, after, side, **{"padding": side // 2, **options})
 
 
-class Between(nn.Module):
+def between(function) -> nn.Module:
     """A function between two convolutions."""
 
-    def __init__(self, function):
-        super().__init__()
-        self.first, self.second, self.function = conv(1, 4), conv(4, 4), function
+    def forward(s, x):
+        return s.second(function(torch.tanh(s.first(x)))).mean((2, 3))
 
-    def forward(self, x):
-        return self.second(self.function(torch.tanh(self.first(x)))).mean((2, 3))
+    return Network(forward, first=conv(1, 4), second=conv(4, 4))
 
 
-class Upward(nn.Module):
+def upward(up: nn.Module) -> nn.Module:
     """Down and up again, with the finer features beside the coarser ones."""
 
-    def __init__(self, up: nn.Module):
-        super().__init__()
-        self.first, self.down, self.up, self.mask = conv(1, 4), conv(4, 8, stride=2), up, conv(8, 2, 1)
+    def forward(s, x):
+        y = torch.tanh(s.first(x))
+        return s.mask(torch.cat([y, s.up(torch.tanh(s.down(y)))], 1))
 
-    def forward(self, x):
-        y = torch.tanh(self.first(x))
-        return self.mask(torch.cat([y, self.up(torch.tanh(self.down(y)))], 1))
+    return Network(forward, first=conv(1, 4), down=conv(4, 8, stride=2), up=up, mask=conv(8, 2, 1))
 
 
 def chain(*layers: nn.Module, width: int = 4) -> nn.Module:
@@ -50,17 +46,17 @@ NETWORKS = {
     "last window over": (lambda: chain(nn.MaxPool2d(2, ceil_mode=True)), 13),
     "one-sided padding": (lambda: chain(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(4, 4, 3, 2)), 12),
     "nearest to odd": (lambda: chain(nn.Upsample(size=23)), 12),
-    "output padding": (lambda: Upward(nn.ConvTranspose2d(8, 4, 3, 2, 1, 1)), 12),
-    "doubling": (lambda: Upward(nn.Sequential(nn.Upsample(scale_factor=2), conv(8, 4))), 12),
+    "output padding": (lambda: upward(nn.ConvTranspose2d(8, 4, 3, 2, 1, 1)), 12),
+    "doubling": (lambda: upward(nn.Sequential(nn.Upsample(scale_factor=2), conv(8, 4))), 12),
     "fixed head": (lambda: nn.Sequential(conv(1, 4, stride=2), nn.AvgPool2d(5), nn.Flatten(), nn.Linear(4, 2)), 12),
     "shuffle": (lambda: chain(nn.ChannelShuffle(2), nn.GroupNorm(2, 4)), 12),
 }
 BY_FUNCTION = {
-    "slice": (lambda: Between(lambda y: y[:, :, 1:, 1:]), 12),
-    "slice of both sides": (lambda: Between(lambda y: y[:, :, 1:-1, 1:-1]), 12),
-    "pad": (lambda: Between(lambda y: F.pad(y, (0, 1, 0, 1))), 12),
-    "pool": (lambda: Between(lambda y: F.max_pool2d(y, 2)), 13),
-    "interpolate": (lambda: Between(lambda y: F.interpolate(y, 23)), 12),
+    "slice": (lambda: between(lambda y: y[:, :, 1:, 1:]), 12),
+    "slice of both sides": (lambda: between(lambda y: y[:, :, 1:-1, 1:-1]), 12),
+    "pad": (lambda: between(lambda y: F.pad(y, (0, 1, 0, 1))), 12),
+    "pool": (lambda: between(lambda y: F.max_pool2d(y, 2)), 13),
+    "interpolate": (lambda: between(lambda y: F.interpolate(y, 23)), 12),
 }
 
 

@@ -7,24 +7,9 @@ from torch import nn
 
 import orbitconv
 from orbitconv.nn import fold
+from plain_networks import Network
 
 X = torch.randn(2, 3, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-
-
-class Network(nn.Module):
-    """Layers by name, and a function of the network and an image."""
-
-    def __init__(self, forward, **layers):
-        super().__init__()
-        self.call = forward
-        for name, layer in layers.items():
-            if isinstance(layer, nn.Module | nn.Parameter):
-                setattr(self, name, layer)
-            else:
-                self.register_buffer(name, layer)
-
-    def forward(self, x):
-        return self.call(self, x)
 
 
 def conv(before: int, after: int, side: int = 3, **options) -> nn.Conv2d:

@@ -7,6 +7,7 @@ from torch import nn
 
 import orbitconv
 from orbitconv.nn import fold
+from plain_networks import Network
 
 X = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -57,15 +58,9 @@ def test_compute_that_cannot_be_counted_is_no_width():
 
 
 def test_a_transposed_convolution_takes_the_wanted_size_by_name():
-    class Up(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.down, self.up = nn.Conv2d(1, 4, 3, 2, 1), nn.ConvTranspose2d(4, 2, 3, 2, 1)
-
-        def forward(self, x):
-            return self.up(F.relu(self.down(x)), output_size=x.shape[-2:])
-
-    assert orbitconv.convert(Up(), "c4", "exact", example=X)(X).shape == (2, 2, 8, 8)
+    layers = {"down": nn.Conv2d(1, 4, 3, 2, 1), "up": nn.ConvTranspose2d(4, 2, 3, 2, 1)}
+    plain = Network(lambda s, x: s.up(F.relu(s.down(x)), output_size=x.shape[-2:]), **layers)
+    assert orbitconv.convert(plain, "c4", "exact", example=X)(X).shape == (2, 2, 8, 8)
 
 
 class DropPath(nn.Module):

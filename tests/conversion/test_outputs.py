@@ -7,6 +7,7 @@ from torch import nn
 import orbitconv
 from orbitconv.groups import Cyclic, act_features
 from orbitconv.nn import fold
+from plain_networks import Network
 
 X = torch.randn(2, 1, 9, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
@@ -21,31 +22,22 @@ def both(network: nn.Module) -> tuple:
         return network.eval()(X), network(X.rot90(1, (2, 3)))
 
 
-class Flow(nn.Module):
+def flow(s, x):
     """Rows and columns of vectors, from one layer each."""
-
-    def __init__(self):
-        super().__init__()
-        self.stem, self.rows, self.columns = conv(1, 4), conv(4, 1), conv(4, 1)
-
-    def forward(self, x):
-        y = torch.tanh(self.stem(x))
-        return torch.cat([self.rows(y), self.columns(y)], 1)
+    y = torch.tanh(s.stem(x))
+    return torch.cat([s.rows(y), s.columns(y)], 1)
 
 
-class Gated(nn.Module):
+def gated(s, x):
     """One channel, times a gate of one channel."""
-
-    def __init__(self):
-        super().__init__()
-        self.stem, self.mask, self.gate = conv(1, 4), conv(4, 1), conv(4, 1)
-
-    def forward(self, x):
-        y = torch.tanh(self.stem(x))
-        return self.mask(y) * torch.sigmoid(self.gate(y))
+    y = torch.tanh(s.stem(x))
+    return s.mask(y) * torch.sigmoid(s.gate(y))
 
 
-@pytest.mark.parametrize("build", [lambda: nn.Sequential(conv(1, 4), nn.Tanh(), conv(4, 1)), Gated])
+@pytest.mark.parametrize("build", [
+    lambda: nn.Sequential(conv(1, 4), nn.Tanh(), conv(4, 1)),
+    lambda: Network(gated, stem=conv(1, 4), mask=conv(4, 1), gate=conv(4, 1)),
+])  # fmt: skip
 def test_one_channel_may_keep_its_group(build):
     network = orbitconv.convert(build(), "c4", "exact", example=X, output="equivariant")
     upright, turned = both(network)
@@ -55,7 +47,8 @@ def test_one_channel_may_keep_its_group(build):
 
 
 def test_a_vector_of_two_layers_of_one_channel_turns():
-    upright, turned = both(orbitconv.convert(Flow(), "c4", "exact", example=X, output="vector"))
+    plain = Network(flow, stem=conv(1, 4), rows=conv(4, 1), columns=conv(4, 1))
+    upright, turned = both(orbitconv.convert(plain, "c4", "exact", example=X, output="vector"))
     row, column = upright.rot90(1, (2, 3)).unbind(1)
     torch.testing.assert_close(turned, torch.stack([-column, row], 1), rtol=0, atol=1e-12)
 
@@ -77,20 +70,13 @@ def test_kinds_that_do_not_fit_are_refused(plain, output, words):
         orbitconv.convert(plain, "c4", "exact", example=X, output=output)
 
 
-class Named(nn.Module):
-    """Outputs under keys of any text."""
-
-    def __init__(self):
-        super().__init__()
-        self.stem, self.mask = conv(1, 4), conv(4, 2)
-
-    def forward(self, x):
-        y = torch.tanh(self.stem(x))
-        return {"mask.fine": self.mask(y), "": y}
-
-
 def test_keys_of_outputs_may_hold_dots():
-    network = orbitconv.convert(Named(), "c4", "exact", example=X, output={"[]": "equivariant"})
+    def named(s, x):
+        y = torch.tanh(s.stem(x))
+        return {"mask.fine": s.mask(y), "": y}
+
+    plain = Network(named, stem=conv(1, 4), mask=conv(4, 2))
+    network = orbitconv.convert(plain, "c4", "exact", example=X, output={"[]": "equivariant"})
     upright, turned = both(network)
     torch.testing.assert_close(turned["mask.fine"], upright["mask.fine"].rot90(1, (2, 3)), rtol=0, atol=1e-12)
     torch.testing.assert_close(turned[""], act_features(upright[""], Cyclic(4), 1), rtol=0, atol=1e-12)

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import orbitconv
+from plain_networks import Network
 from raising import refuses
 
 X = torch.randn(2, 1, 9, 9, generator=torch.Generator().manual_seed(0))
@@ -15,35 +16,26 @@ def conv(before: int, after: int, side: int = 3) -> nn.Conv2d:
     return nn.Conv2d(before, after, side, padding=side // 2)
 
 
-class Sliced(nn.Module):
+def sliced() -> nn.Module:
     """Four channels by number: in the converted network one channel at four elements."""
 
-    def __init__(self):
-        super().__init__()
-        self.first, self.second = conv(1, 8), conv(4, 8)
+    def forward(s, x):
+        return s.second(torch.tanh(s.first(x))[:, :4]).mean((2, 3))
 
-    def forward(self, x):
-        return self.second(torch.tanh(self.first(x))[:, :4]).mean((2, 3))
+    return Network(forward, first=conv(1, 8), second=conv(4, 8))
 
 
-class ValueHead(nn.Module):
+def value_head(first: nn.Module, places: int) -> nn.Module:
     """One channel, flattened: the value of a board."""
 
-    def __init__(self):
-        super().__init__()
-        self.first, self.plane, self.value = conv(1, 8), conv(8, 1, 1), nn.Linear(81, 3)
+    def forward(s, x):
+        return s.value(s.plane(torch.tanh(s.first(x))).flatten(1))
 
-    def forward(self, x):
-        return self.value(self.plane(torch.tanh(self.first(x))).flatten(1))
+    return Network(forward, first=first, plane=conv(8, 1, 1), value=nn.Linear(places, 3))
 
 
-class StridedValueHead(ValueHead):
-    """The same behind a stride, for which no size of images near the example is exact."""
-
-    def __init__(self, places=25):
-        super().__init__()
-        self.first = nn.Sequential(nn.Conv2d(1, 8, 3, 2, 1), nn.MaxPool2d(2, 1), nn.ConstantPad2d((0, 1, 0, 1), 0.0))
-        self.value = nn.Linear(places, 3)
+# For this stride no size of images near the example is exact.
+STRIDED = nn.Sequential(nn.Conv2d(1, 8, 3, 2, 1), nn.MaxPool2d(2, 1), nn.ConstantPad2d((0, 1, 0, 1), 0.0))
 
 
 class Coordinates(nn.Module):
@@ -107,9 +99,9 @@ def chain(*layers: nn.Module, channels: int = 1) -> nn.Module:
 
 
 @pytest.mark.parametrize(("plain", "path"), [
-    (Sliced(), "second"),
-    (ValueHead(), "value"),
-    (StridedValueHead(), "value"),
+    (sliced(), "second"),
+    (value_head(conv(1, 8), 81), "value"),
+    (value_head(STRIDED, 25), "value"),
     (chain(Coordinates(), channels=2), "0"),
     (chain(conv(1, 8), nn.Tanh(), ZeroConv(), channels=8), "2"),
 ])  # fmt: skip
@@ -148,22 +140,20 @@ def test_what_treats_rows_otherwise_than_columns_keeps_half_turns(part, group, e
     assert ("Half turns are exact" in str(network.report)) is exact
 
 
-class Resized(nn.Module):
-    def __init__(self, **options):
-        super().__init__()
-        self.first, self.options = conv(1, 4), options
+def resized(**options) -> nn.Module:
+    def forward(s, x):
+        return torch.tanh(F.interpolate(s.first(x), **options)).square().mean((2, 3))
 
-    def forward(self, x):
-        return torch.tanh(F.interpolate(self.first(x), **self.options)).square().mean((2, 3))
+    return Network(forward, first=conv(1, 4))
 
 
 @pytest.mark.parametrize(("plain", "exact"), [
-    (Resized(size=3, mode="nearest"), False),
-    (Resized(size=3, mode="nearest-exact"), True),
-    (Resized(scale_factor=2, mode="nearest"), True),
-    (Resized(scale_factor=1.5, mode="bilinear"), False),
-    (Resized(scale_factor=1.5, mode="bicubic", recompute_scale_factor=True), True),
-    (Resized(size=13, mode="bilinear"), True),
+    (resized(size=3, mode="nearest"), False),
+    (resized(size=3, mode="nearest-exact"), True),
+    (resized(scale_factor=2, mode="nearest"), True),
+    (resized(scale_factor=1.5, mode="bilinear"), False),
+    (resized(scale_factor=1.5, mode="bicubic", recompute_scale_factor=True), True),
+    (resized(size=13, mode="bilinear"), True),
     (chain(conv(1, 1), nn.MaxPool2d((1, 3), 1, (0, 1))), False),
     (chain(conv(1, 1), nn.AdaptiveAvgPool2d((None, 1))), False),
     (chain(nn.Conv2d(1, 1, 3, (1, 2), 1)), False),
@@ -178,17 +168,8 @@ def test_the_report_says_which_operations_keep_a_quarter_turn(plain, exact):
     assert (float((upright - turned).abs().max()) < 1e-12) is exact
 
 
-class FlatScores(nn.Module):
-    """A fixed head, whose scores are flattened: at other sizes they are scores of places."""
-
-    def __init__(self):
-        super().__init__()
-        self.first, self.head, self.score = nn.Conv2d(1, 8, 3, 2, 1), nn.AvgPool2d(4, 1), nn.Conv2d(8, 2, 1)
-
-    def forward(self, x):
-        return self.score(self.head(torch.tanh(self.first(x)))).flatten(1)
-
-
 def test_sizes_at_which_scores_become_scores_of_places_are_not_promised():
-    report = orbitconv.convert(FlatScores(), "c4", "exact", example=X[..., :8, :8]).report
+    layers = {"first": nn.Conv2d(1, 8, 3, 2, 1), "head": nn.AvgPool2d(4, 1), "score": nn.Conv2d(8, 2, 1)}
+    plain = Network(lambda s, x: s.score(s.head(torch.tanh(s.first(x)))).flatten(1), **layers)
+    report = orbitconv.convert(plain, "c4", "exact", example=X[..., :8, :8]).report
     assert report.exact_sizes == (7,)

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import orbitconv
+from plain_networks import Network
 
 X = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -32,20 +33,17 @@ def test_weights_of_branches_are_not_repeated_and_those_of_channels_are():
         torch.testing.assert_close(network(X), expected, rtol=0, atol=1e-5)
 
 
-class Sliced(nn.Module):
+def sliced(*, literal):
     """Half of the channels, which share what is to be a stride: by number, or as a share."""
 
-    def __init__(self, *, literal):
-        super().__init__()
-        self.first, self.second = nn.Conv2d(1, 16, 3, 2, padding=1), nn.Conv2d(8, 4, 3, padding=1)
-        self.literal = literal
+    def forward(s, x):
+        y = s.first(x).relu()
+        return s.second(y[:, : 8 if literal else y.shape[1] // 2])
 
-    def forward(self, x):
-        y = self.first(x).relu()
-        return self.second(y[:, : 8 if self.literal else y.shape[1] // 2])
+    return Network(forward, first=nn.Conv2d(1, 16, 3, 2, padding=1), second=nn.Conv2d(8, 4, 3, padding=1))
 
 
 def test_channels_taken_by_number_are_refused_and_as_a_share_are_not():
     with pytest.raises(ValueError, match=r"'second'.*though they hold the group"):
-        orbitconv.convert(Sliced(literal=True), "c4", "exact", example=X)
-    assert orbitconv.convert(Sliced(literal=False), "c4", "exact", example=X).report.of("second").kind == "group"
+        orbitconv.convert(sliced(literal=True), "c4", "exact", example=X)
+    assert orbitconv.convert(sliced(literal=False), "c4", "exact", example=X).report.of("second").kind == "group"

@@ -5,6 +5,22 @@ import torch.nn.functional as F
 from torch import nn
 
 
+class Network(nn.Module):
+    """Layers by name, and a function of the network and an image."""
+
+    def __init__(self, forward, **layers):
+        super().__init__()
+        self.call = forward
+        for name, layer in layers.items():
+            if isinstance(layer, nn.Module | nn.Parameter):
+                setattr(self, name, layer)
+            else:
+                self.register_buffer(name, layer)
+
+    def forward(self, x):
+        return self.call(self, x)
+
+
 class Block(nn.Module):
     """A residual block with in-place activations."""
 
