@@ -21,15 +21,9 @@ _SHRINK = 2
 
 
 def action_images(
-    data: str,
-    counts: tuple[int, int],
-    *,
-    color: bool = False,
-    tile: int = TILE,
-    seed: int = 0,
-    data_dir: Path | None = None,
-    progress: ProgressCallback = silent,
-) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "m c h w"]]:
+    data: str, counts: tuple[int, int], *, color: bool = False, tile: int = TILE, seed: int = 0,
+    data_dir: Path | None = None, progress: ProgressCallback = silent,
+) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "m c h w"]]:  # fmt: skip
     """Images to learn from, and others to measure errors on."""
     if data not in SOURCES:
         if not Path(data).is_dir():

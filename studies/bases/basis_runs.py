@@ -117,15 +117,9 @@ def with_seeds(training: BasisTraining, config: TrainBases) -> list[BasisTrainin
 
 
 def train_run(
-    name: str,
-    training: BasisTraining,
-    config: TrainBases,
-    images: Float[Tensor, "n 1 h w"],
-    folder: Path,
-    progress: ProgressCallback,
-    resume: bool,
-    tensorboard: bool = False,
-) -> Run:
+    name: str, training: BasisTraining, config: TrainBases, images: Float[Tensor, "n 1 h w"], folder: Path,
+    progress: ProgressCallback, resume: bool, tensorboard: bool = False,
+) -> Run:  # fmt: skip
     """One training in its own folder; a later run can resume it."""
     out = folder / f"seed-{training.seed}"
     begun = has_checkpoint(out)

@@ -91,18 +91,13 @@ def _save(runs: Sequence[Run], config: TrainBasis, num_images: int, test: Moment
     together = OvercompleteBasis([part.average() for part in parts] if config.average else parts)
     basis = TabulatedBasis(together.group, together.kernel_size, together(torch.float64).detach())
     save_basis(
-        basis,
-        config.out / "basis.safetensors",
-        family="learned",
-        data="pictures" if config.images else "CIFAR-10 training images",
-        images=num_images,
+        basis, config.out / "basis.safetensors", family="learned",
+        data="pictures" if config.images else "CIFAR-10 training images", images=num_images,
         equivariance_error=float(basis_equivariance_error(basis, test or best.trained.held_out).max()),
         held_out_error=fmean(run.trained.held_out_error for run in chosen),
-        steps=max(run.trained.steps for run in chosen),
-        seeds=[run.training.seed for run in chosen],
-        average=config.average,
-        settings=asdict(config.training),
-    )
+        steps=max(run.trained.steps for run in chosen), seeds=[run.training.seed for run in chosen],
+        average=config.average, settings=asdict(config.training),
+    )  # fmt: skip
 
 
 Variant = Literal["default", "l2", "paper", "paper-standardized", "paper-interpolated"]

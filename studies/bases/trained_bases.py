@@ -88,15 +88,9 @@ def _bases(images: Float[Tensor, "n 1 h w"], group: Group, kernel: int) -> dict[
 
 
 def _train(
-    family: str,
-    basis: FilterBasis,
-    seed: int,
-    digits: ImageSet,
-    test: ImageSet,
-    config: TrainedBases,
-    progress: ProgressCallback,
-    part: str,
-) -> list[Row]:
+    family: str, basis: FilterBasis, seed: int, digits: ImageSet, test: ImageSet, config: TrainedBases,
+    progress: ProgressCallback, part: str,
+) -> list[Row]:  # fmt: skip
     network = build(family, basis, config.parameters, seed)
     return measure(family, basis, network, seed, digits, test, config, progress, part)
 

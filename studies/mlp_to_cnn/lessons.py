@@ -71,14 +71,9 @@ class Lessons:
 
 
 def learn_from_digits(
-    digits: ImageSet,
-    test: str,
-    pairs: int,
-    reach: int,
-    learner: Learner | None = None,
-    *,
+    digits: ImageSet, test: str, pairs: int, reach: int, learner: Learner | None = None, *,
     device: torch.device | str = "cpu",
-) -> Translations:
+) -> Translations:  # fmt: skip
     """Learn both shifts by one pixel from pairs of flattened digits."""
     side = digits.images.shape[-1]
     order = order_for(test, side**2)

@@ -51,14 +51,9 @@ class NetworkBases:
     """
 
     def __init__(
-        self,
-        images: Float[Tensor, "n 1 h w"],
-        folder: Path,
-        *,
-        dimension: int | None = None,
-        training: BasisTraining | None = None,
-        progress: ProgressCallback = silent,
-    ) -> None:
+        self, images: Float[Tensor, "n 1 h w"], folder: Path, *, dimension: int | None = None,
+        training: BasisTraining | None = None, progress: ProgressCallback = silent,
+    ) -> None:  # fmt: skip
         self._images, self._folder, self._dimension, self._progress = images, folder, dimension, progress
         self._training = BasisTraining() if training is None else training
         self._made: dict[tuple[Family, Group, int], FixedBasis] = {}

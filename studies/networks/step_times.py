@@ -38,14 +38,9 @@ def step_times(
 
 
 def seconds_of_steps(
-    networks: Mapping[str, nn.Module],
-    batch: Batch,
-    task: Task,
-    plan: Plan,
-    rounds: int,
-    clock: Clock,
+    networks: Mapping[str, nn.Module], batch: Batch, task: Task, plan: Plan, rounds: int, clock: Clock,
     progress: ProgressCallback = silent,
-) -> dict[str, list[float]]:
+) -> dict[str, list[float]]:  # fmt: skip
     """Seconds of a training step of every network on one batch, round by round."""
     with launched(plan.hardware) as fabric:
         total = len(batch[0])

@@ -49,15 +49,9 @@ def rival(
 
 
 def width_within(
-    name: str,
-    make: Callable[[float], nn.Module],
-    budget: int,
-    tolerance: float,
-    shape: str,
-    widest: int,
-    count: Callable[[nn.Module], int] = count_parameters,
-    what: str = "parameters",
-) -> float:
+    name: str, make: Callable[[float], nn.Module], budget: int, tolerance: float, shape: str, widest: int,
+    count: Callable[[nn.Module], int] = count_parameters, what: str = "parameters",
+) -> float:  # fmt: skip
     """The width nearest to a budget; refused if outside the tolerance."""
     width = width_for(make, budget, count, distinct_widths(SHAPES[shape].profile, widest))
     found = count(make(width))

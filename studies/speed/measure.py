@@ -38,14 +38,9 @@ class Entrant:
 
 
 def measure(
-    case: Case,
-    setting: Setting,
-    pace: Pace,
-    peers: Collection[str] = (),
-    *,
-    required: Collection[str] = (),
+    case: Case, setting: Setting, pace: Pace, peers: Collection[str] = (), *, required: Collection[str] = (),
     builders: Mapping[str, Builder] = SUBJECTS,
-) -> Measured:
+) -> Measured:  # fmt: skip
     """Build the subjects of a case, check them, and time them in turns."""
     skipped: dict[str, str] = {}
     entrants: dict[str, Entrant] = {}

@@ -57,12 +57,9 @@ def _disc(side: int) -> Float[Tensor, "h w"]:
 
 
 def times(
-    networks: Mapping[str, nn.Module],
-    images: Float[Tensor, "n c h w"],
-    labels: Int64[Tensor, " n"],
-    rounds: int,
+    networks: Mapping[str, nn.Module], images: Float[Tensor, "n c h w"], labels: Int64[Tensor, " n"], rounds: int,
     progress: ProgressCallback = silent,
-) -> list[Row]:
+) -> list[Row]:  # fmt: skip
     """Milliseconds of a training step and of inference for one batch, in turns; ratios to the first network."""
     readings: dict[str, Callable[[], float]] = {}
     for name, network in networks.items():
