@@ -57,11 +57,8 @@ class Tiny:
 
 def split_of(files: tuple[str, ...], images: np.ndarray, labels: np.ndarray) -> Split:
     return Split(
-        files=files,
-        shape=images.shape,
-        pixels_sha256=sha256(images.tobytes()),
-        labels_sha256=sha256(labels.tobytes()),
-    )
+        files=files, shape=images.shape, pixels_sha256=sha256(images.tobytes()), labels_sha256=sha256(labels.tobytes()),
+    )  # fmt: skip
 
 
 @pytest.fixture

@@ -28,13 +28,9 @@ TURNED = {"plain": 55.7, "exact": 17.1, "bilinear": 18.0, "unitary": 13.8}
 
 def make_record(turned=TURNED, seeds=2, spread=0.5) -> Record:
     config = {
-        "test_images": 2000,
-        "train_images": 6000,
-        "curve_images": 500,
-        "parameters": 50_000,
-        "seeds": seeds,
+        "test_images": 2000, "train_images": 6000, "curve_images": 500, "parameters": 50_000, "seeds": seeds,
         "note": 'a <b> & "c" </script>',
-    }
+    }  # fmt: skip
     bases = [
         {
             "family": f, "group": "c8", "num_atoms": 9, "error_45_degrees": e, "error_90_degrees": 0.0,

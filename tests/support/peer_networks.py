@@ -42,30 +42,19 @@ def build(library: str, name: str) -> tuple[nn.Module, nn.Module]:
     image, few, some = fields(3, space.trivial_repr), fields(2, space.regular_repr), fields(3, space.regular_repr)
     planes, last = fields(3, space.trivial_repr), fields(6, space.trivial_repr)
     body = layers.SequentialModule(
-        layers.MaskModule(image, SIDE, margin=1),
-        layers.R2Conv(image, few, kernel_size=5, padding=2, bias=False),
-        layers.InnerBatchNorm(few),
-        layers.ReLU(few, inplace=True),
+        layers.MaskModule(image, SIDE, margin=1), layers.R2Conv(image, few, kernel_size=5, padding=2, bias=False),
+        layers.InnerBatchNorm(few), layers.ReLU(few, inplace=True),
         layers.PointwiseMaxPoolAntialiased(few, kernel_size=3, stride=2, padding=1),
-        layers.R2Conv(few, some, kernel_size=3, padding=1),
-        layers.InnerBatchNorm(some),
-        layers.ELU(some),
+        layers.R2Conv(few, some, kernel_size=3, padding=1), layers.InnerBatchNorm(some), layers.ELU(some),
         layers.PointwiseAvgPoolAntialiased(some, sigma=0.66, stride=2),
         layers.R2Conv(some, some, kernel_size=3, padding=1, groups=3, padding_mode="circular"),
-        layers.PointwiseDropout(some, 0.1),
-        layers.FieldDropout(some, 0.1),
-        layers.PointwiseNonLinearity(some, "p_tanh"),
-        layers.PointwiseMaxPool(some, kernel_size=2, stride=1),
-        layers.R2Conv(some, few, kernel_size=1),
-        layers.PointwiseAvgPool(few, kernel_size=2, stride=1),
-        layers.ReLU(few),
-        layers.R2Conv(few, some, kernel_size=3, dilation=2, padding=2),
-        layers.GroupPooling(some),
-        layers.R2Conv(planes, last, kernel_size=3, padding=1),
-        layers.InnerBatchNorm(last),
-        layers.ReLU(last),
+        layers.PointwiseDropout(some, 0.1), layers.FieldDropout(some, 0.1),
+        layers.PointwiseNonLinearity(some, "p_tanh"), layers.PointwiseMaxPool(some, kernel_size=2, stride=1),
+        layers.R2Conv(some, few, kernel_size=1), layers.PointwiseAvgPool(few, kernel_size=2, stride=1),
+        layers.ReLU(few), layers.R2Conv(few, some, kernel_size=3, dilation=2, padding=2), layers.GroupPooling(some),
+        layers.R2Conv(planes, last, kernel_size=3, padding=1), layers.InnerBatchNorm(last), layers.ReLU(last),
         layers.PointwiseAdaptiveAvgPool(last, 1),
-    )
+    )  # fmt: skip
     return body, nn.Sequential(nn.Flatten(), nn.Linear(6, 4))
 
 

@@ -78,11 +78,8 @@ def channels_last(x: Tensor) -> Tensor:
 
 
 def correlate(
-    x: np.ndarray,
-    weight: np.ndarray,
-    stride: tuple[int, int] = (1, 1),
-    dilation: tuple[int, int] = (1, 1),
-) -> np.ndarray:
+    x: np.ndarray, weight: np.ndarray, stride: tuple[int, int] = (1, 1), dilation: tuple[int, int] = (1, 1),
+) -> np.ndarray:  # fmt: skip
     """Plane `x` (h w) correlated with one filter (ky kx), without padding, one output pixel after the other."""
     ky, kx = weight.shape
     height = (x.shape[0] - dilation[0] * (ky - 1) - 1) // stride[0] + 1
@@ -161,21 +158,11 @@ INDEPENDENT = [n for n in FAMILIES if not n.startswith(("nearest", "bilinear"))]
 def network(basis: FilterBasis, **factory) -> nn.Sequential:
     """Every kind of layer, with a linear head."""
     return nn.Sequential(
-        LiftingConv2d(1, 3, basis, padding="same", **factory),
-        GroupBatchNorm2d(3, **factory),
-        nn.ReLU(),
-        GroupBlurPool2d(),
-        GroupConv2d(3, 4, basis, padding="same", **factory),
-        GroupDropout(0.1),
-        nn.ReLU(),
-        GroupMaxPool2d(2),
-        GroupConv2d(4, 4, basis, padding="same", **factory),
-        GroupAvgPool2d(2),
-        GroupPool(),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(4, 3, **factory),
-    )
+        LiftingConv2d(1, 3, basis, padding="same", **factory), GroupBatchNorm2d(3, **factory), nn.ReLU(),
+        GroupBlurPool2d(), GroupConv2d(3, 4, basis, padding="same", **factory), GroupDropout(0.1), nn.ReLU(),
+        GroupMaxPool2d(2), GroupConv2d(4, 4, basis, padding="same", **factory), GroupAvgPool2d(2), GroupPool(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3, **factory),
+    )  # fmt: skip
 
 
 def images(*batch: int, **options) -> Tensor:

@@ -16,12 +16,9 @@ def ended(words: Sequence[str], run: Callable[[Sequence[str]], object] = main) -
 
 
 def refused(
-    capsys: pytest.CaptureFixture[str],
-    words: Sequence[str],
-    run: Callable[[Sequence[str]], object] = main,
-    *,
+    capsys: pytest.CaptureFixture[str], words: Sequence[str], run: Callable[[Sequence[str]], object] = main, *,
     folder: Path | None = None,
-) -> str:
+) -> str:  # fmt: skip
     """What a command says, in one line; it must end with exit code 2, with no traceback and nothing new in a folder."""
     before = _files(folder)
     code, told = ended(words, run), capsys.readouterr()

@@ -16,13 +16,9 @@ def trained(hardware, out=None, network=TinyCNN, **options):
     torch.manual_seed(0)
     built = network()
     rows = train_examples(
-        built,
-        tiny_examples(),
-        replace(PLAN, hardware=hardware),
-        tests={"test": tiny_examples("test")},
-        out=out,
+        built, tiny_examples(), replace(PLAN, hardware=hardware), tests={"test": tiny_examples("test")}, out=out,
         **options,
-    )
+    )  # fmt: skip
     return built, rows
 
 

@@ -135,12 +135,8 @@ def test_every_layer_folds_at_even_and_odd_sizes(basis, dtype):
 )
 def test_invariants_and_filtered_nonlinearities_fold_at_every_size(invariant, dtype):
     layers = [
-        LiftingConv2d(1, 4, C4(3)),
-        GroupScaleNorm2d(4),
-        FilteredReLU(),
-        GroupConv2d(4, 4, C4(3)),
-        PairNormReLU(4),
-    ]
+        LiftingConv2d(1, 4, C4(3)), GroupScaleNorm2d(4), FilteredReLU(), GroupConv2d(4, 4, C4(3)), PairNormReLU(4),
+    ]  # fmt: skip
     net = lived_in(nn.Sequential(*layers, invariant).to(dtype), 1, 9, 9)
     assert norms(assert_folds(net, *(torch.randn(2, 1, h, w, dtype=dtype) for h, w in ((9, 9), (8, 13))))) == []
 
