@@ -106,10 +106,10 @@ def test_refuses_to_save_atoms_that_are_not_finite(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("family", [SpectralBasis, UnitaryBasis])
-def test_refuses_images_that_say_nothing_about_most_directions(family):
+@pytest.mark.parametrize(("family", "owner"), [(SpectralBasis, "A closed-form basis"), (UnitaryBasis, "UnitaryBasis")])
+def test_refuses_images_that_say_nothing_about_most_directions(family, owner):
     moments = measure_moments(torch.full((40, 1, 24, 24), 0.7), C8, 3, standardize=False)
-    words = f"{family.__name__} expects images that excite every direction of a filter, got moments of rank 1 for 9"
+    words = f"{owner} expects images that excite every direction of a filter, got moments of rank 1 for 9"
     refuses(ValueError, words, family, C8, 3, moments, dimension=6)
 
 
