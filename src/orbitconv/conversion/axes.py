@@ -120,7 +120,7 @@ class AxesMode(TorchDispatchMode):
     def groups_of(self, x: Tensor) -> tuple[int, ...] | None:
         """How long a part of each axis of a tensor is the group, if its axes are known."""
         axes = self.of(x)
-        return axes and tuple(math.prod(f.size for f in factors if f.group) for factors in axes)
+        return None if axes is None else tuple(math.prod(f.size for f in factors if f.group) for factors in axes)
 
     def note(self, y: Tensor, axis: int | None) -> None:
         """Say at which axis of a layer's output channels and group are; None if it holds no group."""

@@ -49,6 +49,8 @@ def exact_sizes(plain: nn.Module, example: Example, *, quarter: bool = True) -> 
     tried = tuple(side + step for side in sides for step in _AROUND if side + step > 0)
     ghost, symmetric = _Sizes(plain, example, quarter=quarter), _symmetric(plain)
     kept = [side for side in tried if ghost.keep_turns(side)]
+    if _turns(symmetric, example, min(sides), quarter=quarter) is None:  # not to be measured
+        return tuple(kept), tried
     return tuple(side for side in kept if side in sides or _turns(symmetric, example, side, quarter=quarter)), tried
 
 
@@ -78,8 +80,8 @@ def _symmetric(plain: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def _turns(network: nn.Module, example: Example, side: int, *, quarter: bool) -> bool:
-    """Whether the outputs of a network of symmetric filters turn with noise; True where that is not to be measured."""
+def _turns(network: nn.Module, example: Example, side: int, *, quarter: bool) -> bool | None:
+    """Whether the outputs of a network of symmetric filters turn with noise; None where it does not run."""
     draw, steps = torch.Generator().manual_seed(0), 1 if quarter else 2
 
     def outputs(turns: int) -> list[Tensor]:
@@ -93,7 +95,7 @@ def _turns(network: nn.Module, example: Example, side: int, *, quarter: bool) ->
     try:
         before, after = outputs(0), outputs(steps)
     except Exception:  # forwards of others that fix the dtype or look at numbers
-        return True
+        return None
     fields = [list(possible_fields(tuple(x.shape), _QUARTERS, square=True)) for x in before]
     return all(
         min(relative_error(y, way.turn(x, _QUARTERS, steps)) for way in ways if way.kind == "none") < _TOLERANCE

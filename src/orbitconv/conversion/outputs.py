@@ -239,7 +239,7 @@ class Outputs(nn.Module):
             return self.pools[self._names[place]](value) if place in self._names else value
         if isinstance(value, Mapping):
             changed = {key: self._walk(one, f"{place}[{key}]") for key, one in value.items()}
-            return cls(**changed) if dataclasses.is_dataclass(cls) else cls(changed)  # transformers has both in one
+            return cls(**changed) if dataclasses.is_dataclass(value) else cls(changed)  # transformers has both in one
         if isinstance(value, tuple | list):
             parts = [self._walk(one, f"{place}[{index}]") for index, one in enumerate(value)]
             return cls(*parts) if hasattr(cls, "_fields") else cls(parts)

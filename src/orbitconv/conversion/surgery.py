@@ -320,7 +320,7 @@ def _rule_of(module: nn.Module, path: str, plan: Plan, called: set[str]) -> Rule
 def _check_ordinary(module: nn.Module, path: str) -> None:
     """Refuse layers whose weights are computed, or that call functions of others: an exchange would drop these."""
     if any(values.is_complex() for values in module.parameters(recurse=False)):
-        raise FailedRunError(path, RefusalError("its weights are complex.", "Write it with two layers of real weights."))
+        raise FailedRunError(path, RefusalError("its weights are complex.", "Write it with two real layers."))
     if parametrize.is_parametrized(module):
         reason = "its parameters are computed by a parametrization."
         raise FailedRunError(
