@@ -129,7 +129,7 @@ class BasisConv2d(nn.Module, ABC):
         """
 
     def filters(self) -> Float[Tensor, "og i ky kx"]:
-        """The expanded filters: the weight of the equivalent `conv2d`, (out_channels * |G|, planes / groups, ky, kx)."""
+        """The expanded filters, the weight of the equivalent `conv2d`: (out_channels |G|, planes / groups, ky, kx)."""
         return self._expand(self.coefficients, self._atoms())
 
     def _atoms(self) -> Float[Tensor, "g d ky kx"]:
