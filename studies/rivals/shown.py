@@ -102,12 +102,9 @@ def _front(axes: "Axes", rows: Rows, cost: str) -> None:
         )
         for name, own in grouped(rows, "network").items()
     }
-    for name, (x, error, plain) in dots.items():
+    for x, error, plain in dots.values():
         color = _PLAIN if plain else _GROUP
         axes.errorbar(x, error.mean, error.deviation, fmt="s" if plain else "o", color=color, markersize=4.5, capsize=2)
-        axes.annotate(
-            _short(name), (x, error.mean), xytext=(5, 4), textcoords="offset points", fontsize=6.5, color=color
-        )
     best, line = float("inf"), []
     for x, error, _ in sorted(dots.values(), key=lambda dot: (dot[0], dot[1].mean)):
         if error.mean < best:
@@ -118,6 +115,37 @@ def _front(axes: "Axes", rows: Rows, cost: str) -> None:
     axes.set_yscale("log")
     _name_ticks(axes, [x for x, *_ in dots.values()])
     tidy_axes(axes, "both")
+    _name_dots(axes, {name: (x, error, _PLAIN if plain else _GROUP) for name, (x, error, plain) in dots.items()})
+
+
+def _name_dots(axes: "Axes", dots: Mapping[str, tuple[float, Spread, str]]) -> None:
+    """Write names beside dots, inside, each where it covers least of the dots, their spreads and names before it."""
+    taken, inside = [], axes.get_window_extent().extents
+    for x, error, _ in dots.values():
+        ends = [(x, error.mean + side * error.deviation) for side in (-1, 1)]
+        (left, bottom), (right, top) = axes.transData.transform(ends)
+        taken.append((left - 6, bottom - 6, right + 6, top + 6))
+    for name, (x, error, color) in dots.items():
+        tried = []
+        for across, up in ((5, 4), (5, -8), (-5, 4), (-5, -8), (5, 12), (5, -16), (-5, 12), (-5, -16)):
+            label = axes.annotate(
+                _short(name), (x, error.mean), xytext=(across, up), textcoords="offset points", fontsize=6.5,
+                color=color, horizontalalignment="left" if across > 0 else "right",
+            )  # fmt: skip
+            box = label.get_window_extent().extents
+            outside = _shared(box, box) - _shared(box, inside)
+            tried.append((outside + sum(_shared(box, other) for other in taken), len(tried), label, box))
+        _, chosen, _, box = min(tried, key=lambda one: one[:2])
+        taken.append(tuple(box))
+        for _, number, other, _ in tried:
+            if number != chosen:
+                other.remove()
+
+
+def _shared(one: Sequence[float], other: Sequence[float]) -> float:
+    """The area that two boxes share, each left, bottom, right and top."""
+    width, height = (min(one[k + 2], other[k + 2]) - max(one[k], other[k]) for k in (0, 1))
+    return max(width, 0) * max(height, 0)
 
 
 def _name_ticks(axes: "Axes", places: Sequence[float]) -> None:
