@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from orbitconv._support.checks import check_positive
-from orbitconv._support.files import check_replaceable, check_writable
+from orbitconv._support.files import check_replaceable
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.bases import FixedBasis, HarmonicBasis, SpectralBasis, UnitaryBasis, available_dimensions, save_basis
 from orbitconv.data import DataError, grey_tiles, load, pictures_in
@@ -101,7 +101,6 @@ def learn_basis(
         ValueError: If there are too few images, or they are too small or constant; if no basis has the dimension or
             meets the error budget.
     """
-    check_writable(config.out, "--out")
     check_replaceable(config.out, overwrite=config.overwrite)
     group = parse_group(config.group)
     start = time.perf_counter()

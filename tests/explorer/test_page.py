@@ -169,15 +169,18 @@ def test_the_command_shows_bases_of_ones_own(tmp_path, monkeypatch, capsys):
     assert len(text) < 10e6
 
 
-@pytest.mark.parametrize(("words", "told"), [
-    ("--out page.html", "page.html exists already. Choose another --out, or replace it with --overwrite."),
-    ("--out folder", "folder is a folder. Choose another --out."),
-    ("--out page.html/new.html", "page.html is a file). Choose another file with --out."),
-    ("--bases broken.safetensors --out new.html", "broken.safetensors is not a saved basis"),
-    ("--bases cut.safetensors --out new.html", "cut.safetensors is truncated"),
-    ("--bases missing.safetensors --out new.html", "missing.safetensors"),
-    ("--bases spectrul-c8-k3 --out new.html", "Did you mean 'spectral-c8-k3'?"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--out page.html", "page.html exists already. Choose another --out, or replace it with --overwrite."),
+        ("--out folder", "--out expects a file, got the folder folder."),
+        ("--out page.html/new.html", "page.html is a file). Choose another file with --out."),
+        ("--bases broken.safetensors --out new.html", "broken.safetensors is not a saved basis"),
+        ("--bases cut.safetensors --out new.html", "cut.safetensors is truncated"),
+        ("--bases missing.safetensors --out new.html", "missing.safetensors"),
+        ("--bases spectrul-c8-k3 --out new.html", "Did you mean 'spectral-c8-k3'?"),
+    ],
+)
 def test_bad_words_end_with_one_line_before_anything_is_measured(tmp_path, monkeypatch, capsys, words, told):
     from orbitconv.bases import save_basis
 

@@ -53,9 +53,10 @@ def printable(name: object) -> str:
 
 
 def check_replaceable(path: Path, *, overwrite: bool) -> None:
-    """Refuse to replace a file that the user did not ask to replace, and what is no file."""
+    """Check before the work that `--out` can be written: a file is replaced only if the user asked for it."""
+    check_writable(path, "--out")
     if path.exists() and not path.is_file():
-        raise FileExistsError(f"{path} is a {'folder' if path.is_dir() else 'device'}. Choose another --out.")
+        raise FileExistsError(f"{path} is a device. Choose another --out.")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists already. Choose another --out, or replace it with --overwrite.")
 

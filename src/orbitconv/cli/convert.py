@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 import tyro
 
-from orbitconv._support.files import check_replaceable, check_writable
+from orbitconv._support.files import check_replaceable
 from orbitconv.cli.terminal import Terminal
 from orbitconv.conversion import Converted
 from orbitconv.train import Builder, TrainedNetwork, read_trained, save_network
@@ -58,7 +58,6 @@ class ConvertCommand:
     def run(self) -> None:
         """Build, convert, show, write."""
         check_replaceable(self.out, overwrite=self.overwrite)
-        check_writable(self.out, "--out")
         plain, builder, trained = self._plain()
         image = self._image(trained)
         width = _width(self.width)

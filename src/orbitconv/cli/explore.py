@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from orbitconv._support.files import check_replaceable, check_writable
+from orbitconv._support.files import check_replaceable
 from orbitconv.cli.terminal import Terminal
 from orbitconv.explorer import write_page
 
@@ -30,7 +30,6 @@ class ExploreCommand:
             OSError: If it cannot be written.
         """
         check_replaceable(self.out, overwrite=self.overwrite)
-        check_writable(self.out, "--out")
         terminal = Terminal()
         with terminal.progress() as progress:
             write_page(self.out, self.bases, lambda done, total: progress("measure bases", done, total))

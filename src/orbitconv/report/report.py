@@ -5,7 +5,7 @@ from pathlib import Path
 
 from orbitconv._support.checks import check_positive
 from orbitconv._support.devices import Device, find_device
-from orbitconv._support.files import check_replaceable, check_writable, write_atomically
+from orbitconv._support.files import check_replaceable, write_atomically
 from orbitconv._support.progress import ProgressCallback, silent
 from orbitconv.figures.drawing import check_libraries
 from orbitconv.records.command import command_as_run
@@ -47,7 +47,6 @@ class RunReport:
 
 def write_run_report(config: RunReport, progress: ProgressCallback = silent) -> list[Outcome]:
     """Test the finished runs and write the page; an error or Ctrl-C on the way leaves no file."""
-    check_writable(config.out, "--out")
     check_replaceable(config.out, overwrite=config.overwrite)
     check_libraries()
     device = find_device("orbitconv report", config.device)
