@@ -4,9 +4,8 @@ import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import partial
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -18,10 +17,11 @@ from orbitconv._support.checks import Size2, as_pair, check_positive
 from orbitconv.bases import FilterBasis, load_basis
 from orbitconv.nn.initialisation import mean_square_gain
 from orbitconv.nn.products.cached import kept_filters
-from orbitconv.nn.products.recompute import recomputed_conv2d
+from orbitconv.nn.products.recompute import no_autocast, recomputed_conv2d
 
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 Padding = Size2 | Literal["same", "valid"]
+Plain = TypeVar("Plain", nn.Conv2d, nn.ConvTranspose2d)
 
 
 def is_channels_last(planes: Float[Tensor, "b c h w"]) -> bool:
@@ -173,11 +173,10 @@ class BasisConv2d(nn.Module, ABC):
     ) -> Float[Tensor, "b og h2 w2"]:
         """One `conv2d` with the filters that `expand` makes of coefficients and atoms, kept or recomputed as asked."""
         options = self.stride, padding, self.dilation, groups
-        device = "cpu" if x.is_meta else x.device.type  # torch knows no autocast on meta
         channels_last = is_channels_last(x)
         recompute = self.recompute and not torch.compiler.is_compiling()
         expand = partial(expand, channels_last=channels_last)
-        with torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():
+        with no_autocast(x):
             if recompute:
                 made = self._atoms()
             else:
@@ -204,8 +203,7 @@ class BasisConv2d(nn.Module, ABC):
         It takes and returns planes: `layer.to_conv2d()(x.flatten(1, 2))` equals `layer(x).flatten(1, 2)`, where planar
         input needs no flattening.
         """
-        with torch.autocast(self.coefficients.device.type, enabled=False):
-            weight = self._expand(self.coefficients.double(), self.basis(torch.float64)).to(self.coefficients.dtype)
+        weight = self._exact_weight()
         top, bottom, left, right = self.padding
         plain = nn.Conv2d(
             weight.shape[1] * self.groups,
@@ -219,6 +217,15 @@ class BasisConv2d(nn.Module, ABC):
             self.padding_mode,
             device="meta",  # or torch would draw random weights
         )
+        return self._filled(plain, weight)
+
+    def _exact_weight(self) -> Float[Tensor, "og i2 ky kx"]:
+        """The weight of the equivalent `conv2d`, expanded in float64."""
+        with no_autocast(self.coefficients):
+            return self._expand(self.coefficients.double(), self.basis(torch.float64)).to(self.coefficients.dtype)
+
+    def _filled(self, plain: Plain, weight: Tensor) -> Plain:
+        """A plain layer of planes with a weight, and the bias of this layer."""
         plain.weight = nn.Parameter(weight)
         if self.bias is not None:
             plain.bias = nn.Parameter(self.bias.repeat_interleave(self.group.order))

@@ -1,7 +1,6 @@
 """From the group to the group, on a finer grid: the adjoint of a group convolution."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import NoReturn, final
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from orbitconv._support.checks import Size2, as_pair
 from orbitconv.bases import FilterBasis
 from orbitconv.nn.products.cached import kept_filters
+from orbitconv.nn.products.recompute import no_autocast
 from orbitconv.nn.turned_conv import TurnedConv2d
 
 
@@ -108,8 +108,7 @@ class GroupConvTranspose2d(TurnedConv2d):
 
     def _stamp(self, planes: Tensor, added: tuple[int, int]) -> Tensor:
         bias = None if self.bias is None else self.bias.repeat_interleave(self.group.order)
-        device = "cpu" if planes.is_meta else planes.device.type  # torch knows no autocast on meta
-        with torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():
+        with no_autocast(planes):
             weight = kept_filters(self, lambda: self._expand(self.coefficients, self._atoms()), channels_last=False)
         padding = self.padding[0], self.padding[2]
         return F.conv_transpose2d(planes, weight, bias, self.stride, padding, added, self.groups, self.dilation)
@@ -138,17 +137,13 @@ class GroupConvTranspose2d(TurnedConv2d):
 
         `layer.to_conv_transpose2d()(x.flatten(1, 2))` equals `layer(x).flatten(1, 2)`.
         """
-        with torch.autocast(self.coefficients.device.type, enabled=False):
-            weight = self._expand(self.coefficients.double(), self.basis(torch.float64)).to(self.coefficients.dtype)
+        weight = self._exact_weight()
         plain = nn.ConvTranspose2d(
             weight.shape[0], weight.shape[1] * self.groups, self.kernel_size, self.stride,
             (self.padding[0], self.padding[2]), self.output_padding, self.groups, self.bias is not None, self.dilation,
             device="meta",  # or torch would draw random weights
         )  # fmt: skip
-        plain.weight = nn.Parameter(weight)
-        if self.bias is not None:
-            plain.bias = nn.Parameter(self.bias.repeat_interleave(self.group.order))
-        return plain.train(self.training)
+        return self._filled(plain, weight)
 
     def to_conv2d(self) -> NoReturn:
         """Refused: a transposed convolution is no convolution.

@@ -28,15 +28,6 @@ class _CompleteInvariant(nn.Module):
             raise ValueError(f"{type(self).__name__} expects eps > 0, got {eps}.")
         self.group, self.eps = group, eps
 
-    def _check(self, x: Tensor) -> None:
-        owner = type(self).__name__
-        check_on_group(owner, x)
-        if x.shape[2] != self.group.order:
-            raise ValueError(
-                f"{owner} expects a group axis of length {self.group.order} ({self.group}), got input of shape "
-                f"{tuple(x.shape)} with {x.shape[2]} at dim 2."
-            )
-
     def extra_repr(self) -> str:
         """Options, for `print`."""
         return f"{self.group}, eps={self.eps:g}"
@@ -79,7 +70,7 @@ class GroupBispectrum(_CompleteInvariant):
 
     def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b cn h w"]:
         """Transform every field, and multiply."""
-        self._check(x)
+        check_on_group(type(self).__name__, x, self.group)
         return bispectrum(x, x.new_tensor(self.waves), self.group.order, self.eps)
 
 
@@ -115,7 +106,7 @@ class GroupTripleCorrelation(_CompleteInvariant):
 
     def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b cn h w"]:
         """Correlate every field with two shifted copies of itself."""
-        self._check(x)
+        check_on_group(type(self).__name__, x, self.group)
         return triple_correlation(x, self.shifts, self.pairs, self.eps)
 
 

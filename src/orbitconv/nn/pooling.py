@@ -8,14 +8,20 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from orbitconv._support.checks import Size2, as_pair
+from orbitconv.groups import Group
 from orbitconv.nn.products.kernel import planes as compiled
 
 
-def check_on_group(owner: str, x: Tensor) -> None:
-    """Refuse input that is not a feature map on a group."""
+def check_on_group(owner: str, x: Tensor, group: Group | None = None) -> None:
+    """Refuse input that is not a feature map on a group, or not on this one."""
     if x.ndim != 5:
         raise ValueError(
             f"{owner} expects input of shape (batch, channels, group, height, width), got {tuple(x.shape)}."
+        )
+    if group is not None and x.shape[2] != group.order:
+        raise ValueError(
+            f"{owner} expects a group axis of length {group.order} ({group}), got input of shape {tuple(x.shape)} with "
+            f"{x.shape[2]} at dim 2."
         )
 
 

@@ -47,12 +47,7 @@ class GroupRestriction(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c g h w"]) -> Float[Tensor, "b ct s h w"]:
         """Sort the group axis by cosets."""
-        check_on_group("GroupRestriction", x)
-        if x.shape[2] != self.group.order:
-            raise ValueError(
-                f"GroupRestriction expects a group axis of length {self.group.order} ({self.group}), got input of "
-                f"shape {tuple(x.shape)} with {x.shape[2]} at dim 2."
-            )
+        check_on_group("GroupRestriction", x, self.group)
         return x.index_select(2, self.index).unflatten(2, self._cosets.shape).flatten(1, 2)
 
     def extra_repr(self) -> str:

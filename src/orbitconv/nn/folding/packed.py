@@ -86,7 +86,7 @@ class PackedConv2d(nn.Module):
 
     def _is_plain(self, x: Tensor) -> bool:
         learns = torch.is_grad_enabled() and (x.requires_grad or self.plain.weight.requires_grad)
-        return not learns and is_built() and is_plain(x, self.plain.weight) and not _has_autocast()
+        return not learns and is_built() and is_plain(x, self.plain.weight) and not torch.is_autocast_enabled("cpu")
 
     @torch.no_grad()
     def _pack(self, functions: ctypes.CDLL, known: Structure) -> None:
@@ -98,10 +98,6 @@ class PackedConv2d(nn.Module):
         if coefficients is not None and is_shared:
             self._packed = fused.pack(functions, known.spread(coefficients), known)
         self._shift = None if shift is None else shift[:, 0].contiguous()
-
-
-def _has_autocast() -> bool:
-    return torch.is_autocast_enabled("cpu")
 
 
 def _version(tensor: Tensor) -> int:

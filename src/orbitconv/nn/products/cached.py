@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from orbitconv.nn.products.recompute import no_autocast
+
 
 @dataclass(eq=False)
 class _Kept:
@@ -86,8 +88,7 @@ def keep_filters(network: nn.Module) -> Iterator[None]:
         pairs = [pair for layer in layers for pair in _KEPT[layer].pairs]
         waiting = [(expanded, leaf.grad) for expanded, leaf in pairs if leaf.grad is not None]
         if waiting:
-            device = waiting[0][0].device.type
-            with torch.autocast(device, enabled=False):
+            with no_autocast(waiting[0][0]):
                 torch.autograd.backward([w for w, _ in waiting], [gradient for _, gradient in waiting])
         for _, leaf in pairs:
             leaf.register_hook(_refuse_late_gradient)

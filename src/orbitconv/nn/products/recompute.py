@@ -5,6 +5,7 @@ large as the coefficients that it is made of; expanding takes a small part of th
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -127,6 +128,7 @@ def is_recorded() -> bool:
     return torch.compiler.is_compiling() or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
 
 
-def no_autocast(x: Tensor) -> torch.autocast:
-    """Switch autocast off where a tensor is."""
-    return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)
+def no_autocast(x: Tensor) -> AbstractContextManager[object]:
+    """Switch autocast off where a tensor is, if it is on."""
+    device = "cpu" if x.is_meta else x.device.type  # torch knows no autocast on meta
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()

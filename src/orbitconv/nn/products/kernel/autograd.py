@@ -1,6 +1,5 @@
 """The fused product as a function with gradients."""
 
-import contextlib
 import ctypes
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +23,7 @@ from orbitconv.nn.products.kernel.small import (
     is_small,
 )
 from orbitconv.nn.products.kernel.structure import Structure
+from orbitconv.nn.products.recompute import no_autocast
 
 Dense = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 """The same product in operations of torch, of planes, coefficients and bias."""
@@ -61,7 +61,7 @@ class _FusedConv(torch.autograd.Function):
         ctx.arguments = library, structure, options, dense
         if is_small(x, coefficients, bias, structure):
             return correlate_small(library, x, coefficients, bias, structure, options)
-        with without_autocast():
+        with no_autocast(x):
             numbers, shift = _in_single(coefficients, bias, structure)
             return correlate(library, x, pack(library, numbers, structure), structure, options, shift)
 
@@ -84,7 +84,7 @@ class _FusedConv(torch.autograd.Function):
                 library, x, gradient, coefficients.shape, structure, options, with_bias=for_bias
             )
             return found_x, found_coefficients, found_bias, *[None] * 4
-        with without_autocast():
+        with no_autocast(x):
             if for_x:
                 numbers, _ = _in_single(coefficients, None, structure)
                 packed = pack(library, numbers, structure, transposed=True)
@@ -101,14 +101,6 @@ class _FusedConv(torch.autograd.Function):
             if found_bias is not None:
                 found_bias = found_bias.view(-1, structure.copies).sum(1).to(bias.dtype)
         return found_x, found_coefficients, found_bias, *[None] * 4
-
-
-def without_autocast() -> contextlib.AbstractContextManager[object]:
-    """A block whose operations keep their dtypes."""
-    return torch.autocast("cpu", enabled=False) if torch.is_autocast_enabled("cpu") else _NOTHING
-
-
-_NOTHING = contextlib.nullcontext()
 
 
 def _in_single(coefficients: Tensor, bias: Tensor | None, structure: Structure) -> tuple[Tensor, Tensor | None]:
