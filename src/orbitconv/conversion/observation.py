@@ -118,12 +118,17 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
 
 @contextmanager
 def _without_training(model: nn.Module, *, branches: bool) -> Iterator[None]:
-    """Eval mode, or that of the layers alone, without gradients; each module goes back to the mode it was in."""
+    """Eval mode, or that of the layers alone, without gradients; each module goes back to the mode it was in.
+
+    What training draws is drawn from one seed, so that forwards which drop branches at random do alike in every run.
+    """
     modes = {module: module.training for module in model.modules()}
     for module in model.modules():
         module.training = branches and next(module.children(), None) is not None
     try:
-        with torch.no_grad():
+        with torch.no_grad(), torch.random.fork_rng(devices=[], enabled=branches):
+            if branches:
+                torch.manual_seed(0)
             yield
     finally:
         for module, mode in modes.items():
