@@ -12,17 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from orbitconv import bases
 from orbitconv._support.checks import check_positive
 from orbitconv._support.progress import ProgressCallback
-from orbitconv.bases import (
-    BilinearBasis,
-    FilterBasis,
-    GaussianBasis,
-    LearnedBasis,
-    NearestBasis,
-    OvercompleteBasis,
-    UnitaryBasis,
-)  # fmt: skip
 from orbitconv.data import load
 from orbitconv.groups import Group, parse_group
 from orbitconv.learn import BasisTraining, Moments, TrainedBasis, measure_moments, train_basis
@@ -100,13 +92,13 @@ def check_out(out: Path, *, resume: bool) -> None:
         )
 
 
-def baselines(group: Group, kernel_size: int, images: Float[Tensor, "n 1 h w"]) -> dict[str, FilterBasis]:
+def baselines(group: Group, kernel_size: int, images: Float[Tensor, "n 1 h w"]) -> dict[str, bases.FilterBasis]:
     """The reference bases, hand-made and in closed form."""
     return {
-        "nearest": NearestBasis(group, kernel_size),
-        "bilinear": BilinearBasis(group, kernel_size),
-        "gaussian, sigma 0.3": GaussianBasis(group, kernel_size, 0.3),
-        "unitary": UnitaryBasis(group, kernel_size, measure_moments(images[:_FIT_IMAGES], group, kernel_size)),
+        "nearest": bases.NearestBasis(group, kernel_size),
+        "bilinear": bases.BilinearBasis(group, kernel_size),
+        "gaussian, sigma 0.3": bases.GaussianBasis(group, kernel_size, 0.3),
+        "unitary": bases.UnitaryBasis(group, kernel_size, measure_moments(images[:_FIT_IMAGES], group, kernel_size)),
     }
 
 
@@ -160,7 +152,7 @@ def measure_runs(
     record.extra["curves"] = [curve(run.settings, run.training, run.trained) for run in runs]
 
 
-def _variants(runs: Sequence[Run], copies: int) -> Iterator[tuple[str, FilterBasis, Run, float | None]]:
+def _variants(runs: Sequence[Run], copies: int) -> Iterator[tuple[str, bases.FilterBasis, Run, float | None]]:
     """The paper's variants of every basis: unchanged, averaged, and several concatenated."""
     for run in runs:
         yield "learned", run.trained.basis, run, run.seconds
@@ -170,12 +162,12 @@ def _variants(runs: Sequence[Run], copies: int) -> Iterator[tuple[str, FilterBas
         times = [run.seconds for run in own if run.seconds is not None]
         seconds = round(sum(times), 2) if len(times) == len(own) else None
         together = [run.trained.basis for run in own]
-        yield "over-complete", OvercompleteBasis(together), own[0], seconds
+        yield "over-complete", bases.OvercompleteBasis(together), own[0], seconds
         average = [basis.average() for basis in together]
-        yield "over-complete, average", OvercompleteBasis(average), own[0], seconds
+        yield "over-complete, average", bases.OvercompleteBasis(average), own[0], seconds
 
 
-def _columns(basis: FilterBasis, moments: Moments) -> dict[str, Any]:
+def _columns(basis: bases.FilterBasis, moments: Moments) -> dict[str, Any]:
     return {
         "group": basis.group.name.lower(), "kernel": basis.kernel_size[0], "num_atoms": basis.num_atoms,
         "test_error_percent": None, "parameters": 0, **measure_basis(basis, moments),
@@ -219,7 +211,7 @@ def show(_config: object, record: Record) -> Shown:
     return Shown([shown])
 
 
-def mean_error(basis: FilterBasis, moments: Moments) -> float:
+def mean_error(basis: bases.FilterBasis, moments: Moments) -> float:
     """The objective of the training: the mean equivariance error over all elements but the identity."""
     errors = basis_equivariance_error(basis, moments)
     return float((errors[1:] if len(errors) > 1 else errors).mean())
@@ -228,7 +220,7 @@ def mean_error(basis: FilterBasis, moments: Moments) -> float:
 def curve(settings: str, training: BasisTraining, trained: TrainedBasis) -> dict[str, Any]:
     """The course of one training, in about twenty points."""
     basis = trained.basis
-    start = LearnedBasis(
+    start = bases.LearnedBasis(
         basis.group, basis.kernel_size[0], training.num_atoms, start=training.start, orthogonal=training.orthogonal,
         seed=training.seed,
     )  # fmt: skip

@@ -8,17 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from orbitconv import bases
 from orbitconv._support.progress import ProgressCallback, silent
-from orbitconv.bases import (
-    FixedBasis,
-    HarmonicBasis,
-    LearnedBasis,
-    OvercompleteBasis,
-    SpectralBasis,
-    TabulatedBasis,
-    UnitaryBasis,
-    build_basis,
-)  # fmt: skip
 from orbitconv.groups import Group
 from orbitconv.learn import BasisTraining, Moments, measure_moments, train_basis
 
@@ -56,54 +47,56 @@ class NetworkBases:
     ) -> None:  # fmt: skip
         self._images, self._folder, self._dimension, self._progress = images, folder, dimension, progress
         self._training = BasisTraining() if training is None else training
-        self._made: dict[tuple[Family, Group, int], FixedBasis] = {}
+        self._made: dict[tuple[Family, Group, int], bases.FixedBasis] = {}
 
-    def basis(self, family: Family, group: Group, kernel_size: int) -> FixedBasis:
+    def basis(self, family: Family, group: Group, kernel_size: int) -> bases.FixedBasis:
         """The basis of one family."""
         key = (family, group, kernel_size)
         if key not in self._made:
             self._made[key] = self._make(family, group, kernel_size)
         return self._made[key]
 
-    def _make(self, family: Family, group: Group, kernel_size: int) -> FixedBasis:
+    def _make(self, family: Family, group: Group, kernel_size: int) -> bases.FixedBasis:
         match family:
             case "exact" | "nearest" | "bilinear" | "gaussian":
-                return build_basis(family, group, kernel_size)
+                return bases.build_basis(family, group, kernel_size)
             case "harmonic":
-                return build_basis(family, group, kernel_size, self._dimension)
+                return bases.build_basis(family, group, kernel_size, self._dimension)
             case "unitary":
-                return UnitaryBasis(group, kernel_size, self._moments(group, kernel_size))
+                return bases.UnitaryBasis(group, kernel_size, self._moments(group, kernel_size))
             case "spectral":
                 return self._spectral(group, kernel_size)
             case "spectral, disc":
                 atoms = self._spectral(group, kernel_size)()
-                return TabulatedBasis(group, (kernel_size, kernel_size), atoms * _disc(kernel_size))
+                return bases.TabulatedBasis(group, (kernel_size, kernel_size), atoms * _disc(kernel_size))
             case "spectral, identity":
                 atoms = self._spectral(group, kernel_size)(torch.float64).flatten(2)
                 mix = torch.linalg.inv(torch.linalg.cholesky(atoms[0] @ atoms[0].mT))
-                return TabulatedBasis(group, (kernel_size, kernel_size), (mix @ atoms).unflatten(2, (kernel_size, -1)))
+                return bases.TabulatedBasis(
+                    group, (kernel_size, kernel_size), (mix @ atoms).unflatten(2, (kernel_size, -1))
+                )
             case "learned" | "fine-tuned":
                 return self._trained(group, kernel_size, 0).frozen()
             case "average":
                 return self._trained(group, kernel_size, 0).average().frozen()
             case "over-complete":
-                together = OvercompleteBasis([self._trained(group, kernel_size, n) for n in range(COPIES)])
-                return TabulatedBasis(group, together.kernel_size, together().detach())
+                together = bases.OvercompleteBasis([self._trained(group, kernel_size, n) for n in range(COPIES)])
+                return bases.TabulatedBasis(group, together.kernel_size, together().detach())
             case "plain":
                 raise ValueError("NetworkBases expects a family with a basis, got 'plain'.")
 
-    def _spectral(self, group: Group, kernel_size: int) -> SpectralBasis:
+    def _spectral(self, group: Group, kernel_size: int) -> bases.SpectralBasis:
         """The requested number of atoms, of frequencies that do not vanish between two elements."""
         moments = self._moments(group, kernel_size)
-        dimension = self._dimension or HarmonicBasis(group, kernel_size).num_atoms
-        return SpectralBasis(
+        dimension = self._dimension or bases.HarmonicBasis(group, kernel_size).num_atoms
+        return bases.SpectralBasis(
             group, kernel_size, moments, dimension=dimension, max_frequency=(group.num_rotations - 1) // 2
         )
 
     def _moments(self, group: Group, kernel_size: int) -> Moments:
         return measure_moments(self._images[:_FIT_IMAGES], group, kernel_size)
 
-    def _trained(self, group: Group, kernel_size: int, seed: int) -> LearnedBasis:
+    def _trained(self, group: Group, kernel_size: int, seed: int) -> bases.LearnedBasis:
         """One training as in the paper, in its own folder."""
         name = f"{group.name.lower()}-k{kernel_size}-seed-{seed}"
 

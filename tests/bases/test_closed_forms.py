@@ -4,17 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from orbitconv.bases import (
-    FixedBasis,
-    HarmonicBasis,
-    SpectralBasis,
-    UnitaryBasis,
-    available_dimensions,
-    list_bases,
-    load_basis,
-    read_basis,
-    save_basis,
-)
+from orbitconv import bases
 from orbitconv.bases.library import FOLDER
 from orbitconv.data import load
 from orbitconv.groups import Cyclic, Dihedral
@@ -31,7 +21,7 @@ CASES += [(C8, side) for side in range(2, 10)] + [(Cyclic(5), 4), (Cyclic(3), 5)
 CASES += [(Dihedral(6), 4), (Dihedral(8), 4)]
 
 
-def check_representation(basis: FixedBasis) -> None:
+def check_representation(basis: bases.FixedBasis) -> None:
     """Quarter turns and mirrors of the grid, and a span that the whole group maps to itself by its own law."""
     group, atoms = basis.group, basis(torch.float64).numpy()
     n = group.num_rotations
@@ -54,10 +44,10 @@ def case(request):
 
 def test_spectral_basis_is_a_representation_of_independent_atoms(case):
     group, side, moments = case
-    dimensions = available_dimensions(group, side, moments)
+    dimensions = bases.available_dimensions(group, side, moments)
     assert dimensions[-1] <= side**2
     for dimension in (dimensions[len(dimensions) // 2], dimensions[-1]):
-        basis = SpectralBasis(group, side, moments, dimension=dimension)
+        basis = bases.SpectralBasis(group, side, moments, dimension=dimension)
         assert basis.num_atoms == dimension == len(basis.errors) == len(basis.frequencies)
         check_representation(basis)
         assert condition_number(basis).max() < 100
@@ -65,7 +55,7 @@ def test_spectral_basis_is_a_representation_of_independent_atoms(case):
 
 def test_unitary_basis_is_a_representation_by_orthonormal_atoms(case):
     group, side, moments = case
-    basis = UnitaryBasis(group, side, moments)
+    basis = bases.UnitaryBasis(group, side, moments)
     assert side**2 - side <= basis.num_atoms <= side**2
     check_representation(basis)
     flat = basis(torch.float64).flatten(2)
@@ -79,34 +69,36 @@ def test_spectral_bases_of_photographs_are_well_conditioned(data_dir, side, dime
     photographs = load("cifar10", "train", data_dir=data_dir).take(500).grey()
     moments = measure_moments(photographs, C8, side, whiten=whiten)
     for dimension in dimensions:
-        basis = SpectralBasis(C8, side, moments, dimension=dimension)
+        basis = bases.SpectralBasis(C8, side, moments, dimension=dimension)
         assert condition_number(basis).max() <= 1.7
         atoms = basis(torch.float32)
         for g in range(8):
             torch.testing.assert_close(atoms[(g + 2) % 8], torch.rot90(atoms[g], 1, (-2, -1)), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", [n for n in list_bases() if n.startswith("spectral")])
+@pytest.mark.parametrize("name", [n for n in bases.list_bases() if n.startswith("spectral")])
 def test_shipped_spectral_bases_obey_the_group_law(name):
-    check_representation(load_basis(name))
-    check_representation(read_basis(FOLDER / f"{name}.safetensors"))
+    check_representation(bases.load_basis(name))
+    check_representation(bases.read_basis(FOLDER / f"{name}.safetensors"))
 
 
 @pytest.mark.parametrize("metadata", [{"error": float("nan")}, {"tags": {1, 2}}], ids=["NaN", "set"])
 def test_refuses_metadata_that_json_cannot_hold(tmp_path, metadata):
     with pytest.raises(ValueError, match="save_basis expects metadata that JSON can hold, got"):
-        save_basis(HarmonicBasis(C8, 3), tmp_path / "basis.safetensors", **metadata)
+        bases.save_basis(bases.HarmonicBasis(C8, 3), tmp_path / "basis.safetensors", **metadata)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_refuses_to_save_atoms_that_are_not_finite(tmp_path):
-    empty = HarmonicBasis(C8, 3).to("meta").to_empty(device="cpu")
+    empty = bases.HarmonicBasis(C8, 3).to("meta").to_empty(device="cpu")
     words = "save_basis expects finite atoms, got 432 NaN or infinite values in Harmonic"
-    refuses(ValueError, words, save_basis, empty, tmp_path / "basis.safetensors")
+    refuses(ValueError, words, bases.save_basis, empty, tmp_path / "basis.safetensors")
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("family", "owner"), [(SpectralBasis, "A closed-form basis"), (UnitaryBasis, "UnitaryBasis")])
+@pytest.mark.parametrize(
+    ("family", "owner"), [(bases.SpectralBasis, "A closed-form basis"), (bases.UnitaryBasis, "UnitaryBasis")]
+)
 def test_refuses_images_that_say_nothing_about_most_directions(family, owner):
     moments = measure_moments(torch.full((40, 1, 24, 24), 0.7), C8, 3, standardize=False)
     words = f"{owner} expects images that excite every direction of a filter, got moments of rank 1 for 9"
@@ -122,4 +114,4 @@ def test_refuses_too_few_images_for_the_size_of_the_kernel():
 def test_refuses_a_budget_that_no_orbit_meets(order, side, max_error):
     group, best = Cyclic(order), f"the best of a {side}x{side} kernel under C{order}"
     words = f"no orbit of relative error .* or less; {best}"
-    refuses(ValueError, words, SpectralBasis, group, side, smooth_moments(group, side), max_error=max_error)
+    refuses(ValueError, words, bases.SpectralBasis, group, side, smooth_moments(group, side), max_error=max_error)

@@ -6,17 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from orbitconv import Cyclic, Dihedral
-from orbitconv.bases import (
-    ExactBasis,
-    SpectralBasis,
-    UnitaryBasis,
-    available_dimensions,
-    load_basis,
-    parse_basis_name,
-    read_basis,
-    save_basis,
-)
+from orbitconv import Cyclic, Dihedral, bases
 from orbitconv.hexagonal import HexagonalGrid, HexagonalImage, exact_hexagonal_elements, to_hexagonal
 from orbitconv.learn import measure_hexagonal_moments
 from orbitconv.metrics import basis_equivariance_error, group_law_error, unitarity_error
@@ -47,7 +37,7 @@ def moved(group, g, atom):
 @pytest.mark.parametrize(("kernel_size", "taps"), [(1, 1), (3, 7), (5, 19), (7, 37)])
 @pytest.mark.parametrize("group", [Cyclic(1), Cyclic(2), Cyclic(3), Cyclic(6), Dihedral(1), Dihedral(3), Dihedral(6)])
 def test_exact_filters_have_their_taps_at_the_turned_positions(group, kernel_size, taps):
-    basis = ExactBasis(group, kernel_size, lattice="hexagonal")
+    basis = bases.ExactBasis(group, kernel_size, lattice="hexagonal")
     assert (basis.num_atoms, basis.num_taps, basis.is_complete) == (taps, taps, True)
     filters = torch.randn(taps, dtype=torch.float64, generator=torch.manual_seed(0)) @ basis.atoms.flatten(2)
     for g in range(group.order):
@@ -60,13 +50,13 @@ def test_exact_filters_have_their_taps_at_the_turned_positions(group, kernel_siz
     (Cyclic(6), (3, 5), "got 3x5"), (Cyclic(5), 3, "72 degrees"),
 ])  # fmt: skip
 def test_what_does_not_fit_the_lattice_is_refused(group, size, words):
-    refuses(ValueError, words, ExactBasis, group, size, lattice="hexagonal")
+    refuses(ValueError, words, bases.ExactBasis, group, size, lattice="hexagonal")
 
 
 @pytest.mark.parametrize("group", [Cyclic(12), Dihedral(12)])
-@pytest.mark.parametrize("family", [SpectralBasis, UnitaryBasis])
+@pytest.mark.parametrize("family", [bases.SpectralBasis, bases.UnitaryBasis])
 def test_learned_filters_turn_exactly_by_60_degrees_and_mirror_exactly(group, family):
-    options = {"dimension": 11} if family is SpectralBasis else {}
+    options = {"dimension": 11} if family is bases.SpectralBasis else {}
     basis = family(group, 5, moments(group, 5), **options)
     assert basis.lattice == "hexagonal"
     for g in exact_hexagonal_elements(group):
@@ -79,14 +69,14 @@ def test_learned_filters_turn_exactly_by_60_degrees_and_mirror_exactly(group, fa
 
 
 def test_the_unitary_basis_is_unitary_and_a_representation():
-    basis = UnitaryBasis(Cyclic(12), 7, moments(Cyclic(12), 7))
+    basis = bases.UnitaryBasis(Cyclic(12), 7, moments(Cyclic(12), 7))
     assert (basis.num_atoms, basis.is_complete) == (37, True)
     assert unitarity_error(basis).max() < 1e-12
     assert group_law_error(basis).max() < 1e-11
 
 
 def test_a_pattern_that_changes_sign_at_60_degrees_finds_no_partner_in_one_ring():
-    basis = UnitaryBasis(Cyclic(12), 3, moments(Cyclic(12), 3))
+    basis = bases.UnitaryBasis(Cyclic(12), 3, moments(Cyclic(12), 3))
     assert (basis.num_atoms, basis.is_complete) == (6, False)
     ring = HexagonalGrid(1).positions
     alternating = np.where(np.hypot(*ring) > 0.5, np.cos(3 * np.arctan2(*ring)), 0) * HexagonalGrid(1).mask
@@ -118,10 +108,10 @@ def test_moments_are_those_of_naive_loops_over_a_function_that_turns():
 
 @pytest.mark.parametrize("name", ["hexagonal-exact-c6-k3", "hexagonal-unitary-d12-k5", "hexagonal-spectral-c12-k7-d13"])
 def test_names_and_files_keep_the_lattice(name, tmp_path):
-    basis = load_basis(name)
-    assert (basis.lattice, basis.group) == ("hexagonal", parse_basis_name(name).group)
-    save_basis(basis, tmp_path / "b.safetensors")
-    again = read_basis(tmp_path / "b.safetensors")
+    basis = bases.load_basis(name)
+    assert (basis.lattice, basis.group) == ("hexagonal", bases.parse_basis_name(name).group)
+    bases.save_basis(basis, tmp_path / "b.safetensors")
+    again = bases.read_basis(tmp_path / "b.safetensors")
     assert again.lattice == "hexagonal"
     torch.testing.assert_close(again.atoms, basis.atoms, rtol=0, atol=0)
 
@@ -132,13 +122,13 @@ def test_names_and_files_keep_the_lattice(name, tmp_path):
     ("hexagonal-exact-c6-k3-d5", "7 atoms"), ("hexagonal-bilinear-c6-k3", "no basis named"),
 ])  # fmt: skip
 def test_names_without_a_basis_are_refused(name, words):
-    refuses(ValueError, words, load_basis, name)
+    refuses(ValueError, words, bases.load_basis, name)
 
 
 def test_moments_of_the_other_lattice_are_refused():
     group = Cyclic(12)
     hexagonal, square = moments(group, 3), smooth_moments(group, 3)
-    basis = SpectralBasis(group, 3, hexagonal, dimension=available_dimensions(group, 3, hexagonal)[-1])
+    basis = bases.SpectralBasis(group, 3, hexagonal, dimension=bases.available_dimensions(group, 3, hexagonal)[-1])
     refuses(ValueError, "hexagonal lattice, got moments", basis_equivariance_error, basis, square)
     refuses(TypeError, "to_hexagonal", measure_hexagonal_moments, [torch.zeros(1, 1, 9, 9)], group, 3)
     with pytest.raises(ValueError, match="disc"):

@@ -3,20 +3,7 @@
 import pytest
 import torch
 
-from orbitconv.bases import (
-    BasisName,
-    BilinearBasis,
-    ExactBasis,
-    GaussianBasis,
-    HarmonicBasis,
-    NearestBasis,
-    UnitaryBasis,
-    build_basis,
-    load_basis,
-    parse_basis_name,
-    read_basis,
-    save_basis,
-)
+from orbitconv import bases
 from orbitconv.bases.library import FOLDER
 from orbitconv.bases.registry import FAMILIES
 from orbitconv.groups import Cyclic, Dihedral
@@ -27,22 +14,22 @@ C4, C8, D8 = Cyclic(4), Cyclic(8), Dihedral(8)
 
 
 @pytest.mark.parametrize(("name", "expected"), [
-    ("exact-c4-k3", ExactBasis(C4, 3)),
-    ("exact-d1-k4", ExactBasis(Dihedral(1), 4)),
-    ("nearest-c8-k3", NearestBasis(C8, 3)),
-    ("bilinear-c8-k5", BilinearBasis(C8, 5)),
-    ("gaussian-c8-k3", GaussianBasis(C8, 3, 0.3)),
-    ("harmonic-d8-k5", HarmonicBasis(D8, 5)),
-    ("harmonic-c5-k4", HarmonicBasis(Cyclic(5), 4)),
-    ("harmonic-c8-k5-d7", HarmonicBasis(C8, 5, 1)),
-    ("spectral-c8-k5", read_basis(FOLDER / "spectral-c8-k5.safetensors", 11)),
-    ("spectral-c8-k5-d17", read_basis(FOLDER / "spectral-c8-k5.safetensors", 17)),
-    ("Spectral-C8-K5-D17", read_basis(FOLDER / "spectral-c8-k5.safetensors", 17)),
-    ("unitary-c8-k3", read_basis(FOLDER / "unitary-c8-k3.safetensors")),
-    ("unitary-c2-k4", UnitaryBasis(Cyclic(2), 4)),
+    ("exact-c4-k3", bases.ExactBasis(C4, 3)),
+    ("exact-d1-k4", bases.ExactBasis(Dihedral(1), 4)),
+    ("nearest-c8-k3", bases.NearestBasis(C8, 3)),
+    ("bilinear-c8-k5", bases.BilinearBasis(C8, 5)),
+    ("gaussian-c8-k3", bases.GaussianBasis(C8, 3, 0.3)),
+    ("harmonic-d8-k5", bases.HarmonicBasis(D8, 5)),
+    ("harmonic-c5-k4", bases.HarmonicBasis(Cyclic(5), 4)),
+    ("harmonic-c8-k5-d7", bases.HarmonicBasis(C8, 5, 1)),
+    ("spectral-c8-k5", bases.read_basis(FOLDER / "spectral-c8-k5.safetensors", 11)),
+    ("spectral-c8-k5-d17", bases.read_basis(FOLDER / "spectral-c8-k5.safetensors", 17)),
+    ("Spectral-C8-K5-D17", bases.read_basis(FOLDER / "spectral-c8-k5.safetensors", 17)),
+    ("unitary-c8-k3", bases.read_basis(FOLDER / "unitary-c8-k3.safetensors")),
+    ("unitary-c2-k4", bases.UnitaryBasis(Cyclic(2), 4)),
 ])  # fmt: skip
 def test_a_name_leads_to_the_basis_that_it_says(name, expected):
-    basis = load_basis(name)
+    basis = bases.load_basis(name)
     assert (basis.group, basis.kernel_size) == (expected.group, expected.kernel_size)
     assert torch.equal(basis.atoms, expected.atoms)
 
@@ -50,48 +37,54 @@ def test_a_name_leads_to_the_basis_that_it_says(name, expected):
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("group", [C8, Cyclic(5), D8])
 def test_kernels_of_one_pixel_are_exact_in_every_family(family, group):
-    basis = load_basis(f"{family}-{group}-k1")
-    assert isinstance(basis, ExactBasis)
+    basis = bases.load_basis(f"{family}-{group}-k1")
+    assert isinstance(basis, bases.ExactBasis)
     assert torch.equal(basis.atoms, torch.ones(group.order, 1, 1, 1, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("name", ["spectral-c8-k5-d17", "exact-d4-k3", "harmonic-c16", "unitary-c8-k3"])
 def test_the_parts_of_a_name_make_it_again(name):
-    parsed = parse_basis_name(name)
+    parsed = bases.parse_basis_name(name)
     assert str(parsed) == name
-    assert parse_basis_name(str(parsed)) == parsed
+    assert bases.parse_basis_name(str(parsed)) == parsed
 
 
 def test_a_name_without_a_size_builds_every_size():
-    name = parse_basis_name("exact-c4")
-    assert name == BasisName("exact", C4)
-    assert torch.equal(name(3).atoms, ExactBasis(C4, 3).atoms)
-    assert torch.equal(parse_basis_name("nearest-c2")((3, 5)).atoms, NearestBasis(Cyclic(2), (3, 5)).atoms)
-    refuses(ValueError, "a name with a kernel size, as in exact-c4-k3, got 'exact-c4'", load_basis, "exact-c4")
+    name = bases.parse_basis_name("exact-c4")
+    assert name == bases.BasisName("exact", C4)
+    assert torch.equal(name(3).atoms, bases.ExactBasis(C4, 3).atoms)
+    assert torch.equal(bases.parse_basis_name("nearest-c2")((3, 5)).atoms, bases.NearestBasis(Cyclic(2), (3, 5)).atoms)
+    refuses(ValueError, "a name with a kernel size, as in exact-c4-k3, got 'exact-c4'", bases.load_basis, "exact-c4")
 
 
 def test_the_number_of_atoms_in_a_name_is_that_of_its_own_kernel_size():
-    name = parse_basis_name("spectral-c8-k5-d17")
+    name = bases.parse_basis_name("spectral-c8-k5-d17")
     assert [name(size).num_atoms for size in (5, (5, 5), 3, 7)] == [17, 17, 6, 18]
 
 
 def test_names_and_files_have_one_default_number_of_atoms(tmp_path):
     path = tmp_path / "mine.safetensors"
-    save_basis(read_basis(FOLDER / "spectral-c8-k3.safetensors"), path, equivariance_error=0.05)
-    assert read_basis(path).num_atoms == 9
+    bases.save_basis(bases.read_basis(FOLDER / "spectral-c8-k3.safetensors"), path, equivariance_error=0.05)
+    assert bases.read_basis(path).num_atoms == 9
     for layer in (LiftingConv2d, GroupConv2d):
         assert [layer(1, 1, name).basis.num_atoms for name in ("spectral-c8-k3", str(path))] == [6, 6]
-    assert load_basis(path).metadata["equivariance_error"] == 0.05  # that of these six atoms
-    assert "equivariance_error" not in read_basis(path).metadata
-    assert [load_basis(name, dimension=9).num_atoms for name in ("spectral-c8-k3", path)] == [9, 9]
-    save_basis(load_basis(path, dimension=7), path)  # a number that was asked for is the default of the new file
-    assert load_basis(path).num_atoms == 7
+    assert bases.load_basis(path).metadata["equivariance_error"] == 0.05  # that of these six atoms
+    assert "equivariance_error" not in bases.read_basis(path).metadata
+    assert [bases.load_basis(name, dimension=9).num_atoms for name in ("spectral-c8-k3", path)] == [9, 9]
+    bases.save_basis(
+        bases.load_basis(path, dimension=7), path
+    )  # a number that was asked for is the default of the new file
+    assert bases.load_basis(path).num_atoms == 7
 
 
 def test_a_dimension_is_given_as_number_or_in_the_name():
-    assert load_basis("spectral-c8-k5", dimension=17).num_atoms == load_basis("spectral-c8-k5-d17", 17).num_atoms == 17
+    assert (
+        bases.load_basis("spectral-c8-k5", dimension=17).num_atoms
+        == bases.load_basis("spectral-c8-k5-d17", 17).num_atoms
+        == 17
+    )
     with pytest.raises(ValueError, match="one dimension, got 17 in the name 'spectral-c8-k5-d17' and 11 beside"):
-        load_basis("spectral-c8-k5-d17", dimension=11)
+        bases.load_basis("spectral-c8-k5-d17", dimension=11)
 
 
 @pytest.mark.parametrize(("name", "words"), [
@@ -109,7 +102,7 @@ def test_a_dimension_is_given_as_number_or_in_the_name():
     ("spectral", "Names are FAMILY-GROUP-kSIZE"),
 ])  # fmt: skip
 def test_an_unknown_name_suggests_the_nearest(name, words):
-    refuses(ValueError, f"There is no basis named '{name}'.*{words}", load_basis, name)
+    refuses(ValueError, f"There is no basis named '{name}'.*{words}", bases.load_basis, name)
 
 
 @pytest.mark.parametrize(("name", "words"), [
@@ -127,13 +120,13 @@ def test_an_unknown_name_suggests_the_nearest(name, words):
     ("unitary-c8-k3-d4", "cannot be cut to 4 atoms"),
 ])  # fmt: skip
 def test_a_basis_that_does_not_exist_is_refused_with_what_to_do(name, words):
-    refuses(ValueError, words, load_basis, name)
+    refuses(ValueError, words, bases.load_basis, name)
 
 
 def test_rectangles_and_unknown_families_are_refused():
-    refuses(ValueError, "harmonic bases have square kernels, got 3x5", build_basis, "harmonic", C4, (3, 5))
-    refuses(ValueError, r"no family of bases named 'exakt'\. Did you mean 'exact'", build_basis, "exakt", C4, 3)
+    refuses(ValueError, "harmonic bases have square kernels, got 3x5", bases.build_basis, "harmonic", C4, (3, 5))
+    refuses(ValueError, r"no family of bases named 'exakt'\. Did you mean 'exact'", bases.build_basis, "exakt", C4, 3)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
-    refuses(FileNotFoundError, "mine", load_basis, tmp_path / "mine.safetensors")
+    refuses(FileNotFoundError, "mine", bases.load_basis, tmp_path / "mine.safetensors")

@@ -8,42 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from networks import SMALL, settled
+from orbitconv import nn as layers
 from orbitconv.bases import ExactBasis
 from orbitconv.groups import Cyclic, Dihedral, act_features, act_image, act_regular, rotate_images
 from orbitconv.learn import whiten_images
 from orbitconv.learn.gradient.rotators import rotate_gaussian
 from orbitconv.metrics import equivariance_error
 from orbitconv.models import MODELS, SmallCNN, TurnedCopies
-from orbitconv.nn import (
-    BlurPool2d,
-    DepthwiseGroupConv2d,
-    FilteredReLU,
-    GroupAvgPool2d,
-    GroupBatchNorm2d,
-    GroupBispectrum,
-    GroupBlurPool2d,
-    GroupConv2d,
-    GroupConvTranspose2d,
-    GroupDropout,
-    GroupDropout2d,
-    GroupGroupNorm2d,
-    GroupInstanceNorm2d,
-    GroupLayerNorm2d,
-    GroupMaxPool2d,
-    GroupPool,
-    GroupRestriction,
-    GroupScaleNorm2d,
-    GroupTripleCorrelation,
-    HexagonalBatchNorm2d,
-    HexagonalMask,
-    HexagonalPool,
-    LiftingConv2d,
-    OrbitLayout,
-    OrbitLinear,
-    PairNormReLU,
-    SeparableGroupConv2d,
-    upsample_to,
-)
 
 PLANES, ON_C8, ON_D4 = (3, 2, 12, 12), (3, 4, 8, 9, 9), (3, 2, 8, 9, 9)
 
@@ -102,48 +73,48 @@ FUNCTIONS = {
     "act_regular": Call(lambda: partial(act_regular, group=Cyclic(8), g=3), ON_C8),
     "rotate_gaussian": Call(lambda: lambda x: rotate_gaussian(x, Cyclic(8), 1, 0.4), PLANES),
     "whiten_images": Call(lambda: whiten_images, PLANES),
-    "upsample_to": Call(lambda: partial(upsample_to, size=(23, 24)), PLANES),
-    "upsample_to, on a group": Call(lambda: partial(upsample_to, size=(18, 17)), ON_C8),
+    "upsample_to": Call(lambda: partial(layers.upsample_to, size=(23, 24)), PLANES),
+    "upsample_to, on a group": Call(lambda: partial(layers.upsample_to, size=(18, 17)), ON_C8),
 }
 
 LAYERS = {
-    "LiftingConv2d": Call(lambda: LiftingConv2d(2, 3, "spectral-c8-k3", padding=1), PLANES),
-    "GroupConv2d": Call(lambda: GroupConv2d(4, 3, "spectral-c8-k3", padding=1), ON_C8),
-    "GroupConv2d, dense": Call(lambda: GroupConv2d(4, 3, "spectral-c8-k3", padding=1, fourier=False), ON_C8),
-    "GroupConv2d, Fourier": Call(lambda: GroupConv2d(4, 3, "spectral-c8-k3", padding=1, fourier=True), ON_C8),
-    "GroupConv2d, local": Call(lambda: GroupConv2d(4, 3, "spectral-c8-k3", padding=1, group_kernel=3), ON_C8),
-    "GroupConv2d on D4": Call(lambda: GroupConv2d(2, 3, "spectral-d4-k3", padding=1), ON_D4),
-    "GroupConvTranspose2d": Call(lambda: GroupConvTranspose2d(4, 3, "spectral-c8-k3", 2, 1), ON_C8),
-    "DepthwiseGroupConv2d": Call(lambda: DepthwiseGroupConv2d(4, "spectral-c8-k3", padding=1), ON_C8),
-    "SeparableGroupConv2d": Call(lambda: SeparableGroupConv2d(4, 3, "spectral-c8-k3", padding=1), ON_C8),
+    "LiftingConv2d": Call(lambda: layers.LiftingConv2d(2, 3, "spectral-c8-k3", padding=1), PLANES),
+    "GroupConv2d": Call(lambda: layers.GroupConv2d(4, 3, "spectral-c8-k3", padding=1), ON_C8),
+    "GroupConv2d, dense": Call(lambda: layers.GroupConv2d(4, 3, "spectral-c8-k3", padding=1, fourier=False), ON_C8),
+    "GroupConv2d, Fourier": Call(lambda: layers.GroupConv2d(4, 3, "spectral-c8-k3", padding=1, fourier=True), ON_C8),
+    "GroupConv2d, local": Call(lambda: layers.GroupConv2d(4, 3, "spectral-c8-k3", padding=1, group_kernel=3), ON_C8),
+    "GroupConv2d on D4": Call(lambda: layers.GroupConv2d(2, 3, "spectral-d4-k3", padding=1), ON_D4),
+    "GroupConvTranspose2d": Call(lambda: layers.GroupConvTranspose2d(4, 3, "spectral-c8-k3", 2, 1), ON_C8),
+    "DepthwiseGroupConv2d": Call(lambda: layers.DepthwiseGroupConv2d(4, "spectral-c8-k3", padding=1), ON_C8),
+    "SeparableGroupConv2d": Call(lambda: layers.SeparableGroupConv2d(4, 3, "spectral-c8-k3", padding=1), ON_C8),
     "SeparableGroupConv2d, separable": Call(
-        lambda: SeparableGroupConv2d(4, 3, "spectral-c8-k3", padding=1, mixing="separable"), ON_C8
+        lambda: layers.SeparableGroupConv2d(4, 3, "spectral-c8-k3", padding=1, mixing="separable"), ON_C8
     ),
-    "GroupBatchNorm2d": Call(lambda: GroupBatchNorm2d(4), ON_C8),
-    "GroupScaleNorm2d": Call(lambda: GroupScaleNorm2d(4), ON_C8),
-    "GroupInstanceNorm2d": Call(lambda: GroupInstanceNorm2d(4, affine=True), ON_C8),
-    "GroupGroupNorm2d": Call(lambda: GroupGroupNorm2d(2, 4), ON_C8),
-    "GroupLayerNorm2d": Call(lambda: GroupLayerNorm2d(4), ON_C8),
-    "HexagonalBatchNorm2d": Call(lambda: HexagonalBatchNorm2d(4), ON_C8),
-    "HexagonalMask": Call(HexagonalMask, ON_C8),
-    "HexagonalPool": Call(lambda: HexagonalPool(4), ON_C8),
-    "GroupDropout": Call(GroupDropout, ON_C8),
-    "GroupDropout2d": Call(GroupDropout2d, ON_C8),
-    "GroupMaxPool2d": Call(lambda: GroupMaxPool2d(2), ON_C8),
-    "GroupAvgPool2d": Call(lambda: GroupAvgPool2d(2), ON_C8),
-    "GroupBlurPool2d": Call(GroupBlurPool2d, ON_C8),
-    "BlurPool2d": Call(BlurPool2d, PLANES),
-    "GroupPool, max": Call(GroupPool, ON_C8),
-    "GroupPool, mean": Call(lambda: GroupPool("mean"), ON_C8),
-    "GroupPool, mean and max": Call(lambda: GroupPool("mean-max"), ON_C8),
-    "GroupBispectrum": Call(lambda: GroupBispectrum(Cyclic(8)), ON_C8),
-    "GroupTripleCorrelation": Call(lambda: GroupTripleCorrelation(Dihedral(4)), ON_D4),
-    "FilteredReLU": Call(FilteredReLU, ON_C8),
-    "PairNormReLU": Call(lambda: PairNormReLU(4), ON_C8),
-    "GroupRestriction": Call(lambda: GroupRestriction(Dihedral(4), Cyclic(4)), ON_D4),
-    "OrbitLayout": Call(lambda: OrbitLayout(_cyclic_shift(8), (8,)), (3, 2, 8)),
-    "OrbitLinear": Call(lambda: OrbitLinear(2, 3, _cyclic_shift(8), (8,)), (3, 2, 8)),
-    "OrbitLinear, dense": Call(lambda: OrbitLinear(2, 3, _cyclic_shift(8), (8,), filters="dense"), (3, 2, 8)),
+    "GroupBatchNorm2d": Call(lambda: layers.GroupBatchNorm2d(4), ON_C8),
+    "GroupScaleNorm2d": Call(lambda: layers.GroupScaleNorm2d(4), ON_C8),
+    "GroupInstanceNorm2d": Call(lambda: layers.GroupInstanceNorm2d(4, affine=True), ON_C8),
+    "GroupGroupNorm2d": Call(lambda: layers.GroupGroupNorm2d(2, 4), ON_C8),
+    "GroupLayerNorm2d": Call(lambda: layers.GroupLayerNorm2d(4), ON_C8),
+    "HexagonalBatchNorm2d": Call(lambda: layers.HexagonalBatchNorm2d(4), ON_C8),
+    "HexagonalMask": Call(layers.HexagonalMask, ON_C8),
+    "HexagonalPool": Call(lambda: layers.HexagonalPool(4), ON_C8),
+    "GroupDropout": Call(layers.GroupDropout, ON_C8),
+    "GroupDropout2d": Call(layers.GroupDropout2d, ON_C8),
+    "GroupMaxPool2d": Call(lambda: layers.GroupMaxPool2d(2), ON_C8),
+    "GroupAvgPool2d": Call(lambda: layers.GroupAvgPool2d(2), ON_C8),
+    "GroupBlurPool2d": Call(layers.GroupBlurPool2d, ON_C8),
+    "BlurPool2d": Call(layers.BlurPool2d, PLANES),
+    "GroupPool, max": Call(layers.GroupPool, ON_C8),
+    "GroupPool, mean": Call(lambda: layers.GroupPool("mean"), ON_C8),
+    "GroupPool, mean and max": Call(lambda: layers.GroupPool("mean-max"), ON_C8),
+    "GroupBispectrum": Call(lambda: layers.GroupBispectrum(Cyclic(8)), ON_C8),
+    "GroupTripleCorrelation": Call(lambda: layers.GroupTripleCorrelation(Dihedral(4)), ON_D4),
+    "FilteredReLU": Call(layers.FilteredReLU, ON_C8),
+    "PairNormReLU": Call(lambda: layers.PairNormReLU(4), ON_C8),
+    "GroupRestriction": Call(lambda: layers.GroupRestriction(Dihedral(4), Cyclic(4)), ON_D4),
+    "OrbitLayout": Call(lambda: layers.OrbitLayout(_cyclic_shift(8), (8,)), (3, 2, 8)),
+    "OrbitLinear": Call(lambda: layers.OrbitLinear(2, 3, _cyclic_shift(8), (8,)), (3, 2, 8)),
+    "OrbitLinear, dense": Call(lambda: layers.OrbitLinear(2, 3, _cyclic_shift(8), (8,), filters="dense"), (3, 2, 8)),
 }
 
 NETWORKS = {

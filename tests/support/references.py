@@ -10,16 +10,7 @@ import scipy.ndimage
 import torch
 from torch import Tensor, nn
 
-from orbitconv.bases import (
-    BilinearBasis,
-    ExactBasis,
-    FilterBasis,
-    GaussianBasis,
-    HarmonicBasis,
-    NearestBasis,
-    SpectralBasis,
-    UnitaryBasis,
-)
+from orbitconv import bases
 from orbitconv.groups import Cyclic, Dihedral, Group
 from orbitconv.learn import Moments, measure_moments
 from orbitconv.nn import (
@@ -48,9 +39,9 @@ def smooth_moments(group: Group, kernel_size: int | tuple[int, int], count: int 
 
 
 @lru_cache
-def unitary(group: Group, kernel_size: int, count: int = 8) -> UnitaryBasis:
+def unitary(group: Group, kernel_size: int, count: int = 8) -> bases.UnitaryBasis:
     """A unitary basis fitted on smooth noise; copy it before you change it."""
-    return UnitaryBasis(group, kernel_size, smooth_moments(group, kernel_size, count))
+    return bases.UnitaryBasis(group, kernel_size, smooth_moments(group, kernel_size, count))
 
 
 def rotate(image: np.ndarray, angle: float, *, order: int, mode: str = "constant") -> np.ndarray:
@@ -120,32 +111,32 @@ def padded(planes: np.ndarray, layer: BasisConv2d, options: dict) -> np.ndarray:
     return np.pad(planes, lead + amounts, mode=_PAD[options.get("padding_mode", "zeros")])
 
 
-FAMILIES: dict[str, Callable[[], FilterBasis]] = {
-    "exact-C4-3": lambda: ExactBasis(Cyclic(4), 3),
-    "exact-C1-4": lambda: ExactBasis(Cyclic(1), 4),
-    "exact-D4-2": lambda: ExactBasis(Dihedral(4), 2),
-    "exact-C2-3x5": lambda: ExactBasis(Cyclic(2), (3, 5)),
-    "exact-C4-3x5": lambda: ExactBasis(Cyclic(4), (3, 5)),
-    "nearest-C8-3": lambda: NearestBasis(Cyclic(8), 3),
-    "nearest-C12-4": lambda: NearestBasis(Cyclic(12), 4),
-    "bilinear-C8-3": lambda: BilinearBasis(Cyclic(8), 3),
-    "bilinear-D8-4": lambda: BilinearBasis(Dihedral(8), 4),
-    "bilinear-C6-3x5": lambda: BilinearBasis(Cyclic(6), (3, 5)),
-    "bilinear-C8-3-grid": lambda: BilinearBasis(Cyclic(8), 3, border="grid-constant"),
-    "gaussian-C8-3": lambda: GaussianBasis(Cyclic(8), 3),
-    "gaussian-D4-2": lambda: GaussianBasis(Dihedral(4), 2, sigma=0.5),
-    "harmonic-C8-3": lambda: HarmonicBasis(Cyclic(8), 3),
-    "harmonic-C16-5": lambda: HarmonicBasis(Cyclic(16), 5),
-    "harmonic-D6-4": lambda: HarmonicBasis(Dihedral(6), 4),
+FAMILIES: dict[str, Callable[[], bases.FilterBasis]] = {
+    "exact-C4-3": lambda: bases.ExactBasis(Cyclic(4), 3),
+    "exact-C1-4": lambda: bases.ExactBasis(Cyclic(1), 4),
+    "exact-D4-2": lambda: bases.ExactBasis(Dihedral(4), 2),
+    "exact-C2-3x5": lambda: bases.ExactBasis(Cyclic(2), (3, 5)),
+    "exact-C4-3x5": lambda: bases.ExactBasis(Cyclic(4), (3, 5)),
+    "nearest-C8-3": lambda: bases.NearestBasis(Cyclic(8), 3),
+    "nearest-C12-4": lambda: bases.NearestBasis(Cyclic(12), 4),
+    "bilinear-C8-3": lambda: bases.BilinearBasis(Cyclic(8), 3),
+    "bilinear-D8-4": lambda: bases.BilinearBasis(Dihedral(8), 4),
+    "bilinear-C6-3x5": lambda: bases.BilinearBasis(Cyclic(6), (3, 5)),
+    "bilinear-C8-3-grid": lambda: bases.BilinearBasis(Cyclic(8), 3, border="grid-constant"),
+    "gaussian-C8-3": lambda: bases.GaussianBasis(Cyclic(8), 3),
+    "gaussian-D4-2": lambda: bases.GaussianBasis(Dihedral(4), 2, sigma=0.5),
+    "harmonic-C8-3": lambda: bases.HarmonicBasis(Cyclic(8), 3),
+    "harmonic-C16-5": lambda: bases.HarmonicBasis(Cyclic(16), 5),
+    "harmonic-D6-4": lambda: bases.HarmonicBasis(Dihedral(6), 4),
     "unitary-C8-3": lambda: copy.deepcopy(unitary(Cyclic(8), 3)),
     "unitary-C8-2": lambda: copy.deepcopy(unitary(Cyclic(8), 2)),
     "unitary-C5-3": lambda: copy.deepcopy(unitary(Cyclic(5), 3)),
     "unitary-C12-4": lambda: copy.deepcopy(unitary(Cyclic(12), 4)),
     "unitary-D8-3": lambda: copy.deepcopy(unitary(Dihedral(8), 3)),
-    "unitary-D4-5": lambda: UnitaryBasis(Dihedral(4), 5),
-    "spectral-C8-3": lambda: SpectralBasis(Cyclic(8), 3, smooth_moments(Cyclic(8), 3), dimension=6),
-    "spectral-D8-5": lambda: SpectralBasis(Dihedral(8), 5, smooth_moments(Dihedral(8), 5), dimension=11),
-    "spectral-C6-4": lambda: SpectralBasis(Cyclic(6), 4, smooth_moments(Cyclic(6), 4), dimension=8),
+    "unitary-D4-5": lambda: bases.UnitaryBasis(Dihedral(4), 5),
+    "spectral-C8-3": lambda: bases.SpectralBasis(Cyclic(8), 3, smooth_moments(Cyclic(8), 3), dimension=6),
+    "spectral-D8-5": lambda: bases.SpectralBasis(Dihedral(8), 5, smooth_moments(Dihedral(8), 5), dimension=11),
+    "spectral-C6-4": lambda: bases.SpectralBasis(Cyclic(6), 4, smooth_moments(Cyclic(6), 4), dimension=8),
 }
 # Families whose atoms span a space that the group maps to itself.
 REPRESENTATIONS = [
@@ -155,7 +146,7 @@ REPRESENTATIONS = [
 INDEPENDENT = [n for n in FAMILIES if not n.startswith(("nearest", "bilinear"))]
 
 
-def network(basis: FilterBasis, **factory) -> nn.Sequential:
+def network(basis: bases.FilterBasis, **factory) -> nn.Sequential:
     """Every kind of layer, with a linear head."""
     return nn.Sequential(
         LiftingConv2d(1, 3, basis, padding="same", **factory), GroupBatchNorm2d(3, **factory), nn.ReLU(),
