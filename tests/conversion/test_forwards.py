@@ -75,7 +75,7 @@ REFUSED = {
         lambda: Layers(lambda *xs: xs[2].abs() if xs[2].shape[1] <= 8 else xs[2], conv(3, 8), conv(8, 2)), "calls abs"
     ),
     "capsules as long as the group": (
-        lambda: Between(lambda _, y: y.view(len(y), -1, 4, 16, 16).norm(dim=2), 2), "group is at another axis"
+        lambda: Between(lambda _, y: y.view(len(y), -1, 4, 16, 16).norm(dim=2), 2), "the group alone"
     ),
     "a forward of one layer alone": (patched, "'1' .*a forward of its own"),
     "a branch that begins at zero": (lambda: Between(lambda s, y: y + s.scale * coordinates(y)), "keep the turn"),

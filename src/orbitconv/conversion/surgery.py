@@ -230,7 +230,7 @@ def operate(model: nn.Module, example: Example, plan: Plan) -> tuple[nn.Module, 
 
 
 def _check_branches(plain: list[Event], found: list[Event]) -> None:
-    """Refuse forwards that do something else with the new layers, or have the group at another axis than channels."""
+    """Refuse forwards that do something else with the new layers, or have the group alone where channels were."""
     for before, after in zip_longest(plain, found, fillvalue=Event(("",), "return")):
         names = [one.name or f"the module {one.inside[-1]!r}" for one in (before, after)]
         if (before.inside, before.name) != (after.inside, after.name):
@@ -244,15 +244,13 @@ def _check_branches(plain: list[Event], found: list[Event]) -> None:
                 ),
             )
         for shape, now, groups in zip(before.shapes, after.shapes, after.groups, strict=False):
-            whole = (
-                groups is not None and len(shape) == len(now) and math.prod(shape) * math.prod(groups) == math.prod(now)
-            )
-            if whole and now != tuple(a * g for a, g in zip(shape, groups or (), strict=True)):
+            whole = groups is not None and math.prod(now) == math.prod(shape) * math.prod(groups)
+            if whole and any(a > 1 and b == g > 1 for a, b, g in zip(shape, now, groups or (), strict=False)):
                 raise FailedRunError(
                     before.inside[-1],
                     RefusalError(
-                        f"{names[0]} makes {now} there, where the plain network has {shape}: the group is at another "
-                        "axis than its channels.",
+                        f"{names[0]} makes {now} there, where the plain network has {shape}: an axis of channels holds "
+                        "the group alone.",
                         "Look for literal numbers of channels (view, reshape, x[:, :n]).",
                     ),
                 )
