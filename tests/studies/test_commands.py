@@ -33,7 +33,7 @@ SMALLEST = {
        for name in ("mnist", "fashion-mnist", "rotated-mnist", "cifar10", "rotated-cifar10")},
     "stability": ([*NETWORKS, "--rotations", "none", "--train-images", "100", "--curve-images", "20", "--step-degrees",
                    "90", "--layer-images", "5", "--ablations"], "Stability: families"),
-    "separable": ([*NETWORKS[5:], "--rounds", "2", "--seeds", "1"], "separable, as many parameters"),
+    "separable": ([*NETWORKS[5:], "--rounds", "2", "--seeds", "1"], "Group convolutions in cheaper steps"),
     "mlp-to-cnn": (["--seeds", "1", "--train-images", "200", "--test-images", "50", "--pairs", "200", "--reach", "3",
                     "--curve-pairs", "12", "200", "--curve-pair-labels", "60", "--curve-labels", "20", "60",
                     "--curve-steps", "4", "--training.epochs", "1", "--training.batch-size", "50"],
@@ -43,7 +43,7 @@ SMALLEST = {
 # Studies on the real data sets.
 REAL = {
     "compare-bases": (["--kernel-sizes", "3", "--fit-images", "60", "--test-images", "20", "--no-photographs",
-                       "--orders", "2", "--orders-images", "20"], "error over Procrustes"),
+                       "--orders", "2", "--orders-images", "20"], "Unitary bases of C1 to C2: the worst of all"),
     "bases-trained": (["--seeds", "1", "--kernel-sizes", "3", "--train-images", "64", "--fit-images", "50",
                        "--test-images", "20", "--curve-images", "5", "--parameters", "2000", "--training.epochs", "1",
                        "--training.batch-size", "32"], "basis error"),
