@@ -9,7 +9,7 @@ from rich.table import Table
 from orbitconv._support.files import check_writable
 from orbitconv._support.folders import check_free, whole_folder
 from orbitconv._support.progress import ProgressCallback
-from orbitconv.cli.terminal import Terminal
+from orbitconv.cli.terminal import Terminal, new_table
 from orbitconv.figures.drawing import check_libraries, write_figure
 from orbitconv.records.record import Record
 
@@ -73,9 +73,7 @@ def page_table(title: str, header: Sequence[str], align: str, rows: Iterable[Ite
 
 def table(title: str, rows: Iterable[Iterable[str]], *columns: str, left: Iterable[str] = ()) -> Table:
     """A table for the terminal; columns are right-aligned except those in `left`."""
-    left, made = set(left), Table(title=title)
-    for column in columns:
-        made.add_column(column, justify="left" if column in left else "right")
+    made = new_table(title, columns, set(left))
     for row in rows:
         made.add_row(*row)
     return made

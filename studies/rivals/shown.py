@@ -21,6 +21,7 @@ from studies.rivals.rows import FREE, MULTIPLY_ADDS, PARAMETERS, TIME
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Annotation
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -34,6 +35,8 @@ _TICKS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 50, 60, 70, 80)
 _LEAST = 0.01
 """The smallest cost that the figures resolve."""
 _PLAIN, _GROUP = "#5f6368", "#8a2d8f"
+_PLACES = ((5, 4), (5, -8), (-5, 4), (-5, -8), (5, 12), (5, -16), (-5, 12), (-5, -16))
+"""Where the name of a dot may begin, or end, from it, in points."""
 
 
 def show_rivals(_config: object, record: Record) -> Shown:
@@ -126,20 +129,21 @@ def _name_dots(axes: "Axes", dots: Mapping[str, tuple[float, Spread, str]]) -> N
         (left, bottom), (right, top) = axes.transData.transform(ends)
         taken.append((left - 6, bottom - 6, right + 6, top + 6))
     for name, (x, error, color) in dots.items():
-        tried = []
-        for across, up in ((5, 4), (5, -8), (-5, 4), (-5, -8), (5, 12), (5, -16), (-5, 12), (-5, -16)):
-            label = axes.annotate(
-                _short(name), (x, error.mean), xytext=(across, up), textcoords="offset points", fontsize=6.5,
-                color=color, horizontalalignment="left" if across > 0 else "right",
-            )  # fmt: skip
-            box = label.get_window_extent().extents
-            outside = _shared(box, box) - _shared(box, inside)
-            tried.append((outside + sum(_shared(box, other) for other in taken), len(tried), label, box))
-        _, chosen, _, box = min(tried, key=lambda one: one[:2])
-        taken.append(tuple(box))
-        for _, number, other, _ in tried:
-            if number != chosen:
-                other.remove()
+        label = axes.annotate(
+            _short(name), (x, error.mean), xytext=(0, 0), textcoords="offset points", fontsize=6.5, color=color
+        )
+        costs = []
+        for place in _PLACES:
+            box = _put(label, place)
+            costs.append(_shared(box, box) - _shared(box, inside) + sum(_shared(box, other) for other in taken))
+        taken.append(_put(label, _PLACES[costs.index(min(costs))]))
+
+
+def _put(label: "Annotation", place: tuple[int, int]) -> tuple[float, ...]:
+    """Move a name to a place beside its dot; returns its box."""
+    label.xyann = place
+    label.set_horizontalalignment("left" if place[0] > 0 else "right")
+    return tuple(label.get_window_extent().extents)
 
 
 def _shared(one: Sequence[float], other: Sequence[float]) -> float:
